@@ -1,0 +1,137 @@
+"""The command line: finds the command, loads the settings, turns errors into one sentence and an exit status.
+
+Commands live in one file each and are imported only when they run: `relaytrap --help` stays fast, and a sensor never
+imports the store.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from relaytrap import __version__
+from relaytrap.errors import MissingExtra, RelaytrapError
+
+__all__ = ["Settings", "main", "relaytrap"]
+
+# Name → module that holds a click command called `command`, and the help line; in the order `--help` shows them.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("relaytrap.cli.up", "Sensor, hub and page in one: from nothing to a map."),
+    "sensor": ("relaytrap.cli.sensor", "Listen, answer as a persona, record every byte."),
+    "hub": ("relaytrap.cli.hub", "Take in what sensors send; serve the page and the API."),
+    "import": ("relaytrap.cli.import_", "Read captures: pcap, pcapng, HEP, spool segments."),
+    "messages": ("relaytrap.cli.messages", "Messages, newest first."),
+    "sources": ("relaytrap.cli.sources", "Addresses that sent something, busiest first."),
+    "numbers": ("relaytrap.cli.numbers", "Numbers that were dialled, and what they mean."),
+    "relays": ("relaytrap.cli.relays", "Hosts that forwarded traffic for others."),
+    "origins": ("relaytrap.cli.origins", "Addresses behind the relays, and who vouches."),
+    "campaigns": ("relaytrap.cli.campaigns", "What belongs together across sources and sensors."),
+    "show": ("relaytrap.cli.show", "Explain one message, source, relay, origin or campaign."),
+    "tail": ("relaytrap.cli.tail", "Messages as they come in."),
+    "reanalyse": ("relaytrap.cli.reanalyse", "Derive everything again from the raw bytes."),
+    "sample": ("relaytrap.cli.sample", "Load or remove the bundled sample scene."),
+    "probe": ("relaytrap.cli.probe", "Is the server that I run an open relay?"),
+    "config": ("relaytrap.cli.config", "Effective settings, and where each came from."),
+    "doctor": ("relaytrap.cli.doctor", "What is wrong with this installation."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the global options said; commands call `load()` when they need the settings."""
+
+    config_path: Path | None
+    data_dir: Path | None
+
+    def load(self, **flags: Any) -> Any:
+        """The effective Config; flags are `section__key=value`, None meaning not given."""
+        return self.load_given(**flags)[0]
+
+    def load_given(self, **flags: Any) -> Any:
+        """The effective Config, and for each key where it came from."""
+        from relaytrap.config import load_config
+
+        named = {key.replace("__", "."): value for key, value in flags.items()}
+        return load_config(self.config_path, environ=os.environ, flags={"data_dir": self.data_dir, **named})
+
+
+class Commands(click.Group):
+    """A group that knows its commands' names and help lines without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        try:
+            command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] == "relaytrap":
+                raise
+            raise MissingExtra(
+                f"relaytrap {cmd_name} needs the package {error.name}, which a sensor's installation leaves out; "
+                "install relaytrap[hub]"
+            ) from None
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {close[0]}?" if close else " See relaytrap --help."
+            ctx.fail(f"no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="relaytrap")
+@click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), envvar="RELAYTRAP_CONFIG", help="Settings (TOML)."
+)
+@click.option(
+    "--data", "data_dir", type=click.Path(path_type=Path), envvar="RELAYTRAP_DATA", help="Where everything is kept."
+)
+@click.pass_context
+def relaytrap(ctx: click.Context, config_path: Path | None, data_dir: Path | None) -> None:
+    """SIP honeypots and a hub that see through open relays.
+
+    Records every byte, says for each message whether it came straight from its source or through somebody's open
+    relay, and shows it on a map. It never forwards, never completes a call and sends nothing unasked.
+    """
+    ctx.obj = Settings(config_path, data_dir)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit; every RelaytrapError becomes one line on standard error."""
+    try:
+        status = relaytrap.main(args=argv, prog_name="relaytrap", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except RelaytrapError as error:
+        click.echo(f"relaytrap: {error}", err=True)
+        sys.exit(error.exit_status)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("relaytrap: stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # `relaytrap messages | head`: the reader had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The doors through which rows leave the command line: terminal table, JSON lines, CSV. Each escapes for itself."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from relaytrap.sip.text import visible
+
+__all__ = ["csv_cell", "emit", "for_terminal", "output_options"]
+
+Row = Mapping[str, Any]
+F = TypeVar("F", bound=Callable[..., Any])
+
+# A spreadsheet takes a cell that starts with one of these for a formula.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+CELL_MAX_CHARS = 200
+
+
+def output_options(command: F) -> F:
+    """Adds `--json` and `--csv`, passed on as `as_json` and `as_csv`."""
+    command = click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values, with a header line.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(command)
+
+
+def for_terminal(value: Any, limit: int = CELL_MAX_CHARS) -> str:
+    """Text that cannot move a cursor, ring a bell or change direction; long text is cut and says so."""
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(for_terminal(each, limit) for each in value)
+    text = visible(str(value))
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)})"
+
+
+def csv_cell(value: Any) -> str:
+    """Text that no spreadsheet runs: a cell that would start a formula gets an apostrophe before it."""
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple, dict)):
+        value = json.dumps(value, ensure_ascii=False)
+    text = str(value)
+    if isinstance(value, str) and text.startswith(FORMULA_STARTS):
+        text = "'" + text
+    return text.replace("\x00", "\\x00")
+
+
+def emit(
+    rows: Iterable[Row],
+    columns: Sequence[tuple[str, str]],
+    *,
+    as_json: bool,
+    as_csv: bool,
+    title: str = "",
+    empty: str = "nothing found",
+) -> int:
+    """Print rows and return how many there were.
+
+    columns: (key, heading) of the terminal's table. JSON prints each row whole; CSV prints every key of the first row.
+    """
+    if as_json:
+        return _emit_json(rows)
+    if as_csv:
+        return _emit_csv(rows)
+    return _emit_table(rows, columns, title, empty)
+
+
+def _emit_json(rows: Iterable[Row]) -> int:
+    count = 0
+    for row in rows:
+        # ASCII only: no terminal takes an escape sequence or a direction mark from a JSON line.
+        sys.stdout.write(json.dumps(row, ensure_ascii=True, separators=(", ", ": ")) + "\n")
+        count += 1
+    return count
+
+
+def _emit_csv(rows: Iterable[Row]) -> int:
+    writer = None
+    count = 0
+    for row in rows:
+        if writer is None:
+            writer = csv.writer(sys.stdout)
+            writer.writerow(row.keys())
+        writer.writerow([csv_cell(value) for value in row.values()])
+        count += 1
+    return count
+
+
+def _emit_table(rows: Iterable[Row], columns: Sequence[tuple[str, str]], title: str, empty: str) -> int:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    kept = list(rows)
+    if not kept:
+        click.echo(empty)
+        return 0
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for key, heading in columns:
+        numeric = all(isinstance(row.get(key), (int, float, type(None))) for row in kept)
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    for row in kept:
+        table.add_row(*(Text(for_terminal(row.get(key))) for key, _ in columns))
+    # Not a terminal: as wide as the content needs, so that a pipe loses nothing.
+    Console(soft_wrap=not sys.stdout.isatty(), highlight=False).print(table)
+    return len(kept)

@@ -1,0 +1,263 @@
+"""Settings as frozen dataclasses: what they are, what they default to, and where each effective value came from.
+
+Order: defaults < file < `RELAYTRAP_SECTION_KEY` variables < flags. Loaded once by `cli`, passed down as values; there
+is no global. An unknown key is an error that names file, line and the nearest valid key. Every field's meaning stands
+in its `doc` metadata; the reference page is checked against it.
+"""
+
+import dataclasses
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import msgspec
+
+from relaytrap.errors import ConfigError
+
+__all__ = [
+    "Config",
+    "EnrichConfig",
+    "Given",
+    "NetworkConfig",
+    "NetworkName",
+    "SensorConfig",
+    "StoreConfig",
+    "WebConfig",
+    "default_data_dir",
+    "load_config",
+]
+
+GIB = 1 << 30
+
+
+def setting(default: Any, doc: str) -> Any:
+    """A dataclass field with its one-line meaning."""
+    return field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class SensorConfig:
+    """`[sensor]`: one listening installation."""
+
+    name: str = setting("", "Name the hub shows; empty: the machine's host name")
+    listen: tuple[str, ...] = setting(
+        ("udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"), "Where to listen, as transport:address:port; IPv6 in brackets"
+    )
+    persona: str = setting("asterisk", "The device to play: a bundled persona's name or the path of a persona file")
+    seed: str = setting("", "What makes this installation unlike others (tags, banners); empty: made at first start")
+    flush_interval_s: float = setting(1.0, "Longest time a recorded message may wait in memory; 0 writes each at once")
+    segment_max_bytes: int = setting(8 << 20, "A spool segment is closed at this size")
+    segment_max_age_s: float = setting(2.0, "A spool segment that holds anything is closed at this age")
+    spool_max_bytes: int = setting(2 * GIB, "The spool never grows beyond this; acknowledged segments go first")
+    spool_max_days: float = setting(30.0, "Segments older than this are dropped, acknowledged ones first")
+    hub_url: str = setting("", "Hub to ship segments to; empty: keep them in the spool")
+    token: str = setting("", "Token this sensor shows the hub")
+    source_bytes_per_s: int = setting(20_000, "Answer budget for one source, bytes a second")
+    total_bytes_per_s: int = setting(5_000_000, "Answer budget for all sources together, bytes a second")
+    tcp_connections_max: int = setting(4096, "Open TCP connections kept at most; the longest idle goes first")
+    tcp_idle_s: float = setting(60.0, "An idle TCP connection is closed after this time")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """`[store]`: where messages are kept, and for how long."""
+
+    url: str = setting("", "ClickHouse server, clickhouse://user:password@host:port/database; empty: embedded")
+    retention_days: int = setting(90, "Messages older than this are dropped; 0 keeps all")
+    retention_bytes: int = setting(50 * GIB, "The oldest day is dropped while the store is larger; 0 sets no limit")
+    memory_bytes: int = setting(2 * GIB, "Memory that one query of the embedded engine may use")
+    threads: int = setting(2, "Threads that one query of the embedded engine may use")
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    """`[web]`: the page and the API."""
+
+    listen: str = setting("127.0.0.1:8060", "Address and port of the page; other than loopback needs a user first")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkName:
+    """One row of `[[network.names]]`: what an operator knows of a network better than any table."""
+
+    network: str
+    country: str = ""
+    asn: int = 0
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """`[network]`: what is ours, and whom we know."""
+
+    known_proxies: tuple[str, ...] = setting((), "Addresses or networks that forward for us; never called relays")
+    own_domains: tuple[str, ...] = setting((), "Domains that a request for us may name")
+    own_networks: tuple[str, ...] = setting((), "Networks of our own; their packets are ours")
+    home_region: str = setting("", "ISO country whose dialling rules apply; empty: from the sensor's address")
+    names: tuple[NetworkName, ...] = setting((), "Networks with country, ASN and name that override the tables")
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichConfig:
+    """`[enrich]`: tables that give addresses a country and a network."""
+
+    country_mmdb: str = setting("", "MMDB file with countries that wins over the bundled one")
+    asn_mmdb: str = setting("", "MMDB file with autonomous systems that wins over the bundled one")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting of an installation."""
+
+    data_dir: Path
+    sensor: SensorConfig = field(default_factory=SensorConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
+    web: WebConfig = field(default_factory=WebConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    enrich: EnrichConfig = field(default_factory=EnrichConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Where the effective value of one setting came from: `default`, `file`, `variable` or `flag`, and which."""
+
+    value: Any
+    source: str
+    detail: str = ""
+
+
+SECTIONS: Mapping[str, type] = {
+    "sensor": SensorConfig,
+    "store": StoreConfig,
+    "web": WebConfig,
+    "network": NetworkConfig,
+    "enrich": EnrichConfig,
+}
+
+
+def default_data_dir() -> Path:
+    """`/var/lib/relaytrap` for root, otherwise `$XDG_DATA_HOME/relaytrap`."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/relaytrap")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "relaytrap"
+
+
+def load_config(
+    path: Path | None,
+    *,
+    environ: Mapping[str, str],
+    flags: Mapping[str, Any] | None = None,
+) -> tuple[Config, dict[str, Given]]:
+    """The effective settings, and for each `section.key` where it came from.
+
+    path: the operator's file; None when there is none. flags: `section.key` (or `data_dir`) to value, given last.
+    Raises ConfigError with file, line and the nearest valid key.
+    """
+    given: dict[str, Given] = {"data_dir": Given(default_data_dir(), "default")}
+    for section, cls in SECTIONS.items():
+        for spec in dataclasses.fields(cls):
+            given[f"{section}.{spec.name}"] = Given(getattr(cls(), spec.name), "default")
+    if path is not None:
+        _take_file(path, given)
+    _take_environ(environ, given)
+    for key, value in (flags or {}).items():
+        if value is not None:
+            given[key] = Given(_convert(key, value, f"flag for {key}"), "flag")
+    sections = {
+        name: cls(**{spec.name: given[f"{name}.{spec.name}"].value for spec in dataclasses.fields(cls)})
+        for name, cls in SECTIONS.items()
+    }
+    return Config(data_dir=Path(given["data_dir"].value), **sections), given
+
+
+def _take_file(path: Path, given: dict[str, Given]) -> None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration ({error.strerror}); name a readable file") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text; a configuration is TOML in UTF-8") from None
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    for section, table in document.items():
+        where = f"{path}:{_line_of(text, None, section)}"
+        if section == "data_dir":
+            given["data_dir"] = Given(_convert("data_dir", table, where), "file", where)
+            continue
+        if section not in SECTIONS:
+            raise ConfigError(f"{where}: unknown section [{section}]{_nearest(section, [*SECTIONS, 'data_dir'])}")
+        if not isinstance(table, dict):
+            raise ConfigError(f"{where}: {section} is a section; write [{section}] and its keys below it")
+        valid = [spec.name for spec in dataclasses.fields(SECTIONS[section])]
+        for key, value in table.items():
+            where = f"{path}:{_line_of(text, section, key)}"
+            if key not in valid:
+                raise ConfigError(f"{where}: unknown setting {section}.{key}{_nearest(key, valid)}")
+            given[f"{section}.{key}"] = Given(_convert(f"{section}.{key}", value, where), "file", where)
+
+
+def _take_environ(environ: Mapping[str, str], given: dict[str, Given]) -> None:
+    names = {"RELAYTRAP_" + key.replace(".", "_").upper(): key for key in given}
+    reserved = {"RELAYTRAP_CONFIG", "RELAYTRAP_MATERIAL", "RELAYTRAP_DATA"}
+    for name, text in environ.items():
+        if not name.startswith("RELAYTRAP_") or name in reserved:
+            continue
+        if name not in names:
+            raise ConfigError(f"environment: unknown variable {name}{_nearest(name, list(names))}")
+        key = names[name]
+        value: Any = text
+        if _type_of(key) not in (str, Path):
+            try:
+                value = tomllib.loads(f"v = {text}")["v"]
+            except tomllib.TOMLDecodeError:
+                value = [part.strip() for part in text.split(",") if part.strip()]
+        given[key] = Given(_convert(key, value, f"variable {name}"), "variable", name)
+
+
+def _type_of(key: str) -> Any:
+    section, _, name = key.rpartition(".")
+    return get_type_hints(SECTIONS[section])[name] if section else Path
+
+
+def _convert(key: str, value: Any, where: str) -> Any:
+    wanted = _type_of(key)
+    if wanted is Path:
+        if not isinstance(value, (str, Path)):
+            raise ConfigError(f"{where}: {key} is a path; write it as text in quotes")
+        return Path(value).expanduser()
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    try:
+        return msgspec.convert(value, wanted, strict=True)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {key}: {str(error)[0].lower()}{str(error)[1:]}") from None
+
+
+def _line_of(text: str, section: str | None, key: str) -> int:
+    """1-based line where a key stands (best effort: the first line of its section that starts with it)."""
+    inside = section is None
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = line.strip()
+        if header := re.match(r"\[\[?\s*([^\]\s.]+)(?:\.([^\]\s]+))?", bare):
+            if section is None and header[1] == key:
+                return number
+            if section is not None:
+                inside = header[1] == section
+                if inside and header[2] == key:
+                    return number
+            continue
+        if inside and re.match(rf'"?{re.escape(key)}"?\s*[=.]', bare):
+            return number
+    return 1
+
+
+def _nearest(word: str, valid: list[str]) -> str:
+    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; valid are {', '.join(sorted(valid))}"
