@@ -1,0 +1,55 @@
+"""The command line: help, mistakes, exit statuses."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from relaytrap.cli.main import COMMANDS, main
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "relaytrap.cli.main", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_help_names_every_command_and_fits_one_screen() -> None:
+    shown = run("--help").stdout
+    assert all(f"  {name} " in shown for name in COMMANDS)
+    assert len(shown.splitlines()) <= 40
+
+
+def test_help_imports_neither_store_nor_page() -> None:
+    code = (
+        "import sys; from relaytrap.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'chdb', 'litestar', 'rich', 'numpy', 'relaytrap.store', 'relaytrap.web'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_misspelt_command_gets_the_nearest_one() -> None:
+    done = run("mesages")
+    assert done.returncode == 2
+    assert "Did you mean messages?" in done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_help_that_fits_one_screen(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    shown = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert len(shown.splitlines()) <= 45
+
+
+def test_wrong_setting_is_one_line_and_its_own_status(tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text("[sensor]\nnmae = 'x'\n")
+    done = run("--config", str(path), "config", "show")
+    assert done.returncode == 3
+    assert done.stderr.strip() == f"relaytrap: {path}:2: unknown setting sensor.nmae; did you mean name?"

@@ -1,0 +1,84 @@
+"""Settings: order of sources, sentences for mistakes."""
+
+from pathlib import Path
+
+import pytest
+
+from relaytrap.config import Config, Given, NetworkName, load_config
+from relaytrap.errors import ConfigError
+
+
+def load(text: str, tmp_path: Path, environ: dict[str, str] | None = None, **flags: object) -> Config:
+    path = tmp_path / "relaytrap.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_config(path, environ=environ or {}, flags=flags)[0]
+
+
+def test_every_setting_has_a_default() -> None:
+    config, given = load_config(None, environ={})
+    assert config.web.listen == "127.0.0.1:8060"
+    assert {one.source for one in given.values()} == {"default"}
+
+
+def test_flag_wins_over_variable_wins_over_file_wins_over_default(tmp_path: Path) -> None:
+    path = tmp_path / "relaytrap.toml"
+    path.write_text('[sensor]\npersona = "kamailio"\nname = "in-file"\n[web]\nlisten = "127.0.0.1:1"\n')
+    config, given = load_config(
+        path,
+        environ={"RELAYTRAP_SENSOR_NAME": "in-variable", "RELAYTRAP_WEB_LISTEN": "127.0.0.1:2"},
+        flags={"web.listen": "127.0.0.1:3", "sensor.persona": None},
+    )
+    assert (config.sensor.persona, config.sensor.name, config.web.listen) == ("kamailio", "in-variable", "127.0.0.1:3")
+    assert given["sensor.persona"] == Given("kamailio", "file", f"{path}:2")
+    assert given["sensor.name"].source == "variable"
+    assert given["web.listen"].source == "flag"
+
+
+def test_unknown_key_names_file_line_and_nearest_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"relaytrap.toml:3: unknown setting sensor.presona; did you mean persona\?"):
+        load('# mine\n[sensor]\npresona = "x"\n', tmp_path)
+
+
+def test_unknown_section_names_the_nearest_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r":1: unknown section \[netwrok\]; did you mean network\?"):
+        load("[netwrok]\n", tmp_path)
+
+
+def test_wrong_type_says_what_was_expected_and_where(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"relaytrap.toml:2: store.retention_days: expected `int`, got `str`"):
+        load('[store]\nretention_days = "ninety"\n', tmp_path)
+
+
+def test_broken_toml_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        load("[sensor\n", tmp_path)
+
+
+def test_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read the configuration"):
+        load_config(tmp_path / "none.toml", environ={})
+
+
+def test_unknown_variable_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="unknown variable RELAYTRAP_SENSOR_NAM; did you mean RELAYTRAP_SENSOR_NAME"):
+        load_config(None, environ={"RELAYTRAP_SENSOR_NAM": "x"})
+
+
+def test_variable_takes_a_list_with_commas(tmp_path: Path) -> None:
+    config = load("", tmp_path, {"RELAYTRAP_NETWORK_KNOWN_PROXIES": "192.0.2.1, 198.51.100.0/24"})
+    assert config.network.known_proxies == ("192.0.2.1", "198.51.100.0/24")
+
+
+def test_variable_takes_a_number(tmp_path: Path) -> None:
+    config = load("", tmp_path, {"RELAYTRAP_SENSOR_FLUSH_INTERVAL_S": "0"})
+    assert config.sensor.flush_interval_s == 0.0
+
+
+def test_network_names_are_rows(tmp_path: Path) -> None:
+    config = load('[[network.names]]\nnetwork = "203.0.113.0/24"\ncountry = "MY"\nasn = 64500\n', tmp_path)
+    assert config.network.names == (NetworkName("203.0.113.0/24", "MY", 64500, ""),)
+
+
+def test_mistake_in_a_network_name_says_where(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="network.names"):
+        load('[[network.names]]\nnetwork = "203.0.113.0/24"\nasn = "many"\n', tmp_path)
