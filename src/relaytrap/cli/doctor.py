@@ -1,0 +1,175 @@
+"""`relaytrap doctor`: what is wrong with this installation, and what to do about it.
+
+It looks and reports; it changes nothing. Exit status 0: nothing wrong; 1: something needs mending.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from relaytrap import __version__
+from relaytrap.cli.main import Settings
+from relaytrap.cli.output import emit, output_options
+from relaytrap.config import Config
+from relaytrap.errors import RelaytrapError
+
+__all__ = ["CHECKS", "Finding", "command"]
+
+HUB_PACKAGES = ("chdb-core", "clickhouse-connect", "dpkt", "litestar", "maxminddb", "phonenumbers", "vl-convert-python")
+FREE_BYTES_WANTED = 1 << 30
+RECEIVE_BUFFER_WANTED = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: how it stands, and what to do when it does not stand well."""
+
+    check: str
+    state: Literal["good", "note", "wrong"]
+    text: str
+
+
+def check_python(config: Config) -> Iterator[Finding]:
+    """Python's version and platform."""
+    yield Finding(
+        "python", "good", f"Relaytrap {__version__} on Python {platform.python_version()}, {platform.platform()}"
+    )
+
+
+def check_packages(config: Config) -> Iterator[Finding]:
+    """The packages of a hub; a sensor needs none of them."""
+    missing = [name for name in HUB_PACKAGES if not installed(name)]
+    if missing:
+        yield Finding(
+            "packages", "note", f"a sensor's installation: without {', '.join(missing)} (relaytrap[hub] brings them)"
+        )
+    else:
+        yield Finding("packages", "good", "sensor and hub")
+
+
+def installed(name: str) -> bool:
+    """Whether a distribution of that name is installed."""
+    try:
+        importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def check_data_dir(config: Config) -> Iterator[Finding]:
+    """The data directory: there, writable, with room."""
+    folder = config.data_dir
+    place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not os.access(place, os.W_OK):
+        yield Finding("data", "wrong", f"{place} is not writable by this user; choose another with --data")
+        return
+    free = shutil.disk_usage(place).free
+    if free < FREE_BYTES_WANTED:
+        yield Finding(
+            "data", "wrong", f"only {free >> 20} MiB free at {place}; make room or choose another with --data"
+        )
+    else:
+        new = "" if folder.exists() else " (made at first start)"
+        yield Finding("data", "good", f"{folder}{new}, {free >> 30} GiB free")
+
+
+def check_hub(config: Config) -> Iterator[Finding]:
+    """A hub that runs here, or one that died and left its note behind."""
+    note = config.data_dir / "hub.json"
+    try:
+        hub = json.loads(note.read_text(encoding="utf-8"))
+        pid, url = int(hub["pid"]), str(hub["url"])
+    except FileNotFoundError:
+        yield Finding("hub", "note", "no hub runs on this data; relaytrap up starts one")
+        return
+    except (OSError, ValueError, KeyError) as error:
+        yield Finding("hub", "wrong", f"{note} cannot be read ({error}); stop the hub and delete that file")
+        return
+    if Path(f"/proc/{pid}").exists():
+        yield Finding("hub", "good", f"runs as process {pid} at {url}")
+    else:
+        yield Finding("hub", "note", f"{note} names process {pid}, which is gone; the next start replaces it")
+
+
+def check_listen(config: Config) -> Iterator[Finding]:
+    """The sensor's ports: free, and allowed for this user."""
+    for place in config.sensor.listen:
+        kind, _, rest = place.partition(":")
+        host, _, port = rest.rpartition(":")
+        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as probe:
+            if kind != "udp":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host.strip("[]"), int(port)))
+            except PermissionError:
+                yield Finding("listen", "wrong", f"{place}: this user may not open a port below 1024")
+            except (OSError, ValueError) as error:
+                yield Finding("listen", "note", f"{place}: {error}; another program, or a sensor that runs, has it")
+            else:
+                yield Finding("listen", "good", f"{place} is free")
+
+
+def check_receive_buffer(config: Config) -> Iterator[Finding]:
+    """The kernel's limit of a socket's receive buffer, which decides whether a burst survives a pause."""
+    limit = Path("/proc/sys/net/core/rmem_max")
+    if not limit.exists():
+        return
+    size = int(limit.read_text(encoding="ascii"))
+    if size < RECEIVE_BUFFER_WANTED:
+        yield Finding(
+            "buffer",
+            "note",
+            f"net.core.rmem_max is {size}; a busy sensor wants sysctl -w net.core.rmem_max={RECEIVE_BUFFER_WANTED}",
+        )
+    else:
+        yield Finding("buffer", "good", f"net.core.rmem_max is {size}")
+
+
+def check_networks(config: Config) -> Iterator[Finding]:
+    """Whether we were told which networks, domains and proxies are ours: without it a carrier looks like a relay."""
+    if not config.network.known_proxies:
+        yield Finding(
+            "network", "note", "network.known_proxies is empty: a carrier's proxy of yours would look like a relay"
+        )
+    else:
+        yield Finding("network", "good", f"{len(config.network.known_proxies)} known proxies")
+
+
+CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
+    check_python,
+    check_packages,
+    check_data_dir,
+    check_hub,
+    check_listen,
+    check_receive_buffer,
+    check_networks,
+)
+
+
+@click.command()
+@output_options
+@click.pass_obj
+def command(settings: Settings, as_json: bool, as_csv: bool) -> None:
+    """What is wrong with this installation, and what to do. Changes nothing."""
+    try:
+        config: Config = settings.load()
+    except RelaytrapError as error:
+        findings = [Finding("settings", "wrong", str(error))]
+    else:
+        findings = [Finding("settings", "good", str(settings.config_path or "defaults; no file given"))]
+        for check in CHECKS:
+            findings += check(config)
+    columns = [("state", ""), ("check", "check"), ("text", "what")]
+    emit([asdict(one) for one in findings], columns, as_json=as_json, as_csv=as_csv)
+    sys.exit(1 if any(one.state == "wrong" for one in findings) else 0)

@@ -1,0 +1,51 @@
+"""What the doctor sees."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from relaytrap.cli.doctor import Finding, check_data_dir, check_hub, check_listen
+from relaytrap.config import Config, SensorConfig
+
+
+def test_taken_port_is_a_note_that_names_it() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        place = f"udp:127.0.0.1:{taken.getsockname()[1]}"
+        (found,) = check_listen(Config(Path("unused"), sensor=SensorConfig(listen=(place,))))
+    assert found.state == "note"
+    assert place in found.text
+
+
+def test_dead_hub_is_told_from_a_living_one(tmp_path: Path) -> None:
+    note = tmp_path / "hub.json"
+    note.write_text(json.dumps({"pid": os.getpid(), "url": "http://127.0.0.1:8060"}))
+    assert [one.state for one in check_hub(Config(tmp_path))] == ["good"]
+    note.write_text(json.dumps({"pid": 2**22 + 1, "url": "http://127.0.0.1:8060"}))
+    assert [one.state for one in check_hub(Config(tmp_path))] == ["note"]
+
+
+def test_broken_note_of_a_hub_is_wrong_not_an_exception(tmp_path: Path) -> None:
+    (tmp_path / "hub.json").write_text("{")
+    assert [one.state for one in check_hub(Config(tmp_path))] == ["wrong"]
+
+
+def test_missing_data_directory_is_good_when_it_can_be_made(tmp_path: Path) -> None:
+    (found,) = check_data_dir(Config(tmp_path / "new"))
+    assert found == Finding("data", "good", found.text)
+    assert "made at first start" in found.text
+
+
+def test_command_prints_one_object_a_check(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "relaytrap.cli.main", "--data", str(tmp_path), "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {"settings", "python", "data", "hub", "listen"} <= {row["check"] for row in rows}
+    assert done.returncode == int(any(row["state"] == "wrong" for row in rows))
