@@ -1,0 +1,141 @@
+"""A probe as bytes, and the ACK, CANCEL and BYE that go the way its INVITE went.
+
+Written line by line, not by the strict builder: a probe names foreign hosts and half-made dialogs on purpose. Its
+values are still ours alone; no text of the server's is copied into a request but the To of an answer, as RFC 3261
+demands of an ACK, and that is checked for line ends first.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+from relaytrap import __version__
+from relaytrap.probe.tricks import TRICKS, Ends, Shape, host_port
+
+__all__ = ["METHODS", "TOKEN_CHARS", "Probe", "build_follow_up", "build_probe", "find_token"]
+
+METHODS = ("OPTIONS", "INVITE", "REGISTER")
+# A trick can make a server send to itself until the hops run out (seen: until its memory did).
+MAX_FORWARDS = 8
+TOKEN_CHARS = 12
+TOKEN = re.compile(rb"(?<![a-z0-9])[a-z][a-z0-9]{11}(?![a-z0-9])")
+# Not one of the names that default configurations drop silently, which would read as "unanswered".
+USER_AGENT = f"Relaytrap/{__version__} (open-relay self-test)"
+TRANSPORT_NAMES = {"udp": "UDP", "tcp": "TCP", "tls": "TLS", "ws": "WS", "wss": "WSS"}
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One request to send: what, how, and between which ends."""
+
+    method: str
+    transport: str
+    trick: str
+    ends: Ends
+
+    @property
+    def branch(self) -> str:
+        """The branch of our Via: the probe's token behind RFC 3261's cookie."""
+        return "z9hG4bK" + self.ends.token
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID; answers are matched by it."""
+        return f"{self.ends.token}@relaytrap.invalid"
+
+    @property
+    def shape(self) -> Shape:
+        """The trick's changes, with the plain probe's values where it changes nothing."""
+        shape = TRICKS[self.trick].shape(self.ends)
+        request_uri = shape.request_uri or self.ends.at_witness()
+        return replace(
+            shape,
+            request_uri=request_uri,
+            to=shape.to or request_uri,
+            from_uri=shape.from_uri or "sip:probe@relaytrap.invalid",
+        )
+
+
+def build_probe(probe: Probe) -> bytes:
+    """The request as it goes on the wire."""
+    shape = probe.shape
+    ends = probe.ends
+    body = _sdp(ends.tester) if probe.method == "INVITE" else ""
+    expires = ";expires=60" if probe.method == "REGISTER" else ""
+    lines = [
+        f"{probe.method} {shape.request_uri} SIP/2.0",
+        _via(probe, probe.branch),
+        *_hops(shape),
+        *(f"Route: {route}" for route in shape.routes),
+        f"From: <{shape.from_uri}>;tag={ends.token}",
+        f"To: <{shape.to}>{';tag=' + ends.token[::-1] if shape.to_tag else ''}",
+        f"Call-ID: {probe.call_id}",
+        f"CSeq: 1 {probe.method}",
+        f"Contact: <sip:probe@{host_port(ends.tester, ends.tester_port)}{_transport_param(probe)}>{expires}",
+        *shape.headers,
+        f"User-Agent: {USER_AGENT}",
+    ]
+    if body:
+        lines.append("Content-Type: application/sdp")
+    lines.append(f"Content-Length: {len(body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+def build_follow_up(probe: Probe, method: str, to: bytes, *, success: bool = False) -> bytes:
+    """ACK, CANCEL or BYE for a probe's INVITE (RFC 3261 sections 17.1.1.3, 13.2.2.4, 9.1, 15.1.1).
+
+    to: the To value of the answer being acknowledged; our own for a CANCEL.
+    success: the answer was a 2xx, so that ACK and BYE are transactions of their own.
+    """
+    shape = probe.shape
+    own_branch = probe.branch + (method.lower() if success else "")
+    if not to or re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", to):
+        to = f"<{shape.to}>".encode()
+    lines = [
+        f"{method} {shape.request_uri} SIP/2.0",
+        _via(probe, own_branch),
+        *_hops(shape),
+        *(f"Route: {route}" for route in shape.routes),
+        f"From: <{shape.from_uri}>;tag={probe.ends.token}",
+        f"To: {to.decode('latin-1')}",
+        f"Call-ID: {probe.call_id}",
+        f"CSeq: {2 if method == 'BYE' else 1} {method}",
+        "Content-Length: 0",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def find_token(request_uri: bytes, from_tag: bytes, call_id: bytes, branch: bytes, to_user: bytes) -> list[bytes]:
+    """Candidates for a probe's token in a request that arrived, most trusted place first.
+
+    The Request-URI's user survived every kind of relay in the measurements; a B2BUA makes new tags, Call-IDs and
+    branches; strict routing replaces the Request-URI, and then the To user still has it.
+    """
+    found: list[bytes] = []
+    for place in (request_uri, from_tag, call_id, branch.removeprefix(b"z9hG4bK"), to_user):
+        found += [token for token in TOKEN.findall(place) if token not in found]
+    return found
+
+
+def _via(probe: Probe, branch: str) -> str:
+    ends = probe.ends
+    sent_by = f"{ends.token}.invalid" if probe.transport in ("ws", "wss") else host_port(ends.tester, ends.tester_port)
+    return f"Via: SIP/2.0/{TRANSPORT_NAMES[probe.transport]} {sent_by};branch={branch}{probe.shape.via_params}"
+
+
+def _hops(shape: Shape) -> list[str]:
+    if shape.max_forwards == -1:
+        return []
+    return [f"Max-Forwards: {MAX_FORWARDS if shape.max_forwards is None else shape.max_forwards}"]
+
+
+def _transport_param(probe: Probe) -> str:
+    return "" if probe.transport == "udp" else f";transport={probe.transport}"
+
+
+def _sdp(address: str) -> str:
+    family = "IP6" if ":" in address else "IP4"
+    # Port 0 and inactive: nobody is to send media anywhere for a probe (RFC 3264 sections 5.1 and 6).
+    return (
+        f"v=0\r\no=- 1 1 IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt=0 0\r\n"
+        "m=audio 0 RTP/AVP 0 8\r\na=inactive\r\n"
+    )

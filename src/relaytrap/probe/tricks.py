@@ -1,0 +1,275 @@
+"""What a probe tries: each trick is a way to make a server send a stranger's request on to the witness.
+
+Six tricks found all 22 relaying variants of a family of 31 real servers; plain OPTIONS over UDP alone missed 12 of
+them. The others are tried by `--thorough`; tricks that never worked on any (`maddr`, `received`, `alias`,
+`user%40host`, `tel:`, Via `maddr`) are among them, so that a server on which one works is found all the same.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+__all__ = ["STANDARD", "TRICKS", "Ends", "Shape", "Trick", "host_port"]
+
+Group = Literal["standard", "thorough", "asked"]
+Kind = Literal["plain", "from", "route", "in-dialog", "number"]
+
+
+def host_port(address: str, port: int | None) -> str:
+    """Address and port as a URI's hostport; IPv6 in brackets (RFC 3261 section 25.1)."""
+    host = f"[{address}]" if ":" in address else address
+    return f"{host}:{port}" if port else host
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The three ends of a probe, and its token.
+
+    server, server_port: where the probe goes. domain: the server's own domain, or its address where none is known.
+    witness, witness_port: where it must arrive to prove anything. tester, tester_port: where answers come back.
+    token: 12 characters that name the probe. number: digits that name it where only digits pass.
+    """
+
+    server: str
+    server_port: int
+    domain: str
+    witness: str
+    witness_port: int
+    tester: str
+    tester_port: int
+    token: str
+    number: str
+
+    def at_witness(self, user: str = "", params: str = "") -> str:
+        """A SIP URI at the witness."""
+        return f"sip:{user or self.token}@{host_port(self.witness, self.witness_port)}{params}"
+
+    def at_server(self, user: str = "", params: str = "") -> str:
+        """A SIP URI at the server's own address."""
+        return f"sip:{user or self.token}@{host_port(self.server, self.server_port)}{params}"
+
+    @property
+    def server_route(self) -> str:
+        """A loose Route through the server."""
+        return f"<sip:{host_port(self.server, self.server_port)};lr>"
+
+    @property
+    def witness_route(self) -> str:
+        """A loose Route to the witness."""
+        return f"<sip:{host_port(self.witness, self.witness_port)};lr>"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a trick changes in the plain probe; "" leaves a part as it is.
+
+    request_uri, to: URIs. from_uri: the URI of From. routes: Route values in order. headers: further header lines.
+    to_tag: whether To carries a tag, as if the request belonged to a dialog. via_params: parameters of our Via.
+    max_forwards: None for the default, -1 for no such header.
+    """
+
+    request_uri: str = ""
+    to: str = ""
+    from_uri: str = ""
+    routes: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    to_tag: bool = False
+    via_params: str = ";rport"
+    max_forwards: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trick:
+    """One way to ask a server to relay. kind: which class of hole it finds; text: for people, what it tries."""
+
+    name: str
+    kind: Kind
+    text: str
+    shape: Callable[[Ends], Shape] = field(repr=False)
+    group: Group = "thorough"
+
+
+def own(ends: Ends, **more: object) -> Shape:
+    """A request to the server itself, of which another header leads to the witness."""
+    return Shape(request_uri=ends.at_server(), to=ends.at_server(), **more)  # type: ignore[arg-type]  # Shape's own field names
+
+
+def _tricks() -> tuple[Trick, ...]:
+    return (
+        Trick("plain", "plain", "a foreign Request-URI, nothing else", lambda e: Shape(), "standard"),
+        Trick(
+            "from-address",
+            "from",
+            "From names the server's own address",
+            lambda e: Shape(from_uri=f"sip:100@{host_port(e.server, None)}"),
+            "standard",
+        ),
+        Trick(
+            "from-domain",
+            "from",
+            "From names the server's own domain",
+            lambda e: Shape(from_uri=f"sip:100@{host_port(e.domain, None)}"),
+            "standard",
+        ),
+        Trick(
+            "route",
+            "route",
+            "a preloaded Route: the server, then the witness",
+            lambda e: own(e, routes=(e.server_route, e.witness_route)),
+            "standard",
+        ),
+        Trick("to-tag", "in-dialog", "a made-up To tag", lambda e: Shape(to_tag=True), "standard"),
+        Trick(
+            "to-tag-route",
+            "in-dialog",
+            "a made-up To tag and a Route through the server",
+            lambda e: Shape(to_tag=True, routes=(e.server_route,)),
+            "standard",
+        ),
+        Trick("route-server", "route", "a Route through the server", lambda e: Shape(routes=(e.server_route,))),
+        Trick("route-witness", "route", "a Route to the witness only", lambda e: own(e, routes=(e.witness_route,))),
+        Trick(
+            "route-foreign",
+            "route",
+            "a Route to the witness under a name that does not exist",
+            lambda e: Shape(request_uri=f"sip:{e.token}@nowhere.invalid", routes=(e.witness_route,)),
+        ),
+        Trick(
+            "route-strict",
+            "route",
+            "a strict Route to the witness",
+            lambda e: Shape(request_uri=f"sip:{host_port(e.server, e.server_port)}", routes=(f"<{e.at_witness()}>",)),
+        ),
+        Trick(
+            "to-tag-route-witness",
+            "in-dialog",
+            "a made-up To tag and a Route to the witness",
+            lambda e: Shape(request_uri=e.at_server(), to_tag=True, routes=(e.witness_route,)),
+        ),
+        Trick(
+            "to-tag-route-both",
+            "in-dialog",
+            "a made-up To tag and a Route: the server, then the witness",
+            lambda e: Shape(request_uri=e.at_server(), to_tag=True, routes=(e.server_route, e.witness_route)),
+        ),
+        Trick("to-server", "plain", "To names the server", lambda e: Shape(to=e.at_server())),
+        Trick(
+            "from-to-server",
+            "from",
+            "From and To name the server",
+            lambda e: Shape(from_uri=f"sip:100@{host_port(e.domain, None)}", to=e.at_server()),
+        ),
+        Trick(
+            "from-witness",
+            "plain",
+            "From names the witness",
+            lambda e: Shape(from_uri=f"sip:100@{host_port(e.witness, None)}"),
+        ),
+        Trick(
+            "from-anonymous", "plain", "an anonymous From", lambda e: Shape(from_uri="sip:anonymous@anonymous.invalid")
+        ),
+        Trick(
+            "asserted",
+            "from",
+            "P-Asserted-Identity of the server's domain",
+            lambda e: Shape(headers=(f"P-Asserted-Identity: <sip:100@{host_port(e.domain, None)}>",)),
+        ),
+        Trick(
+            "number-at-witness", "plain", "digits at the witness", lambda e: Shape(request_uri=e.at_witness(e.number))
+        ),
+        Trick(
+            "user-phone",
+            "plain",
+            "a global number at the witness, user=phone",
+            lambda e: Shape(request_uri=e.at_witness("+" + e.number, ";user=phone")),
+        ),
+        Trick("tel", "plain", "a tel: URI", lambda e: Shape(request_uri=f"tel:+{e.number}", to=f"tel:+{e.number}")),
+        Trick(
+            "maddr", "plain", "maddr names the witness", lambda e: own_uri(e, f";maddr={host_port(e.witness, None)}")
+        ),
+        Trick("received", "plain", "received names the witness", lambda e: own_uri(e, f";received={e.witness}")),
+        Trick(
+            "alias",
+            "in-dialog",
+            "alias names the witness",
+            lambda e: Shape(
+                request_uri=e.at_server(params=f";alias={e.witness}~{e.witness_port}~1"),
+                to=e.at_server(),
+                to_tag=True,
+            ),
+        ),
+        Trick(
+            "user-host",
+            "plain",
+            "the witness in the user part, as user%40host",
+            lambda e: Shape(
+                request_uri=e.at_server(f"{e.token}%40{host_port(e.witness, e.witness_port)}"), to=e.at_server()
+            ),
+        ),
+        Trick(
+            "percent",
+            "plain",
+            "the witness in the user part, as user%25host",
+            lambda e: Shape(request_uri=e.at_server(f"{e.token}%25{e.witness}"), to=e.at_server()),
+        ),
+        Trick(
+            "transport-tcp",
+            "plain",
+            "the witness by TCP",
+            lambda e: Shape(request_uri=e.at_witness(params=";transport=tcp")),
+        ),
+        Trick(
+            "transport-udp",
+            "plain",
+            "the witness by UDP",
+            lambda e: Shape(request_uri=e.at_witness(params=";transport=udp")),
+        ),
+        Trick(
+            "no-user",
+            "plain",
+            "no user part",
+            lambda e: Shape(
+                request_uri=f"sip:{host_port(e.witness, e.witness_port)}",
+                to=f"sip:{e.token}@{host_port(e.witness, None)}",
+            ),
+        ),
+        Trick("no-max-forwards", "plain", "no Max-Forwards", lambda e: Shape(max_forwards=-1)),
+        Trick("max-forwards-1", "plain", "Max-Forwards 1", lambda e: Shape(max_forwards=1)),
+        Trick(
+            "proxy-require",
+            "plain",
+            "Proxy-Require of something unknown",
+            lambda e: Shape(headers=("Proxy-Require: relaytrap-unknown",)),
+        ),
+        Trick(
+            "via-maddr",
+            "plain",
+            "our Via's maddr names the witness",
+            lambda e: own(e, via_params=f";maddr={e.witness}"),
+        ),
+        Trick(
+            "via-received",
+            "plain",
+            "our Via's received names the witness",
+            lambda e: own(e, via_params=f";received={e.witness}"),
+        ),
+        Trick(
+            "number",
+            "number",
+            "a number at the server, as a stranger's call to the telephone network",
+            lambda e: Shape(
+                request_uri=f"sip:{e.number}@{host_port(e.server, e.server_port)}",
+                to=f"sip:{e.number}@{host_port(e.server, None)}",
+            ),
+            "asked",
+        ),
+    )
+
+
+def own_uri(ends: Ends, params: str) -> Shape:
+    """A request to the server itself whose Request-URI parameters lead to the witness."""
+    return Shape(request_uri=ends.at_server(params=params), to=ends.at_server())
+
+
+TRICKS: Final[Mapping[str, Trick]] = {trick.name: trick for trick in _tricks()}
+STANDARD: Final = tuple(name for name, trick in TRICKS.items() if trick.group == "standard")

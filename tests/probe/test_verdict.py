@@ -1,0 +1,108 @@
+"""What arrivals and answers prove."""
+
+from collections.abc import Callable
+
+import pytest
+
+from relaytrap.probe.request import METHODS, Probe
+from relaytrap.probe.tricks import STANDARD, Ends
+from relaytrap.probe.verdict import Answer, Arrival, Outcome, judge_server
+
+ENDS = Ends(
+    "203.0.113.5", 5060, "pbx.example", "192.0.2.10", 5060, "198.51.100.10", 5061, "k3yabcdefgh1", "99900000001"
+)
+
+
+def arrived(method: str, *, ours_alone: bool = False) -> Arrival:
+    return Arrival(0.1, "203.0.113.5", 5060, "udp", method, ("SIP/2.0/UDP 203.0.113.5",), 7, b"", ours_alone)
+
+
+def family(relays: Callable[[Probe], bool], status_code: int = 403, transports: str = "udp tcp") -> list[Outcome]:
+    """What a server gives that relays the probes it relays, and answers the others with one status."""
+    found = []
+    for transport in transports.split():
+        for method in METHODS:
+            for trick in STANDARD:
+                probe = Probe(method, transport, trick, ENDS)
+                if relays(probe):
+                    found.append(Outcome(probe, (arrived(method),), (Answer(0.2, 486, "Busy Here", True),)))
+                else:
+                    found.append(Outcome(probe, (), (Answer(0.2, status_code, "x", False),) if status_code else ()))
+    return found
+
+
+def classes(outcomes: list[Outcome], *, witness_reachable: bool = True) -> list[tuple[str, str]]:
+    return [(each.name, detail) for each, detail in judge_server(outcomes, witness_reachable=witness_reachable)]
+
+
+def test_server_that_relays_everything_is_open() -> None:
+    assert classes(family(lambda probe: True)) == [("open", "")]
+
+
+def test_one_method_names_the_method() -> None:
+    assert classes(family(lambda probe: probe.method == "INVITE")) == [("open for a method", "INVITE")]
+
+
+def test_one_transport_names_the_transport() -> None:
+    assert classes(family(lambda probe: probe.transport == "tcp")) == [("open on a transport", "TCP")]
+
+
+def test_from_hole() -> None:
+    assert classes(family(lambda probe: probe.trick.startswith("from"))) == [("open by From", "")]
+
+
+def test_route_hole() -> None:
+    assert classes(family(lambda probe: probe.trick == "route")) == [("open by Route", "")]
+
+
+def test_default_configuration_is_open_in_dialog_only() -> None:
+    assert classes(family(lambda probe: probe.trick == "to-tag-route")) == [("open in-dialog", "")]
+
+
+def test_method_and_in_dialog_are_both_said_most_severe_first() -> None:
+    found = classes(family(lambda probe: probe.method == "INVITE" or probe.trick == "to-tag-route"))
+    assert found == [("open for a method", "INVITE"), ("open in-dialog", "")]
+
+
+@pytest.mark.parametrize(
+    ("status_code", "name"),
+    [
+        (403, "refused"),
+        (404, "refused"),
+        (302, "refused"),
+        (407, "challenges"),
+        (478, "probable"),
+        (477, "probable"),
+        (408, "undecided"),
+        (100, "undecided"),
+        (200, "answers itself"),
+        (0, "unanswered"),
+    ],
+)
+def test_status_without_arrival(status_code: int, name: str) -> None:
+    assert classes(family(lambda probe: False, status_code)) == [(name, "")]
+
+
+def test_two_hundred_is_never_proof_of_relaying() -> None:
+    assert not any(
+        each.exit_status == 1 for each, _ in judge_server(family(lambda p: False, 200), witness_reachable=True)
+    )
+
+
+def test_unreachable_witness_is_never_closed() -> None:
+    assert classes(family(lambda probe: False, 403), witness_reachable=False) == [("witness not reachable", "")]
+
+
+def test_our_own_datagram_sent_back_is_an_echo_not_a_relay() -> None:
+    probe = Probe("OPTIONS", "udp", "plain", ENDS)
+    assert Outcome(probe, (arrived("OPTIONS", ours_alone=True),)).result == "echoed"
+
+
+def test_arrival_wins_over_any_status() -> None:
+    probe = Probe("INVITE", "udp", "plain", ENDS)
+    assert Outcome(probe, (arrived("INVITE"),), (Answer(0.1, 403, "Forbidden", False),)).result == "relayed"
+
+
+def test_nothing_could_be_sent() -> None:
+    probe = Probe("OPTIONS", "tcp", "plain", ENDS)
+    assert classes([Outcome(probe, error="refused")]) == [("not run", "")]
