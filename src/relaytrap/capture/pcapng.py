@@ -1,0 +1,226 @@
+"""Writing observations as pcapng that any capture tool opens and `segment` reads back exactly.
+
+One Enhanced Packet Block an observation (a few for a message larger than a packet), link type raw IP with synthesised
+IP, UDP and TCP headers, nanosecond stamps, `epb_flags` for the direction. One interface a sensor, named after it. What
+the headers cannot say (the wire carried TLS; notes; the capture an import came from) stands in packet comments: one
+for people, one for machines that starts with `relaytrap:` and goes on with a JSON object.
+
+Block layout: draft-ietf-opsawg-pcapng, sections 4.1 (Section Header), 4.2 (Interface Description), 4.3 (Enhanced
+Packet). Sections are big-endian.
+"""
+
+import contextlib
+import errno
+import io
+import json
+import os
+import struct
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+from relaytrap import __version__
+from relaytrap.capture import synthesis
+from relaytrap.observation import FORMAT_VERSION, Direction, Observation
+
+__all__ = ["MARK", "SegmentWriter", "write_capture"]
+
+MARK: Final = "relaytrap:"
+"""How a comment for machines starts, in the section header and at packets."""
+
+LINKTYPE_RAW: Final = 101
+OPT_COMMENT, OPT_USERAPPL, IF_NAME, IF_TSRESOL, EPB_FLAGS = 1, 4, 2, 9, 2
+SECTION, INTERFACE, ENHANCED = 0x0A0D0D0A, 1, 6
+UNKNOWN_LENGTH: Final = b"\xff" * 8
+END_OF_OPTIONS: Final = bytes(4)
+DIRECTION_OPTION: Final[dict[Direction, bytes]] = {
+    "in": struct.pack(">HHI", EPB_FLAGS, 4, 1),
+    "out": struct.pack(">HHI", EPB_FLAGS, 4, 2),
+}
+ENHANCED_HEADER: Final = struct.Struct(">IIIIIII")
+END_AND_LENGTH: Final = struct.Struct(">II")
+PADDING: Final = (b"", bytes(3), bytes(2), bytes(1))
+"""By length modulo 4."""
+
+PLAIN: Final = frozenset({"udp", "tcp"})
+OVER_UDP: Final = frozenset({"udp", "sctp"})
+CARRIED: Final = {
+    "tls": "The wire carried this inside TLS; here it stands as plain TCP.",
+    "ws": "The wire carried this as a WebSocket message (RFC 7118); here it stands as plain TCP.",
+    "wss": "The wire carried this as a WebSocket message inside TLS (RFC 7118); here it stands as plain TCP.",
+    "sctp": "The wire carried this over SCTP; here it stands as a UDP datagram.",
+}
+NO_ADDRESS: Final = "0.0.0.0"
+
+
+class ByteSink(Protocol):
+    """What a segment is written to: a raw or buffered file, or anything with `write`."""
+
+    def write(self, data: bytes, /) -> int | None: ...
+
+
+class SegmentWriter:
+    """Appends observations to one pcapng file; the file may end, or be killed, after any observation.
+
+    Each observation is one `write` call on `file`. When that call takes less than all (the disk is full), the file is
+    cut back to the last whole observation, if it can be, and OSError is raised; the writer may be used again later.
+    size: octets written so far. count: observations written so far.
+    """
+
+    def __init__(self, file: ByteSink, *, sensor: str, segment: int = 0) -> None:
+        self._file = file
+        self._interfaces: dict[str, int] = {}
+        self._sequences = synthesis.SequenceNumbers()
+        self.size = 0
+        self.count = 0
+        self._append(section_header(sensor, segment) + self._new_interface(sensor))
+
+    def write(self, observation: Observation) -> int:
+        """Append one observation; octets that took."""
+        interface = self._interfaces.get(observation.sensor)
+        prefix = b""
+        if interface is None:
+            prefix = self._new_interface(observation.sensor)
+            interface = self._interfaces[observation.sensor]
+        try:
+            data = self._record(interface, observation)
+            self._append(prefix + data if prefix else data)
+        except OSError:
+            if prefix:
+                del self._interfaces[observation.sensor]
+            raise
+        self.count += 1
+        return len(prefix) + len(data)
+
+    def _append(self, data: bytes) -> None:
+        try:
+            written = self._file.write(data)
+            if written is not None and written < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            self._cut_back()
+            raise
+        self.size += len(data)
+
+    def _cut_back(self) -> None:
+        if isinstance(self._file, io.IOBase) and self._file.seekable():
+            with contextlib.suppress(OSError):
+                self._file.seek(self.size)
+                self._file.truncate()
+
+    def _new_interface(self, sensor: str) -> bytes:
+        self._interfaces[sensor] = len(self._interfaces)
+        return interface_description(sensor)
+
+    def _record(self, interface: int, observation: Observation) -> bytes:
+        """The Enhanced Packet Blocks of one observation."""
+        raw = observation.raw
+        protocol = synthesis.UDP if observation.transport in OVER_UDP else synthesis.TCP
+        beyond: dict[str, object] = {}
+        source, local = observation.source, observation.local
+        outward = observation.direction == "out"
+        try:
+            pair = synthesis.endpoints(local, source) if outward else synthesis.endpoints(source, local)
+        except OSError:
+            pair = synthesis.endpoints(NO_ADDRESS, NO_ADDRESS)
+            beyond = {"source": source, "local": local}
+        if observation.transport not in PLAIN:
+            beyond["transport"] = observation.transport
+        if observation.notes:
+            beyond["notes"] = observation.notes
+        if observation.capture or observation.frame:
+            beyond |= {"capture": observation.capture, "frame": observation.frame}
+        most = synthesis.most(pair, protocol)
+        if len(raw) <= most:
+            return self._block(interface, observation, pair, protocol, raw, beyond)
+        cuts = range(0, len(raw), most)
+        return b"".join(
+            self._block(
+                interface, observation, pair, protocol, raw[at : at + most], beyond | {"part": number, "of": len(cuts)}
+            )
+            for number, at in enumerate(cuts, 1)
+        )
+
+    def _block(
+        self,
+        interface: int,
+        observation: Observation,
+        pair: synthesis.Endpoints,
+        protocol: int,
+        payload: bytes,
+        beyond: dict[str, object],
+    ) -> bytes:
+        outward = observation.direction == "out"
+        sequence = acknowledgement = 0
+        if protocol == synthesis.TCP:
+            flow = (observation.source, observation.source_port, observation.local, observation.local_port)
+            sequence, acknowledgement = self._sequences.advance(flow, outward=outward, octets=len(payload))
+        ports = observation.source_port, observation.local_port
+        if outward:
+            ports = observation.local_port, observation.source_port
+        head = synthesis.headers(pair, protocol, *ports, payload, sequence, acknowledgement)
+        captured = len(head) + len(payload)
+        pad = PADDING[captured & 3]
+        options = DIRECTION_OPTION[observation.direction]
+        if beyond:
+            options += packet_comments(beyond)
+        total = 36 + captured + len(pad) + len(options)
+        moment = observation.received_at_ns
+        return b"".join(
+            (
+                ENHANCED_HEADER.pack(ENHANCED, total, interface, moment >> 32, moment & 0xFFFFFFFF, captured, captured),
+                head,
+                payload,
+                pad,
+                options,
+                END_AND_LENGTH.pack(0, total),
+            )
+        )
+
+
+def write_capture(file: ByteSink, observations: Iterable[Observation], *, title: str = "download") -> int:
+    """Write observations of any number of sensors as one pcapng; how many."""
+    writer = SegmentWriter(file, sensor=title)
+    for observation in observations:
+        writer.write(observation)
+    return writer.count
+
+
+def section_header(sensor: str, segment: int) -> bytes:
+    """A Section Header Block that says which program, sensor and segment this is."""
+    person = f"Relaytrap segment {segment} of sensor {sensor!a}: IP, UDP and TCP headers are synthesised."
+    options = (
+        _comment(person)
+        + _comment(_machine({"format": FORMAT_VERSION, "sensor": sensor, "segment": segment}))
+        + _option(OPT_USERAPPL, f"Relaytrap {__version__}".encode())
+    )
+    body = struct.pack(">IHH", 0x1A2B3C4D, 1, 0) + UNKNOWN_LENGTH + options + END_OF_OPTIONS
+    return _block(SECTION, body)
+
+
+def interface_description(sensor: str) -> bytes:
+    """An Interface Description Block: raw IP, nanoseconds, no snap length, named after the sensor."""
+    options = _option(IF_NAME, sensor.encode()) + _option(IF_TSRESOL, b"\x09")
+    return _block(INTERFACE, struct.pack(">HHI", LINKTYPE_RAW, 0, 0) + options + END_OF_OPTIONS)
+
+
+def packet_comments(beyond: dict[str, object]) -> bytes:
+    """What the headers cannot say, as comment options: for people where it needs saying, always for machines."""
+    said = CARRIED.get(str(beyond.get("transport")))
+    return (_comment(said) if said else b"") + _comment(_machine(beyond))
+
+
+def _machine(fields: dict[str, object]) -> str:
+    return MARK + json.dumps(fields, separators=(",", ":"))
+
+
+def _comment(text: str) -> bytes:
+    return _option(OPT_COMMENT, text.encode())
+
+
+def _option(code: int, value: bytes) -> bytes:
+    return struct.pack(">HH", code, len(value)) + value + PADDING[len(value) & 3]
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    total = struct.pack(">I", len(body) + 12)
+    return struct.pack(">I", kind) + total + body + total
