@@ -14,6 +14,7 @@ import errno
 import io
 import json
 import os
+import re
 import struct
 from collections.abc import Iterable
 from typing import Final, Protocol
@@ -49,7 +50,14 @@ CARRIED: Final = {
     "wss": "The wire carried this as a WebSocket message inside TLS (RFC 7118); here it stands as plain TCP.",
     "sctp": "The wire carried this over SCTP; here it stands as a UDP datagram.",
 }
+WEBSOCKET: Final = frozenset({"ws", "wss"})
+"""Written with SIP's port, because on a web port every reader takes the plain message for broken HTTP."""
 NO_ADDRESS: Final = "0.0.0.0"
+SIP_PORT: Final = 5060
+GAP: Final = 2_000_000_000
+"""Sequence numbers left out after a piece of a TCP stream that does not end where its headers say: more than any
+Content-Length that a reader believes, so that no reader takes the next message for the rest of this one."""
+CONTENT_LENGTH: Final = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*(\d{1,10})[ \t]*\r?\n", re.IGNORECASE)
 
 
 class ByteSink(Protocol):
@@ -112,69 +120,85 @@ class SegmentWriter:
         return interface_description(sensor)
 
     def _record(self, interface: int, observation: Observation) -> bytes:
-        """The Enhanced Packet Blocks of one observation."""
+        """The Enhanced Packet Blocks of one observation: one, or several when it is larger than a packet."""
         raw = observation.raw
         protocol = synthesis.UDP if observation.transport in OVER_UDP else synthesis.TCP
-        beyond: dict[str, object] = {}
-        source, local = observation.source, observation.local
-        outward = observation.direction == "out"
-        try:
-            pair = synthesis.endpoints(local, source) if outward else synthesis.endpoints(source, local)
-        except OSError:
-            pair = synthesis.endpoints(NO_ADDRESS, NO_ADDRESS)
-            beyond = {"source": source, "local": local}
-        if observation.transport not in PLAIN:
-            beyond["transport"] = observation.transport
-        if observation.notes:
-            beyond["notes"] = observation.notes
-        if observation.capture or observation.frame:
-            beyond |= {"capture": observation.capture, "frame": observation.frame}
+        beyond = _beyond(observation)
+        pair = _endpoints(observation, beyond)
         most = synthesis.most(pair, protocol)
         if len(raw) <= most:
-            return self._block(interface, observation, pair, protocol, raw, beyond)
+            head = self._headers(observation, pair, protocol, raw, last=True)
+            return _enhanced_packet(interface, observation, head, raw, beyond)
+        blocks = []
         cuts = range(0, len(raw), most)
-        return b"".join(
-            self._block(
-                interface, observation, pair, protocol, raw[at : at + most], beyond | {"part": number, "of": len(cuts)}
+        for number, at in enumerate(cuts, 1):
+            part = raw[at : at + most]
+            head = self._headers(observation, pair, protocol, part, last=number == len(cuts))
+            blocks.append(
+                _enhanced_packet(interface, observation, head, part, beyond | {"part": number, "of": len(cuts)})
             )
-            for number, at in enumerate(cuts, 1)
-        )
+        return b"".join(blocks)
 
-    def _block(
-        self,
-        interface: int,
-        observation: Observation,
-        pair: synthesis.Endpoints,
-        protocol: int,
-        payload: bytes,
-        beyond: dict[str, object],
+    def _headers(
+        self, observation: Observation, pair: synthesis.Endpoints, protocol: int, payload: bytes, *, last: bool
     ) -> bytes:
+        """IP and UDP or TCP headers for one packet; last: whether it ends the observation."""
         outward = observation.direction == "out"
-        sequence = acknowledgement = 0
-        if protocol == synthesis.TCP:
-            flow = (observation.source, observation.source_port, observation.local, observation.local_port)
-            sequence, acknowledgement = self._sequences.advance(flow, outward=outward, octets=len(payload))
-        ports = observation.source_port, observation.local_port
-        if outward:
-            ports = observation.local_port, observation.source_port
-        head = synthesis.headers(pair, protocol, *ports, payload, sequence, acknowledgement)
-        captured = len(head) + len(payload)
-        pad = PADDING[captured & 3]
-        options = DIRECTION_OPTION[observation.direction]
-        if beyond:
-            options += packet_comments(beyond)
-        total = 36 + captured + len(pad) + len(options)
-        moment = observation.received_at_ns
-        return b"".join(
-            (
-                ENHANCED_HEADER.pack(ENHANCED, total, interface, moment >> 32, moment & 0xFFFFFFFF, captured, captured),
-                head,
-                payload,
-                pad,
-                options,
-                END_AND_LENGTH.pack(0, total),
-            )
-        )
+        local_port = SIP_PORT if observation.transport in WEBSOCKET else observation.local_port
+        ports = (local_port, observation.source_port) if outward else (observation.source_port, local_port)
+        if protocol == synthesis.UDP:
+            return synthesis.headers(pair, protocol, *ports, payload)
+        flow = (observation.source, observation.source_port, observation.local, observation.local_port)
+        gap = GAP if last and not _ends_where_it_says(observation.raw) else 0
+        sequence, acknowledgement = self._sequences.advance(flow, outward=outward, octets=len(payload), gap=gap)
+        return synthesis.headers(pair, protocol, *ports, payload, sequence, acknowledgement)
+
+
+def _endpoints(observation: Observation, beyond: dict[str, object]) -> synthesis.Endpoints:
+    """The packed addresses in the packet's direction; text that is no address goes to `beyond` instead."""
+    ends = (observation.source, observation.local)
+    try:
+        return synthesis.endpoints(*(reversed(ends) if observation.direction == "out" else ends))
+    except OSError:
+        beyond |= {"source": observation.source, "local": observation.local}
+        return synthesis.endpoints(NO_ADDRESS, NO_ADDRESS)
+
+
+def _beyond(observation: Observation) -> dict[str, object]:
+    """What the headers cannot say of it."""
+    beyond: dict[str, object] = {}
+    if observation.transport not in PLAIN:
+        beyond["transport"] = observation.transport
+    if observation.transport in WEBSOCKET:
+        beyond["local_port"] = observation.local_port
+    if observation.notes:
+        beyond["notes"] = observation.notes
+    if observation.capture or observation.frame:
+        beyond |= {"capture": observation.capture, "frame": observation.frame}
+    return beyond
+
+
+def _ends_where_it_says(raw: bytes) -> bool:
+    """Whether a reader of the stream knows after these octets that a new message begins."""
+    head_end = raw.find(b"\r\n\r\n")
+    if head_end < 0:
+        return not raw.strip(b"\r\n")
+    declared = CONTENT_LENGTH.search(raw, 0, head_end + 2)
+    return declared is not None and int(declared[1]) == len(raw) - head_end - 4
+
+
+def _enhanced_packet(
+    interface: int, observation: Observation, head: bytes, payload: bytes, beyond: dict[str, object]
+) -> bytes:
+    captured = len(head) + len(payload)
+    pad = PADDING[captured & 3]
+    options = DIRECTION_OPTION[observation.direction]
+    if beyond:
+        options += packet_comments(beyond)
+    total = 36 + captured + len(pad) + len(options)
+    moment = observation.received_at_ns
+    start = ENHANCED_HEADER.pack(ENHANCED, total, interface, moment >> 32, moment & 0xFFFFFFFF, captured, captured)
+    return b"".join((start, head, payload, pad, options, END_AND_LENGTH.pack(0, total)))
 
 
 def write_capture(file: ByteSink, observations: Iterable[Observation], *, title: str = "download") -> int:
@@ -205,7 +229,9 @@ def interface_description(sensor: str) -> bytes:
 
 def packet_comments(beyond: dict[str, object]) -> bytes:
     """What the headers cannot say, as comment options: for people where it needs saying, always for machines."""
-    said = CARRIED.get(str(beyond.get("transport")))
+    said = CARRIED.get(str(beyond.get("transport")), "")
+    if "local_port" in beyond:
+        said += f" Its port was {beyond['local_port']}, not {SIP_PORT}."
     return (_comment(said) if said else b"") + _comment(_machine(beyond))
 
 

@@ -125,7 +125,7 @@ class SegmentDecoder:
             _text(beyond.get("source"), source),
             source_port,
             _text(beyond.get("local"), destination),
-            destination_port,
+            _number(beyond.get("local_port", destination_port)),
             raw,
             _text(beyond.get("capture"), ""),
             _number(beyond.get("frame")),
