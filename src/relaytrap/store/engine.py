@@ -1,0 +1,227 @@
+"""The store: opens the embedded engine or a server, and is the only way to it. All SQL reaches it through here.
+
+One process owns the embedded engine's directory (store/lock.py). Clients are handed out from a pool, each to one thread
+at a time, because the driver serialises the calls of one client; a stream keeps its client until it ends.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from relaytrap.config import StoreConfig
+from relaytrap.errors import DiskError, StoreError
+from relaytrap.store.lock import DirectoryLock
+from relaytrap.store.schema import EMBEDDED, Layout
+
+__all__ = ["Store"]
+
+log = logging.getLogger(__name__)
+Row = dict[str, Any]
+
+DATABASE: Final = "relaytrap"
+# One insert is one block, so that a token names all of it or nothing.
+BLOCK_ROWS: Final = 1 << 20
+BLOCK_BYTES: Final = 1 << 30
+NO_SPACE_CODES: Final = frozenset({"243", "74", "75"})
+
+
+class Store:
+    """Messages and what is derived from them. Thread-safe; open one for each process."""
+
+    def __init__(self, config: StoreConfig, data_dir: Path) -> None:
+        """Open, locking the data directory, and bring the schema up to date.
+
+        Raises StoreLocked, StoreTooNew, DiskError or StoreError, each with one sentence.
+        """
+        self.config = config
+        self.data_dir = data_dir
+        self.layout: Layout = EMBEDDED
+        self._idle: list[Any] = []
+        self._all: list[Any] = []
+        self._mutex = threading.Lock()
+        self._closed = False
+        self._lock = DirectoryLock(data_dir)
+        try:
+            self._connect_first()
+            from relaytrap.store.migrations import migrate
+
+            migrate(self)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def embedded(self) -> bool:
+        """The engine runs in this process (no server is configured)."""
+        return not self.config.url
+
+    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """All rows of a SELECT as dicts; parameters are bound as `{name:Type}`."""
+        data = self.raw(sql, params)
+        return [DECODER.decode(line) for line in data.splitlines()] if data else []
+
+    def row(self, sql: str, params: Mapping[str, Any] | None = None) -> Row:
+        """The only row of an aggregate."""
+        return self.rows(sql, params)[0]
+
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Row]:
+        """Rows of a SELECT one by one, in bounded memory; close the iterator to stop early."""
+        with (
+            self._client() as client,
+            _sentences(),
+            client.raw_stream(f"{sql} FORMAT JSONEachRow", _bound(params)) as data,
+        ):
+            rest = b""
+            while chunk := data.read(1 << 18):
+                lines = (rest + chunk).split(b"\n")
+                rest = lines.pop()
+                for line in lines:
+                    yield DECODER.decode(line)
+
+    def raw(self, sql: str, params: Mapping[str, Any] | None = None, fmt: str = "JSONEachRow") -> bytes:
+        """The result of a SELECT in one of ClickHouse's formats."""
+        with self._client() as client, _sentences():
+            data: bytes = client.raw_query(f"{sql} FORMAT {fmt}", parameters=_bound(params))
+        return data
+
+    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that returns no rows."""
+        with self._client() as client, _sentences():
+            client.command(sql, parameters=_bound(params))
+
+    def insert_block(self, table: str, block: bytes, token: str) -> None:
+        """Insert one Native block (store/native.py); a token seen before changes nothing. Durable when it returns."""
+        settings = {"insert_deduplication_token": token}
+        with self._client() as client, _sentences():
+            client.raw_insert(table, insert_block=block, fmt="Native", settings=settings)
+
+    def insert_rows(self, table: str, rows: list[Row], token: str = "") -> None:
+        """Insert a few dicts (findings, small tables): values as JSON, keys as column names."""
+        if not rows:
+            return
+        settings = {"insert_deduplication_token": token} if token else {"insert_deduplicate": 0}
+        block = b"\n".join(ENCODER.encode(row) for row in rows)
+        with self._client() as client, _sentences():
+            client.raw_insert(table, list(rows[0]), insert_block=block, fmt="JSONEachRow", settings=settings)
+
+    def close(self) -> None:
+        """Let go of engine and directory; another Store may be opened afterwards, at any path."""
+        self._closed = True
+        with self._mutex:
+            clients, self._all, self._idle = self._all, [], []
+        for client in clients:
+            client.close()
+        self._lock.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _connect_first(self) -> None:
+        if self.embedded:
+            first = self._connect(database=None)
+            with _sentences():
+                first.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
+                first.database = DATABASE
+            self._idle.append(first)
+
+    @contextlib.contextmanager
+    def _client(self) -> Iterator[Any]:
+        if self._closed:
+            raise StoreError(f"the store in {self.data_dir} is closed; open it again")
+        with self._mutex:
+            client = self._idle.pop() if self._idle else None
+        if client is None:
+            client = self._connect(DATABASE)
+        try:
+            yield client
+        finally:
+            with self._mutex:
+                if client in self._all:
+                    self._idle.append(client)
+
+    def _connect(self, database: str | None) -> Any:
+        import clickhouse_connect
+        from clickhouse_connect.driver.exceptions import ClickHouseError
+
+        settings = _session_settings(self.config)
+        try:
+            if self.embedded:
+                path = self.data_dir / "store"
+                path.mkdir(parents=True, exist_ok=True)
+                options: dict[str, Any] = {"interface": "chdb", "path": str(path)}
+            else:
+                options = {"dsn": self.config.url}
+            if database is not None:
+                options["database"] = database
+            client = clickhouse_connect.get_client(**options, settings=settings)
+        except OSError as error:
+            raise DiskError(f"{self.data_dir}: the store cannot be made there ({error.strerror})") from None
+        except (ClickHouseError, RuntimeError) as error:
+            raise StoreError(f"{self._where()}: the store cannot be opened: {_first_line(error)}") from None
+        with self._mutex:
+            self._all.append(client)
+        return client
+
+    def _where(self) -> str:
+        return str(self.data_dir / "store") if self.embedded else "the ClickHouse server of store.url"
+
+    def free_bytes(self) -> int:
+        """Room left on the disk that holds the embedded store."""
+        return shutil.disk_usage(self.data_dir).free if os.path.isdir(self.data_dir) else 0
+
+
+ENCODER: Final = msgspec.json.Encoder()
+DECODER: Final = msgspec.json.Decoder()
+
+
+def _session_settings(config: StoreConfig) -> dict[str, Any]:
+    return {
+        "max_memory_usage": config.memory_bytes,
+        "max_bytes_before_external_group_by": config.memory_bytes // 2,
+        "max_bytes_before_external_sort": config.memory_bytes // 2,
+        "max_threads": config.threads,
+        "max_insert_block_size": BLOCK_ROWS,
+        "min_insert_block_size_rows": BLOCK_ROWS,
+        "min_insert_block_size_bytes": BLOCK_BYTES,
+        "max_partitions_per_insert_block": 0,
+        "deduplicate_blocks_in_dependent_materialized_views": 1,
+        "output_format_json_quote_64bit_integers": 0,
+        "session_timezone": "UTC",
+    }
+
+
+def _bound(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return dict(params) if params else None
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """Turns the driver's errors into ours: no room on the disk apart from everything else."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    try:
+        yield
+    except ClickHouseError as error:
+        text = _first_line(error)
+        if "No space left" in str(error) or any(f"Code: {code}." in str(error) for code in NO_SPACE_CODES):
+            raise DiskError(
+                f"the store has no room to write ({text}); free space or lower store.retention_bytes"
+            ) from error
+        raise StoreError(f"the store refused a statement: {text}") from error
+    except OSError as error:
+        raise DiskError(f"the store cannot write ({error.strerror}); free space or give permission") from error
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[0][:300] if text else type(error).__name__

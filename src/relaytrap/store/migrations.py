@@ -1,0 +1,57 @@
+"""The schema's history as named steps; opening a store runs those it has not seen.
+
+Every step may be run again after a crash in its middle: it only creates what is missing or rebuilds what it replaces.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from relaytrap import __version__, clock
+from relaytrap.errors import StoreTooNew
+from relaytrap.store.schema import messages_ddl, rollup_ddl, tracks_ddl, versions_ddl
+
+if TYPE_CHECKING:
+    from relaytrap.store.engine import Store
+
+__all__ = ["STEPS", "migrate", "schema_version"]
+
+
+def make_first_tables(store: "Store") -> None:
+    """messages, its hourly rollups and the views that feed them."""
+    store.command(messages_ddl(store.layout))
+    for statement in rollup_ddl(store.layout):
+        store.command(statement)
+    store.command(tracks_ddl(store.layout))
+
+
+# Step n of the schema is STEPS[n - 1]; steps are only ever appended.
+STEPS: Final[tuple[tuple[str, Callable[["Store"], None]], ...]] = (("first tables", make_first_tables),)
+
+
+def migrate(store: "Store") -> None:
+    """Run the steps that a store has not seen.
+
+    Raises StoreTooNew for one that has seen more than this Relaytrap knows.
+    """
+    store.command(versions_ddl(store.layout))
+    seen = schema_version(store)
+    if seen > len(STEPS):
+        by = store.rows("SELECT written_by FROM schema_steps ORDER BY step DESC LIMIT 1")[0]["written_by"]
+        raise StoreTooNew(
+            f"{store.data_dir} was written by Relaytrap {by} (schema {seen}) and this is {__version__} "
+            f"(schema {len(STEPS)}); install that version or a newer one"
+        )
+    for number, (name, step) in enumerate(STEPS[seen:], seen + 1):
+        step(store)
+        applied = {
+            "step": number,
+            "name": name,
+            "applied_at": clock.now_ns() // 1_000_000 / 1000,
+            "written_by": __version__,
+        }
+        store.insert_rows("schema_steps", [applied])
+
+
+def schema_version(store: "Store") -> int:
+    """Number of the newest applied step; 0 for an empty store."""
+    return int(store.row("SELECT max(step) AS step FROM schema_steps")["step"])

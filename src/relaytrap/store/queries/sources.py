@@ -1,0 +1,97 @@
+"""Questions about sources: who sent most, and what one address did."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from relaytrap.errors import InputError
+from relaytrap.store.queries.filter import Filter
+from relaytrap.store.queries.hours import hour_conditions, short
+from relaytrap.store.queries.shape import address, moment
+
+if TYPE_CHECKING:
+    from relaytrap.store.engine import Row, Store
+
+__all__ = ["get_source", "list_sources"]
+
+ORDERS: Final = {
+    "messages": "messages_ DESC, last_ DESC",
+    "last_seen": "last_ DESC, messages_ DESC",
+    "first_seen": "first_ DESC, messages_ DESC",
+    "relayed": "relayed_ DESC, messages_ DESC",
+}
+KEPT: Final = frozenset({"since", "until", "country", "asn", "source"})
+LISTED_VALUES: Final = 8
+
+
+def list_sources(
+    store: "Store", where: Filter, *, limit: int = 50, offset: int = 0, sort: str = "messages"
+) -> "list[Row]":
+    """Addresses that sent something: address, country, asn, as_name, messages, relayed, first_seen, last_seen,
+    sensors, methods, tools, user_agents (the most frequent of each), targets (how many distinct).
+
+    limit: 0 for all. sort: messages, last_seen, first_seen or relayed, the largest first.
+    """
+    if sort not in ORDERS:
+        raise InputError(f"sort: {sort!r} is none of {', '.join(ORDERS)}")
+    inner, params = _counted(where)
+    page = f"LIMIT {int(limit)} OFFSET {int(offset)}" if limit else ""
+    rows = store.rows(
+        f"SELECT {address('source')} AS address, country_ AS country, asn_ AS asn, as_name_ AS as_name, "
+        f"messages_ AS messages, relayed_ AS relayed, {moment('first_')} AS first_seen, {moment('last_')} AS last_seen "
+        f"FROM ({inner}) ORDER BY {ORDERS[sort]}, source {page}",
+        params,
+    )
+    details = _details(store, where, [row["address"] for row in rows])
+    return [{**row, **details.get(row["address"], NO_DETAILS)} for row in rows]
+
+
+def get_source(store: "Store", where: Filter, *, address: str) -> "list[Row]":
+    """One source as in list_sources, under the filter; no row when it sent nothing."""
+    import dataclasses
+
+    return list_sources(store, dataclasses.replace(where, source=address), limit=1)
+
+
+def _counted(where: Filter) -> tuple[str, dict[str, Any]]:
+    """Sources with their sums, from the hourly rollup when it knows everything that is asked."""
+    aggregates = "any(country) AS country_, any(asn) AS asn_, any(as_name) AS as_name_, "
+    if where.narrowed <= KEPT and not short(where):
+        clause = Filter(source=where.source, asn=where.asn).where()
+        conditions, params = hour_conditions(where)
+        if clause.sql:
+            conditions.append(clause.sql.removeprefix("WHERE "))
+        joined = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        sums = (
+            "sum(messages) AS messages_, sum(relayed) AS relayed_, min(first_seen) AS first_, max(last_seen) AS last_"
+        )
+        return f"SELECT source, {aggregates}{sums} FROM hourly_sources {joined} GROUP BY source", params | clause.params
+    attack = where.where(attack=True)
+    sums = (
+        "count() AS messages_, countIf(path_verdict IN ('relayed', 'hidden')) AS relayed_, "
+        "min(received_at) AS first_, max(received_at) AS last_"
+    )
+    return f"SELECT source, {aggregates}{sums} FROM messages {attack.sql} GROUP BY source", attack.params
+
+
+NO_DETAILS: Final[dict[str, Any]] = {"sensors": [], "methods": [], "tools": [], "user_agents": [], "targets": 0}
+
+
+def _details(store: "Store", where: Filter, addresses: list[str]) -> "dict[str, Row]":
+    """What the addresses of one page did; asked of the messages, which the address index narrows."""
+    if not addresses:
+        return {}
+    clause = where.where(attack=True, extra="source IN {addresses:Array(IPv6)}")
+    lists = ", ".join(
+        f"arrayFilter(v -> v != '', topK({LISTED_VALUES})({name})) AS {label}"
+        for name, label in (
+            ("sensor", "sensors"),
+            ("method", "methods"),
+            ("tool", "tools"),
+            ("user_agent", "user_agents"),
+        )
+    )
+    rows = store.rows(
+        f"SELECT {address('source')} AS address, {lists}, uniq(target) AS targets FROM messages {clause.sql} "
+        "GROUP BY source",
+        {**clause.params, "addresses": addresses},
+    )
+    return {row.pop("address"): row for row in rows}

@@ -1,0 +1,255 @@
+"""What the store holds: the single list of columns of `messages`, the rollups over it, and the DDL made from both.
+
+The DDL is a template: `Layout` fills in engine names, so that the same list renders embedded MergeTree tables here and
+replicated, distributed tables on a cluster. Nothing here talks to an engine.
+
+How the tables are cut: partitions are days (retention drops days), the key is (received_at, id), which serves time
+ranges and newest-first paging; look-ups by anything else go through bloom filters. `raw` is by far the widest column
+and is read only for the message page, exports and reanalysis.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = [
+    "ATTACK",
+    "COLUMNS",
+    "FACETS",
+    "FIRST_VERSION",
+    "NAMES",
+    "Column",
+    "Layout",
+    "messages_ddl",
+    "rollup_ddl",
+    "tracks_ddl",
+    "versions_ddl",
+]
+
+# Rows of the same insert are recognised by token this many batches back: a week of one segment every two seconds
+# from a sensor that resends, with room for several sensors.
+DEDUPLICATION_WINDOW: Final = 100_000
+FIRST_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of `messages`. stored: the engine's type; wire: the type that a writer sends (see store/native.py)."""
+
+    name: str
+    stored: str
+    doc: str
+    codec: str = ""
+    wire: str = ""
+
+    @property
+    def sent(self) -> str:
+        """Type of the column in a block from a writer: dictionaries are the engine's business."""
+        return self.wire or self.stored.replace("LowCardinality(String)", "String")
+
+
+WORD = "LowCardinality(String)"
+WORDS = "Array(LowCardinality(String))"
+TIME = "Delta, ZSTD(1)"
+TEXT = "ZSTD(1)"
+
+COLUMNS: Final = (
+    Column("id", "UInt64", "Hash of sensor, capture, frame, received_at and raw; shown as 16 hex digits", "NONE"),
+    Column("received_at", "DateTime64(9, 'UTC')", "When the sensor read the bytes", TIME),
+    Column("ingested_at", "DateTime64(3, 'UTC')", "When the hub took the message in", TIME),
+    Column("sensor", WORD, "Sensor that saw it, or the import that stands in for one"),
+    Column("capture", WORD, "File name, for imports"),
+    Column("frame", "UInt32", "Number of the packet in that file, from 1; 0 for live traffic", TIME),
+    Column("direction", "Enum8('in' = 1, 'out' = 2)", "From the source to us, or our answer"),
+    Column("transport", WORD, "udp, tcp, tls, ws, wss or sctp"),
+    Column("source", "IPv6", "The peer's address as our socket saw it; IPv4 as ::ffff:a.b.c.d", TEXT),
+    Column("source_port", "UInt16", "The peer's port"),
+    Column("local", "IPv6", "Our own address", TEXT),
+    Column("local_port", "UInt16", "Our own port"),
+    Column("kind", "Enum8('request' = 1, 'response' = 2, 'unparsed' = 3)", "What the parser made of the bytes"),
+    Column("method", WORD, "Method of a request, as written; empty otherwise"),
+    Column("status_code", "UInt16", "Status of a response; 0 otherwise"),
+    Column("request_uri", "String", "Request-URI as written", TEXT),
+    Column("request_user", "String", "User part of the Request-URI, unescaped", TEXT),
+    Column("request_host", "String", "Host part of the Request-URI", TEXT),
+    Column("from_user", "String", "User part of From", TEXT),
+    Column("from_host", "String", "Host part of From", TEXT),
+    Column("to_user", "String", "User part of To", TEXT),
+    Column("call_id", "String", "Call-ID", TEXT),
+    Column("cseq", "UInt32", "CSeq number"),
+    Column("cseq_method", WORD, "CSeq method: what a response answers"),
+    Column("from_tag", "String", "Tag of From", TEXT),
+    Column("to_tag", "String", "Tag of To", TEXT),
+    Column("branch", "String", "Branch of the topmost Via", TEXT),
+    Column("user_agent", WORD, "User-Agent, else Server"),
+    Column("via_count", "UInt8", "Number of Via values (255: that many or more)"),
+    Column("max_forwards", "Int16", "Max-Forwards; -1 when absent"),
+    Column("size", "UInt32", "Bytes of the message"),
+    Column("country", WORD, "Country of the source, ISO 3166 alpha-2; empty when unknown"),
+    Column("asn", "UInt32", "Autonomous system of the source; 0 when unknown"),
+    Column("as_name", WORD, "Name of that autonomous system"),
+    Column("tool", WORD, "Tool that made it, by its own marks; empty when unknown"),
+    Column("tool_claimed", WORD, "Product that the User-Agent claims"),
+    Column("tool_faked", "Bool", "The claim contradicts the marks"),
+    Column("fingerprint", WORD, "Key of the message's structure: not of its values, nor of what proxies change"),
+    Column("dialled", "String", "Number dialled, +E.164 when it can be read so, otherwise its digits", TEXT),
+    Column("dialled_digits", "String", "Number exactly as dialled", TEXT),
+    Column("dialled_prefix", WORD, "What was put before the number: escapes and international prefix"),
+    Column("dialled_country", WORD, "Country the number leads to"),
+    Column("dialled_kind", WORD, "Kind of number: fixed, mobile, premium, ..."),
+    Column("dialled_core", "String", "The part that recurs under many prefixes", TEXT),
+    Column("target", "String", "Extension or user that was tried", TEXT),
+    Column("decoded", "String", "Identifiers decoded (JSON list of field, encoding, kind, value, quote, offset)", TEXT),
+    Column("credentials", "String", "Digest response in John the Ripper's form", TEXT),
+    Column("anomalies", WORDS, "Names of what is wrong with the bytes"),
+    Column("notes", WORDS, "What the reader saw around the bytes"),
+    Column("path_verdict", WORD, "direct, relayed, hidden, forged or unknown; empty when not judged"),
+    Column("relay", "IPv6", "Relay that handed it to us; :: for none", TEXT),
+    Column("origin", "IPv6", "Where it is inferred to start; :: for none", TEXT),
+    Column("origin_confidence", "UInt8", "0 to 100"),
+    Column("hops", "String", "Hops and what each proves (JSON list), nearest first", TEXT),
+    Column("evidence", "String", "Reasons of tool and path (JSON list)", TEXT),
+    Column("track", "UInt64", "Key of what joins messages into campaigns; 0 for none", TEXT),
+    Column("rules_version", "UInt16", "Version of the rules that derived this row"),
+    Column("raw", "String", "The message, byte for byte", "ZSTD(3)"),
+)
+NAMES: Final = tuple(column.name for column in COLUMNS)
+
+INDEXES: Final = (
+    ("by_id", "id", "bloom_filter(0.01)", 2),
+    ("by_source", "source", "bloom_filter(0.01)", 2),
+    ("by_call_id", "call_id", "bloom_filter(0.01)", 2),
+    ("by_track", "track", "bloom_filter(0.01)", 2),
+    ("by_origin", "origin", "bloom_filter(0.01)", 2),
+    ("by_user_agent", "user_agent", "bloom_filter(0.01)", 2),
+    ("by_target", "target", "bloom_filter(0.01)", 2),
+    ("by_dialled_core", "dialled_core", "bloom_filter(0.01)", 2),
+    ("by_country", "country", "set(64)", 2),
+    ("by_method", "method", "set(32)", 2),
+    ("by_tool", "tool", "set(64)", 2),
+    ("by_sensor", "sensor", "set(256)", 2),
+    ("by_asn", "asn", "bloom_filter(0.01)", 2),
+)
+
+# Rows that questions about attacks are asked of: what came in and asks for something.
+ATTACK: Final = "direction = 'in' AND kind != 'response'"
+
+# Facet of the `hourly` rollup → its value. Each is kept for every hour and country of the source.
+FACETS: Final = {
+    "all": "''",
+    "network": "concat(toString(asn), ' ', as_name)",
+    "tool": "toString(tool)",
+    "method": "toString(method)",
+    "sensor": "toString(sensor)",
+    "transport": "toString(transport)",
+    "verdict": "toString(path_verdict)",
+    "user_agent": "toString(user_agent)",
+    "dialled_country": "toString(dialled_country)",
+    "dialled_core": "dialled_core",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How tables are made: embedded here, or replicated and distributed on a cluster.
+
+    prefix: "" or "Replicated". on_cluster: clause after the table's name, with a leading blank, or "".
+    """
+
+    prefix: str = ""
+    on_cluster: str = ""
+    window: str = "non_replicated_deduplication_window"
+
+    def engine(self, family: str, *arguments: str) -> str:
+        """The engine clause that stands for a MergeTree family member ("AggregatingMergeTree", ...)."""
+        return f"{self.prefix}{family}({', '.join(arguments)})"
+
+
+EMBEDDED: Final = Layout()
+
+
+def messages_ddl(layout: Layout = EMBEDDED, name: str = "messages") -> str:
+    """CREATE TABLE of the messages, under any name (reanalysis fills a second one)."""
+    columns = [f"{c.name} {c.stored}{f' CODEC({c.codec})' if c.codec else ''}" for c in COLUMNS]
+    indexes = [f"INDEX {n} {column} TYPE {kind} GRANULARITY {grain}" for n, column, kind, grain in INDEXES]
+    return (
+        f"CREATE TABLE IF NOT EXISTS {name}{layout.on_cluster} (\n  " + ",\n  ".join(columns + indexes) + "\n) "
+        f"ENGINE = {layout.engine('MergeTree')} PARTITION BY toYYYYMMDD(received_at) ORDER BY (received_at, id) "
+        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}"
+    )
+
+
+HOURLY_COLUMNS = (
+    "facet LowCardinality(String), hour DateTime('UTC') CODEC(Delta, ZSTD(1)), country LowCardinality(String), "
+    "value String CODEC(ZSTD(1)), messages SimpleAggregateFunction(sum, UInt64), "
+    "sources AggregateFunction(uniq, IPv6)"
+)
+SOURCES_COLUMNS = (
+    "hour DateTime('UTC') CODEC(Delta, ZSTD(1)), source IPv6 CODEC(ZSTD(1)), "
+    "country SimpleAggregateFunction(anyLast, LowCardinality(String)), asn SimpleAggregateFunction(anyLast, UInt32), "
+    "as_name SimpleAggregateFunction(anyLast, LowCardinality(String)), "
+    "messages SimpleAggregateFunction(sum, UInt64), relayed SimpleAggregateFunction(sum, UInt64), "
+    "first_seen SimpleAggregateFunction(min, DateTime64(9, 'UTC')), "
+    "last_seen SimpleAggregateFunction(max, DateTime64(9, 'UTC'))"
+)
+
+
+def rollup_ddl(layout: Layout = EMBEDDED, suffix: str = "", origin: str = "messages") -> list[str]:
+    """Statements that make the rollup tables and the views that feed them from `origin`.
+
+    suffix: appended to every name, for the second set that reanalysis fills.
+    """
+    tables = (
+        ("hourly", HOURLY_COLUMNS, "(facet, hour, country, value)"),
+        ("hourly_sources", SOURCES_COLUMNS, "(hour, source)"),
+    )
+    made = [
+        f"CREATE TABLE IF NOT EXISTS {name}{suffix}{layout.on_cluster} ({columns}) "
+        f"ENGINE = {layout.engine('AggregatingMergeTree')} PARTITION BY toYYYYMMDD(hour) ORDER BY {key} "
+        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}"
+        for name, columns, key in tables
+    ]
+    views = (("hourly", hourly_select(origin)), ("hourly_sources", sources_select(origin)))
+    made += [
+        f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name}{suffix}_view{layout.on_cluster} TO {name}{suffix} AS {select}"
+        for name, select in views
+    ]
+    return made
+
+
+def hourly_select(origin: str = "messages", where: str = ATTACK) -> str:
+    """Rows of `hourly`: for each facet, hour, country and value the messages and the unique sources."""
+    names = ", ".join(f"'{facet}'" for facet in FACETS)
+    values = ", ".join(FACETS.values())
+    return (
+        f"SELECT facet, toStartOfHour(received_at) AS hour, country, value, count() AS messages, "
+        f"uniqState(source) AS sources FROM {origin} ARRAY JOIN [{names}] AS facet, [{values}] AS value "
+        f"WHERE {where} AND (value != '' OR facet IN ('all', 'tool', 'verdict', 'user_agent')) "
+        "GROUP BY facet, hour, country, value"
+    )
+
+
+def sources_select(origin: str = "messages", where: str = ATTACK) -> str:
+    """Rows of `hourly_sources`: for each hour and source how much it sent, and how much of that came for others."""
+    return (
+        "SELECT toStartOfHour(received_at) AS hour, source, any(country) AS country, any(asn) AS asn, "
+        "any(as_name) AS as_name, count() AS messages, countIf(path_verdict IN ('relayed', 'hidden')) AS relayed, "
+        f"min(received_at) AS first_seen, max(received_at) AS last_seen FROM {origin} WHERE {where} "
+        "GROUP BY hour, source"
+    )
+
+
+def tracks_ddl(layout: Layout = EMBEDDED) -> str:
+    """CREATE TABLE of what the analysis over sets says of each track: the join from a message to its campaign."""
+    return (
+        f"CREATE TABLE IF NOT EXISTS tracks{layout.on_cluster} (track UInt64, campaign String, association "
+        "LowCardinality(String), origin IPv6, origin_confidence UInt8, version UInt64) "
+        f"ENGINE = {layout.engine('ReplacingMergeTree', 'version')} ORDER BY track"
+    )
+
+
+def versions_ddl(layout: Layout = EMBEDDED) -> str:
+    """CREATE TABLE of the applied schema steps."""
+    return (
+        f"CREATE TABLE IF NOT EXISTS schema_steps{layout.on_cluster} (step UInt32, name String, applied_at "
+        f"DateTime64(3, 'UTC'), written_by String) ENGINE = {layout.engine('MergeTree')} ORDER BY step"
+    )
