@@ -1,0 +1,132 @@
+"""What stands between the network and the pages: who may ask, from where, and what a browser may do with the answer.
+
+An ASGI wrapper around the whole application. On loopback there is no login, so two doors must be shut that a login
+would shut: a page elsewhere whose name is re-pointed to 127.0.0.1 (DNS rebinding; the Host header gives it away), and a
+page elsewhere that posts here (the Origin header gives it away).
+"""
+
+import ipaddress
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from relaytrap.errors import ConfigError
+
+__all__ = ["Endpoint", "Guard", "is_local_host", "parse_listen", "refuse_beyond_loopback"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# Scripts, styles and data come from this server alone; Vega runs with its interpreter, so nothing is compiled from text.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the page listens. host: an IP address, canonical; port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        return ipaddress.ip_address(self.host).is_loopback
+
+    @property
+    def url(self) -> str:
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
+
+def parse_listen(text: str) -> Endpoint:
+    """`127.0.0.1:8060`, `[::1]:8060` or `localhost:8060` as an Endpoint. Raises ConfigError with one sentence."""
+    host, colon, port = text.rpartition(":")
+    host = host.strip("[]")
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+        number = int(port)
+        if not colon or not 0 <= number <= 65535:
+            raise ValueError(text)
+    except ValueError:
+        raise ConfigError(
+            f"web.listen: {text!r} is no address and port; write 127.0.0.1:8060, or [::1]:8060 for IPv6"
+        ) from None
+    return Endpoint(str(address), number)
+
+
+def refuse_beyond_loopback(endpoint: Endpoint) -> None:
+    """Pages hold secrets (sensor addresses, passwords tried): without a login they stay on this machine."""
+    if not endpoint.is_loopback:
+        raise ConfigError(
+            f"web.listen: {endpoint.host} can be reached from other machines, and there is no user yet who could log "
+            f"in; listen on 127.0.0.1:{endpoint.port} and reach it through a tunnel (ssh -L "
+            f"{endpoint.port}:127.0.0.1:{endpoint.port} this-machine)"
+        )
+
+
+def is_local_host(host: str) -> bool:
+    """Whether a Host header names this machine by loopback address or as localhost."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """The application behind its doors: foreign Host or Origin refused, security headers on every answer."""
+
+    def __init__(self, app: App, *, loopback: bool = True) -> None:
+        self._app = app
+        self._loopback = loopback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(each for each in HEADERS if each[0] not in present)]
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, send_guarded)
+            return
+        status, sentence = refusal
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(sentence))]
+        await send_guarded({"type": "http.response.start", "status": status, "headers": headers})
+        await send_guarded({"type": "http.response.body", "body": sentence})
+
+    def _refusal(self, scope: Scope) -> tuple[int, bytes] | None:
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        host = headers.get(b"host", "")
+        if self._loopback and not is_local_host(host):
+            return 421, b"This page answers to localhost only: open it by its loopback address.\n"
+        origin = headers.get(b"origin", "")
+        if scope["method"] not in SAFE_METHODS and origin and urlsplit(origin).netloc != host:
+            return 403, b"A page of another site asked for a change here: refused.\n"
+        return None
