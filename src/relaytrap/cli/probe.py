@@ -1,0 +1,184 @@
+"""`relaytrap probe HOST`: the open-relay test from the command line."""
+
+import asyncio
+import json
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from relaytrap.cli.main import Settings
+from relaytrap.cli.output import emit, for_terminal
+from relaytrap.clock import monotonic, now_ns, rfc3339
+from relaytrap.errors import InputError
+from relaytrap.probe.report import Report, build_report
+from relaytrap.probe.request import METHODS
+from relaytrap.probe.run import Plan, Progress, Run
+from relaytrap.probe.target import TRANSPORTS, Target, resolve_target
+from relaytrap.probe.tricks import STANDARD, TRICKS, host_port
+from relaytrap.probe.verdict import EXIT_NOT_RUN
+
+__all__ = ["command"]
+
+COLOURS = {0: "green", 1: "red", 2: "yellow", 3: "yellow"}
+
+
+@click.command()
+@click.argument("host")
+@click.option("--i-run-this-server", "mine", is_flag=True, help="State that HOST is yours; without it nothing is sent.")
+@click.option(
+    "--transport", "transports", multiple=True, type=click.Choice(TRANSPORTS), help="Only these; default all."
+)
+@click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), help="Only these; default all three.")
+@click.option("--domain", default="", help="The server's own SIP domain, when HOST is not it.")
+@click.option("--thorough", is_flag=True, help=f"All {len(TRICKS) - 1} tricks instead of {len(STANDARD)}.")
+@click.option("--number", default="", metavar="+E164", help="Also try to call this number, which must be your own.")
+@click.option("--from", "tester", default="", metavar="ADDR", help="Our own address to test from.")
+@click.option(
+    "--witness", default="", metavar="ADDR[:PORT]", help="Where the witness listens; default: as --from, 5060."
+)
+@click.option("--witness-public", default="", metavar="ADDR:PORT", help="How others reach the witness, behind a NAT.")
+@click.option("--json", "as_json", is_flag=True, help="The whole result as one JSON object.")
+@click.pass_obj
+def command(settings: Settings, host: str, mine: bool, as_json: bool, **options: Any) -> None:
+    """Is the server that I run an open relay?
+
+    Sends OPTIONS, INVITE and REGISTER that lead to a witness of our own and watches what arrives there. Nothing is left
+    ringing or registered. Exit status: 0 closed, 1 open, 2 undecided, 3 not run.
+    """
+    if not mine:
+        raise InputError(
+            f"nothing was sent: add --i-run-this-server if {host} is yours; only your own server may be tested"
+        )
+    report = asyncio.run(_test(host, options, quiet=as_json or not sys.stderr.isatty()))
+    _keep_log(settings, report)
+    if as_json:
+        click.echo(json.dumps(report.as_json()))
+    else:
+        _print(report)
+    sys.exit(report.exit_status)
+
+
+async def _test(host: str, options: dict[str, Any], *, quiet: bool) -> Report:
+    target = await resolve_target(host, transports=options["transports"] or TRANSPORTS, domain=options["domain"])
+    tester = options["tester"] or _address_towards(target)
+    witness_address, witness_port = _parse_place(options["witness"], tester, 5060)
+    public = _parse_place(options["witness_public"], "", 5060)
+    tricks = (
+        tuple(name for name, trick in TRICKS.items() if trick.group != "asked") if options["thorough"] else STANDARD
+    )
+    if options["number"]:
+        tricks += ("number",)
+    plan = Plan(
+        target,
+        tester,
+        witness_public=public if public[0] else ("", 0),
+        tricks=tricks,
+        methods=options["methods"] or METHODS,
+        number=options["number"],
+    )
+    started_ns, started = now_ns(), monotonic()
+    run = Run(plan, _quiet if quiet else _progress)
+    await run.run(witness_address, witness_port, any_port=not options["witness"])
+    if not quiet:
+        click.echo("\r\033[K", nl=False, err=True)
+    seen_as = public if public[0] else run.witness_seen_as or run.witness_at
+    return build_report(
+        host,
+        run.outcomes,
+        witness_reachable=run.witness_reachable,
+        tested_from=tester,
+        witness=host_port(*seen_as),
+        started_at=rfc3339(started_ns),
+        seconds=monotonic() - started,
+        not_offered=run.not_offered,
+        tricks=tricks,
+    )
+
+
+def _address_towards(target: Target) -> str:
+    """Our address on the way to the target; connecting a UDP socket sends nothing."""
+    family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as way:
+        try:
+            way.connect((target.address, target.endpoints[0].port))
+        except OSError as error:
+            raise InputError(
+                f"no way to {target.address} from here ({error.strerror}); choose an address with --from"
+            ) from None
+        return str(way.getsockname()[0])
+
+
+def _parse_place(text: str, address: str, port: int) -> tuple[str, int]:
+    """ADDR, ADDR:PORT or [IPV6]:PORT with defaults for what is missing."""
+    if not text:
+        return address, port
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        number = rest.removeprefix(":")
+    elif text.count(":") == 1:
+        host, _, number = text.partition(":")
+    else:
+        host, number = text, ""
+    if number and not number.isdecimal():
+        raise InputError(f"{text!r}: the port is not a number")
+    return host, int(number or port)
+
+
+def _progress(progress: Progress) -> None:
+    share = progress.settled / progress.total if progress.total else 0.0
+    bar = "#" * round(share * 30)
+    click.echo(
+        f"\r\033[K[{bar:<30}] {progress.settled}/{progress.total} {progress.doing}, {progress.seconds_left:.0f} s left",
+        nl=False,
+        err=True,
+    )
+
+
+def _quiet(progress: Progress) -> None:
+    return
+
+
+def _print(report: Report) -> None:
+    click.secho(f"{report.target}: {report.verdict}", bold=True, fg=COLOURS[report.exit_status])
+    for name, sentence in report.classes:
+        click.echo(f"  {sentence}" if name == report.verdict else f"  Also {name}: {sentence}")
+    if report.exit_status == EXIT_NOT_RUN:
+        _print_list("", report.not_tested)
+        return
+    click.echo(f"  {report.sent} probes from {report.tested_from}, witness {report.witness}, {report.seconds:.0f} s\n")
+    methods = [method for method in METHODS if any(method in row for row in report.table)]
+    columns = [("transport", "by"), ("what", "tried"), *((method, method) for method in methods)]
+    emit(report.table, columns, as_json=False, as_csv=False)
+    for proof in report.proof[:3]:
+        click.echo(f"\nProof: {proof['method']} by {proof['sent_by'].upper()}, {TRICKS[proof['trick']].text}")
+        click.echo(f"  arrived at the witness from {proof['arrived_from']} after {proof['after_s']} s")
+        for via in proof["vias"]:
+            click.echo(f"  Via: {for_terminal(via)}")
+    _print_list("Hints", report.hints)
+    if report.advice:
+        first = report.advice[0]
+        _print_list(f"What to change on {first['product']}", first["steps"])
+        click.echo(f"  (other products: {', '.join(each['product'] for each in report.advice[1:])}; see --json)")
+    _print_list("Not tested", report.not_tested)
+
+
+def _print_list(title: str, lines: tuple[str, ...]) -> None:
+    if lines:
+        click.echo(f"\n{title}" if title else "")
+    for line in lines:
+        click.echo(f"  - {for_terminal(line)}")
+
+
+def _keep_log(settings: Settings, report: Report) -> None:
+    """Every test leaves a line in the data directory's log; a test that cannot be logged says so."""
+    line = {key: getattr(report, key) for key in ("started_at", "target", "tested_from", "verdict", "sent", "seconds")}
+    path: Path = settings.load().data_dir / "probe-log.jsonl"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+    except OSError as error:
+        click.echo(f"relaytrap: this test is not in the log: {path}: {error.strerror}", err=True)

@@ -1,0 +1,417 @@
+"""One test of one server: sends the probes, minds their transactions, watches the witness.
+
+Every INVITE is brought to an end: a final answer is acknowledged, an accepted call is ended at once, one that only
+rings is cancelled; and the sockets stay open for strays until nothing can ring any more, or 32 seconds (64*T1, RFC
+3261 section 17.1.1.2).
+"""
+
+import asyncio
+import secrets
+import string
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from relaytrap.clock import monotonic
+from relaytrap.errors import ListenError
+from relaytrap.probe.channel import ChannelError, StreamChannel, UdpSocket
+from relaytrap.probe.request import METHODS, TOKEN_CHARS, Probe, build_follow_up, build_probe
+from relaytrap.probe.target import Endpoint, Target, refusal
+from relaytrap.probe.tricks import STANDARD, TRICKS, Ends, host_port
+from relaytrap.probe.verdict import Answer, Arrival, Outcome
+from relaytrap.probe.witness import WITNESS_TAG, Witness, WitnessedRequest, tokens_of
+from relaytrap.sip import Response, Via, parse_message
+
+__all__ = ["Plan", "Progress", "Run", "Timing", "plan_probes"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The waits of a test, in seconds.
+
+    resend: when a UDP probe is sent again (RFC 3261 timer E with T1 = 0.5 s). settle: how long the witness is watched
+    after the last sending. cancelled: how long a cancelled call may take to end. stray: how long late traffic of calls
+    that have not ended is minded. pace: between two probes.
+    """
+
+    resend: tuple[float, ...] = (0.5, 1.5, 3.5, 7.5)
+    settle: float = 5.5
+    cancelled: float = 3.0
+    stray: float = 32.0
+    pace: float = 0.04
+    connections: int = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to test, from where, and with what.
+
+    tester: our own address towards the server. witness_public: the address and port that others reach the witness
+    by; ("", 0) to use what the server saw, or the witness's own.
+    """
+
+    target: Target
+    tester: str
+    witness_public: tuple[str, int] = ("", 0)
+    tricks: tuple[str, ...] = STANDARD
+    methods: tuple[str, ...] = METHODS
+    number: str = ""
+    private_allowed: bool = True
+    timing: Timing = field(default_factory=Timing)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a test is: probes sent and settled of all, seconds that are left at most, and what it does."""
+
+    sent: int
+    settled: int
+    total: int
+    seconds_left: float
+    doing: str
+
+
+class Running:
+    """One probe on its way."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
+        self.arrivals: list[Arrival] = []
+        self.answers: list[Answer] = []
+        self.error = ""
+        self.sent_at = 0.0
+        self.cancelled = False
+        self.changed = asyncio.Event()
+        self.send: Callable[[bytes], None] = lambda data: None
+
+    @property
+    def finished(self) -> bool:
+        """Whether its transaction has a final answer."""
+        return any(answer.status_code >= 200 for answer in self.answers)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What came of it so far."""
+        return Outcome(self.probe, tuple(self.arrivals), tuple(self.answers), self.error)
+
+
+def plan_probes(plan: Plan, endpoints: Iterable[Endpoint], witness: tuple[str, int], tester_port: int) -> list[Probe]:
+    """Every probe of a test. A From trick with the server's domain is left out when the domain is its address."""
+    probes = []
+    for endpoint in endpoints:
+        for trick in plan.tricks:
+            if trick == "from-domain" and plan.target.domain == endpoint.address:
+                continue
+            for method in plan.methods:
+                ends = Ends(
+                    server=endpoint.address,
+                    server_port=endpoint.port,
+                    domain=plan.target.domain,
+                    witness=witness[0],
+                    witness_port=witness[1],
+                    tester=plan.tester,
+                    tester_port=tester_port,
+                    token=new_token(),
+                    number=plan.number.lstrip("+")
+                    if TRICKS[trick].kind == "number"
+                    else f"9990{secrets.randbelow(10**8):08d}",
+                )
+                probes.append(Probe(method, endpoint.transport, trick, ends))
+    return probes
+
+
+def new_token() -> str:
+    """Twelve characters that nobody can guess, the first a letter."""
+    letters = string.ascii_lowercase
+    return secrets.choice(letters) + "".join(secrets.choice(letters + string.digits) for _ in range(TOKEN_CHARS - 1))
+
+
+class Run:
+    """A test while it runs. `outcomes` and `witness_reachable` may be read at any time."""
+
+    def __init__(self, plan: Plan, on_progress: Callable[[Progress], None] = lambda progress: None) -> None:
+        self.plan = plan
+        self.offered: list[Endpoint] = []
+        self.not_offered: list[str] = []
+        self.witness_seen_as: tuple[str, int] | None = None
+        self._on_progress = on_progress
+        self._running: dict[bytes, Running] = {}
+        self._witness = Witness(self._witnessed, self._pinhole_answered)
+        self._udp: UdpSocket | None = None
+        self._settled = 0
+        self._connections = asyncio.Semaphore(plan.timing.connections)
+        self._channels: list[StreamChannel] = []
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What came of every probe so far."""
+        return [running.outcome for running in self._running.values()]
+
+    @property
+    def witness_at(self) -> tuple[str, int]:
+        """Where the witness listens."""
+        return self._witness.address, self._witness.port
+
+    @property
+    def witness_reachable(self) -> bool:
+        """Whether something from the server came to the witness: an arrival, or the answer to its own OPTIONS."""
+        arrived = any(not a.ours_alone for running in self._running.values() for a in running.arrivals)
+        return arrived or self.witness_seen_as is not None
+
+    async def run(self, witness_address: str, witness_port: int, *, any_port: bool) -> None:
+        """Run the test to its end; `outcomes` holds what came of it.
+
+        any_port: when the witness's port is taken, any other serves (some relays reach only 5060).
+        Raises ListenError when an address or port cannot be had.
+        """
+        try:
+            self._udp = await _listen(UdpSocket.open(self.plan.tester, 0, self._take_datagram), self.plan.tester, 0)
+            try:
+                await _listen(self._witness.open(witness_address, witness_port), witness_address, witness_port)
+            except ListenError:
+                if not any_port:
+                    raise
+                await _listen(self._witness.open(witness_address, 0), witness_address, 0)
+            await self._find_offered()
+            await self._open_pinhole()
+            await self._probe_all()
+            await self._mind_strays()
+        finally:
+            for channel in self._channels:
+                channel.close()
+            if self._udp is not None:
+                self._udp.close()
+            self._witness.close()
+
+    async def _find_offered(self) -> None:
+        """Which endpoints take a connection; UDP is always tried, as silence proves nothing."""
+        self._say("looking for transports", self.plan.timing.settle)
+
+        async def offered(endpoint: Endpoint) -> bool:
+            if endpoint.transport == "udp":
+                return True
+            channel = self._channel(endpoint)
+            try:
+                await channel.open()
+            except ChannelError as error:
+                self.not_offered.append(str(error))
+                return False
+            channel.close()
+            return True
+
+        endpoints = self.plan.target.endpoints
+        answers = await asyncio.gather(*map(offered, endpoints))
+        found: dict[str, Endpoint] = {}
+        for endpoint, answer in zip(endpoints, answers, strict=True):
+            if answer:
+                found.setdefault(endpoint.transport, endpoint)
+        self.offered = list(found.values())
+
+    async def _open_pinhole(self) -> None:
+        """OPTIONS from the witness's own socket: opens a NAT's way back, and its answer shows that there is one."""
+        first = next((endpoint for endpoint in self.offered if endpoint.transport == "udp"), None)
+        if first is None:
+            return
+        token = new_token()
+        address, port = self._witness.address, self._witness.port
+        ends = Ends(
+            first.address, first.port, self.plan.target.domain, first.address, first.port, address, port, token, ""
+        )
+        data = build_probe(Probe("OPTIONS", "udp", "plain", ends))
+        for wait in (0.5, 1.0, 2.0):
+            self._check(first.address)
+            self._witness.send(data, first.address, first.port)
+            for _ in range(int(wait / 0.05)):
+                if self.witness_seen_as:
+                    return
+                await asyncio.sleep(0.05)
+
+    def _pinhole_answered(self, response: Response) -> None:
+        via = response.vias[0] if response.vias else None
+        self.witness_seen_as = _seen_as(via) or (self._witness.address, self._witness.port)
+
+    async def _probe_all(self) -> None:
+        public = self.plan.witness_public
+        witness = public if public[0] else self.witness_seen_as or (self._witness.address, self._witness.port)
+        assert self._udp is not None
+        for probe in plan_probes(self.plan, self.offered, witness, self._udp.port):
+            self._running[probe.ends.token.encode()] = Running(probe)
+        tasks = []
+        for number, running in enumerate(self._running.values(), 1):
+            tasks.append(asyncio.create_task(self._probe(running)))
+            await asyncio.sleep(self.plan.timing.pace)
+            self._say("probing", self._time_left(number))
+        await asyncio.gather(*tasks)
+
+    def _time_left(self, sent: int) -> float:
+        timing = self.plan.timing
+        to_send = (len(self._running) - sent) * timing.pace
+        return to_send + timing.resend[-1] + timing.settle + timing.cancelled
+
+    async def _probe(self, running: Running) -> None:
+        try:
+            if running.probe.transport == "udp":
+                await self._probe_udp(running)
+            else:
+                await self._probe_stream(running)
+            if running.probe.method == "INVITE" and running.answers and not running.finished:
+                running.cancelled = True
+                running.send(build_follow_up(running.probe, "CANCEL", b""))
+                await self._wait(running, self.plan.timing.cancelled, lambda: running.finished)
+        finally:
+            self._settled += 1
+            self._say("waiting for what comes late", self.plan.timing.settle)
+
+    async def _probe_udp(self, running: Running) -> None:
+        ends = running.probe.ends
+        data = build_probe(running.probe)
+        udp = self._udp
+        assert udp is not None
+        self._check(ends.server)
+        running.send = lambda more: udp.send(more, ends.server, ends.server_port)
+        running.sent_at = monotonic()
+        running.send(data)
+        quiet = running.probe.method == "INVITE"
+        for moment in self.plan.timing.resend:
+            wait = running.sent_at + moment - monotonic()
+            if await self._wait(running, wait, lambda: running.finished or bool(quiet and running.answers)):
+                break
+            running.send(data)
+        await self._settle(running)
+
+    async def _probe_stream(self, running: Running) -> None:
+        ends = running.probe.ends
+        async with self._connections:
+            channel = self._channel(Endpoint(running.probe.transport, ends.server, ends.server_port))
+            self._check(ends.server)
+            try:
+                await channel.open()
+            except ChannelError as error:
+                running.error = str(error)
+                return
+            self._channels.append(channel)
+            running.send = channel.send
+            running.sent_at = monotonic()
+            channel.send(build_probe(running.probe))
+            await self._wait(running, self.plan.timing.resend[-1], lambda: running.finished)
+        await self._settle(running)
+
+    async def _settle(self, running: Running) -> None:
+        """Watch the witness; done early once the probe has arrived and its transaction has ended."""
+        done = lambda: running.finished and any(not arrival.ours_alone for arrival in running.arrivals)  # noqa: E731  # a condition, named
+        await self._wait(running, self.plan.timing.settle, done)
+
+    async def _wait(self, running: Running, seconds: float, done: Callable[[], bool]) -> bool:
+        """Wait until done() or the time is over; whether it was done."""
+        end = monotonic() + seconds
+        while not done() and (left := end - monotonic()) > 0:
+            running.changed.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await running.changed.wait()
+            except TimeoutError:
+                break
+        return done()
+
+    async def _mind_strays(self) -> None:
+        """Stay until no transaction that something was heard of is without an end."""
+        end = max((running.sent_at for running in self._running.values()), default=0.0) + self.plan.timing.stray
+        while (left := end - monotonic()) > 0 and any(map(_may_ring, self._running.values())):
+            self._say("seeing that nothing is left ringing", left)
+            await asyncio.sleep(min(left, 0.5))
+
+    def _channel(self, endpoint: Endpoint) -> StreamChannel:
+        return StreamChannel(endpoint.transport, endpoint.address, endpoint.port, self.plan.tester, self._take)
+
+    def _check(self, address: str) -> None:
+        if why := refusal(address, private_allowed=self.plan.private_allowed):
+            raise ChannelError(f"{address} {why}")
+
+    def _take_datagram(self, data: bytes, source: tuple[str, int]) -> None:
+        udp = self._udp
+        assert udp is not None
+        self._take(data, lambda more: udp.send(more, *source))
+
+    def _take(self, data: bytes, send: Callable[[bytes], None]) -> None:
+        """An answer to a probe: note it, and acknowledge or end what it opened."""
+        response = parse_message(data)
+        if not isinstance(response, Response):
+            return
+        running = self._running.get((response.call_id or b"").partition(b"@")[0])
+        if running is None or response.cseq is None or response.cseq.method.decode("latin-1") != running.probe.method:
+            return
+        status = response.status_code
+        running.answers.append(
+            Answer(
+                after_s=monotonic() - running.sent_at,
+                status_code=status,
+                reason_phrase=response.reason_phrase.decode("utf-8", "backslashreplace"),
+                by_witness=(response.to_tag or b"").startswith(WITNESS_TAG),
+                server=(response.user_agent or b"").decode("utf-8", "backslashreplace"),
+            )
+        )
+        if running.probe.method == "INVITE" and status >= 200:
+            to = response.headers.get(b"to") or b""
+            success = status < 300
+            running.send(build_follow_up(running.probe, "ACK", to, success=success))
+            if success:
+                running.send(build_follow_up(running.probe, "BYE", to, success=True))
+        running.changed.set()
+
+    def _witnessed(self, seen: WitnessedRequest) -> None:
+        running = next((self._running[token] for token in tokens_of(seen.request) if token in self._running), None)
+        if running is None or running.probe.method.encode() != seen.request.method:
+            return
+        own = (self.plan.tester, self._udp.port if self._udp else 0)
+        running.arrivals.append(arrival_of(seen, running, own))
+        running.changed.set()
+
+    def _say(self, doing: str, seconds_left: float) -> None:
+        sent = sum(running.sent_at > 0 for running in self._running.values())
+        self._on_progress(Progress(sent, self._settled, len(self._running), max(0.0, seconds_left), doing))
+
+
+async def _listen(opening: Awaitable[T], address: str, port: int) -> T:
+    try:
+        return await opening
+    except OSError as error:
+        place = host_port(address, port)
+        raise ListenError(
+            f"cannot listen on {place} ({error.strerror}); choose another with --from or --witness"
+        ) from None
+
+
+def arrival_of(seen: WitnessedRequest, running: Running, tester: tuple[str, int]) -> Arrival:
+    """What a witnessed request says of the way it came.
+
+    It is our own come back (an echo) when no hop put a Via on it but we did, or when it came from our own socket.
+    """
+    request = seen.request
+    ours = next((via for via in request.vias if via.branch == running.probe.branch.encode()), None)
+    return Arrival(
+        after_s=monotonic() - running.sent_at,
+        source=seen.source,
+        source_port=seen.source_port,
+        transport=seen.transport,
+        method=request.method.decode("latin-1"),
+        vias=tuple(via.raw.decode("utf-8", "backslashreplace") for via in request.vias),
+        max_forwards=request.max_forwards,
+        raw=request.raw,
+        ours_alone=(ours is not None and len(request.vias) == 1) or (seen.source, seen.source_port) == tester,
+        our_received=(ours.received or b"").decode("latin-1") if ours else "",
+        our_rport=ours.rport if ours and isinstance(ours.rport, int) and not isinstance(ours.rport, bool) else None,
+    )
+
+
+def _seen_as(via: Via | None) -> tuple[str, int] | None:
+    """Our address and port as the server saw them, from `received` and `rport` (RFC 3581)."""
+    if via is None or via.received is None or not isinstance(via.rport, int) or isinstance(via.rport, bool):
+        return None
+    return via.received.decode("latin-1").strip("[]"), via.rport
+
+
+def _may_ring(running: Running) -> bool:
+    heard = bool(running.answers) or bool(running.arrivals)
+    return heard and not running.finished

@@ -1,0 +1,204 @@
+"""A family of real servers on loopback, each open or closed in its own way: Kamailio from Debian, and two that it
+cannot play.
+
+One Kamailio process plays most of them, a listening address each, told apart by the address a request came to; topology
+hiding and Debian's own configuration have a process of their own.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MODULES = "/usr/lib/x86_64-linux-gnu/kamailio/modules/"
+OWN = """
+    if (is_method("OPTIONS") && uri==myself) { sl_send_reply("200", "OK"); exit; }
+    if (is_method("ACK")) { if (t_check_trans()) t_relay(); exit; }
+"""
+RELAY = 'if (is_method("INVITE")) record_route(); if (!t_relay()) sl_reply_error(); exit;'
+REFUSE = 'sl_send_reply("403", "Not relaying"); exit;'
+
+# Name → (address, what its Kamailio does with a request).
+ROUTES = {
+    "open stateful": ("127.0.20.1", OWN + RELAY),
+    "open stateless": (
+        "127.0.20.2",
+        'if (is_method("OPTIONS") && uri==myself) { sl_send_reply("200", "OK"); exit; } forward(); exit;',
+    ),
+    "closed": ("127.0.20.3", OWN + REFUSE),
+    "challenge": (
+        "127.0.20.4",
+        OWN + 'append_to_reply("Proxy-Authenticate: Digest realm=\\"family\\", nonce=\\"abc\\"\\r\\n"); '
+        'sl_send_reply("407", "Proxy Authentication Required"); exit;',
+    ),
+    "options only": ("127.0.20.5", OWN + 'if (is_method("OPTIONS|CANCEL")) { ' + RELAY + " } " + REFUSE),
+    "tcp only": ("127.0.20.6", OWN + "if (proto==TCP) { " + RELAY + " } " + REFUSE),
+    "tls only": ("127.0.20.7", OWN + "if (proto==TLS) { " + RELAY + " } " + REFUSE),
+    "ws only": ("127.0.20.8", OWN + "if (proto==WS) { " + RELAY + " } " + REFUSE),
+    "from hole": ("127.0.20.9", OWN + "if (from_uri!=myself && uri!=myself) { " + REFUSE + " } " + RELAY),
+    "route hole": ("127.0.20.10", OWN + "if (loose_route()) { " + RELAY + " } " + REFUSE),
+    "silent": ("127.0.20.11", "exit;"),
+    "answers itself": ("127.0.20.12", 'if (is_method("ACK")) exit; sl_send_reply("200", "OK"); exit;'),
+    "redirects": (
+        "127.0.20.13",
+        OWN + 'append_to_reply("Contact: <$ru>\\r\\n"); sl_send_reply("302", "Moved Temporarily"); exit;',
+    ),
+    "trying only": ("127.0.20.14", OWN + 'sl_send_reply("100", "Trying"); exit;'),
+}
+TOPOLOGY_HIDING = "127.0.20.20"
+DEBIAN_DEFAULT = "127.0.20.21"
+DEBIAN_AUTH = "127.0.20.22"
+DEBIAN_CLOSED = "127.0.20.23"
+ECHO = "127.0.20.30"
+DELAYED = "127.0.20.31"
+
+CORE = """#!KAMAILIO
+debug=0
+log_stderror=yes
+fork=yes
+children=1
+tcp_children=1
+auto_aliases=no
+dns=no
+rev_dns=no
+tcp_accept_no_cl=yes
+{globals}
+mpath="{modules}"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+{load}
+request_route {{
+    force_rport();
+    if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+{routes}
+}}
+{more}
+"""
+
+
+def main_configuration(folder: Path) -> str:
+    """The process that plays every server of ROUTES."""
+    listen = [f"listen={kind}:{address}:5060" for address, _ in ROUTES.values() for kind in ("udp", "tcp")]
+    listen.append(f"listen=tls:{ROUTES['tls only'][0]}:5061")
+    listen.append(f"listen=tcp:{ROUTES['ws only'][0]}:8080")
+    routes = "\n".join(f'    if ($Ri == "{address}") {{ {text} }}' for address, text in ROUTES.values())
+    load = "\n".join(f'loadmodule "{name}.so"' for name in ("tls", "xhttp", "websocket", "nathelper"))
+    load += f'\nmodparam("tls", "certificate", "{folder}/cert.pem")\nmodparam("tls", "private_key", "{folder}/key.pem")'
+    more = """event_route[xhttp:request] {
+    if ($hdr(Upgrade) =~ "websocket" && ws_handle_handshake()) exit;
+    xhttp_reply("404", "Not Found", "text/plain", "none");
+}"""
+    return CORE.format(
+        globals="enable_tls=yes\n" + "\n".join(listen), modules=MODULES, load=load, routes=routes, more=more
+    )
+
+
+def topology_hiding_configuration() -> str:
+    """An open relay that masks Via, Record-Route, Contact and Call-ID."""
+    load = 'loadmodule "topoh.so"\nmodparam("topoh", "mask_key", "family")\nmodparam("topoh", "mask_callid", 1)'
+    listen = "\n".join(f"listen={kind}:{TOPOLOGY_HIDING}:5060" for kind in ("udp", "tcp"))
+    return CORE.format(globals=listen, modules=MODULES, load=load, routes=OWN + RELAY, more="")
+
+
+def make_certificate(folder: Path) -> None:
+    """A self-signed certificate for the server that speaks TLS."""
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=family"]
+    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@contextmanager
+def family(kamailio: str, folder: Path) -> Iterator[None]:
+    """The whole family, up and answering; gone afterwards."""
+    make_certificate(folder)
+    (folder / "main.cfg").write_text(main_configuration(folder))
+    (folder / "topoh.cfg").write_text(topology_hiding_configuration())
+    here = Path(__file__).parent
+    commands = [
+        start_kamailio(kamailio, folder, "main", ["-f", str(folder / "main.cfg")], memory="64"),
+        start_kamailio(kamailio, folder, "topoh", ["-f", str(folder / "topoh.cfg")]),
+        debian_default(kamailio, folder, "default", DEBIAN_DEFAULT),
+        debian_default(kamailio, folder, "auth", DEBIAN_AUTH, "WITH_AUTH"),
+        [sys.executable, str(here / "odd_servers.py"), ECHO, DELAYED],
+    ]
+    with running(commands, folder):
+        for address in (ROUTES["closed"][0], TOPOLOGY_HIDING, DEBIAN_DEFAULT, DEBIAN_AUTH):
+            wait_for(address)
+        yield
+
+
+def start_kamailio(kamailio: str, folder: Path, name: str, more: list[str], memory: str = "32") -> list[str]:
+    """The command line of one Kamailio in the foreground."""
+    run = folder / f"run-{name}"
+    run.mkdir()
+    return [kamailio, *more, "-DD", "-E", "-m", memory, "-M", "8", "-n", "1", "-N", "1", "-Y", str(run), "-w", str(run)]
+
+
+def debian_default(kamailio: str, folder: Path, name: str, address: str, *defines: str) -> list[str]:
+    """Debian's own configuration file, untouched; switches as an administrator sets them."""
+    more = ["-f", "/etc/kamailio/kamailio.cfg", "-l", f"udp:{address}:5060", "-l", f"tcp:{address}:5060"]
+    for define in defines:
+        more += ["-A", define]
+    if defines:
+        database = folder / f"db-{name}"
+        database.mkdir()
+        for table in ("version", "subscriber"):
+            text = Path(f"/usr/share/kamailio/dbtext/kamailio/{table}").read_text()
+            (database / table).write_text(text)
+        more += ["-A", f'DBURL="text://{database}"', "--loadmodule=db_text.so"]
+    return start_kamailio(kamailio, folder, name, more)
+
+
+@contextmanager
+def running(commands: list[list[str]], folder: Path) -> Iterator[None]:
+    """Processes that run while the block does; each in a group of its own, ended as one."""
+    started = []
+    try:
+        for number, command in enumerate(commands):
+            log = (folder / f"{number}.log").open("wb")
+            started.append(
+                subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            )
+        yield
+    finally:
+        for process in started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in started:
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def wait_for(address: str, seconds: float = 20.0) -> None:
+    """Until something answers OPTIONS there."""
+    ask = (
+        f"OPTIONS sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.30.9:{{port}};rport;branch=z9hG4bKup\r\n"
+        f"From: <sip:a@b>;tag=1\r\nTo: <sip:{address}>\r\nCall-ID: up\r\nCSeq: 1 OPTIONS\r\n"
+        "Max-Forwards: 5\r\nContent-Length: 0\r\n\r\n"
+    )
+    end = time.monotonic() + seconds
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        way.bind(("127.0.30.9", 0))
+        way.settimeout(0.3)
+        while time.monotonic() < end:
+            way.sendto(ask.format(port=way.getsockname()[1]).encode(), (address, 5060))
+            try:
+                way.recv(65535)
+            except TimeoutError:
+                continue
+            return
+    raise AssertionError(f"nothing answers at {address}; see the logs")

@@ -1,0 +1,67 @@
+"""The test against a family of real servers on loopback: every one gets its class, none a false "open" or "closed"."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from relaytrap.probe.run import Plan, Run
+from relaytrap.probe.target import resolve_target
+from relaytrap.probe.verdict import judge_server
+
+from .family import DEBIAN_AUTH, DEBIAN_DEFAULT, DELAYED, ECHO, ROUTES, TOPOLOGY_HIDING, family
+
+TESTER = "127.0.30.1"
+
+# Server → the classes that reading its configuration demands.
+EXPECTED = {
+    "open stateful": ["open"],
+    "open stateless": ["open"],
+    "closed": ["refused"],
+    "challenge": ["challenges"],
+    "options only": ["open for a method"],
+    "tcp only": ["open on a transport"],
+    "tls only": ["open on a transport"],
+    "ws only": ["open on a transport"],
+    "from hole": ["open by From"],
+    "route hole": ["open by Route", "open in-dialog"],
+    "silent": ["unanswered"],
+    "answers itself": ["answers itself"],
+    "redirects": ["refused"],
+    "trying only": ["undecided"],
+}
+ELSEWHERE = {
+    "topology hiding": (TOPOLOGY_HIDING, ["open"]),
+    "Debian default": (DEBIAN_DEFAULT, ["open in-dialog"]),
+    "Debian default with auth": (DEBIAN_AUTH, ["open in-dialog"]),
+    "echo": (ECHO, ["answers itself"]),
+    "delayed 4 s": (DELAYED, ["open"]),
+}
+SERVERS = {name: (ROUTES[name][0], classes) for name, classes in EXPECTED.items()} | ELSEWHERE
+
+
+@pytest.fixture(scope="module")
+def runs(peer: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
+    """Every server of the family, tested at the same time, each with a witness of its own."""
+
+    async def test_all() -> dict[str, Run]:
+        async def test(number: int, name: str, address: str) -> tuple[str, Run]:
+            target = await resolve_target(address, domain="family.example")
+            run = Run(Plan(target, TESTER))
+            await run.run(f"127.0.31.{number}", 5060, any_port=False)
+            return name, run
+
+        tests = (test(number, name, address) for number, (name, (address, _)) in enumerate(SERVERS.items(), 1))
+        return dict(await asyncio.gather(*tests))
+
+    with family(peer("kamailio"), tmp_path_factory.mktemp("family")):
+        yield asyncio.run(test_all())
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", SERVERS)
+def test_every_server_gets_its_class(runs: dict[str, Run], name: str) -> None:
+    run = runs[name]
+    found = [each.name for each, _ in judge_server(run.outcomes, witness_reachable=run.witness_reachable)]
+    assert found == SERVERS[name][1]
