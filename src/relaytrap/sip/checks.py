@@ -1,0 +1,185 @@
+"""What is odd about a message as a whole: fields that are missing, repeated, out of range or contradict each other.
+
+Called once a message, when its anomalies are asked for. Asking each parsed value makes the leaf parsers note theirs.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from relaytrap.sip.anomaly import Anomaly, anomaly
+from relaytrap.sip.grammar import CALL_ID, DATE, DELTA_SECONDS, MEDIA_TYPE, TOKEN_LIST, WARNING
+from relaytrap.sip.message import Request, Response
+from relaytrap.sip.params import split_list
+from relaytrap.sip.sdp import find_odd_line
+from relaytrap.sip.via import COOKIE
+
+__all__ = ["inspect"]
+
+# Fields that may stand once (RFC 3261 section 7.3.1: only those whose value is a list may be repeated).
+_ONCE: Final = frozenset(
+    b"call-id content-disposition content-length content-type cseq date event expires from max-forwards min-expires"
+    b" mime-version organization priority rack referred-by refer-to reply-to retry-after rseq server session-expires"
+    b" subject subscription-state timestamp to user-agent".split()
+)
+
+
+def inspect(message: Request | Response, noted: list[Anomaly]) -> None:
+    """Adds to `noted` everything odd about a message that splitting it did not note already."""
+    headers = message.headers
+    first = headers.first
+    _inspect_path(message, noted)
+    _inspect_parties(message, noted)
+    if isinstance(message, Request):
+        _inspect_request(message, noted)
+    _inspect_body(message, noted)
+    for name in headers.repeated:
+        if name in _ONCE:
+            _note_line(message, name, 1, "header-repeated", noted)
+    for name in _CHECKS.keys() & first.keys():
+        _check_field(message, name, _CHECKS[name], noted)
+
+
+def _note_line(message: Request | Response, name: bytes, index: int, defect: str, noted: list[Anomaly]) -> None:
+    line = message.headers.line(name, index)
+    if line is not None:
+        noted.append(anomaly(defect, line.offset))
+
+
+def _inspect_path(message: Request | Response, noted: list[Anomaly]) -> None:
+    vias = message.vias
+    if not vias and b"via" not in message.headers:
+        noted.append(anomaly("no-via", len(message.raw)))
+    for via in vias:
+        branch = via.branch
+        if branch is None:
+            _note_value(message, via.raw, "no-branch", noted)
+        elif branch[:7] != COOKIE:
+            if branch[:7].lower() != b"z9hg4bk":
+                _note_value(message, via.raw, "branch-cookie", noted)
+        elif len(branch) == 7:
+            _note_value(message, via.raw, "branch-empty", noted)
+        if via.sent_by_host == b"255.255.255.255":
+            _note_value(message, via.raw, "via-broadcast", noted)
+
+
+def _note_value(message: Request | Response, value: bytes, defect: str, noted: list[Anomaly]) -> None:
+    """Notes something about a value; at its own offset, or that of the first header line when folding changed it."""
+    noted.append(anomaly(defect, max(message.raw.find(value), 0)))
+
+
+def _inspect_parties(message: Request | Response, noted: list[Anomaly]) -> None:
+    first = message.headers.first
+    for name, defect in _REQUIRED:
+        if name not in first:
+            noted.append(anomaly(defect, len(message.raw)))
+    sender = message.from_address
+    if sender is not None and sender.tag is None:
+        _note_line(message, b"from", 0, "no-from-tag", noted)
+    _ = message.to_address, message.contacts, message.cseq, message.max_forwards
+    if b"route" in first or b"record-route" in first:
+        _ = message.route, message.record_route
+    call_id = message.call_id
+    if call_id is not None and CALL_ID.fullmatch(call_id) is None:
+        _note_line(message, b"call-id", 0, "call-id", noted)
+
+
+_REQUIRED: Final = ((b"from", "no-from"), (b"to", "no-to"), (b"call-id", "no-call-id"), (b"cseq", "no-cseq"))
+
+
+def _inspect_request(message: Request, noted: list[Anomaly]) -> None:
+    first = message.headers.first
+    if b"max-forwards" not in first:
+        noted.append(anomaly("no-max-forwards", len(message.raw)))
+    cseq = message.cseq
+    if cseq is not None and cseq.method != message.method:
+        _note_line(message, b"cseq", 0, "cseq-method", noted)
+    if message.method == b"INVITE" and b"contact" not in first:
+        noted.append(anomaly("no-contact", len(message.raw)))
+    uri = message.uri
+    start = max(message.raw.find(message.request_uri), 0)
+    if message.request_uri[:1] == b"<":
+        noted.append(anomaly("request-uri-brackets", start))
+    if uri is not None and uri.headers and uri.scheme in (b"sip", b"sips"):
+        noted.append(anomaly("request-uri-headers", start))
+    _inspect_contact_star(message, noted)
+
+
+def _inspect_contact_star(message: Request, noted: list[Anomaly]) -> None:
+    values = message.headers.get_all(b"contact")
+    if b"*" not in values:
+        return
+    expires = message.headers.get(b"expires")
+    if len(values) > 1 or message.method != b"REGISTER" or expires is None or expires.strip(b"0"):
+        _note_line(message, b"contact", values.index(b"*"), "contact-star", noted)
+
+
+def _inspect_body(message: Request | Response, noted: list[Anomaly]) -> None:
+    length, body = message.content_length, message.body
+    if length is not None and len(body) < length:
+        noted.append(anomaly("body-short", len(message.raw)))
+    if message.extra:
+        noted.append(anomaly(_name_extra(message.extra), len(message.raw) - len(message.extra)))
+    if not body:
+        return
+    kind = message.content_type
+    if kind is None:
+        noted.append(anomaly("no-content-type", len(message.raw) - len(message.extra) - len(body)))
+    elif kind[:15].lower() == b"application/sdp":
+        line = find_odd_line(body)
+        if line >= 0:
+            noted.append(anomaly("sdp", len(message.raw) - len(message.extra) - len(body) + line))
+
+
+def _name_extra(extra: bytes) -> str:
+    if not extra.strip(b"\r\n\x00"):
+        return "padding"
+    line = extra.lstrip(b"\r\n\x00 \t").partition(b"\n")[0].rstrip(b"\r")
+    return "second-message" if line[:4] == b"SIP/" or line[-8:] == b" SIP/2.0" else "extra-octets"
+
+
+def _check_field(message: Request | Response, name: bytes, check: Callable[[bytes], str], noted: list[Anomaly]) -> None:
+    for index, value in enumerate(message.headers.get_all(name)):
+        if defect := check(value):
+            _note_line(message, name, index, defect, noted)
+
+
+def _check_date(value: bytes) -> str:
+    return "" if DATE.fullmatch(value) else "date"
+
+
+def _check_expires(value: bytes) -> str:
+    return "" if _is_delta_seconds(value) else "expires"
+
+
+def _is_delta_seconds(value: bytes) -> bool:
+    return DELTA_SECONDS.fullmatch(value) is not None and len(value.lstrip(b"0")) <= 10 and int(value) < 2**32
+
+
+def _check_retry_after(value: bytes) -> str:
+    digits = re.match(rb"[0-9]*", value)
+    return "" if digits and _is_delta_seconds(digits[0]) else "retry-after"
+
+
+def _check_warning(value: bytes) -> str:
+    return "" if all(WARNING.fullmatch(element) for _, element in split_list(value)) else "warning"
+
+
+def _check_content_type(value: bytes) -> str:
+    return "" if MEDIA_TYPE.match(value) else "content-type"
+
+
+def _check_option_tags(value: bytes) -> str:
+    return "" if TOKEN_LIST.fullmatch(value) else "option-tag"
+
+
+_CHECKS: Final[dict[bytes, Callable[[bytes], str]]] = {
+    b"content-type": _check_content_type,
+    b"date": _check_date,
+    b"expires": _check_expires,
+    b"min-expires": _check_expires,
+    b"proxy-require": _check_option_tags,
+    b"require": _check_option_tags,
+    b"retry-after": _check_retry_after,
+    b"warning": _check_warning,
+}

@@ -1,0 +1,114 @@
+"""The grammar of SIP as compiled patterns, each under the ABNF rule of RFC 3261 section 25.1 that it stands for.
+
+Leaf modules match these against unfolded field values. Quantifiers are possessive wherever a rule repeats, so that no
+pattern can be made to try a value twice: work stays linear in the length of whatever an attacker sends.
+"""
+
+import re
+from typing import Final
+
+__all__ = [
+    "CALL_ID",
+    "CONTROLS",
+    "CSEQ",
+    "DATE",
+    "DELTA_SECONDS",
+    "DISPLAY_NAME",
+    "ESCAPE",
+    "HEADER_CHARS",
+    "HOST",
+    "LIST_MARK",
+    "MEDIA_TYPE",
+    "PARAM",
+    "PARAM_CHARS",
+    "PASSWORD",
+    "PLAIN_PARAMS",
+    "QUOTED_PAIR",
+    "QUOTED_STRING",
+    "SCHEME",
+    "SIP_VERSION",
+    "TOKEN",
+    "TOKEN_LIST",
+    "USER",
+    "WARNING",
+]
+
+# alphanum  =  ALPHA / DIGIT
+ALPHANUM: Final = rb"A-Za-z0-9"
+# token  =  1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~")
+TOKEN_CLASS: Final = rb"[A-Za-z0-9.!%*_+`'~-]"
+TOKEN: Final = re.compile(TOKEN_CLASS + rb"++")
+# SWS  =  [LWS]  (values are unfolded before they get here: LWS is blanks and tabs)
+SWS: Final = rb"[ \t]*+"
+# quoted-string  =  SWS DQUOTE *(qdtext / quoted-pair) DQUOTE
+# qdtext  =  LWS / %x21 / %x23-5B / %x5D-7E / UTF8-NONASCII;  quoted-pair  =  "\" (%x00-09 / %x0B-0C / %x0E-7F)
+QUOTED: Final = rb'"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]++|\\[^\r\n\x80-\xff])*+"'
+QUOTED_STRING: Final = re.compile(QUOTED)
+QUOTED_PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
+
+# escaped  =  "%" HEXDIG HEXDIG
+ESCAPED: Final = rb"%[0-9A-Fa-f]{2}"
+ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+# unreserved  =  alphanum / mark;  mark  =  "-" / "_" / "." / "!" / "~" / "*" / "'" / "(" / ")"
+UNRESERVED: Final = rb"A-Za-z0-9_.!~*'()\-"
+# user  =  1*( unreserved / escaped / user-unreserved );  user-unreserved  =  "&" / "=" / "+" / "$" / "," / ";" / "?" / "/"
+USER: Final = re.compile(rb"(?:[" + UNRESERVED + rb"&=+$,;?/]++|" + ESCAPED + rb")++")
+# password  =  *( unreserved / escaped / "&" / "=" / "+" / "$" / "," )
+PASSWORD: Final = re.compile(rb"(?:[" + UNRESERVED + rb"&=+$,]++|" + ESCAPED + rb")*+")
+# uri-parameter  =  pname [ "=" pvalue ];  pname, pvalue  =  1*( "[" / "]" / "/" / ":" / "&" / "+" / "$" / unreserved / escaped )
+PARAM_CHARS: Final = re.compile(rb"(?:[" + UNRESERVED + rb"\[\]/:&+$]++|" + ESCAPED + rb")++")
+# header  =  hname "=" hvalue;  each of "[" / "]" / "/" / "?" / ":" / "+" / "$" / unreserved / escaped
+HEADER_CHARS: Final = re.compile(rb"(?:[" + UNRESERVED + rb"\[\]/?:+$]++|" + ESCAPED + rb")*+")
+# scheme  =  ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )
+SCHEME: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*+):")
+
+# IPv4address  =  1*3DIGIT "." 1*3DIGIT "." 1*3DIGIT "." 1*3DIGIT
+IPV4: Final = rb"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![A-Za-z0-9.-])"
+# hostname  =  *( domainlabel "." ) toplabel [ "." ];  domainlabel  =  alphanum / alphanum *( alphanum / "-" ) alphanum
+# toplabel  =  ALPHA / ALPHA *( alphanum / "-" ) alphanum
+HOSTNAME: Final = (
+    rb"(?:[A-Za-z0-9][A-Za-z0-9-]*+(?<!-)\.(?=[A-Za-z0-9]))*+[A-Za-z](?:[A-Za-z0-9-]*+(?<!-))?+\.?+(?![A-Za-z0-9-])"
+)
+# host without the IPv6reference, whose address `ipaddress` judges
+HOST: Final = re.compile(rb"(?:" + IPV4 + rb"|" + HOSTNAME + rb")")
+
+# generic-param  =  token [ EQUAL gen-value ];  gen-value  =  token / host / quoted-string
+# A received= may hold an IPv6 address without brackets (RFC 5118 section 4.5): the class takes colons and brackets.
+GEN_VALUE: Final = rb"[A-Za-z0-9.!%*_+`'~:\[\]-]++"
+PARAM: Final = re.compile(
+    SWS + rb";" + SWS + rb"(" + TOKEN_CLASS + rb"++)" + SWS + rb"(?:=" + SWS + rb"(" + GEN_VALUE + rb"|" + QUOTED + rb")"
+    + SWS + rb")?+"
+)  # fmt: skip
+# *( ";" generic-param ), without blanks, quotes or IPv6: nearly all there is
+PLAIN_PARAMS: Final = rb"(?:;" + TOKEN_CLASS + rb"++(?:=" + TOKEN_CLASS + rb"++)?+)*+"
+
+# display-name  =  *(token LWS) / quoted-string
+DISPLAY_NAME: Final = re.compile(rb"(?:" + TOKEN_CLASS + rb"++[ \t]*+)*+")
+# What decides where a comma-separated list is cut: commas, and what hides them.
+LIST_MARK: Final = re.compile(rb'[,"<]')
+
+# SIP-Version  =  "SIP" "/" 1*DIGIT "." 1*DIGIT
+SIP_VERSION: Final = re.compile(rb"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
+# CSeq  =  "CSeq" HCOLON 1*DIGIT LWS Method
+CSEQ: Final = re.compile(rb"([0-9]++)[ \t]++(" + TOKEN_CLASS + rb"++)")
+# callid  =  word [ "@" word ];  word  =  1*(alphanum / "-.!%*_+`'~()<>:\" DQUOTE "/[]?{}")
+WORD: Final = rb"[A-Za-z0-9.!%*_+`'~()<>:\\\"/\[\]?{}-]++"
+CALL_ID: Final = re.compile(WORD + rb"(?:@" + WORD + rb")?+")
+# delta-seconds  =  1*DIGIT
+DELTA_SECONDS: Final = re.compile(rb"[0-9]++")
+# SIP-date  =  rfc1123-date  =  wkday "," SP date1 SP time SP "GMT"
+DATE: Final = re.compile(
+    rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [0-9]{4}"
+    rb" [0-9]{2}:[0-9]{2}:[0-9]{2} GMT"
+)
+# warning-value  =  warn-code SP warn-agent SP warn-text;  warn-code  =  3DIGIT
+WARNING: Final = re.compile(rb"[0-9]{3} [^ \t\"]++ " + QUOTED)
+# media-type  =  m-type SLASH m-subtype *(SEMI m-parameter)
+MEDIA_TYPE: Final = re.compile(TOKEN_CLASS + rb"++" + SWS + rb"/" + SWS + TOKEN_CLASS + rb"++" + SWS + rb"(?=;|\Z)")
+# 1#token, as in Require, Supported, Allow
+TOKEN_LIST: Final = re.compile(
+    TOKEN_CLASS + rb"++" + SWS + rb"(?:," + SWS + TOKEN_CLASS + rb"++" + SWS + rb")*+"
+)  # fmt: skip
+
+# Octets that may stand in a header field only behind a backslash in quotes: CTL without HTAB, CR and LF.
+CONTROLS: Final = bytes(octet for octet in range(32) if octet not in b"\t\r\n") + b"\x7f"

@@ -1,0 +1,238 @@
+"""Header fields in wire order: names and values for use, the bytes as written for evidence (RFC 3261 section 7.3).
+
+`Headers` answers by canonical name from a table that is filled while the message is split; lines with their offsets
+and folding are only worked out when somebody asks for them.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from relaytrap.sip.grammar import TOKEN
+
+__all__ = ["COMPACT_FORMS", "Header", "Headers", "Line", "canonical_name", "scan_lines", "unfold"]
+
+# RFC 3261 section 7.3.3 and the extensions registered since (IANA sip-parameters).
+COMPACT_FORMS: Final[dict[bytes, bytes]] = {
+    b"a": b"accept-contact",
+    b"b": b"referred-by",
+    b"c": b"content-type",
+    b"d": b"request-disposition",
+    b"e": b"content-encoding",
+    b"f": b"from",
+    b"i": b"call-id",
+    b"j": b"reject-contact",
+    b"k": b"supported",
+    b"l": b"content-length",
+    b"m": b"contact",
+    b"n": b"identity-info",
+    b"o": b"event",
+    b"r": b"refer-to",
+    b"s": b"subject",
+    b"t": b"to",
+    b"u": b"allow-events",
+    b"v": b"via",
+    b"x": b"session-expires",
+    b"y": b"identity",
+}
+
+
+def canonical_name(raw_name: bytes) -> bytes:
+    """Lower-case long form of a name as written, blanks before the colon included; b"" when it is no token."""
+    # An attacker chooses the keys of the cache: long ones are not kept.
+    return _cached_name(raw_name) if len(raw_name) <= 64 else _canonical_name(raw_name)
+
+
+def _canonical_name(raw_name: bytes) -> bytes:
+    name = raw_name.rstrip(b" \t").lower()
+    return COMPACT_FORMS.get(name, name) if TOKEN.fullmatch(name) else b""
+
+
+_cached_name = lru_cache(4096)(_canonical_name)
+
+
+class Header(NamedTuple):
+    """One header line.
+
+    raw_name: as written, with any blanks before the colon. name: lower-case long form (for a name that is no token, the
+    lower-cased text). value: unfolded, blanks around it removed. offset: of the line in `raw`.
+    """
+
+    raw_name: bytes
+    name: bytes
+    value: bytes
+    offset: int
+
+
+class Line(NamedTuple):
+    """A header line with its continuation lines: raw_name ":" raw_value is what stood on the wire, line end excluded."""
+
+    offset: int
+    raw_name: bytes
+    raw_value: bytes
+    has_colon: bool
+
+    @property
+    def value_offset(self) -> int:
+        """Offset in `raw` of the first octet behind the colon."""
+        return self.offset + len(self.raw_name) + self.has_colon
+
+    def raw_offset(self, position: int) -> int:
+        """Offset in `raw` of the octet at a position of the unfolded value."""
+        start, used = self.value_offset, 0
+        for offset, piece in _pieces(self.raw_value):
+            if position <= used + len(piece):
+                return start + offset + position - used
+            used += len(piece) + 1
+        return start + len(self.raw_value)
+
+
+def _pieces(raw_value: bytes) -> Iterator[tuple[int, bytes]]:
+    """What folding parted, blanks around removed, empty pieces left out, each with its offset in the raw value."""
+    line_end = b"\n" if b"\n" in raw_value else b"\r"
+    start = 0
+    for line in raw_value.split(line_end):
+        piece = line[:-1] if line[-1:] == b"\r" else line
+        left = piece.lstrip(b" \t")
+        stripped = left.rstrip(b" \t")
+        if stripped:
+            yield start + len(piece) - len(left), stripped
+        start += len(line) + 1
+
+
+def unfold(raw_value: bytes) -> bytes:
+    """A field value with each fold as one SP and the blanks around it removed (section 7.3.1)."""
+    if b"\n" not in raw_value and b"\r" not in raw_value:
+        return raw_value.strip(b" \t")
+    return b" ".join(piece for _, piece in _pieces(raw_value))
+
+
+def scan_lines(data: bytes, start: int, end: int, limit: int) -> tuple[list[Line], int]:
+    """Header lines of data[start:end] with their folds, and the offset behind the empty line that ends them.
+
+    Lines end in CRLF or LF; in CR where there is no LF at all. The offset is -1 when no empty line was met. Lines beyond
+    `limit` are stepped over.
+    """
+    line_end = b"\n" if data.find(b"\n", start, end) >= 0 else b"\r"
+    spans: list[list[int]] = []
+    position, body = start, -1
+    while position < end:
+        found = data.find(line_end, position, end)
+        content = end if found < 0 else found
+        if found > position and line_end == b"\n" and data[found - 1] == 0x0D:
+            content = found - 1
+        if content == position and found >= 0:
+            body = found + 1
+            break
+        if data[position] in b" \t" and spans:
+            spans[-1][1] = content
+        elif len(spans) <= limit:
+            spans.append([position, content])
+        position = end if found < 0 else found + 1
+    return [_line(data, first, last) for first, last in spans], body
+
+
+def _line(data: bytes, start: int, end: int) -> Line:
+    name, colon, value = data[start:end].partition(b":")
+    return Line(start, name, value, bool(colon))
+
+
+class Headers:
+    """The header fields of one message, in order; iterating gives `Header` values.
+
+    Names asked for are canonical: lower case, long form (b"via", b"call-id").
+    """
+
+    __slots__ = ("_data", "_end", "_first", "_lines", "_more", "_raw_names", "_start")
+
+    def __init__(
+        self,
+        data: bytes,
+        start: int,
+        end: int,
+        raw_names: list[bytes],
+        first: dict[bytes, bytes],
+        more: dict[bytes, list[bytes]] | None,
+        lines: Sequence[Line] | None = None,
+    ) -> None:
+        self._data = data
+        self._start = start
+        self._end = end
+        self._raw_names = raw_names
+        self._first = first
+        self._more = more
+        self._lines = lines
+
+    @classmethod
+    def from_lines(cls, data: bytes, start: int, end: int, lines: Sequence[Line]) -> "Headers":
+        """Headers of lines that were scanned one by one."""
+        first: dict[bytes, bytes] = {}
+        more: dict[bytes, list[bytes]] = {}
+        for line in lines:
+            name = canonical_name(line.raw_name) or line.raw_name.strip(b" \t").lower()
+            value = unfold(line.raw_value)
+            if name in first:
+                more.setdefault(name, [first[name]]).append(value)
+            else:
+                first[name] = value
+        return cls(data, start, end, [line.raw_name for line in lines], first, more, lines)
+
+    def get(self, name: bytes) -> bytes | None:
+        """Value of the first field of that name; None when there is none."""
+        return self._first.get(name)
+
+    def get_all(self, name: bytes) -> Sequence[bytes]:
+        """Values of every field of that name, in order."""
+        if self._more and name in self._more:
+            return tuple(self._more[name])
+        value = self._first.get(name)
+        return () if value is None else (value,)
+
+    def names(self) -> tuple[bytes, ...]:
+        """Names as written, in order."""
+        return tuple(self._raw_names)
+
+    def canonical_names(self) -> tuple[bytes, ...]:
+        """Canonical names, in order."""
+        return tuple(canonical_name(name) or name.strip(b" \t").lower() for name in self._raw_names)
+
+    def raw_items(self) -> Iterator[tuple[bytes, bytes]]:
+        """(name, value) exactly as written: name ":" value is the line, folds included, its last line end excluded."""
+        return ((line.raw_name, line.raw_value) for line in self.lines)
+
+    @property
+    def first(self) -> dict[bytes, bytes]:
+        """Canonical name to the value of its first field, for look-ups by the dozen; not to be changed."""
+        return self._first
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        """The lines with offsets and folding."""
+        if self._lines is None:
+            self._lines = scan_lines(self._data, self._start, self._end, len(self._raw_names))[0]
+        return self._lines
+
+    @property
+    def repeated(self) -> dict[bytes, list[bytes]]:
+        """Fields that stand more than once: canonical name to values."""
+        return self._more or {}
+
+    def line(self, name: bytes, index: int) -> Line | None:
+        """The index-th line of a name."""
+        for line in self.lines:
+            if (canonical_name(line.raw_name) or line.raw_name.strip(b" \t").lower()) == name:
+                if index == 0:
+                    return line
+                index -= 1
+        return None
+
+    def __contains__(self, name: bytes) -> bool:
+        return name in self._first
+
+    def __len__(self) -> int:
+        return len(self._raw_names)
+
+    def __iter__(self) -> Iterator[Header]:
+        for line in self.lines:
+            name = canonical_name(line.raw_name) or line.raw_name.strip(b" \t").lower()
+            yield Header(line.raw_name, name, unfold(line.raw_value), line.offset)

@@ -1,0 +1,343 @@
+"""One message: bytes to Request, Response or Unparsed, whatever the bytes are.
+
+`parse_message` only tells the first line, the header fields and the body apart. Values inside header fields are parsed
+when they are first asked for, and kept; what is odd in them is noted then. `anomalies` asks for all of them. Refusing a
+message is not done here: see `validate`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar, overload
+
+from relaytrap.sip.address import Address, read_address, read_addresses
+from relaytrap.sip.anomaly import Anomaly, Defect, anomaly
+from relaytrap.sip.digest import Credentials, read_credentials
+from relaytrap.sip.grammar import CSEQ
+from relaytrap.sip.headers import Headers
+from relaytrap.sip.params import split_list
+from relaytrap.sip.sdp import Sdp, read_sdp
+from relaytrap.sip.uri import Uri, read_uri
+from relaytrap.sip.via import Via, read_vias
+
+__all__ = ["CSeq", "Message", "Request", "Response", "Unparsed"]
+
+T = TypeVar("T")
+
+
+class lazy(Generic[T]):
+    """An attribute that is worked out when first asked for and then stands in the instance.
+
+    functools.cached_property takes a lock on each first access in Python 3.11; ten of those would cost as much as
+    parsing the message.
+    """
+
+    def __init__(self, read: Callable[[Any], T]) -> None:
+        self._read = read
+        self._name = read.__name__
+        self.__doc__ = read.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> "lazy[T]": ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> "lazy[T] | T":
+        if instance is None:
+            return self
+        value = instance.__dict__[self._name] = self._read(instance)
+        return value
+
+
+class CSeq(NamedTuple):
+    """Sequence number (below 2**32) and the method it counts."""
+
+    number: int
+    method: bytes
+
+
+class _Parsed:
+    """What requests and responses share."""
+
+    def __init__(self, raw: bytes, headers: Headers, body_start: int, noted: list[Anomaly]) -> None:
+        self.raw = raw
+        self.headers = headers
+        self._body_start = body_start
+        self._noted = noted
+
+    @lazy
+    def anomalies(self) -> tuple[Anomaly, ...]:
+        """Everything odd about the message, in the order of its bytes. Parses all that is not parsed yet."""
+        from relaytrap.sip.checks import inspect
+
+        inspect(self, self._noted)  # type: ignore[arg-type]  # only Request and Response derive from this
+        return tuple(sorted(self._noted, key=lambda noted: noted.offset))
+
+    @lazy
+    def vias(self) -> tuple[Via, ...]:
+        """The path, nearest hop first, over all Via lines; hops that cannot be told apart are left out."""
+        return self._read_lists(b"via", read_vias)
+
+    @lazy
+    def via_count(self) -> int:
+        """Number of Via values, also of those that cannot be read."""
+        values = self.headers.get_all(b"via")
+        count = len(values)
+        for value in values:
+            if b"," in value:
+                count += len(split_list(value)) - 1
+        return count
+
+    @lazy
+    def from_address(self) -> Address | None:
+        """The first From."""
+        return self._read_address(b"from")
+
+    @lazy
+    def to_address(self) -> Address | None:
+        """The first To."""
+        return self._read_address(b"to")
+
+    @property
+    def from_tag(self) -> bytes | None:
+        """Tag of From."""
+        return self.from_address.tag if self.from_address else None
+
+    @property
+    def to_tag(self) -> bytes | None:
+        """Tag of To."""
+        return self.to_address.tag if self.to_address else None
+
+    @lazy
+    def contacts(self) -> tuple[Address, ...]:
+        """Every Contact; () also for `Contact: *` (see `is_wildcard_contact`)."""
+        return () if self.is_wildcard_contact else self._read_lists(b"contact", read_addresses)
+
+    @property
+    def is_wildcard_contact(self) -> bool:
+        """Whether Contact is `*`: a REGISTER that removes every binding."""
+        return self.headers.get(b"contact") == b"*" and b"contact" not in self.headers.repeated
+
+    @lazy
+    def route(self) -> tuple[Address, ...]:
+        """Every Route, the next one first."""
+        return self._read_lists(b"route", read_addresses)
+
+    @lazy
+    def record_route(self) -> tuple[Address, ...]:
+        """Every Record-Route, the nearest hop's first."""
+        return self._read_lists(b"record-route", read_addresses)
+
+    @property
+    def call_id(self) -> bytes | None:
+        """The first Call-ID, whatever it looks like."""
+        return self.headers.get(b"call-id")
+
+    @lazy
+    def cseq(self) -> CSeq | None:
+        """The first CSeq; None when absent, unreadable or 2**32 or more."""
+        value = self.headers.get(b"cseq")
+        if value is None:
+            return None
+        match = CSEQ.fullmatch(value)
+        if match is None:
+            self._note(b"cseq", 0, [("cseq", 0)])
+            return None
+        digits = match[1]
+        number = int(digits) if len(digits) <= 10 else int(digits.lstrip(b"0")[:11] or b"0")
+        if number >= 2**31:
+            self._note(b"cseq", 0, [("cseq-range", 0)])
+        return CSeq(number, match[2]) if number < 2**32 else None
+
+    @lazy
+    def max_forwards(self) -> int | None:
+        """Max-Forwards; None when absent or no number from 0 to 255."""
+        value = self.headers.get(b"max-forwards")
+        if value is None:
+            return None
+        if value.isdigit() and (number := int(value[-3:])) <= 255 and (len(value) <= 3 or not value[:-3].strip(b"0")):
+            return number
+        self._note(b"max-forwards", 0, [("max-forwards", 0)])
+        return None
+
+    @property
+    def user_agent(self) -> bytes | None:
+        """User-Agent; without one, Server."""
+        value = self.headers.get(b"user-agent")
+        return self.headers.get(b"server") if value is None else value
+
+    @property
+    def content_type(self) -> bytes | None:
+        """Content-Type as written, with its parameters."""
+        return self.headers.get(b"content-type")
+
+    @lazy
+    def content_length(self) -> int | None:
+        """The number in Content-Length; None when absent, no number, or several disagree."""
+        value = self.headers.get(b"content-length")
+        if value is None:
+            return None
+        if b"content-length" in self.headers.repeated:
+            lengths = {_decimal(each) for each in self.headers.get_all(b"content-length")}
+            if len(lengths) > 1:
+                self._note(b"content-length", 1, [("content-length-conflict", 0)])
+                return None
+        length = _decimal(value)
+        if length is None:
+            self._note(b"content-length", 0, [("content-length", 0)])
+        return length
+
+    @lazy
+    def body(self) -> bytes:
+        """What follows the empty line, as far as Content-Length (if it is a number) reaches."""
+        length = self.content_length
+        rest = self.raw[self._body_start :]
+        return rest if length is None else rest[:length]
+
+    @lazy
+    def extra(self) -> bytes:
+        """Octets behind the end that Content-Length gives: noise to an element, evidence to us."""
+        length = self.content_length
+        return b"" if length is None else self.raw[self._body_start + length :]
+
+    @lazy
+    def sdp(self) -> Sdp | None:
+        """The session description, when Content-Type says that the body is one."""
+        kind = self.content_type
+        if kind is None or not self.body:
+            return None
+        return read_sdp(self.body) if kind.partition(b";")[0].strip().lower() == b"application/sdp" else None
+
+    @lazy
+    def credentials(self) -> tuple[Credentials, ...]:
+        """Every Authorization and Proxy-Authorization that can be read."""
+        return self._read_credentials(b"authorization", b"proxy-authorization")
+
+    @lazy
+    def challenges(self) -> tuple[Credentials, ...]:
+        """Every WWW-Authenticate and Proxy-Authenticate that can be read."""
+        return self._read_credentials(b"www-authenticate", b"proxy-authenticate")
+
+    def _read_credentials(self, *names: bytes) -> tuple[Credentials, ...]:
+        found = []
+        for name in names:
+            for index, value in enumerate(self.headers.get_all(name)):
+                defects: list[Defect] = []
+                if credentials := read_credentials(value, defects):
+                    found.append(credentials)
+                if defects:
+                    self._note(name, index, defects)
+        return tuple(found)
+
+    def _read_address(self, name: bytes) -> Address | None:
+        value = self.headers.get(name)
+        if value is None:
+            return None
+        defects: list[Defect] = []
+        address = read_address(value, 0, defects)
+        if defects:
+            self._note(name, 0, defects)
+        return address
+
+    def _read_lists(self, name: bytes, read: Callable[[bytes, list[Defect]], tuple[T, ...]]) -> tuple[T, ...]:
+        found: tuple[T, ...] = ()
+        for index, value in enumerate(self.headers.get_all(name)):
+            defects: list[Defect] = []
+            found += read(value, defects)
+            if defects:
+                self._note(name, index, defects)
+            if len(found) > MAX_LISTED:
+                self._note(name, index, [("too-many-values", 0)])
+                return found[:MAX_LISTED]
+        return found
+
+    def _note(self, name: bytes, index: int, defects: Sequence[Defect]) -> None:
+        """Notes what is wrong in the index-th field of a name; offsets are those in its unfolded value."""
+        line = self.headers.line(name, index)
+        if line is not None:
+            self._noted += [anomaly(defect, line.raw_offset(offset)) for defect, offset in defects]
+
+
+# Values of one header over all its lines.
+MAX_LISTED: Final = 255
+
+
+def _decimal(value: bytes) -> int | None:
+    """A run of digits as a number, kept below 10**15 so that no length is ever too large to add."""
+    if not value.isdigit():
+        return None
+    return int(value) if len(value) <= 15 else min(int(value.lstrip(b"0")[:16] or b"0"), 10**15)
+
+
+class Request(_Parsed):
+    """A request. method: as written. request_uri: as written, see `uri`. version: b"SIP/2.0" or what stood there."""
+
+    def __init__(
+        self,
+        raw: bytes,
+        headers: Headers,
+        body_start: int,
+        noted: list[Anomaly],
+        method: bytes,
+        request_uri: bytes,
+        version: bytes,
+    ) -> None:
+        self.raw = raw
+        self.headers = headers
+        self._body_start = body_start
+        self._noted = noted
+        self.method = method
+        self.request_uri = request_uri
+        self.version = version
+
+    @lazy
+    def uri(self) -> Uri | None:
+        """The Request-URI taken apart; None when it is none."""
+        uri, defects = read_uri(self.request_uri)
+        if defects:
+            start = max(self.raw.find(self.request_uri), 0)
+            self._noted += [anomaly(name, start + offset) for name, offset in defects]
+        return uri
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method!r} {self.request_uri!r}, {len(self.raw)} octets>"
+
+
+class Response(_Parsed):
+    """A response. status_code: 0 when what stands there is not three digits. reason_phrase: as written."""
+
+    def __init__(
+        self,
+        raw: bytes,
+        headers: Headers,
+        body_start: int,
+        noted: list[Anomaly],
+        status_code: int,
+        reason_phrase: bytes,
+        version: bytes,
+    ) -> None:
+        super().__init__(raw, headers, body_start, noted)
+        self.status_code = status_code
+        self.reason_phrase = reason_phrase
+        self.version = version
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status_code} {self.reason_phrase!r}, {len(self.raw)} octets>"
+
+
+class Unparsed:
+    """Bytes that are no SIP message.
+
+    reason: name of the anomaly that says why: "empty", "keepalive", "not-sip" or "start-line".
+    headers: header lines, when what follows the first line looks like some ("start-line" only).
+    """
+
+    def __init__(self, raw: bytes, headers: Headers, noted: list[Anomaly], reason: str) -> None:
+        self.raw = raw
+        self.headers = headers
+        self.anomalies: tuple[Anomaly, ...] = tuple(noted)
+        self.reason = reason
+        self.body = b""
+
+    def __repr__(self) -> str:
+        return f"<Unparsed {self.reason}, {len(self.raw)} octets>"
+
+
+Message: TypeAlias = Request | Response | Unparsed

@@ -1,0 +1,257 @@
+"""SIP, SIPS and tel URIs, and as much of any other as can be told (RFC 3261 section 19.1, RFC 3966)."""
+
+import re
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv6Address
+from typing import Final, NamedTuple
+
+from relaytrap.sip.anomaly import Defect, SipSyntaxError
+from relaytrap.sip.grammar import ESCAPE, HEADER_CHARS, HOST, PARAM_CHARS, PASSWORD, SCHEME, USER
+from relaytrap.sip.params import MAX_PARAMS, Params, find_param
+
+__all__ = ["Uri", "is_ipv6", "parse_uri", "read_host_port", "read_uri", "unescape"]
+
+
+class Uri(NamedTuple):
+    """A URI taken apart; every part as written, escapes included.
+
+    scheme: lower case; empty when there was none ("100@192.0.2.1" in a From of a broken tool).
+    user, password: None when absent. Of a tel URI, `user` is the number. Of an unknown scheme nothing is told apart.
+    host: without the brackets of an IPv6 reference; empty when there is none.
+    params: ((b"transport", b"udp"), (b"lr", None), ...) in order.
+    headers: the part behind "?", ((b"Route", b"%3Csip:..."), ...).
+    """
+
+    scheme: bytes
+    user: bytes | None
+    password: bytes | None
+    host: bytes
+    port: int | None
+    params: Params
+    headers: tuple[tuple[bytes, bytes], ...]
+    raw: bytes
+
+    @property
+    def user_text(self) -> bytes | None:
+        """The user part with its escapes resolved, once (RFC 4475 section 3.1.1.3: never recursively)."""
+        return self.user if self.user is None or b"%" not in self.user else unescape(self.user)
+
+    def param(self, name: bytes) -> bytes | None:
+        """Value of the first URI parameter of that lower-case name."""
+        return find_param(self.params, name)
+
+
+def parse_uri(value: bytes) -> Uri:
+    """A URI by the letter of the grammar; raises SipSyntaxError at the first octet that breaks it."""
+    uri, defects = read_uri(value)
+    if uri is None or defects:
+        name, offset = min(defects, key=lambda defect: defect[1]) if defects else ("uri", 0)
+        raise SipSyntaxError(name, offset)
+    return uri
+
+
+def unescape(value: bytes) -> bytes:
+    """Each %HH as its octet; a percent sign without two hex digits stays."""
+    return ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), value)
+
+
+def read_uri(value: bytes) -> tuple[Uri | None, tuple[Defect, ...]]:
+    """What can be told of a URI, with what is wrong about it; never raises. Repeated URIs come from a cache."""
+    return _read_cached(value) if len(value) <= _CACHED_LENGTH else _read(value)
+
+
+# An attacker chooses the keys: long ones are not kept.
+_CACHED_LENGTH: Final = 128
+
+# sip:user@host:port;params without escapes, passwords, IPv6 or headers: nearly all there is.
+_PLAIN: Final = re.compile(
+    rb"(sips?):(?:([A-Za-z0-9_.!~*'()&=+$,;?/-]++)@)?+"
+    rb"([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|(?:[A-Za-z0-9](?:-*+[A-Za-z0-9]++)*+\.)*+[A-Za-z](?:-*+[A-Za-z0-9]++)*+)"
+    rb"(?::([0-9]{1,4}))?+((?:;[A-Za-z0-9_.!~*'()\[\]/:&+$-]++(?:=[A-Za-z0-9_.!~*'()\[\]/:&+$-]++)?+)*+)"
+)
+
+
+def _read(value: bytes) -> tuple[Uri | None, tuple[Defect, ...]]:
+    match = _PLAIN.fullmatch(value)
+    if match is None:
+        return _read_odd(value)
+    scheme, user, host, port, params = match.groups()
+    return Uri(scheme, user, None, host, int(port) if port else None, _split(params), (), value), ()
+
+
+_read_cached = lru_cache(8192)(_read)
+
+
+def _split(params: bytes) -> Params:
+    if not params:
+        return ()
+    pieces = []
+    for piece in params[1:].split(b";", MAX_PARAMS):
+        name, equals, value = piece.partition(b"=")
+        pieces.append((name, value if equals else None))
+    return tuple(pieces[:MAX_PARAMS])
+
+
+def _read_odd(value: bytes) -> tuple[Uri | None, tuple[Defect, ...]]:
+    defects: list[Defect] = []
+    text = value.strip(b" \t")
+    if text != value:
+        defects.append(("uri-blanks", 0 if value[:1] in b" \t" else len(text)))
+    offset = len(value) - len(value.lstrip(b" \t"))
+    match = SCHEME.match(text)
+    scheme = match[1].lower() if match else b""
+    rest = match.end() if match else 0
+    if scheme in (b"sip", b"sips") or (not scheme and b"@" in text):
+        if not scheme:
+            defects.append(("uri", offset))
+        uri = _read_sip(scheme, text, rest, offset, defects)
+    elif scheme == b"tel":
+        uri = _read_tel(text, rest, offset, defects)
+    elif scheme:
+        uri = Uri(scheme, None, None, b"", None, (), (), value)
+        if blank := re.search(rb"[\x00-\x20\x7f<>\"]", text):
+            defects.append(("uri", offset + blank.start()))
+    else:
+        return None, (*defects, ("uri", offset))
+    return uri._replace(raw=value), tuple(defects)
+
+
+def _read_sip(scheme: bytes, text: bytes, start: int, offset: int, defects: list[Defect]) -> Uri:
+    """sip:[user[:password]@]host[:port];params?headers, from `start` in text; `offset` is added to what is noted."""
+    user = password = None
+    host_start = _behind_userinfo(text, start)
+    if host_start > start:
+        user, password = _read_userinfo(text, start, host_start - 1, offset, defects)
+    host_end = _first_of(b";?", text, host_start)
+    host, port = read_host_port(text[host_start:host_end], offset + host_start, defects)
+    params_end = text.find(b"?", host_end)
+    if params_end < 0:
+        params_end = len(text)
+    params = _read_uri_params(text[host_end:params_end], offset + host_end, defects)
+    headers = _read_uri_headers(text[params_end + 1 :], offset + params_end + 1, defects)
+    return Uri(scheme, user, password, host, port, params, headers, text)
+
+
+def _behind_userinfo(text: bytes, start: int) -> int:
+    """Offset behind the "@" that ends the user part; `start` when there is none.
+
+    A second "@" before parameters begin belongs to a user part that should have escaped the first.
+    """
+    at = text.find(b"@", start)
+    if at < 0:
+        return start
+    last = text.rfind(b"@", at, _first_of(b";?", text, at))
+    return last + 1
+
+
+def _first_of(octets: bytes, text: bytes, start: int) -> int:
+    """Offset of the first of some octets at or behind start; the length of text when there is none."""
+    return min((found for octet in octets if (found := text.find(octet, start)) >= 0), default=len(text))
+
+
+def _read_userinfo(text: bytes, start: int, end: int, offset: int, defects: list[Defect]) -> tuple[bytes, bytes | None]:
+    user, colon, password = text[start:end].partition(b":")
+    _check(USER, user, "uri-user", offset + start, defects)
+    if colon:
+        _check(PASSWORD, password, "uri-user", offset + start + len(user) + 1, defects)
+    return user, password if colon else None
+
+
+def _check(rule: re.Pattern[bytes], value: bytes, name: str, offset: int, defects: list[Defect]) -> None:
+    """Notes the first octet of a value that a rule does not take."""
+    match = rule.match(value)
+    end = match.end() if match else 0
+    if end < len(value) or match is None:
+        defects.append(("uri-escape" if value[end : end + 1] == b"%" else name, offset + end))
+
+
+def _read_uri_params(text: bytes, offset: int, defects: list[Defect]) -> Params:
+    if not text:
+        return ()
+    pieces: list[tuple[bytes, bytes | None]] = []
+    position = offset + 1
+    for piece in text[1:].split(b";", MAX_PARAMS)[:MAX_PARAMS]:
+        name, equals, value = piece.partition(b"=")
+        _check(PARAM_CHARS, name, "uri-param", position, defects)
+        if equals:
+            _check(PARAM_CHARS, value, "uri-param", position + len(name) + 1, defects)
+        pieces.append((name, value if equals else None))
+        position += len(piece) + 1
+    return tuple(pieces)
+
+
+def _read_uri_headers(text: bytes, offset: int, defects: list[Defect]) -> tuple[tuple[bytes, bytes], ...]:
+    if not text:
+        return ()
+    pieces = []
+    for piece in text.split(b"&", MAX_PARAMS)[:MAX_PARAMS]:
+        name, equals, value = piece.partition(b"=")
+        if not (name and equals):
+            defects.append(("uri-headers", offset))
+        _check(HEADER_CHARS, name, "uri-headers", offset, defects)
+        _check(HEADER_CHARS, value, "uri-headers", offset + len(name) + 1, defects)
+        pieces.append((name, value))
+        offset += len(piece) + 1
+    return tuple(pieces)
+
+
+def _read_tel(text: bytes, start: int, offset: int, defects: list[Defect]) -> Uri:
+    """tel:number;params (RFC 3966 section 3)."""
+    end = _first_of(b";", text, start)
+    number = text[start:end]
+    if not re.fullmatch(rb"\+?[0-9A-Fa-f*#().-]+", number):
+        defects.append(("uri", offset + start))
+    params = _read_uri_params(text[end:], offset + end, defects)
+    return Uri(b"tel", number, None, b"", None, params, (), text)
+
+
+def read_host_port(text: bytes, offset: int, defects: list[Defect]) -> tuple[bytes, int | None]:
+    """hostport = host [ ":" port ], blanks around the colon allowed; host without IPv6 brackets."""
+    text, before = text.rstrip(b" \t"), len(text) - len(text.lstrip(b" \t"))
+    text, offset = text[before:], offset + before
+    if text[:1] == b"[":
+        return _read_ipv6_reference(text, offset, defects)
+    host, colon, port = text.partition(b":")
+    if b":" in port and (is_ipv6(text) or not HOST.fullmatch(host.rstrip(b" \t"))):
+        defects.append(("ipv6-bare" if is_ipv6(text) else "host", offset))
+        return text, None
+    host = host.rstrip(b" \t")
+    if not host:
+        defects.append(("no-host", offset))
+    elif not HOST.fullmatch(host):
+        defects.append(("host", offset))
+    return host, _read_port(port, offset + len(host) + 1, defects) if colon else None
+
+
+def _read_ipv6_reference(text: bytes, offset: int, defects: list[Defect]) -> tuple[bytes, int | None]:
+    host, bracket, rest = text[1:].partition(b"]")
+    rest = rest.lstrip(b" \t")
+    if not bracket or not is_ipv6(host):
+        three = b":::" in host and is_ipv6(host.replace(b":::", b"::"))
+        defects.append(("ipv6-three-colons" if three and bracket else "host", offset))
+    if rest and rest[:1] != b":":
+        defects.append(("host", offset + len(text) - len(rest)))
+        return host, None
+    return host, _read_port(rest[1:], offset + len(text) - len(rest) + 1, defects) if rest else None
+
+
+def _read_port(text: bytes, offset: int, defects: list[Defect]) -> int | None:
+    digits = text.strip(b" \t")
+    if digits.isdigit() and len(digits) <= 10 and (port := int(digits)) <= 65535:
+        return port
+    defects.append(("port", offset))
+    return None
+
+
+@lru_cache(1024)
+def _is_ipv6(text: bytes) -> bool:
+    try:
+        IPv6Address(text.decode("ascii"))
+    except (AddressValueError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def is_ipv6(text: bytes) -> bool:
+    """Whether text is an IPv6 address without brackets and zone."""
+    return len(text) <= 45 and b"%" not in text and _is_ipv6(text)

@@ -1,0 +1,134 @@
+"""Via: the path a request took, one value a hop, topmost nearest (RFC 3261 section 20.42, RFC 3581)."""
+
+import re
+from typing import Final, Literal, NamedTuple
+
+from relaytrap.sip.anomaly import Defect, SipSyntaxError
+from relaytrap.sip.params import MAX_VALUES, Params, find_param, read_params, split_list
+from relaytrap.sip.uri import read_host_port
+
+__all__ = ["COOKIE", "Via", "parse_via", "read_vias"]
+
+COOKIE: Final = b"z9hG4bK"
+
+
+class Via(NamedTuple):
+    """One hop, as its own writer described it.
+
+    protocol: b"SIP/2.0", blanks around the slash removed; transport as written.
+    sent_by_host: without the brackets of an IPv6 reference; b"" when it was missing.
+    params: (name, value) as written; a quoted value keeps its quotes.
+    raw: the value as in the unfolded header, without neighbours.
+    """
+
+    protocol: bytes
+    transport: bytes
+    sent_by_host: bytes
+    sent_by_port: int | None
+    params: Params
+    raw: bytes
+
+    @property
+    def branch(self) -> bytes | None:
+        """The branch parameter; its part behind the cookie is the transaction's name (section 17.2.3)."""
+        return find_param(self.params, b"branch")
+
+    @property
+    def received(self) -> bytes | None:
+        """The address that the next hop saw, without the brackets that some put around IPv6 (RFC 5118 section 4.5)."""
+        value = find_param(self.params, b"received")
+        return value[1:-1] if value and value[:1] == b"[" and value[-1:] == b"]" else value
+
+    @property
+    def maddr(self) -> bytes | None:
+        """The multicast group or other address that an answer is sent to (section 18.2.2)."""
+        return find_param(self.params, b"maddr")
+
+    @property
+    def rport(self) -> int | Literal[True] | None:
+        """True: asked for (bare `rport`); a number: the port that the next hop saw; None: absent or no port."""
+        for name, value in self.params:
+            if name == b"rport" or name.lower() == b"rport":
+                if value is None:
+                    return True
+                return int(value) if value.isdigit() and len(value) <= 5 and int(value) <= 65535 else None
+        return None
+
+    def param(self, name: bytes) -> bytes | None:
+        """Value of the first parameter of that lower-case name."""
+        return find_param(self.params, name)
+
+
+def parse_via(value: bytes) -> tuple[Via, ...]:
+    """Hops of one Via field value, topmost first (RFC 3261 section 20.42).
+
+    value: unfolded, without the trailing CRLF; may hold several comma-separated hops.
+    Raises SipSyntaxError with the byte offset of the first octet that fits no rule.
+    """
+    defects: list[Defect] = []
+    vias = read_vias(value, defects)
+    if defects:
+        raise SipSyntaxError(*min(defects, key=lambda defect: defect[1]))
+    return vias
+
+
+# SIP/2.0/UDP host:port;name=value;flag in one hop, without blanks, quotes or IPv6: nearly all there is.
+_PLAIN: Final = re.compile(
+    rb"SIP/2\.0/([A-Za-z0-9.!%*_+`'~-]++) "
+    rb"([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|(?:[A-Za-z0-9](?:-*+[A-Za-z0-9]++)*+\.)*+[A-Za-z](?:-*+[A-Za-z0-9]++)*+)"
+    rb"(?::([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?+"
+    rb"((?:;[A-Za-z0-9.!%*_+`'~-]++(?:=[A-Za-z0-9.!%*_+`'~-]++)?+){0,16}+)"
+)
+
+
+def read_vias(value: bytes, defects: list[Defect]) -> tuple[Via, ...]:
+    """Hops of one Via field value as far as they can be told, with what is wrong noted; never raises."""
+    if b"," not in value:
+        via = _read_hop(value, 0, defects)
+        return (via,) if via else ()
+    vias = []
+    elements = split_list(value)
+    if len(elements) > MAX_VALUES:
+        defects.append(("too-many-values", elements.pop()[0]))
+    for offset, element in elements:
+        if not element:
+            defects.append(("list-gap", offset))
+        elif via := _read_hop(element, offset, defects):
+            vias.append(via)
+    return tuple(vias)
+
+
+def _read_hop(value: bytes, offset: int, defects: list[Defect]) -> Via | None:
+    match = _PLAIN.fullmatch(value)
+    if match is None:
+        return _read_odd_hop(value, offset, defects)
+    transport, host, port, tail = match.groups()
+    if not tail:
+        return Via(b"SIP/2.0", transport, host, int(port) if port else None, (), value)
+    params: list[tuple[bytes, bytes | None]] = []
+    for piece in tail[1:].split(b";"):
+        name, equals, text = piece.partition(b"=")
+        params.append((name, text if equals else None))
+    return Via(b"SIP/2.0", transport, host, int(port) if port else None, tuple(params), value)
+
+
+# sent-protocol LWS sent-by: the slashes and the blanks around them
+_PROTOCOL: Final = re.compile(rb"([^ \t/;]++)[ \t]*+/[ \t]*+([^ \t/;]++)[ \t]*+/[ \t]*+([^ \t/;]++)[ \t]*+")
+
+
+def _read_odd_hop(value: bytes, offset: int, defects: list[Defect]) -> Via | None:
+    match = _PROTOCOL.match(value)
+    if match is None:
+        defects.append(("via", offset))
+        return None
+    protocol = match[1] + b"/" + match[2]
+    if protocol.upper() != b"SIP/2.0":
+        defects.append(("via-version", offset))
+    end = value.find(b";", match.end())
+    if end < 0:
+        end = len(value)
+    wrong: list[Defect] = []
+    host, port = read_host_port(value[match.end() : end], offset + match.end(), wrong)
+    defects += [("via-sent-by" if name == "no-host" else name, where) for name, where in wrong]
+    params = read_params(value[end:], offset + end, defects)
+    return Via(protocol, match[3], host, port, params, value)
