@@ -26,7 +26,7 @@ def list_sources(
     store: "Store", where: Filter, *, limit: int = 50, offset: int = 0, sort: str = "messages"
 ) -> "list[Row]":
     """Addresses that sent something: address, country, asn, as_name, messages, relayed, first_seen, last_seen,
-    sensors, methods, tools, user_agents (the most frequent of each), targets (how many distinct).
+    sensors, methods, tools, user_agents (up to eight of each), targets (how many distinct).
 
     limit: 0 for all. sort: messages, last_seen, first_seen or relayed, the largest first.
     """
@@ -81,7 +81,7 @@ def _details(store: "Store", where: Filter, addresses: list[str]) -> "dict[str, 
         return {}
     clause = where.where(attack=True, extra="source IN {addresses:Array(IPv6)}")
     lists = ", ".join(
-        f"arrayFilter(v -> v != '', topK({LISTED_VALUES})({name})) AS {label}"
+        f"arraySort(groupUniqArrayIf({LISTED_VALUES})({name}, {name} != '')) AS {label}"
         for name, label in (
             ("sensor", "sensors"),
             ("method", "methods"),
