@@ -1,0 +1,210 @@
+"""Values to bytes, strictly: what RFC 3261 forbids raises ValueError.
+
+Nothing here invents tags, branches or Call-IDs: chance comes in as arguments. A persona gives its own header order.
+Fields of a request that go back in its response are copied as they came, since a peer compares them octet by octet.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from relaytrap.sip.grammar import QUOTED_STRING, TOKEN
+from relaytrap.sip.message import Request
+from relaytrap.sip.params import Params, split_list
+from relaytrap.sip.uri import is_ipv6, parse_uri
+from relaytrap.sip.via import Via, read_vias
+
+__all__ = ["DEFAULT_ORDER", "build_address", "build_message", "build_request", "build_response", "build_via"]
+
+Field = tuple[bytes, bytes]
+
+DEFAULT_ORDER: Final = (b"Via", b"Record-Route", b"From", b"To", b"Call-ID", b"CSeq")
+
+_FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def build_message(first_line: bytes, fields: Iterable[Field], body: bytes = b"") -> bytes:
+    """A first line, header fields in the order given, and a body. Content-Length is added last when it is missing.
+
+    Raises ValueError for a name that is no token, a line end or control character in a value, a Content-Length that is
+    not the body's.
+    """
+    lines = [_checked_line(first_line)]
+    has_length = False
+    for name, value in fields:
+        if not TOKEN.fullmatch(name):
+            raise ValueError(f"header name {name!r} is no token")
+        if name.lower() in (b"content-length", b"l"):
+            has_length = True
+            if value != b"%d" % len(body):
+                raise ValueError(f"Content-Length {value!r} for a body of {len(body)} octets")
+        lines.append(name + b": " + _checked_line(value))
+    if not has_length:
+        lines.append(b"Content-Length: %d" % len(body))
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def _checked_line(value: bytes) -> bytes:
+    if match := _FORBIDDEN.search(value):
+        raise ValueError(f"control character {match[0]!r} at octet {match.start()} of {value[:80]!r}")
+    return value
+
+
+def build_request(method: bytes, request_uri: bytes, fields: Sequence[Field], body: bytes = b"") -> bytes:
+    """A request with the six fields that section 8.1.1 demands among `fields`, in the order given."""
+    if not TOKEN.fullmatch(method):
+        raise ValueError(f"method {method!r} is no token")
+    parse_uri(request_uri)
+    names = {name.lower() for name, _ in fields}
+    for name in (b"via", b"from", b"to", b"call-id", b"cseq", b"max-forwards"):
+        if name not in names:
+            raise ValueError(f"a request needs {name.decode()}")
+    cseq = next(value for name, value in fields if name.lower() == b"cseq")
+    if not re.fullmatch(rb"[0-9]{1,10} " + re.escape(method), cseq):
+        raise ValueError(f"CSeq {cseq!r} does not count {method!r}")
+    return build_message(method + b" " + request_uri + b" SIP/2.0", fields, body)
+
+
+def build_response(
+    request: Request,
+    status: int,
+    reason: bytes,
+    *,
+    headers: Sequence[Field] = (),
+    body: bytes = b"",
+    to_tag: bytes | None = None,
+    received: bytes | None = None,
+    rport: int | None = None,
+    order: Sequence[bytes] = DEFAULT_ORDER,
+) -> bytes:
+    """The response to a request: every Via in order, From, To, Call-ID and CSeq copied (section 8.2.6.2).
+
+    headers: what else it carries; all fields are then sorted by `order` (names compared without case; those that it does
+        not name follow in the order given), Content-Length last unless it is named.
+    to_tag: put on a To that has none; not needed for 100.
+    received, rport: the source that our socket saw, for the topmost Via (section 18.2.1, RFC 3581 section 4): received is
+        written when it is given; rport only where the request asks for it. What the sender brought along is overwritten.
+    Record-Route is copied for statuses 101 to 299 (section 12.1.1).
+    """
+    if not 100 <= status <= 699:
+        raise ValueError(f"status {status} is none of SIP's")
+    fields = _copied_fields(request, status, to_tag, received, rport)
+    fields += headers
+    if not any(name.lower() in (b"content-length", b"l") for name, _ in fields):
+        fields.append((b"Content-Length", b"%d" % len(body)))
+    rank = {name.lower(): place for place, name in enumerate(order)}
+    fields.sort(key=lambda field: rank.get(field[0].lower(), len(rank)))
+    return build_message(b"SIP/2.0 %d " % status + reason, fields, body)
+
+
+def _copied_fields(
+    request: Request, status: int, to_tag: bytes | None, received: bytes | None, rport: int | None
+) -> list[Field]:
+    values = [_tame(value) for value in request.headers.get_all(b"via")]
+    if values and (received is not None or rport is not None):
+        values[0] = _stamp_top_via(values[0], received, rport)
+    fields = [(b"Via", value) for value in values]
+    if 100 < status < 300:
+        fields += [(b"Record-Route", _tame(value)) for value in request.headers.get_all(b"record-route")]
+    for name in (b"From", b"To", b"Call-ID", b"CSeq"):
+        value = request.headers.get(name.lower())
+        if value is not None:
+            fields.append((name, _tame(value) + _missing_tag(request, name, to_tag)))
+    return fields
+
+
+def _missing_tag(request: Request, name: bytes, to_tag: bytes | None) -> bytes:
+    if name != b"To" or to_tag is None or request.to_tag is not None:
+        return b""
+    if not TOKEN.fullmatch(to_tag):
+        raise ValueError(f"tag {to_tag!r} is no token")
+    return b";tag=" + to_tag
+
+
+def _tame(value: bytes) -> bytes:
+    """A copied value without control characters: the sender's, who must not write our lines for us."""
+    return _FORBIDDEN.sub(b" ", value)
+
+
+def _stamp_top_via(value: bytes, received: bytes | None, rport: int | None) -> bytes:
+    """A Via field value whose first hop says where the request really came from."""
+    elements = split_list(value)
+    rest = value[len(elements[0][1]) + elements[0][0] :]
+    hops = read_vias(elements[0][1], [])
+    if not hops:
+        return value
+    asks_port = any(name.lower() == b"rport" for name, _ in hops[0].params)
+    stamped = elements[0][1]
+    if received is not None:
+        stamped = _set_param(stamped, b"received", _checked_address(received))
+    if rport is not None and asks_port:
+        stamped = _set_param(stamped, b"rport", b"%d" % rport)
+    return stamped + rest
+
+
+def _checked_address(address: bytes) -> bytes:
+    if not (is_ipv6(address) or re.fullmatch(rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", address)):
+        raise ValueError(f"received {address!r} is no address")
+    return address
+
+
+def _set_param(value: bytes, name: bytes, text: bytes) -> bytes:
+    """A value with its parameter of that name given a text; appended when there is none, repetitions dropped."""
+    pattern = rb"(;[ \t]*+" + name + rb")[ \t]*+(?:=[ \t]*+[^;,\" \t]*+)?+(?=[ \t]*+(?:[;,]|\Z))"
+    match = re.search(pattern, value, re.IGNORECASE)
+    if match is None:
+        return value + b";" + name + b"=" + text
+    rest = re.sub(pattern, b"", value[match.end() :], flags=re.IGNORECASE)
+    return value[: match.start()] + match[1] + b"=" + text + rest
+
+
+def build_via(
+    transport: bytes, host: bytes, port: int | None, params: Params = (), *, protocol: bytes = b"SIP/2.0"
+) -> bytes:
+    """One Via value; an IPv6 host gets its brackets. params: values as they shall stand, quoted where they need it."""
+    if not TOKEN.fullmatch(transport) or not re.fullmatch(rb"[A-Za-z0-9]+/[0-9.]+", protocol):
+        raise ValueError(f"{protocol!r}/{transport!r} is no protocol and transport")
+    value = protocol + b"/" + transport + b" " + _host_port(host, port) + _params(params)
+    defects: list[tuple[str, int]] = []
+    hops = read_vias(value, defects)
+    if defects or len(hops) != 1 or not isinstance(hops[0], Via):
+        raise ValueError(f"{value!r} is no Via")
+    return value
+
+
+def _host_port(host: bytes, port: int | None) -> bytes:
+    text = b"[" + host + b"]" if is_ipv6(host) else host
+    if port is None:
+        return text
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port {port} is none")
+    return text + b":%d" % port
+
+
+def _params(params: Params) -> bytes:
+    text = b""
+    for name, value in params:
+        if not TOKEN.fullmatch(name):
+            raise ValueError(f"parameter name {name!r} is no token")
+        text += b";" + name + (b"" if value is None else b"=" + value)
+    return text
+
+
+def build_address(uri: bytes, *, display_name: bytes | None = None, tag: bytes | None = None) -> bytes:
+    """A name-addr: the display name quoted and escaped, the URI in angle brackets, the tag behind."""
+    parse_uri(uri)
+    if b">" in uri:
+        raise ValueError(f"{uri!r} does not fit between angle brackets")
+    value = b"<" + uri + b">"
+    if display_name is not None:
+        quoted = b'"' + re.sub(rb'(["\\])', rb"\\\1", display_name) + b'"'
+        if not QUOTED_STRING.fullmatch(quoted):
+            raise ValueError(f"display name {display_name!r} cannot be quoted")
+        value = quoted + b" " + value
+    return value if tag is None else value + _params(((b"tag", _checked_token(tag)),))
+
+
+def _checked_token(value: bytes) -> bytes:
+    if not TOKEN.fullmatch(value):
+        raise ValueError(f"{value!r} is no token")
+    return value
