@@ -130,9 +130,7 @@ def _read_addr_spec(value: bytes, offset: int, defects: list[Defect]) -> Address
     if end < 0:
         end = len(value)
     text = value[:end].rstrip(b" \t")
-    for octet in b"?,":
-        if (where := text.find(octet)) >= 0:
-            defects.append(("uri-needs-brackets", offset + where))
+    defects += [("uri-needs-brackets", offset + text.index(octet)) for octet in b"?," if octet in text]
     uri = _read_inner(text, offset, defects)
     params = read_params(value[end:], offset + end, defects)
     return Address(None, uri, params, value) if uri else None

@@ -79,11 +79,12 @@ def build_response(
 ) -> bytes:
     """The response to a request: every Via in order, From, To, Call-ID and CSeq copied (section 8.2.6.2).
 
-    headers: what else it carries; all fields are then sorted by `order` (names compared without case; those that it does
-        not name follow in the order given), Content-Length last unless it is named.
+    headers: what else it carries; all fields are then sorted by `order` (names compared without case; those that it
+        does not name follow in the order given), Content-Length last unless it is named.
     to_tag: put on a To that has none; not needed for 100.
-    received, rport: the source that our socket saw, for the topmost Via (section 18.2.1, RFC 3581 section 4): received is
-        written when it is given; rport only where the request asks for it. What the sender brought along is overwritten.
+    received, rport: the source that our socket saw, for the topmost Via (section 18.2.1, RFC 3581 section 4): received
+        is written when it is given; rport only where the request asks for it. What the sender brought along is
+        overwritten.
     Record-Route is copied for statuses 101 to 299 (section 12.1.1).
     """
     if not 100 <= status <= 699:

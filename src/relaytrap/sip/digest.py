@@ -1,8 +1,8 @@
 """Credentials and challenges (RFC 3261 section 22, RFC 2617), and the lines that password crackers read.
 
-Nothing is tried here: a line holds what a client sent, in the form that John the Ripper (format `sip`) and hashcat (mode
-11400) read: `$sip$*server*client*user*realm*method*scheme*resource*port*nonce*cnonce*nc*qop*MD5*response`. The
-three URI fields are joined with colons to give back the digest URI.
+Nothing is tried here: a line holds what a client sent, in the form that John the Ripper (format `sip`) and hashcat
+(mode 11400) read: `$sip$*server*client*user*realm*method*scheme*resource*port*nonce*cnonce*nc*qop*MD5*response`. The
+three URI fields, joined with colons, are the digest URI.
 """
 
 import re
@@ -21,7 +21,7 @@ __all__ = ["Credentials", "parse_credentials", "read_credentials"]
 class Credentials:
     """An Authorization, Proxy-Authorization, WWW-Authenticate or Proxy-Authenticate value.
 
-    params: by lower-case name, unquoted; of a repeated one the first. For a scheme without name=value pairs (Basic) empty.
+    params: by lower-case name, unquoted; of a repeated one the first. Empty for a scheme without name=value pairs (Basic).
     """
 
     scheme: bytes

@@ -51,11 +51,13 @@ ESCAPED: Final = rb"%[0-9A-Fa-f]{2}"
 ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 # unreserved  =  alphanum / mark;  mark  =  "-" / "_" / "." / "!" / "~" / "*" / "'" / "(" / ")"
 UNRESERVED: Final = rb"A-Za-z0-9_.!~*'()\-"
-# user  =  1*( unreserved / escaped / user-unreserved );  user-unreserved  =  "&" / "=" / "+" / "$" / "," / ";" / "?" / "/"
+# user  =  1*( unreserved / escaped / user-unreserved )
+# user-unreserved  =  "&" / "=" / "+" / "$" / "," / ";" / "?" / "/"
 USER: Final = re.compile(rb"(?:[" + UNRESERVED + rb"&=+$,;?/]++|" + ESCAPED + rb")++")
 # password  =  *( unreserved / escaped / "&" / "=" / "+" / "$" / "," )
 PASSWORD: Final = re.compile(rb"(?:[" + UNRESERVED + rb"&=+$,]++|" + ESCAPED + rb")*+")
-# uri-parameter  =  pname [ "=" pvalue ];  pname, pvalue  =  1*( "[" / "]" / "/" / ":" / "&" / "+" / "$" / unreserved / escaped )
+# other-param  =  pname [ "=" pvalue ];  pname, pvalue  =  1*paramchar
+# paramchar  =  "[" / "]" / "/" / ":" / "&" / "+" / "$" / unreserved / escaped
 PARAM_CHARS: Final = re.compile(rb"(?:[" + UNRESERVED + rb"\[\]/:&+$]++|" + ESCAPED + rb")++")
 # header  =  hname "=" hvalue;  each of "[" / "]" / "/" / "?" / ":" / "+" / "$" / unreserved / escaped
 HEADER_CHARS: Final = re.compile(rb"(?:[" + UNRESERVED + rb"\[\]/?:+$]++|" + ESCAPED + rb")*+")

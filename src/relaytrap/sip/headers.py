@@ -65,7 +65,7 @@ class Header(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A header line with its continuation lines: raw_name ":" raw_value is what stood on the wire, line end excluded."""
+    """A header line with its continuation lines: raw_name ":" raw_value as on the wire, without the last line end."""
 
     offset: int
     raw_name: bytes
@@ -110,8 +110,8 @@ def unfold(raw_value: bytes) -> bytes:
 def scan_lines(data: bytes, start: int, end: int, limit: int) -> tuple[list[Line], int]:
     """Header lines of data[start:end] with their folds, and the offset behind the empty line that ends them.
 
-    Lines end in CRLF or LF; in CR where there is no LF at all. The offset is -1 when no empty line was met. Lines beyond
-    `limit` are stepped over.
+    Lines end in CRLF or LF; in CR where there is no LF at all. The offset is -1 when no empty line was met. Lines
+    beyond `limit` are stepped over.
     """
     line_end = b"\n" if data.find(b"\n", start, end) >= 0 else b"\r"
     spans: list[list[int]] = []

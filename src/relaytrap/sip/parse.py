@@ -26,8 +26,8 @@ _KNOWN: Final[dict[bytes, bytes]] = {
         b" Content-Disposition Content-Encoding Content-Length Content-Type CSeq Date Event Expires From Max-Forwards"
         b" Min-Expires Organization P-Asserted-Identity P-Preferred-Identity Privacy Proxy-Authenticate"
         b" Proxy-Authorization Proxy-Require RAck Record-Route Refer-To Referred-By Remote-Party-ID Require Retry-After"
-        b" Route RSeq Server Session-Expires Subject Subscription-State Supported Timestamp To Unsupported User-Agent Via"
-        b" Warning WWW-Authenticate"
+        b" Route RSeq Server Session-Expires Subject Subscription-State Supported Timestamp To Unsupported User-Agent"
+        b" Via Warning WWW-Authenticate"
     ).split()
     + list(COMPACT_FORMS)
     for written in (name, name.lower(), name.upper())

@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 from relaytrap.sip.message import Unparsed
 from relaytrap.sip.parse import MAX_HEADER_BYTES, parse_message
 
-__all__ = ["MAX_MESSAGE_BYTES", "Framed", "FrameKind", "StreamParser"]
+__all__ = ["MAX_MESSAGE_BYTES", "FrameKind", "Framed", "StreamParser"]
 
 MAX_MESSAGE_BYTES: Final = 1 << 20
 

@@ -66,7 +66,7 @@ def _reject(status: int, why: str, *headers: tuple[bytes, bytes]) -> Rejection:
 
 
 def _judge_form(message: Request) -> Rejection | None:
-    """505 before anything else, since another version may have another form; then the first thing that earns a status."""
+    """505 first, since another version may have another form; then the first thing that earns a status."""
     owed = [(ANOMALIES[noted.name].status, noted.name) for noted in message.anomalies if ANOMALIES[noted.name].status]
     if not owed:
         return None
