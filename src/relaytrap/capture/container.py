@@ -9,7 +9,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from typing import Final, Protocol
 
 __all__ = [
     "CUT_FILE",
@@ -17,6 +17,7 @@ __all__ = [
     "Interface",
     "Packet",
     "PacketSource",
+    "Readable",
     "Section",
     "comments",
     "is_pcap",
@@ -29,6 +30,7 @@ __all__ = [
 MAX_PACKET_BYTES: Final = 1 << 20
 """No link carries more in a packet; a longer record is damage, or an attack on memory."""
 CHUNK: Final = 1 << 20
+NS_PER_S: Final = 1_000_000_000
 CUT_FILE: Final = "file ends inside a packet"
 BAD_RECORD: Final = "rest of file after an impossible packet length"
 BAD_BLOCK: Final = "rest of file after a damaged pcapng block"
@@ -72,19 +74,31 @@ class Interface:
     snap_length: int = 0
 
 
+NO_TIME_NS: Final = -1
+"""Stands for the time of a packet that has none, or one that is no date (beyond the year 2262)."""
 Packet = tuple[int, Interface, int, bytes, bytes]
-"""(time in ns since the epoch, interface, octets on the wire, octets captured, pcapng options or b"")."""
+"""(time in ns since the epoch or NO_TIME_NS, interface, octets on the wire, octets captured, pcapng options or b"")."""
+
+
+class Readable(Protocol):
+    """What a capture is read from: a file, a pipe, a decompressor."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class PacketSource:
-    """A stream read in large chunks, with what could not be read counted by reason."""
+    """A stream read in large chunks, with what could not be read counted by reason.
 
-    def __init__(self, stream: BinaryIO) -> None:
+    buffer, at: what was read and where the next octet stands in it. position: octets read from the stream so far.
+    """
+
+    def __init__(self, stream: Readable, head: bytes = b"", unread: Counter[str] | None = None) -> None:
+        """head: octets already read from the start of the stream."""
         self._stream = stream
-        self.buffer = b""
+        self.buffer = head
         self.at = 0
-        self.position = 0
-        self.unread: Counter[str] = Counter()
+        self.position = len(head)
+        self.unread: Counter[str] = Counter() if unread is None else unread
 
     def have(self, octets: int) -> bool:
         """Whether `octets` more stand in `buffer` from `at` on, reading when they do not yet."""
@@ -153,7 +167,7 @@ def walk_pcap(source: PacketSource) -> Iterator[Packet]:
             if start + captured > end:
                 break
             at = start + captured
-            yield seconds * 1_000_000_000 + ticks * tick_ns, interface, original, buffer[start:at], b""
+            yield seconds * NS_PER_S + ticks * tick_ns, interface, original, buffer[start:at], b""
         source.at = at
         if end - at >= record_length and not source.have(record_length + captured):
             source.unread[CUT_FILE] += 1
@@ -247,13 +261,13 @@ def _old_packet(source: PacketSource, section: Section, block: bytes) -> Packet 
 
 
 def _simple(source: PacketSource, section: Section, block: bytes) -> Packet | None:
-    """A Simple Packet Block: no time, always the section's first interface."""
+    """A Simple Packet Block: without a time, always the section's first interface."""
     if len(block) < 16 or not section.interfaces:
         return _undescribed(source)
     interface = section.interfaces[0]
     (original,) = struct.unpack_from(section.order + "I", block, 8)
     captured = min(original, interface.snap_length or original, len(block) - 16)
-    return 0, interface, original, block[12 : 12 + captured], b""
+    return NO_TIME_NS, interface, original, block[12 : 12 + captured], b""
 
 
 def _undescribed(source: PacketSource) -> Packet | None:
@@ -262,9 +276,9 @@ def _undescribed(source: PacketSource) -> Packet | None:
 
 
 def _moment(interface: Interface, ticks: int) -> int:
-    if interface.ticks_per_s == 1_000_000_000:
-        return ticks + interface.offset_s * 1_000_000_000
-    return ticks * 1_000_000_000 // interface.ticks_per_s + interface.offset_s * 1_000_000_000
+    moment_ns = ticks if interface.ticks_per_s == NS_PER_S else ticks * NS_PER_S // interface.ticks_per_s
+    moment_ns += interface.offset_s * NS_PER_S
+    return moment_ns if 0 <= moment_ns < 1 << 63 else NO_TIME_NS
 
 
 def options(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:

@@ -7,9 +7,9 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, BinaryIO, Final, cast, get_args
+from typing import Any, Final, cast, get_args
 
-from relaytrap.capture.container import Packet, PacketSource, comments, is_pcapng, options, walk_pcapng
+from relaytrap.capture.container import Packet, PacketSource, Readable, comments, is_pcapng, options, walk_pcapng
 from relaytrap.capture.pcapng import DIRECTION_OPTION, END_OF_OPTIONS, EPB_FLAGS, MARK
 from relaytrap.errors import InputError
 from relaytrap.observation import FORMAT_VERSION, Direction, Observation, Transport
@@ -34,7 +34,7 @@ def address_text(packed: bytes) -> str:
     return socket.inet_ntoa(packed)
 
 
-def read_segment(stream: BinaryIO, *, name: str = "segment") -> "SegmentReader":
+def read_segment(stream: Readable, *, name: str = "segment") -> "SegmentReader":
     """The observations of a segment, in order, exactly as they were written.
 
     A segment that ends in mid-record gives everything before; `unread` of the reader says so. Raises InputError

@@ -1,0 +1,189 @@
+"""What one direction of a captured TCP connection carries: SIP, HEP3, or something else to count and leave.
+
+Framing is `sip.stream`'s; here is what only a capture needs: joining in the middle, going on after a gap, telling
+foreign traffic by its first octets so that a gigabyte of HTTP costs one look at each segment.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from relaytrap.capture import hep
+from relaytrap.capture.recognition import KEEPALIVE, begins_message, find_message, may_begin
+from relaytrap.sip.stream import Framed, StreamParser
+
+__all__ = ["GAP_AFTER", "GAP_BEFORE", "UNFINISHED", "Piece", "StreamContent"]
+
+GAP_BEFORE: Final = "TCP gap before this"
+GAP_AFTER: Final = "TCP gap within this"
+UNFINISHED: Final = "TCP stream ends within this"
+
+NOT_SIP: Final = "TCP payload that is not SIP"
+HEADLESS: Final = "TCP payload whose message began before the capture or in a gap"
+JUNK: Final = "junk between SIP messages in a TCP stream"
+MAX_SEEK: Final = 16_384
+"""Octets kept while a start line may be coming together."""
+MAX_SOUGHT: Final = 1 << 20
+"""Octets passed over in search of a start line before the stream counts as something else."""
+
+
+class Piece(NamedTuple):
+    """A message that came out of a stream."""
+
+    raw: bytes
+    frame: int
+    moment_ns: int
+    notes: tuple[str, ...]
+    whole: bool
+    is_hep: bool = False
+
+
+Reader = Callable[[bytes, int, int], list[Piece]]
+
+
+class StreamContent:
+    """Octets in, messages out.
+
+    unread: where what is no message is counted, by segments. opened: whether the first octet fed is the connection's
+    first. held: octets that wait for more.
+    """
+
+    __slots__ = ("_buffer", "_frame", "_lost_before", "_moment_ns", "_parser", "_read", "_sought", "_unread")
+
+    def __init__(self, unread: Counter[str], *, opened: bool) -> None:
+        self._unread = unread
+        self._parser: StreamParser | None = None
+        self._buffer = b""
+        self._lost_before = False
+        self._frame = 0
+        self._sought = 0
+        self._moment_ns = 0
+        self._read: Reader = self._decide if opened else self._seek
+
+    @property
+    def held(self) -> int:
+        return len(self._buffer) + (self._parser.pending if self._parser else 0)
+
+    def feed(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:
+        """The messages that `data` completes; frame and moment_ns are of the packet that brought it."""
+        self._frame, self._moment_ns = frame, moment_ns
+        return self._read(data, frame, moment_ns)
+
+    def gap(self) -> list[Piece]:
+        """Octets are lost here: the message in progress as far as it came; then look for the next start line."""
+        pieces = self._abandon(GAP_AFTER)
+        if self._read != self._foreign:
+            self._read = self._seek
+            self._lost_before = True
+        return pieces
+
+    def close(self) -> list[Piece]:
+        """The stream is over: the message in progress as far as it came."""
+        return self._abandon(UNFINISHED)
+
+    def _abandon(self, note: str) -> list[Piece]:
+        if not self._parser:
+            if self._buffer:
+                self._unread[HEADLESS if self._read == self._seek else NOT_SIP] += 1
+                self._buffer = b""
+            return []
+        pieces = []
+        for framed in self._parser.close():
+            if framed.kind == "message" and begins_message(framed.raw):
+                pieces.append(Piece(framed.raw, self._frame, self._moment_ns, self._notes(note), whole=False))
+            elif framed.kind != "keepalive":
+                self._unread[HEADLESS] += 1
+        self._parser = None
+        return pieces
+
+    def _decide(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:
+        """The first octets of a connection: keep them until they tell what they are."""
+        data = self._buffer + data
+        self._buffer = b""
+        if data.startswith(hep.HEP3_MAGIC):
+            self._read = self._hep
+        elif begins_message(data):
+            return self._enter_sip(data, frame, moment_ns)
+        elif may_begin(data):
+            self._buffer = data
+            return []
+        else:
+            self._read = self._foreign
+        return self._read(data, frame, moment_ns)
+
+    def _enter_sip(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:
+        self._parser = StreamParser()
+        self._read = self._sip
+        return self._sip(data, frame, moment_ns)
+
+    def _sip(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:
+        assert self._parser
+        framed_pieces = self._parser.receive(data)
+        return self._messages(framed_pieces, frame, moment_ns) if framed_pieces else []
+
+    def _messages(self, framed_pieces: list[Framed], frame: int, moment_ns: int) -> list[Piece]:
+        pieces = []
+        for raw, kind, note in framed_pieces:
+            if kind == "message":
+                pieces.append(Piece(raw, frame, moment_ns, self._notes(note), whole=True))
+            else:
+                self._unread[KEEPALIVE if kind == "keepalive" else JUNK] += 1
+        return pieces
+
+    def _notes(self, note: str) -> tuple[str, ...]:
+        notes = (GAP_BEFORE,) if self._lost_before else ()
+        self._lost_before = False
+        return (*notes, note) if note else notes
+
+    def _seek(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:
+        """In the midst of a stream: pass over everything up to a start line with a header line below it."""
+        if not self._buffer and begins_message(data):
+            return self._enter_sip(data, frame, moment_ns)
+        if not self._buffer and data.startswith(hep.HEP3_MAGIC):
+            self._read = self._hep
+            return self._hep(data, frame, moment_ns)
+        data = self._buffer + data
+        at = find_message(data)
+        if at >= 0:
+            self._buffer = b""
+            self._sought = 0
+            self._unread[HEADLESS] += at > 0
+            return self._enter_sip(data[at:], frame, moment_ns)
+        self._sought += len(data)
+        if self._sought > MAX_SOUGHT:
+            self._buffer = b""
+            self._read = self._foreign
+            self._unread[NOT_SIP] += 1
+            return []
+        # The next segment may complete a line that began in this one, and the one above it.
+        keep = data.rfind(b"\n", 0, data.rfind(b"\n")) + 1 if b"\n" in data else 0
+        self._buffer = data[keep:] if len(data) - keep < MAX_SEEK else b""
+        if keep or not self._buffer:
+            self._unread[HEADLESS] += 1
+        return []
+
+    def _foreign(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:
+        """Not SIP so far; a segment that starts like a message changes that."""
+        if begins_message(data):
+            return self._enter_sip(data, frame, moment_ns)
+        self._unread[NOT_SIP] += 1
+        return []
+
+    def _hep(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:
+        """HEP3 packets one behind the other."""
+        data = self._buffer + data
+        pieces: list[Piece] = []
+        at = 0
+        while len(data) - at >= 6:
+            length = hep.hep3_length(data[at : at + 6])
+            if length < 6:
+                self._unread[NOT_SIP] += 1
+                self._read = self._foreign
+                self._buffer = b""
+                return pieces
+            if at + length > len(data):
+                break
+            pieces.append(Piece(data[at : at + length], frame, moment_ns, self._notes(""), whole=True, is_hep=True))
+            at += length
+        self._buffer = data[at:]
+        return pieces

@@ -1,0 +1,242 @@
+"""From one captured packet to the observations that it completes."""
+
+from typing import Final
+
+from relaytrap.capture import hep
+from relaytrap.capture.content import GAP_AFTER, UNFINISHED, StreamContent
+from relaytrap.capture.direction import Directions
+from relaytrap.capture.linklayer import Located, ethernet
+from relaytrap.capture.network import CUT_HEADERS, FRAGMENTS_MISSING, Network, Payload
+from relaytrap.capture.recognition import begins_cut_request, begins_message, what_else
+from relaytrap.capture.report import CaptureReport
+from relaytrap.capture.segment import address_text
+from relaytrap.capture.tcp import Streams, TcpPiece
+from relaytrap.observation import Direction, Observation, Transport
+
+__all__ = ["CUT_BY_SNAPLEN", "Dissector", "is_incomplete"]
+
+CUT_BY_SNAPLEN: Final = "cut by snaplen"
+SHORT: Final = "shorter than its UDP length says"
+FROM_HEP: Final = "came inside HEP"
+INCOMPLETE_NOTES: Final = frozenset({FRAGMENTS_MISSING, GAP_AFTER, UNFINISHED})
+
+CUT_MESSAGE: Final = "SIP message cut by the capture's snap length (read as far as it goes)"
+INCOMPLETE_MESSAGE: Final = "SIP message with octets missing (read as far as it goes)"
+NO_CONTENT: Final = "HEP packet without a SIP message"
+SPLIT_CHUNK: Final = "SCTP data chunk that is only a part of a message"
+OTHER_SCTP: Final = "SCTP without a SIP message"
+
+TCP, UDP, SCTP = 6, 17, 132
+PROTOCOL_NAMES: Final = {1: "ICMP", 2: "IGMP", 50: "IPsec (ESP)", 58: "ICMPv6", 88: "EIGRP", 89: "OSPF", 103: "PIM"}
+TRANSPORTS: Final[dict[int, Transport]] = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
+SCTP_DATA: Final = 0
+VXLAN_PORT, GENEVE_PORT = 4789, 6081
+
+
+def is_incomplete(observation: Observation) -> bool:
+    """Whether octets of the message are missing that neither the snap length nor its sender left out."""
+    return not INCOMPLETE_NOTES.isdisjoint(observation.notes)
+
+
+class Dissector:
+    """Packets of one capture in order in, observations out; counts in `report` what is none.
+
+    name: of the capture file. sensor: what stands in for one. max_held: octets of unfinished streams to hold.
+    """
+
+    def __init__(self, report: CaptureReport, name: str, sensor: str, directions: Directions, *, max_held: int) -> None:
+        self._report = report
+        self._unread = report.unread
+        self._name = name
+        self._sensor = sensor
+        self._directions = directions
+        self._network = Network(report.unread, max_fragment_octets=max_held // 4)
+        self._in_tunnel = False
+        self._streams = Streams(
+            report.unread, lambda opened: StreamContent(report.unread, opened=opened), max_held=max_held
+        )
+
+    def observe(
+        self,
+        moment_ns: int,
+        transport: Transport,
+        source: bytes,
+        source_port: int,
+        destination: bytes,
+        destination_port: int,
+        raw: bytes,
+        frame: int,
+        notes: tuple[str, ...] = (),
+    ) -> Observation:
+        """One message between packed addresses, seen as the local side sees it; counted."""
+        self._report.observations += 1
+        if notes and not INCOMPLETE_NOTES.isdisjoint(notes):
+            self._report.incomplete += 1
+            self._unread[INCOMPLETE_MESSAGE] += 1
+        else:
+            self._report.messages += 1
+        direction: Direction = "in"
+        if not self._directions.inward(source, source_port, destination, destination_port, raw):
+            direction = "out"
+            source, source_port, destination, destination_port = destination, destination_port, source, source_port
+        return Observation(
+            moment_ns,
+            self._sensor,
+            direction,
+            transport,
+            address_text(source),
+            source_port,
+            address_text(destination),
+            destination_port,
+            raw,
+            self._name,
+            frame,
+            notes,
+        )
+
+    def packet(
+        self, link_type: int, data: bytes, original: int, frame: int, moment_ns: int, notes: tuple[str, ...] = ()
+    ) -> list[Observation]:
+        """What packet number `frame` carries or completes. original: its length on the wire."""
+        payload = self._network.payload(link_type, data, frame, moment_ns)
+        cut = original > len(data)
+        out = self._payload(payload, notes, cut) if payload else []
+        if self._network.given_up:
+            out += self._given_up()
+        return out
+
+    def finish(self) -> list[Observation]:
+        """The capture is over: what its streams and fragments still hold."""
+        self._network.finish()
+        return self._given_up() + self._from_streams(self._streams.finish())
+
+    def _given_up(self) -> list[Observation]:
+        out: list[Observation] = []
+        for payload in self._network.given_up:
+            out += self._payload(payload, (), cut=False)
+        self._network.given_up.clear()
+        return out
+
+    def _payload(self, payload: Payload, notes: tuple[str, ...], cut: bool) -> list[Observation]:
+        if payload.notes:
+            notes += payload.notes
+        if payload.protocol == UDP:
+            return self._udp(payload, notes, cut)
+        if payload.protocol == TCP:
+            return self._from_streams(self._streams.segment(payload))
+        if payload.protocol == SCTP:
+            return self._sctp(payload, notes)
+        name = PROTOCOL_NAMES.get(payload.protocol, f"IP protocol {payload.protocol}")
+        self._unread[name] += 1
+        return []
+
+    def _udp(self, packet: Payload, notes: tuple[str, ...], cut: bool) -> list[Observation]:
+        """RFC 768; the length field rules, a length of 0 leaves it to IP."""
+        header = packet.data[:8]
+        if len(header) < 8:
+            self._unread[CUT_HEADERS] += 1
+            return []
+        source_port, destination_port = header[0] << 8 | header[1], header[2] << 8 | header[3]
+        length = header[4] << 8 | header[5]
+        data = packet.data[8:length] if length >= 8 else packet.data[8:]
+        if (length > len(packet.data) or packet.missing) and FRAGMENTS_MISSING not in notes:
+            notes += (CUT_BY_SNAPLEN if cut else SHORT,)
+        return self.datagram(packet, source_port, destination_port, data, notes)
+
+    def datagram(
+        self, packet: Payload, source_port: int, destination_port: int, data: bytes, notes: tuple[str, ...] = ()
+    ) -> list[Observation]:
+        """A UDP payload: a message, HEP or a tunnel around some, or something to count."""
+        if begins_message(data) or (CUT_BY_SNAPLEN in notes and begins_cut_request(data)):
+            if CUT_BY_SNAPLEN in notes:
+                self._unread[CUT_MESSAGE] += 1
+            ends = (packet.source, source_port, packet.destination, destination_port)
+            return [self.observe(packet.moment_ns, "udp", *ends, data, packet.frame, notes)]
+        message = hep.read_hep(data, packet.moment_ns)
+        if message:
+            return self._hep(message, packet.frame, packet.moment_ns, notes)
+        inner = _inside_udp(destination_port, data)
+        if inner and not self._in_tunnel:
+            return self._tunnelled(inner, packet._replace(data=data), notes)
+        self._unread[what_else(data, source_port, destination_port)] += 1
+        return []
+
+    def hep_packet(self, packet: bytes, frame: int, moment_ns: int) -> list[Observation]:
+        """A HEP packet that came by itself: from a stream or a file."""
+        message = hep.read_hep(packet, moment_ns)
+        if message:
+            return self._hep(message, frame, moment_ns, ())
+        self._unread[NO_CONTENT] += 1
+        return []
+
+    def _hep(self, message: hep.HepMessage, frame: int, now_ns: int, notes: tuple[str, ...]) -> list[Observation]:
+        """What a capture agent passed on, with the endpoints that it saw."""
+        if not begins_message(message.payload):
+            self._unread[NO_CONTENT] += 1
+            return []
+        if message.missing:
+            self._unread[CUT_MESSAGE] += 1
+            notes += (CUT_BY_SNAPLEN,)
+        return [
+            self.observe(
+                now_ns if message.moment_ns is None else message.moment_ns,
+                TRANSPORTS.get(message.protocol, "udp"),
+                message.source,
+                message.source_port,
+                message.destination,
+                message.destination_port,
+                message.payload,
+                frame,
+                (*notes, FROM_HEP),
+            )
+        ]
+
+    def _tunnelled(self, inner: Located, packet: Payload, notes: tuple[str, ...]) -> list[Observation]:
+        """What a tunnel over UDP carries; one within another is not followed."""
+        payload = self._network.descend(inner, packet.data, packet.frame, packet.moment_ns)
+        if payload is None:
+            return []
+        self._in_tunnel = True
+        try:
+            return self._payload(payload, notes, cut=packet.missing > 0)
+        finally:
+            self._in_tunnel = False
+
+    def _from_streams(self, pieces: list[TcpPiece]) -> list[Observation]:
+        out: list[Observation] = []
+        for source, source_port, destination, destination_port, piece in pieces:
+            if piece.is_hep:
+                out += self.hep_packet(piece.raw, piece.frame, piece.moment_ns)
+            else:
+                ends = (source, source_port, destination, destination_port)
+                out.append(self.observe(piece.moment_ns, "tcp", *ends, piece.raw, piece.frame, piece.notes))
+        return out
+
+    def _sctp(self, packet: Payload, notes: tuple[str, ...]) -> list[Observation]:
+        """RFC 9260: each DATA chunk that is a message by itself, as RFC 4168 has it for all but the largest."""
+        data, at = packet.data, 12
+        if len(data) < at:
+            self._unread[CUT_HEADERS] += 1
+            return []
+        ends = (packet.source, data[0] << 8 | data[1], packet.destination, data[2] << 8 | data[3])
+        out: list[Observation] = []
+        while at + 4 <= len(data):
+            kind, flags, length = data[at], data[at + 1], data[at + 2] << 8 | data[at + 3]
+            content = data[at + 16 : at + length] if kind == SCTP_DATA else b""
+            if content and flags & 3 != 3:
+                self._unread[SPLIT_CHUNK] += 1
+            elif begins_message(content):
+                out.append(self.observe(packet.moment_ns, "sctp", *ends, content, packet.frame, notes))
+            at += max(4, (length + 3) & ~3)
+        if not out:
+            self._unread[OTHER_SCTP] += 1
+        return out
+
+
+def _inside_udp(destination_port: int, data: bytes) -> Located:
+    """The Ethernet frame inside VXLAN (RFC 7348) or Geneve (RFC 8926), as cloud networks mirror traffic."""
+    if destination_port == VXLAN_PORT and data[:1] == b"\x08":
+        return ethernet(data, 8)
+    if destination_port == GENEVE_PORT and len(data) > 8 and data[0] >> 6 == 0 and data[2:4] == b"\x65\x58":
+        return ethernet(data, 8 + (data[0] & 0x3F) * 4)
+    return None

@@ -1,0 +1,157 @@
+"""Where the IP packet begins in a captured frame, for each link type that voice traffic is captured on.
+
+Link types are numbered by https://www.tcpdump.org/linktypes.html.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+__all__ = ["CONTROL", "IPV4", "IPV6", "NETWORK_LAYER", "Located", "ethernet", "network_layer"]
+
+IPV4: Final = 0x0800
+IPV6: Final = 0x86DD
+CONTROL: Final = 0
+"""Stands for anything that is not IP: ARP, spanning tree, loopback tests."""
+
+Located = tuple[int, int] | None
+"""(IPV4, IPV6 or CONTROL, offset); None when the frame ends inside its own headers."""
+
+VLAN_TAGS: Final = frozenset({0x8100, 0x88A8, 0x9100, 0x9200, 0x9300})
+PPPOE_SESSION: Final = 0x8864
+MPLS: Final = frozenset({0x8847, 0x8848})
+SNAP: Final = b"\xaa\xaa\x03"
+MAX_TAGS: Final = 16
+"""Tags and labels beyond this are an attack on time, not a network."""
+
+
+def network_layer(link_type: int, frame: bytes) -> Located:
+    """What `frame` carries and where; KeyError for a link type that is not known here."""
+    return NETWORK_LAYER[link_type](frame, 0)
+
+
+def ethernet(frame: bytes, at: int) -> Located:
+    """IEEE 802.3 and Ethernet II."""
+    return _by_ethertype(frame, at + 12)
+
+
+def _by_ethertype(frame: bytes, at: int) -> Located:
+    """Follow tags from the type field at `at` to the network layer."""
+    for _ in range(MAX_TAGS):
+        if at + 2 > len(frame):
+            return None
+        kind = frame[at] << 8 | frame[at + 1]
+        at += 2
+        if kind in (IPV4, IPV6):
+            return kind, at
+        if kind in VLAN_TAGS:
+            at += 2
+        elif kind == PPPOE_SESSION:
+            return _ppp(frame, at + 6)
+        elif kind in MPLS:
+            return _after_labels(frame, at)
+        elif kind <= 1500 and frame[at : at + 3] == SNAP:  # a length: IEEE 802.2 with SNAP
+            at += 6
+        else:
+            return CONTROL, at
+    return CONTROL, at
+
+
+def _after_labels(frame: bytes, at: int) -> Located:
+    """Past an MPLS label stack (RFC 3032) to whatever its first nibble says it is."""
+    for _ in range(MAX_TAGS):
+        if at + 4 > len(frame):
+            return None
+        bottom = frame[at + 2] & 1
+        at += 4
+        if bottom:
+            return _by_version(frame, at)
+    return CONTROL, at
+
+
+def _by_version(frame: bytes, at: int) -> Located:
+    """Raw IP: the version nibble tells."""
+    if at >= len(frame):
+        return None
+    version = frame[at] >> 4
+    return {4: IPV4, 6: IPV6}.get(version, CONTROL), at
+
+
+def _ppp(frame: bytes, at: int) -> Located:
+    """A PPP frame, with or without address and control octets, protocol field compressed or not (RFC 1661, 1662)."""
+    if frame[at : at + 2] == b"\xff\x03":
+        at += 2
+    if at >= len(frame):
+        return None
+    if frame[at] & 1:
+        protocol, at = frame[at], at + 1
+    elif at + 2 > len(frame):
+        return None
+    else:
+        protocol, at = frame[at] << 8 | frame[at + 1], at + 2
+    return {0x21: IPV4, 0x57: IPV6}.get(protocol, CONTROL), at
+
+
+def _pppoe(frame: bytes, at: int) -> Located:
+    """A PPPoE session packet without its Ethernet header (RFC 2516)."""
+    return _ppp(frame, at + 6)
+
+
+def _cisco_hdlc(frame: bytes, at: int) -> Located:
+    return _by_ethertype(frame, at + 2)
+
+
+def _cooked(frame: bytes, at: int) -> Located:
+    """Linux cooked capture, version 1: 16 octets, the type last."""
+    return _by_ethertype(frame, at + 14)
+
+
+def _cooked_2(frame: bytes, at: int) -> Located:
+    """Linux cooked capture, version 2: 20 octets, the type first."""
+    if at + 20 > len(frame):
+        return None
+    kind = frame[at] << 8 | frame[at + 1]
+    if kind in (IPV4, IPV6):
+        return kind, at + 20
+    if kind in VLAN_TAGS:
+        return _by_ethertype(frame, at + 22)
+    return CONTROL, at + 20
+
+
+def _loopback(frame: bytes, at: int) -> Located:
+    """BSD loopback: an address family in the byte order of the machine that captured, or (108) of the network."""
+    if at + 4 > len(frame):
+        return None
+    family = max(frame[at] | frame[at + 1] << 8, frame[at + 2] << 8 | frame[at + 3])
+    if family == 2:
+        return IPV4, at + 4
+    if family in (10, 24, 28, 30):  # AF_INET6 of Linux; of NetBSD and OpenBSD; of FreeBSD; of Darwin
+        return IPV6, at + 4
+    return CONTROL, at + 4
+
+
+def _pflog(frame: bytes, at: int) -> Located:
+    """OpenBSD's packet filter log: its first octet is the header's length before padding to four."""
+    if at >= len(frame):
+        return None
+    return _by_version(frame, at + ((frame[at] + 3) & ~3))
+
+
+NETWORK_LAYER: Final[dict[int, Callable[[bytes, int], Located]]] = {
+    0: _loopback,
+    1: ethernet,
+    9: _ppp,
+    12: _by_version,
+    14: _by_version,
+    50: _ppp,
+    51: _pppoe,
+    101: _by_version,
+    104: _cisco_hdlc,
+    108: _loopback,
+    109: lambda frame, at: _by_version(frame, at + 12),  # OpenBSD enc
+    113: _cooked,
+    117: _pflog,
+    228: _by_version,
+    229: _by_version,
+    276: _cooked_2,
+}
+"""Link type -> the function that finds the network layer, from an offset."""

@@ -1,0 +1,295 @@
+"""From the network layer to a transport's payload: IPv4, IPv6, fragments, and tunnels inside one another."""
+
+from collections import Counter
+from typing import Final, NamedTuple
+
+from relaytrap.capture.assembly import Assembly
+from relaytrap.capture.linklayer import CONTROL, IPV4, IPV6, Located, ethernet, network_layer
+
+__all__ = ["CUT_HEADERS", "FRAGMENTS_CONFLICT", "FRAGMENTS_MISSING", "Network", "Payload"]
+
+FRAGMENTS_MISSING: Final = "IP fragments missing after this"
+FRAGMENTS_CONFLICT: Final = "IP fragments overlap and differ; the first kept"
+
+NOT_IP: Final = "not an IP packet"
+UNKNOWN_LINK: Final = "packet of an unknown link type"
+CUT_HEADERS: Final = "packet cut inside its headers"
+BAD_HEADER: Final = "damaged IP or tunnel header"
+TOO_DEEP: Final = "tunnels nested too deep"
+BAD_FRAGMENT: Final = "IP fragment beyond the end of its datagram"
+LONE_FRAGMENTS: Final = "IP fragment of a datagram that never became whole"
+SEEN_BEFORE: Final = "IP fragment repeated after its datagram was whole"
+IPV6_TAIL: Final = "IPv6 packet without a payload"
+
+IPIP, IPV6_IN_IP, GRE, NO_NEXT = 4, 41, 47, 59
+HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY = 0, 43, 44, 51, 60, 135
+EXTENSIONS: Final = frozenset({HOP_BY_HOP, ROUTING, AUTHENTICATION, DESTINATION, MOBILITY})
+MAX_DEPTH: Final = 8
+MAX_EXTENSIONS: Final = 16
+
+FRAGMENT_LIFE_NS: Final = 60_000_000_000
+"""RFC 8200 section 4.5; RFC 791's upper bound for IPv4 is longer, what hosts do is shorter."""
+MAX_FRAGMENT_OCTETS: Final = 16 << 20
+MAX_DATAGRAM: Final = 65_535
+MAX_DATAGRAMS: Final = 16_384
+MAX_COMPLETED: Final = 256
+"""Whole datagrams remembered, to know their late duplicates."""
+
+
+class Payload(NamedTuple):
+    """What a transport protocol gets from the network layer."""
+
+    protocol: int
+    source: bytes
+    destination: bytes
+    data: bytes
+    missing: int
+    """Octets at its end that the sender sent and the capture did not keep."""
+    frame: int
+    moment_ns: int
+    notes: tuple[str, ...] = ()
+
+
+class _Datagram:
+    """Fragments of one datagram so far."""
+
+    __slots__ = ("assembly", "first_seen_ns", "fragments", "frame", "moment_ns", "protocol", "total")
+
+    def __init__(self, moment_ns: int) -> None:
+        self.assembly = Assembly()
+        self.first_seen_ns = moment_ns
+        self.moment_ns = moment_ns
+        self.frame = 0
+        self.fragments = 0
+        self.total = -1
+        self.protocol = -1
+
+    def admits(self, end: int, more: bool) -> bool:
+        """Whether a fragment up to `end` fits what is known of the whole; learns the total from the last one."""
+        if self.total >= 0:
+            return end <= self.total
+        if more:
+            return True
+        if self.assembly.chunks:
+            offset, data, _, _ = self.assembly.chunks[-1]
+            if offset + len(data) > end:
+                return False
+        self.total = end
+        return True
+
+
+FragmentKey = tuple[bytes, bytes, int, int]
+
+
+class Network:
+    """Finds the transport payload in each packet; remembers fragments.
+
+    unread: where packets that carry none are counted by reason.
+    given_up: payloads of datagrams whose fragments never all came, as far as they are known from the start; the
+        caller empties it.
+    """
+
+    def __init__(self, unread: Counter[str], *, max_fragment_octets: int = MAX_FRAGMENT_OCTETS) -> None:
+        self._unread = unread
+        self._datagrams: dict[FragmentKey, _Datagram] = {}
+        self._completed: dict[FragmentKey, bytes] = {}
+        self._held = 0
+        self._max_held = max_fragment_octets
+        self.given_up: list[Payload] = []
+
+    def payload(self, link_type: int, frame: bytes, number: int, moment_ns: int) -> Payload | None:
+        """The transport payload that packet `number` carries or completes; None when none, counted in `unread`."""
+        try:
+            located = network_layer(link_type, frame)
+        except KeyError:
+            self._unread[UNKNOWN_LINK] += 1
+            return None
+        return self.descend(located, frame, number, moment_ns)
+
+    def descend(self, located: Located, frame: bytes, number: int, moment_ns: int) -> Payload | None:
+        """The same from a network layer already found in `frame`, through the tunnels that it opens."""
+        for _ in range(MAX_DEPTH):
+            if located is None:
+                return self._lost(CUT_HEADERS)
+            kind, at = located
+            if kind == CONTROL:
+                return self._lost(NOT_IP)
+            step = (self._ipv4 if kind == IPV4 else self._ipv6)(frame, at, number, moment_ns)
+            if step is None or step.protocol not in (IPIP, IPV6_IN_IP, GRE):
+                return step
+            frame = step.data
+            located = _inside(step)
+        return self._lost(TOO_DEEP)
+
+    def finish(self) -> None:
+        """Give up on all datagrams still in pieces."""
+        for key in list(self._datagrams):
+            self._give_up(key)
+
+    def _ipv4(self, frame: bytes, at: int, number: int, moment_ns: int) -> Payload | None:
+        """RFC 791."""
+        here = len(frame) - at
+        if here < 20:
+            return self._lost(CUT_HEADERS)
+        header = (frame[at] & 0x0F) * 4
+        total = frame[at + 2] << 8 | frame[at + 3] or here  # 0: left to the network card (segmentation offload)
+        if frame[at] >> 4 != 4 or header < 20 or total < header:
+            return self._lost(BAD_HEADER)
+        if here < header:
+            return self._lost(CUT_HEADERS)
+        source, destination = frame[at + 12 : at + 16], frame[at + 16 : at + 20]
+        data = frame[at + header : at + total]
+        missing = max(0, total - here)
+        fragment = (frame[at + 6] << 8 | frame[at + 7]) & 0x3FFF
+        protocol = frame[at + 9]
+        if not fragment:
+            return Payload(protocol, source, destination, data, missing, number, moment_ns)
+        identification = frame[at + 4] << 8 | frame[at + 5]
+        return self._fragment(
+            (source, destination, identification, protocol),
+            protocol,
+            (fragment & 0x1FFF) * 8,
+            bool(fragment & 0x2000),
+            Payload(protocol, source, destination, data, missing, number, moment_ns),
+        )
+
+    def _ipv6(self, frame: bytes, at: int, number: int, moment_ns: int) -> Payload | None:
+        """RFC 8200, with its extension headers."""
+        here = len(frame) - at
+        if here < 40:
+            return self._lost(CUT_HEADERS)
+        if frame[at] >> 4 != 6:
+            return self._lost(BAD_HEADER)
+        length = frame[at + 4] << 8 | frame[at + 5] or here - 40  # 0: jumbogram, or left to the network card
+        data = frame[at + 40 : at + 40 + length]
+        missing = max(0, length + 40 - here)
+        return self._after_extensions(
+            Payload(frame[at + 6], frame[at + 8 : at + 24], frame[at + 24 : at + 40], data, missing, number, moment_ns)
+        )
+
+    def _after_extensions(self, packet: Payload) -> Payload | None:
+        """Walk IPv6 extension headers; a fragment header may end or restart the walk."""
+        protocol, data = packet.protocol, packet.data
+        for _ in range(MAX_EXTENSIONS):
+            if protocol == NO_NEXT:
+                return self._lost(IPV6_TAIL)
+            if protocol == FRAGMENT:
+                if len(data) < 8:
+                    return self._lost(CUT_HEADERS)
+                field = data[2] << 8 | data[3]
+                piece = packet._replace(protocol=data[0], data=data[8:])
+                if field & 0xFFF9:
+                    key = (packet.source, packet.destination, int.from_bytes(data[4:8], "big"), -1)
+                    whole = self._fragment(key, data[0], field & 0xFFF8, bool(field & 1), piece)
+                    if whole is None:
+                        return None
+                    piece = whole
+                packet, protocol, data = piece, piece.protocol, piece.data
+            elif protocol in EXTENSIONS:
+                if len(data) < 8:
+                    return self._lost(CUT_HEADERS)
+                length = (data[1] + 2) * 4 if protocol == AUTHENTICATION else (data[1] + 1) * 8
+                protocol, data = data[0], data[length:]
+            else:
+                return packet._replace(protocol=protocol, data=data)
+        return self._lost(TOO_DEEP)
+
+    def _lost(self, reason: str) -> Payload | None:
+        self._unread[reason] += 1
+        return None
+
+    def _fragment(self, key: FragmentKey, protocol: int, offset: int, more: bool, piece: Payload) -> Payload | None:
+        """Keep a fragment; the whole datagram's payload when it is the last that was missing."""
+        end = offset + len(piece.data) + piece.missing
+        if end > MAX_DATAGRAM:
+            return self._lost(BAD_FRAGMENT)
+        self._expire(piece.moment_ns)
+        datagram = self._datagrams.get(key)
+        if datagram is None:
+            datagram = self._datagrams[key] = _Datagram(piece.moment_ns)
+        if not datagram.admits(end, more):
+            return self._lost(BAD_FRAGMENT)
+        before = datagram.assembly.octets
+        datagram.assembly.add(offset, piece.data, piece.frame, piece.moment_ns)
+        self._held += datagram.assembly.octets - before
+        datagram.frame, datagram.moment_ns = piece.frame, piece.moment_ns
+        datagram.fragments += 1
+        if offset == 0:
+            datagram.protocol = protocol
+        if datagram.total == datagram.assembly.octets and datagram.protocol >= 0:
+            return self._whole(key, datagram)
+        if self._held > self._max_held or len(self._datagrams) > MAX_DATAGRAMS:
+            self._give_up(next(iter(self._datagrams)))
+        return None
+
+    def _whole(self, key: FragmentKey, datagram: _Datagram) -> Payload:
+        del self._datagrams[key]
+        self._held -= datagram.assembly.octets
+        data = datagram.assembly.leading()
+        self._completed[key] = data
+        if len(self._completed) > MAX_COMPLETED:
+            del self._completed[next(iter(self._completed))]
+        notes = (FRAGMENTS_CONFLICT,) if datagram.assembly.conflict else ()
+        return Payload(datagram.protocol, key[0], key[1], data, 0, datagram.frame, datagram.moment_ns, notes)
+
+    def _expire(self, now_ns: int) -> None:
+        """Give up on what is too old; datagrams stand in the order in which they began."""
+        while self._datagrams:
+            key = next(iter(self._datagrams))
+            if now_ns - self._datagrams[key].first_seen_ns <= FRAGMENT_LIFE_NS:
+                return
+            self._give_up(key)
+
+    def _give_up(self, key: FragmentKey) -> None:
+        datagram = self._datagrams.pop(key)
+        self._held -= datagram.assembly.octets
+        whole = self._completed.get(key, b"")
+        if all(whole[at : at + len(data)] == data for at, data, _, _ in datagram.assembly.chunks):
+            self._unread[SEEN_BEFORE] += datagram.fragments
+            return
+        leading = datagram.assembly.leading() if datagram.protocol >= 0 else b""
+        if not leading:
+            self._unread[LONE_FRAGMENTS] += datagram.fragments
+            return
+        notes = (FRAGMENTS_MISSING, FRAGMENTS_CONFLICT) if datagram.assembly.conflict else (FRAGMENTS_MISSING,)
+        self.given_up.append(
+            Payload(datagram.protocol, key[0], key[1], leading, 1, datagram.frame, datagram.moment_ns, notes)
+        )
+
+
+def _inside(outer: Payload) -> Located:
+    """The network layer inside a tunnel packet."""
+    if outer.protocol == IPIP:
+        return IPV4, 0
+    if outer.protocol == IPV6_IN_IP:
+        return IPV6, 0
+    return _inside_gre(outer.data)
+
+
+def _inside_gre(data: bytes) -> Located:
+    """RFC 2784 with the key and sequence of RFC 2890, PPTP's version 1 (RFC 2637), and ERSPAN mirrors."""
+    if len(data) < 4:
+        return None
+    flags, version = data[0], data[1] & 7
+    kind = data[2] << 8 | data[3]
+    at = 4
+    if flags & 0xC0 and version == 0:  # checksum or routing: both bring checksum and offset
+        at += 4
+    if flags & 0x20:
+        at += 4
+    if flags & 0x10:
+        at += 4
+    if version == 1 and data[1] & 0x80:
+        at += 4
+    if kind in (IPV4, IPV6):
+        return kind, at
+    if kind == 0x6558:
+        return ethernet(data, at)
+    if kind == 0x88BE:  # ERSPAN: type II has a header of its own and a sequence number, type I has neither
+        return ethernet(data, at + 8 if flags & 0x10 else at)
+    if kind == 0x22EB and at + 12 <= len(data):  # ERSPAN type III, with an optional subheader
+        return ethernet(data, at + (20 if data[at + 11] & 1 else 12))
+    if kind == 0x880B:
+        from_ppp = network_layer(9, data[at:])
+        return (from_ppp[0], from_ppp[1] + at) if from_ppp else None
+    return CONTROL, at

@@ -1,0 +1,72 @@
+"""What was found in a capture, what was not, and why."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from relaytrap.sip import Message, Request, Response
+
+__all__ = ["CaptureReport"]
+
+
+@dataclass(slots=True)
+class CaptureReport:
+    """Counts of one capture, or of several merged.
+
+    packets: packets (or HEP packets) in the container, whatever they carry.
+    observations: what the reader handed on: messages, incomplete ones and, from a sensor's segments, everything.
+    messages: SIP messages, whole or cut by the capture's snap length.
+    incomplete: messages handed on with octets missing that the network or the capture lost.
+    unread: reason -> count; packets, unless the reason names something else.
+    methods, status, call_ids, anomalies: filled by `inspect` only; of `messages`, not of incomplete ones.
+    """
+
+    packets: int = 0
+    observations: int = 0
+    messages: int = 0
+    incomplete: int = 0
+    methods: Counter[str] = field(default_factory=Counter)
+    status: Counter[str] = field(default_factory=Counter)
+    anomalies: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
+    call_ids: set[int] = field(default_factory=set)
+    """64-bit digests: enough to count distinct Call-IDs without keeping them."""
+
+    def inspect(self, message: Message) -> None:
+        """Count what a parsed message says. Whoever parses anyway calls this; the reader itself never parses."""
+        if isinstance(message, Request):
+            self.methods[message.method.decode("ascii", "backslashreplace")] += 1
+        elif isinstance(message, Response):
+            self.status[str(message.status_code)] += 1
+        call_id = message.headers.get(b"call-id")
+        if call_id:
+            self.call_ids.add(int.from_bytes(blake2b(call_id, digest_size=8).digest(), "big"))
+        for anomaly in message.anomalies:
+            self.anomalies[anomaly.name] += 1
+
+    def merge(self, other: "CaptureReport") -> None:
+        """Add another report's counts to these."""
+        self.packets += other.packets
+        self.observations += other.observations
+        self.messages += other.messages
+        self.incomplete += other.incomplete
+        self.methods.update(other.methods)
+        self.status.update(other.status)
+        self.anomalies.update(other.anomalies)
+        self.unread.update(other.unread)
+        self.call_ids |= other.call_ids
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready; Counters most frequent first, `call_ids` as their number."""
+        return {
+            "packets": self.packets,
+            "messages": self.messages,
+            "incomplete": self.incomplete,
+            "observations": self.observations,
+            "methods": dict(self.methods.most_common()),
+            "status": dict(self.status.most_common()),
+            "call_ids": len(self.call_ids),
+            "anomalies": dict(self.anomalies.most_common()),
+            "unread": dict(self.unread.most_common()),
+        }

@@ -1,0 +1,243 @@
+"""TCP as a capture shows it, reordered, repeated, lost, joined late: back to two ordered streams a connection.
+
+What the octets are is `content`'s affair. A segment that is missing for good (nothing repeats it within a while, or too
+much waits behind it) is a gap, which the content is told of. Resets are ignored: anyone can forge one, and a flow that
+truly ended just falls out of the table.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from relaytrap.capture.assembly import Assembly
+from relaytrap.capture.content import Piece, StreamContent
+from relaytrap.capture.network import Payload
+from relaytrap.capture.recognition import begins_message
+
+__all__ = ["Streams", "TcpPiece"]
+
+DAMAGED: Final = "damaged TCP header"
+SEEN_BEFORE: Final = "TCP segment seen before"
+NO_PAYLOAD: Final = "TCP segment without payload"
+
+SYN: Final = 0x02
+MAX_FLOWS: Final = 32_768
+MAX_HELD: Final = 64 << 20
+"""Octets that wait in all flows together."""
+MAX_WAITING: Final = 256 << 10
+"""Octets that wait behind a hole in one flow before it counts as lost; a SIP peer sends far less unacknowledged."""
+MAX_CHUNKS: Final = 256
+MAX_WAIT_NS: Final = 30_000_000_000
+UNKNOWN_START_CHUNKS: Final = 8
+"""Segments to collect, when a capture begins within a connection, before the lowest counts as its start."""
+FAR: Final = 8 << 20
+"""A jump in the sequence numbers beyond any window in use here: another connection on the same ports."""
+HALF: Final = 1 << 31
+WRAP: Final = 1 << 32
+
+TcpPiece = tuple[bytes, int, bytes, int, Piece]
+"""(source, source port, destination, destination port, what came out of the stream)."""
+
+
+class _Stream:
+    """One direction of one connection. Offsets are sequence numbers that do not wrap."""
+
+    __slots__ = ("assembly", "content", "ends", "held", "next", "opened", "reference", "start")
+
+    def __init__(self, ends: tuple[bytes, int, bytes, int], content: StreamContent, reference: int) -> None:
+        self.ends = ends
+        self.content = content
+        self.assembly = Assembly()
+        self.reference = reference + WRAP
+        self.next = -1
+        self.start = -1
+        self.held = 0
+        self.opened = False
+
+    def offset(self, sequence: int) -> int:
+        """The offset nearest to where the stream stands that has this sequence number."""
+        near = self.next if self.next >= 0 else self.reference
+        return near + ((sequence - near + HALF) & (WRAP - 1)) - HALF
+
+
+class Streams:
+    """All connections of a capture, within bounds: the one idle longest is finished first when there are too many."""
+
+    def __init__(
+        self,
+        unread: Counter[str],
+        make_content: Callable[[bool], StreamContent],
+        *,
+        max_flows: int = MAX_FLOWS,
+        max_held: int = MAX_HELD,
+    ) -> None:
+        """make_content: a content for a stream; told whether its first octet is the connection's first."""
+        self._unread = unread
+        self._make_content = make_content
+        self._streams: OrderedDict[bytes, _Stream] = OrderedDict()
+        self._openings: dict[bytes, int] = {}
+        self._max_flows = max_flows
+        self._max_held = max_held
+        self._held = 0
+
+    def segment(self, packet: Payload) -> list[TcpPiece]:
+        """Take one segment; what it completes, in stream order."""
+        data = packet.data
+        header = (data[12] >> 4) * 4 if len(data) >= 20 else 0
+        if header < 20 or header > len(data):
+            self._unread[DAMAGED] += 1
+            return []
+        sequence = int.from_bytes(data[4:8], "big")
+        key = b"".join((packet.source, packet.destination, data[:4]))
+        out: list[TcpPiece] = []
+        if data[13] & SYN:
+            sequence += 1
+            self._open(key, sequence, out)
+        payload = data[header:]
+        if not payload:
+            self._unread[NO_PAYLOAD] += 1
+            return out
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._begin(key, packet, sequence)
+        else:
+            self._streams.move_to_end(key)
+        self._take(stream, stream.offset(sequence), packet, payload, out)
+        self._account(stream)
+        while self._streams and (len(self._streams) > self._max_flows or self._held > self._max_held):
+            self._finish(self._streams.popitem(last=False)[1], out)
+        return out
+
+    def finish(self) -> list[TcpPiece]:
+        """No more segments come: what all streams still hold."""
+        out: list[TcpPiece] = []
+        while self._streams:
+            self._finish(self._streams.popitem(last=False)[1], out)
+        return out
+
+    def _open(self, key: bytes, first: int, out: list[TcpPiece]) -> None:
+        """A SYN: the next data begin a connection, unless this is the known one's, repeated or late."""
+        stream = self._streams.get(key)
+        if stream is not None:
+            offset = stream.offset(first)
+            if offset == stream.start or (not stream.opened and stream.start - FAR < offset < stream.start):
+                return
+            del self._streams[key]
+            self._finish(stream, out)
+        self._openings[key] = first
+        if len(self._openings) > self._max_flows:
+            del self._openings[next(iter(self._openings))]
+
+    def _begin(self, key: bytes, packet: Payload, sequence: int) -> _Stream:
+        first = self._openings.pop(key, None)
+        ports = packet.data[:4]
+        ends = (
+            packet.source,
+            int.from_bytes(ports[:2], "big"),
+            packet.destination,
+            int.from_bytes(ports[2:], "big"),
+        )
+        stream = _Stream(ends, self._make_content(first is not None), sequence if first is None else first)
+        if first is not None:
+            stream.opened = True
+            stream.start = stream.next = stream.reference
+        self._streams[key] = stream
+        return stream
+
+    def _take(self, stream: _Stream, offset: int, packet: Payload, payload: bytes, out: list[TcpPiece]) -> None:
+        end = offset + len(payload)
+        if stream.next < 0:
+            stream.assembly.add(offset, payload, packet.frame, packet.moment_ns)
+            self._settle_start(stream, out)
+            return
+        if abs(offset - stream.next) > FAR:
+            self._restart(stream, offset, packet, payload, out)
+            return
+        if end <= stream.next:
+            if end <= stream.start and not stream.opened:
+                self._before_the_start(stream, packet, payload, out)
+            else:
+                self._unread[SEEN_BEFORE] += 1
+            return
+        if offset <= stream.next and not stream.assembly.chunks:
+            fresh = payload[stream.next - offset :] if offset < stream.next else payload
+            self._feed(stream, fresh, packet.frame, packet.moment_ns, out)
+        else:
+            ahead = max(offset, stream.next)
+            stream.assembly.add(ahead, payload[ahead - offset :], packet.frame, packet.moment_ns)
+            self._drain(stream, out, packet)
+            self._skip_holes(stream, packet.moment_ns, out)
+        if packet.missing and stream.next == end:
+            self._hole(stream, end + packet.missing, out)
+
+    def _settle_start(self, stream: _Stream, out: list[TcpPiece]) -> None:
+        """Joined midway: begin at the lowest segment, once it starts a message or enough came to trust the order."""
+        first = stream.assembly.chunks[0]
+        if begins_message(first[1]) or len(stream.assembly) >= UNKNOWN_START_CHUNKS:
+            stream.start = stream.next = first[0]
+            self._drain(stream, out, None)
+
+    def _restart(self, stream: _Stream, offset: int, packet: Payload, payload: bytes, out: list[TcpPiece]) -> None:
+        """Another connection on the same ports, whose opening is not in the capture."""
+        self._close(stream, out)
+        stream.content = self._make_content(False)
+        stream.opened = False
+        stream.reference = offset
+        stream.next = stream.start = -1
+        stream.assembly.add(offset, payload, packet.frame, packet.moment_ns)
+        self._settle_start(stream, out)
+
+    def _before_the_start(self, stream: _Stream, packet: Payload, payload: bytes, out: list[TcpPiece]) -> None:
+        """A segment from before the first one seen: read by itself, since what lay between may never come."""
+        content = self._make_content(False)
+        pieces = content.feed(payload, packet.frame, packet.moment_ns) + content.close()
+        out += [(*stream.ends, piece) for piece in pieces]
+
+    def _feed(self, stream: _Stream, data: bytes, frame: int, moment_ns: int, out: list[TcpPiece]) -> None:
+        stream.next += len(data)
+        pieces = stream.content.feed(data, frame, moment_ns)
+        if pieces:
+            out += [(*stream.ends, piece) for piece in pieces]
+
+    def _drain(self, stream: _Stream, out: list[TcpPiece], completed_by: Payload | None) -> None:
+        """Feed what now follows without a hole; it came with packet `completed_by`, or with its own when None."""
+        while chunk := stream.assembly.take_from(stream.next):
+            _, data, frame, moment_ns = chunk
+            if completed_by:
+                frame, moment_ns = completed_by.frame, completed_by.moment_ns
+            self._feed(stream, data, frame, moment_ns, out)
+
+    def _skip_holes(self, stream: _Stream, now_ns: int, out: list[TcpPiece]) -> None:
+        """Give up on a hole that too much waits behind, or for too long."""
+        while first := stream.assembly.first():
+            waiting = stream.assembly.octets > MAX_WAITING or len(stream.assembly) > MAX_CHUNKS
+            if not waiting and now_ns - first[3] <= MAX_WAIT_NS:
+                return
+            self._hole(stream, first[0], out)
+
+    def _hole(self, stream: _Stream, resume: int, out: list[TcpPiece]) -> None:
+        """Go on at `resume`; what lies before it is lost."""
+        out += [(*stream.ends, piece) for piece in stream.content.gap()]
+        stream.next = resume
+        self._drain(stream, out, None)
+
+    def _close(self, stream: _Stream, out: list[TcpPiece]) -> None:
+        """Feed all that waits, holes and all, and end the content."""
+        first = stream.assembly.first()
+        if stream.next < 0 and first:
+            stream.next = first[0]
+        while first := stream.assembly.first():
+            if first[0] != stream.next:
+                self._hole(stream, first[0], out)
+            else:
+                self._drain(stream, out, None)
+        out += [(*stream.ends, piece) for piece in stream.content.close()]
+
+    def _finish(self, stream: _Stream, out: list[TcpPiece]) -> None:
+        self._close(stream, out)
+        self._held -= stream.held
+
+    def _account(self, stream: _Stream) -> None:
+        held = stream.assembly.octets + stream.content.held
+        self._held += held - stream.held
+        stream.held = held
