@@ -95,6 +95,7 @@ def main_configuration(folder: Path) -> str:
     routes = "\n".join(f'    if ($Ri == "{address}") {{ {text} }}' for address, text in ROUTES.values())
     load = "\n".join(f'loadmodule "{name}.so"' for name in ("tls", "xhttp", "websocket", "nathelper"))
     load += f'\nmodparam("tls", "certificate", "{folder}/cert.pem")\nmodparam("tls", "private_key", "{folder}/key.pem")'
+    load += '\nmodparam("tls", "tls_method", "TLSv1.2+")'
     more = """event_route[xhttp:request] {
     if ($hdr(Upgrade) =~ "websocket" && ws_handle_handshake()) exit;
     xhttp_reply("404", "Not Found", "text/plain", "none");

@@ -42,7 +42,7 @@ COLOURS = {0: "green", 1: "red", 2: "yellow", 3: "yellow"}
 @click.option("--witness-public", default="", metavar="ADDR:PORT", help="How others reach the witness, behind a NAT.")
 @click.option("--json", "as_json", is_flag=True, help="The whole result as one JSON object.")
 @click.pass_obj
-def command(settings: Settings, host: str, mine: bool, as_json: bool, **options: Any) -> None:
+def command(settings: Settings, /, host: str, mine: bool, as_json: bool, **options: Any) -> None:
     """Is the server that I run an open relay?
 
     Sends OPTIONS, INVITE and REGISTER that lead to a witness of our own and watches what arrives there. Nothing is left

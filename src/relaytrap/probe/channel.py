@@ -23,12 +23,11 @@ from wsproto.events import (
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from relaytrap.probe.tricks import host_port
-from relaytrap.sip import StreamParser
+from relaytrap.sip.stream import StreamParser
 
 __all__ = ["ChannelError", "Receive", "StreamChannel", "UdpSocket"]
 
-# (message, how to answer on the same way)
-Receive = Callable[[bytes, Callable[[bytes], None]], None]
+Receive = Callable[[bytes], None]
 
 CONNECT_TIMEOUT_S = 4.0
 READ_MAX_BYTES = 1 << 20
@@ -51,12 +50,9 @@ class UdpSocket(asyncio.DatagramProtocol):
     async def open(cls, address: str, port: int, receive: Callable[[bytes, tuple[str, int]], None]) -> "UdpSocket":
         """A bound socket; port 0 takes any. Raises OSError when the address or port cannot be had."""
         loop = asyncio.get_running_loop()
-        _, protocol = await loop.create_datagram_endpoint(lambda: cls(receive), local_addr=(address, port))
+        transport, protocol = await loop.create_datagram_endpoint(lambda: cls(receive), local_addr=(address, port))
+        protocol._transport = transport
         return protocol
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._receive(data, (addr[0], addr[1]))
@@ -166,7 +162,7 @@ class StreamChannel:
     def _take(self, data: bytes) -> None:
         for framed in self._parser.receive(data):
             if framed.kind == "message":
-                self._receive(framed.raw, self.send)
+                self._receive(framed.raw)
 
     def _take_ws(self, data: bytes) -> None:
         assert self._ws is not None
@@ -193,7 +189,7 @@ class StreamChannel:
                 self._ws_message += part
                 if event.message_finished:
                     message, self._ws_message = self._ws_message, b""
-                    self._receive(message, self.send)
+                    self._receive(message)
             case Ping():
                 self._write(self._ws.send(event.response()))
             case CloseConnection():

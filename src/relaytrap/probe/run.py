@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import string
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from relaytrap.clock import monotonic
@@ -20,7 +20,7 @@ from relaytrap.probe.target import Endpoint, Target, refusal
 from relaytrap.probe.tricks import STANDARD, TRICKS, Ends, host_port
 from relaytrap.probe.verdict import Answer, Arrival, Outcome
 from relaytrap.probe.witness import WITNESS_TAG, Witness, WitnessedRequest, tokens_of
-from relaytrap.sip import Response, Via, parse_message
+from relaytrap.sip import Request, Response, Unparsed, Via, parse_message
 
 __all__ = ["Plan", "Progress", "Run", "Timing", "plan_probes"]
 
@@ -330,18 +330,25 @@ class Run:
             raise ChannelError(f"{address} {why}")
 
     def _take_datagram(self, data: bytes, source: tuple[str, int]) -> None:
-        udp = self._udp
-        assert udp is not None
-        self._take(data, lambda more: udp.send(more, *source))
+        self._take(data)
 
-    def _take(self, data: bytes, send: Callable[[bytes], None]) -> None:
-        """An answer to a probe: note it, and acknowledge or end what it opened."""
-        response = parse_message(data)
-        if not isinstance(response, Response):
+    def _take(self, data: bytes) -> None:
+        """What came back to the tester: an answer to a probe, or the probe itself from an echo."""
+        message = parse_message(data)
+        if isinstance(message, Unparsed):
             return
-        running = self._running.get((response.call_id or b"").partition(b"@")[0])
-        if running is None or response.cseq is None or response.cseq.method.decode("latin-1") != running.probe.method:
+        running = self._running.get((message.call_id or b"").partition(b"@")[0])
+        if running is None or message.cseq is None or message.cseq.method != running.probe.method.encode():
             return
+        if isinstance(message, Request):
+            echo = WitnessedRequest(message, self.plan.tester, 0, running.probe.transport)
+            running.arrivals.append(replace(arrival_of(echo, running), ours_alone=True))
+            running.changed.set()
+        else:
+            self._take_answer(running, message)
+
+    def _take_answer(self, running: Running, response: Response) -> None:
+        """Note an answer, and acknowledge or end what it opened."""
         status = response.status_code
         running.answers.append(
             Answer(
@@ -364,8 +371,11 @@ class Run:
         running = next((self._running[token] for token in tokens_of(seen.request) if token in self._running), None)
         if running is None or running.probe.method.encode() != seen.request.method:
             return
+        arrival = arrival_of(seen, running)
         own = (self.plan.tester, self._udp.port if self._udp else 0)
-        running.arrivals.append(arrival_of(seen, running, own))
+        if (seen.source, seen.source_port) == own:
+            arrival = replace(arrival, ours_alone=True)
+        running.arrivals.append(arrival)
         running.changed.set()
 
     def _say(self, doing: str, seconds_left: float) -> None:
@@ -383,11 +393,8 @@ async def _listen(opening: Awaitable[T], address: str, port: int) -> T:
         ) from None
 
 
-def arrival_of(seen: WitnessedRequest, running: Running, tester: tuple[str, int]) -> Arrival:
-    """What a witnessed request says of the way it came.
-
-    It is our own come back (an echo) when no hop put a Via on it but we did, or when it came from our own socket.
-    """
+def arrival_of(seen: WitnessedRequest, running: Running) -> Arrival:
+    """What a witnessed request says of the way it came: it is our own (an echo) when only we put a Via on it."""
     request = seen.request
     ours = next((via for via in request.vias if via.branch == running.probe.branch.encode()), None)
     return Arrival(
@@ -399,7 +406,7 @@ def arrival_of(seen: WitnessedRequest, running: Running, tester: tuple[str, int]
         vias=tuple(via.raw.decode("utf-8", "backslashreplace") for via in request.vias),
         max_forwards=request.max_forwards,
         raw=request.raw,
-        ours_alone=(ours is not None and len(request.vias) == 1) or (seen.source, seen.source_port) == tester,
+        ours_alone=ours is not None and len(request.vias) == 1,
         our_received=(ours.received or b"").decode("latin-1") if ours else "",
         our_rport=ours.rport if ours and isinstance(ours.rport, int) and not isinstance(ours.rport, bool) else None,
     )

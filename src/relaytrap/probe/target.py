@@ -120,7 +120,7 @@ async def _address_of(host: str, *, required: bool) -> str:
             reason = "the name server does not answer" if isinstance(error, TimeoutError) else "no such name"
             raise InputError(f"{host} does not resolve ({reason}); check the name, or give an address") from None
         return ""
-    return str(ipaddress.ip_address(found[0][4][0].partition("%")[0]))
+    return str(ipaddress.ip_address(str(found[0][4][0]).partition("%")[0]))
 
 
 async def _services(domain: str, transports: tuple[str, ...]) -> dict[str, tuple[str, int]]:

@@ -12,7 +12,9 @@ from ipaddress import ip_address
 
 from relaytrap.probe.channel import UdpSocket
 from relaytrap.probe.request import find_token
-from relaytrap.sip import Request, Response, StreamParser, build_response, parse_message
+from relaytrap.sip import Request, Response, parse_message
+from relaytrap.sip.build import build_response
+from relaytrap.sip.stream import StreamParser
 
 __all__ = ["WITNESS_TAG", "Witness", "WitnessedRequest", "tokens_of"]
 
@@ -100,7 +102,7 @@ class Witness:
         status, reason = ANSWERS.get(message.method, (200, b"OK"))
         tag = WITNESS_TAG + (tokens_of(message) or [b"unknown"])[0]
         try:
-            return build_response(message, status, reason, to_tag=tag, source=(address, source[1]))
+            return build_response(message, status, reason, to_tag=tag, received=address.encode(), rport=source[1])
         except ValueError:  # a request whose own headers cannot be copied into an answer is left unanswered
             return b""
 
