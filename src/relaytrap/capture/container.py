@@ -7,7 +7,7 @@ record header is Alexey Kuznetsov's patch, as libpcap reads it.
 
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -94,7 +94,8 @@ class PacketSource:
 
     def __init__(self, stream: Readable, head: bytes = b"", unread: Counter[str] | None = None) -> None:
         """head: octets already read from the start of the stream."""
-        self._stream = stream
+        # Give what is there of a pipe rather than wait for a full chunk.
+        self._read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
         self.buffer = head
         self.at = 0
         self.position = len(head)
@@ -103,7 +104,7 @@ class PacketSource:
     def have(self, octets: int) -> bool:
         """Whether `octets` more stand in `buffer` from `at` on, reading when they do not yet."""
         while len(self.buffer) - self.at < octets:
-            more = self._stream.read(max(CHUNK, octets - (len(self.buffer) - self.at)))
+            more = self._read(max(CHUNK, octets - (len(self.buffer) - self.at)))
             if not more:
                 return False
             self.buffer = self.buffer[self.at :] + more

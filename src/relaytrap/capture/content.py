@@ -6,10 +6,11 @@ foreign traffic by its first octets so that a gigabyte of HTTP costs one look at
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from relaytrap.capture import hep
 from relaytrap.capture.recognition import KEEPALIVE, begins_message, find_message, may_begin
+from relaytrap.capture.websocket import MAX_HANDSHAKE, WebSocketFrames, begins_handshake, upgrades_to_sip
 from relaytrap.sip.stream import Framed, StreamParser
 
 __all__ = ["GAP_AFTER", "GAP_BEFORE", "UNFINISHED", "Piece", "StreamContent"]
@@ -20,6 +21,7 @@ UNFINISHED: Final = "TCP stream ends within this"
 
 NOT_SIP: Final = "TCP payload that is not SIP"
 HEADLESS: Final = "TCP payload whose message began before the capture or in a gap"
+HANDSHAKE: Final = "WebSocket handshake"
 JUNK: Final = "junk between SIP messages in a TCP stream"
 MAX_SEEK: Final = 16_384
 """Octets kept while a start line may be coming together."""
@@ -34,8 +36,8 @@ class Piece(NamedTuple):
     frame: int
     moment_ns: int
     notes: tuple[str, ...]
-    whole: bool
-    is_hep: bool = False
+    carried: Literal["tcp", "ws", "hep"] = "tcp"
+    """What the stream was: SIP itself, SIP in WebSocket frames, or a HEP packet that holds a message."""
 
 
 Reader = Callable[[bytes, int, int], list[Piece]]
@@ -48,11 +50,22 @@ class StreamContent:
     first. held: octets that wait for more.
     """
 
-    __slots__ = ("_buffer", "_frame", "_lost_before", "_moment_ns", "_parser", "_read", "_sought", "_unread")
+    __slots__ = (
+        "_buffer",
+        "_frame",
+        "_lost_before",
+        "_moment_ns",
+        "_parser",
+        "_read",
+        "_sought",
+        "_unread",
+        "_websocket",
+    )
 
     def __init__(self, unread: Counter[str], *, opened: bool) -> None:
         self._unread = unread
         self._parser: StreamParser | None = None
+        self._websocket: WebSocketFrames | None = None
         self._buffer = b""
         self._lost_before = False
         self._frame = 0
@@ -62,7 +75,8 @@ class StreamContent:
 
     @property
     def held(self) -> int:
-        return len(self._buffer) + (self._parser.pending if self._parser else 0)
+        inside = self._parser.pending if self._parser else self._websocket.held if self._websocket else 0
+        return len(self._buffer) + inside
 
     def feed(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:
         """The messages that `data` completes; frame and moment_ns are of the packet that brought it."""
@@ -72,6 +86,7 @@ class StreamContent:
     def gap(self) -> list[Piece]:
         """Octets are lost here: the message in progress as far as it came; then look for the next start line."""
         pieces = self._abandon(GAP_AFTER)
+        self._websocket = None  # where the next frame begins is lost for good
         if self._read != self._foreign:
             self._read = self._seek
             self._lost_before = True
@@ -90,7 +105,7 @@ class StreamContent:
         pieces = []
         for framed in self._parser.close():
             if framed.kind == "message" and begins_message(framed.raw):
-                pieces.append(Piece(framed.raw, self._frame, self._moment_ns, self._notes(note), whole=False))
+                pieces.append(Piece(framed.raw, self._frame, self._moment_ns, self._notes(note)))
             elif framed.kind != "keepalive":
                 self._unread[HEADLESS] += 1
         self._parser = None
@@ -108,7 +123,7 @@ class StreamContent:
             self._buffer = data
             return []
         else:
-            self._read = self._foreign
+            self._read = self._handshake if begins_handshake(data) else self._foreign
         return self._read(data, frame, moment_ns)
 
     def _enter_sip(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:
@@ -125,7 +140,7 @@ class StreamContent:
         pieces = []
         for raw, kind, note in framed_pieces:
             if kind == "message":
-                pieces.append(Piece(raw, frame, moment_ns, self._notes(note), whole=True))
+                pieces.append(Piece(raw, frame, moment_ns, self._notes(note)))
             else:
                 self._unread[KEEPALIVE if kind == "keepalive" else JUNK] += 1
         return pieces
@@ -169,6 +184,36 @@ class StreamContent:
         self._unread[NOT_SIP] += 1
         return []
 
+    def _handshake(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:
+        """HTTP that may open a WebSocket for SIP: wait for the end of its header part."""
+        data = self._buffer + data
+        self._buffer = b""
+        head, blank_line, rest = data.partition(b"\r\n\r\n")
+        if blank_line and upgrades_to_sip(head + blank_line):
+            self._websocket = WebSocketFrames()
+            self._read = self._frames
+            self._unread[HANDSHAKE] += 1
+            return self._frames(rest, frame, moment_ns) if rest else []
+        if blank_line or len(data) > MAX_HANDSHAKE:
+            self._read = self._foreign
+            return self._foreign(data, frame, moment_ns)
+        self._buffer = data
+        return []
+
+    def _frames(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:
+        """WebSocket frames after the handshake; RFC 7118 section 5: one SIP message in each WebSocket message."""
+        assert self._websocket
+        pieces = []
+        for message in self._websocket.receive(data):
+            if begins_message(message):
+                pieces.append(Piece(message, frame, moment_ns, (), "ws"))
+            else:
+                self._unread[KEEPALIVE if not message.strip(b"\r\n") else JUNK] += 1
+        if self._websocket.broken:
+            self._websocket = None
+            self._read = self._foreign
+        return pieces
+
     def _hep(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:
         """HEP3 packets one behind the other."""
         data = self._buffer + data
@@ -183,7 +228,7 @@ class StreamContent:
                 return pieces
             if at + length > len(data):
                 break
-            pieces.append(Piece(data[at : at + length], frame, moment_ns, self._notes(""), whole=True, is_hep=True))
+            pieces.append(Piece(data[at : at + length], frame, moment_ns, self._notes(""), "hep"))
             at += length
         self._buffer = data[at:]
         return pieces

@@ -82,13 +82,11 @@ class Decompressed:
         """Up to `size` octets; b"" at the end."""
         while not self.damaged:
             if self._decompressor.eof:
-                self._input = self._decompressor.unused_data
+                self._input = self._decompressor.unused_data.lstrip(b"\0")  # some writers pad
                 if not self._more_input():
                     return b""
                 self._decompressor = self._make()
-            elif self._decompressor.needs_input and not self._more_input():
-                self.damaged = True
-                return b""
+            starved = self._decompressor.needs_input and not self._more_input()
             try:
                 data = self._decompressor.decompress(self._input, size)
             except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError):
@@ -97,6 +95,7 @@ class Decompressed:
             self._input = b""
             if data:
                 return data
+            self.damaged = starved and not self._decompressor.eof
         return b""
 
     def _more_input(self) -> bool:

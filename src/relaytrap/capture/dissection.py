@@ -205,11 +205,11 @@ class Dissector:
     def _from_streams(self, pieces: list[TcpPiece]) -> list[Observation]:
         out: list[Observation] = []
         for source, source_port, destination, destination_port, piece in pieces:
-            if piece.is_hep:
+            if piece.carried == "hep":
                 out += self.hep_packet(piece.raw, piece.frame, piece.moment_ns)
             else:
                 ends = (source, source_port, destination, destination_port)
-                out.append(self.observe(piece.moment_ns, "tcp", *ends, piece.raw, piece.frame, piece.notes))
+                out.append(self.observe(piece.moment_ns, piece.carried, *ends, piece.raw, piece.frame, piece.notes))
         return out
 
     def _sctp(self, packet: Payload, notes: tuple[str, ...]) -> list[Observation]:
