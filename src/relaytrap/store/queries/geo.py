@@ -18,16 +18,15 @@ def list_countries(store: "Store", where: Filter, *, limit: int = 300, step_s: i
     """Countries of the sources, busiest first: country (ISO code, empty when unknown), messages, sources, networks,
     through_others (messages that came through somebody's relay), tool (the busiest), share of all messages."""
     relation, bound = rollup(where, ("all", "network", "verdict", "tool"), step_s=step_s)
-    by_tool = (
-        "SELECT facet, country, value, sum(messages) AS messages, uniqMergeState(sources) AS sources "
-        f"FROM {relation} GROUP BY facet, country, value"
-    )
+    # Hours are summed first: what is left is small, and the busiest tool needs its sum.
+    summed = f"SELECT facet, country, value, sum(messages) AS n, uniqMergeState(sources) AS s FROM {relation} "
     return store.rows(
-        "SELECT country, sumIf(messages, facet = 'all') AS messages, uniqMergeIf(sources, facet = 'all') AS sources, "
+        "SELECT country, sumIf(n, facet = 'all') AS messages, uniqMergeIf(s, facet = 'all') AS sources, "
         "uniqIf(value, facet = 'network' AND NOT startsWith(value, '0 ')) AS networks, "
-        f"sumIf(messages, facet = 'verdict' AND value IN {THROUGH_OTHERS}) AS through_others, "
-        "argMaxIf(value, messages, facet = 'tool' AND value != '') AS tool, "
-        f"round(messages / greatest(sum(messages) OVER (), 1), 6) AS share FROM ({by_tool}) "
+        f"sumIf(n, facet = 'verdict' AND value IN {THROUGH_OTHERS}) AS through_others, "
+        "argMaxIf(value, n, facet = 'tool' AND value != '') AS tool, "
+        "round(messages / greatest(sum(messages) OVER (), 1), 6) AS share "
+        f"FROM ({summed}GROUP BY facet, country, value) "
         "GROUP BY country ORDER BY messages DESC, country LIMIT {top:UInt32}",
         bound | {"top": limit},
     )

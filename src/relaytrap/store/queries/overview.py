@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from relaytrap.errors import InputError
 from relaytrap.store.queries.filter import Filter, Where
 from relaytrap.store.queries.hours import hour_conditions, short
-from relaytrap.store.queries.shape import address
+from relaytrap.store.queries.shape import COLUMNS_FIRST, address
 from relaytrap.store.schema import FACETS
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _rolled_up_totals(store: "Store", where: Filter) -> "Row":
         "uniqIf(value, facet = 'tool' AND value != '') AS tools, "
         "uniqIf(value, facet = 'dialled_country') AS dialled_countries, "
         f"sumIf(messages, facet = 'verdict' AND value IN {THROUGH_OTHERS}) AS through_others, "
-        f"uniqIf(value, facet = 'sensor') AS sensors FROM {relation}",
+        f"uniqIf(value, facet = 'sensor') AS sensors FROM {relation} {COLUMNS_FIRST}",
         bound,
     )
 

@@ -9,6 +9,8 @@ import os
 import threading
 from pathlib import Path
 
+from relaytrap.web.static_files import Asset
+
 __all__ = ["VEGA_LITE", "Bundle"]
 
 VEGA_LITE = "6.4"
@@ -16,25 +18,30 @@ SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
 
 class Bundle:
-    """The bundle and its digest; making it takes about a second, so the first caller in a thread waits for it."""
+    """The bundle; making it takes about a second, so the first caller waits for it."""
 
     def __init__(self, cache_dir: Path) -> None:
         self._cache_dir = cache_dir
         self._lock = threading.Lock()
-        self._script: bytes | None = None
+        self._asset: Asset | None = None
 
-    def script(self) -> bytes:
+    def asset(self) -> Asset:
         """JavaScript that puts `vegaEmbed` on the window."""
         with self._lock:
-            if self._script is None:
-                self._script = self._load() or self._make()
-            return self._script
+            if self._asset is None:
+                self._asset = Asset(self.name, self._load() or self._make())
+            return self._asset
 
-    def _path(self) -> Path:
+    @property
+    def name(self) -> str:
+        """File name that changes whenever the bundle would: `vega-<digest>.js`."""
         import vl_convert
 
         named = f"{vl_convert.__version__} {VEGA_LITE} {SNIPPET}"
-        return self._cache_dir / f"vega-{hashlib.sha256(named.encode()).hexdigest()[:16]}.js"
+        return f"vega-{hashlib.sha256(named.encode()).hexdigest()[:16]}.js"
+
+    def _path(self) -> Path:
+        return self._cache_dir / self.name
 
     def _load(self) -> bytes | None:
         try:

@@ -76,8 +76,14 @@ def world_spec(
                 },
             },
         ],
-        "config": vega_config(theme),
+        "config": _config(theme),
     }
+
+
+def _config(theme: Theme) -> dict[str, Any]:
+    """Where the legend goes stands here alone, for the page to move on a narrow screen."""
+    config = vega_config(theme)
+    return config | {"legend": config["legend"] | {"orient": "bottom-left"}}
 
 
 def _joined() -> list[dict[str, Any]]:
@@ -93,9 +99,8 @@ def _shape(theme: Theme) -> dict[str, Any]:
 
 
 def _circle(theme: Theme) -> dict[str, Any]:
-    return {
-        "type": "circle", "size": CIRCLE_AREA, "opacity": 1, "stroke": theme.border, "strokeWidth": 0.75, "cursor": "pointer",
-    }  # fmt: skip
+    outline = {"stroke": theme.border, "strokeWidth": 0.75}
+    return {"type": "circle", "size": CIRCLE_AREA, "opacity": 1, "cursor": "pointer", **outline}
 
 
 def _colour(measure: Measure, theme: Theme) -> dict[str, Any]:
@@ -105,18 +110,19 @@ def _colour(measure: Measure, theme: Theme) -> dict[str, Any]:
             "type": "quantitative",
             "scale": {
                 "type": "symlog",
-                "domainMin": 0,
-                "domainMax": {"expr": "top"},
+                "domain": [0, {"expr": "top"}],
+                # Linear up to a share of the most, logarithmic beyond: a constant of 1 would paint thousands and tens
+                # of thousands alike.
+                "constant": {"expr": "max(1, top / 150)"},
                 "range": list(theme.ramp),
                 "interpolate": "lab",
             },
             "legend": {
                 "title": TITLES[measure],
-                "orient": "bottom-left",
                 "direction": "horizontal",
                 "gradientLength": 180,
                 "gradientThickness": 8,
-                "tickCount": 3,
+                "values": {"expr": "[0, top / 50, top / 7, top]"},
                 "format": "~s",
             },
         }

@@ -1,0 +1,59 @@
+"""GET /messages.pcapng: the messages that a filter finds, byte for byte, for Wireshark and sngrep."""
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from litestar import get
+from litestar.response import Stream
+
+from relaytrap.capture.pcapng import SegmentWriter
+from relaytrap.observation import Observation
+from relaytrap.store.queries import FIELDS, parse_filter
+from relaytrap.store.queries.messages import export_messages
+from relaytrap.web.site import Ask, Site
+
+__all__ = ["HANDLERS", "safe_name"]
+
+MESSAGES_MAX: Final = 100_000
+PIECE_BYTES: Final = 1 << 16
+
+
+@get("/messages.pcapng", sync_to_thread=True, include_in_schema=False)
+def download(request: Ask, site: Site) -> Stream:
+    """At most 100,000 messages, oldest first."""
+    given = {name: value for name, value in request.query_params.items() if name in FIELDS}
+    where = parse_filter(given, site.now_ns())
+    name = safe_name("-".join(["relaytrap", *given.values()]))
+    rows = export_messages(site.store, where, limit=MESSAGES_MAX)
+    return Stream(
+        _segment(Observation(**row | {"notes": tuple(row["notes"])}) for row in rows),
+        media_type="application/octet-stream",
+        headers={"content-disposition": f'attachment; filename="{name}.pcapng"', "cache-control": "no-store"},
+    )
+
+
+def safe_name(text: str) -> str:
+    """A file name of letters, digits, dots and dashes: no path, no quote, no line end, not long, never hidden."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-.")[:80] or "relaytrap"
+
+
+def _segment(observations: Iterator[Observation]) -> Iterator[bytes]:
+    sink = io.BytesIO()
+    writer = SegmentWriter(sink, sensor="download")
+    for observation in observations:
+        writer.write(observation)
+        if sink.tell() >= PIECE_BYTES:
+            yield _taken(sink)
+    yield _taken(sink)
+
+
+def _taken(sink: io.BytesIO) -> bytes:
+    piece = sink.getvalue()
+    sink.seek(0)
+    sink.truncate()
+    return piece
+
+
+HANDLERS = (download,)

@@ -1,0 +1,91 @@
+"""GET /api/live and /live: what comes in, as it comes in, as server-sent events.
+
+Each listener asks the store once a second for what was taken in lately and passes on what it has not seen; listeners
+with the same filter share one answer. A message becomes visible when its batch is stored, and batches are stored in no
+order, so each question looks a little way back.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import msgspec
+from anyio import to_thread
+from litestar import get
+from litestar.response import ServerSentEvent
+from litestar.response.sse import ServerSentEventMessage
+
+from relaytrap.store.queries import FIELDS, Filter, parse_filter
+from relaytrap.web.site import Ask, Rows, Site
+
+__all__ = ["HANDLERS", "arrivals"]
+
+EVERY_S: Final = 1.0
+LOOK_BACK_MS: Final = 20_000
+# More than this in one second is a flood that nobody reads line by line; the newest are shown.
+ROWS_AT_ONCE: Final = 200
+ROWS_ON_PAGE: Final = 25
+PING_EVERY: Final = 15
+RETRY_MS: Final = 2000
+
+
+@get("/api/live")
+async def live(request: Ask, site: Site) -> ServerSentEvent:
+    """Messages that fit the filter as they are taken in: event `message`, data one JSON object, id its identifier."""
+    return ServerSentEvent(_as_json(site, _filter(request, site)), retry_duration=RETRY_MS)
+
+
+@get("/live", include_in_schema=False)
+async def live_rows(request: Ask, site: Site) -> ServerSentEvent:
+    """The same for the page's ticker: event `rows`, data finished table rows, newest first."""
+    return ServerSentEvent(_as_html(site, _filter(request, site)), retry_duration=RETRY_MS)
+
+
+async def arrivals(site: Site, where: Filter) -> AsyncIterator[Rows]:
+    """New messages, oldest first, about once a second until the server stops; an empty list when there are none."""
+    seen: set[str] = {row["id"] for row in await _recent(site, where)}
+    yield []
+    while not await site.wait_for_stop(EVERY_S):
+        recent = await _recent(site, where)
+        fresh = [row for row in recent if row["id"] not in seen]
+        # What has left the look-back cannot come again; a set of everything would grow for ever.
+        seen = {row["id"] for row in recent}
+        yield fresh
+
+
+async def _recent(site: Site, where: Filter) -> Rows:
+    since_ms = site.now_ns() // 1_000_000_000 * 1000 - LOOK_BACK_MS
+
+    def ask() -> Rows:
+        return site.ask("arrivals", where, since_ms=since_ms, limit=ROWS_AT_ONCE)
+
+    return await to_thread.run_sync(ask)
+
+
+async def _as_json(site: Site, where: Filter) -> AsyncIterator[ServerSentEventMessage]:
+    quiet = PING_EVERY
+    async for rows in arrivals(site, where):
+        for row in rows:
+            yield ServerSentEventMessage(data=msgspec.json.encode(row).decode(), event="message", id=row["id"])
+        quiet = 0 if rows else quiet + 1
+        if quiet >= PING_EVERY:
+            yield ServerSentEventMessage(comment="still here")
+            quiet = 0
+
+
+async def _as_html(site: Site, where: Filter) -> AsyncIterator[ServerSentEventMessage]:
+    quiet = PING_EVERY
+    async for rows in arrivals(site, where):
+        if rows:
+            yield ServerSentEventMessage(data=site.render_rows(rows[: -ROWS_ON_PAGE - 1 : -1]), event="rows")
+        quiet = 0 if rows else quiet + 1
+        if quiet >= PING_EVERY:
+            yield ServerSentEventMessage(comment="still here")
+            quiet = 0
+
+
+def _filter(request: Ask, site: Site) -> Filter:
+    given: dict[str, Any] = {name: value for name, value in request.query_params.items() if name in FIELDS}
+    return parse_filter(given, site.now_ns())
+
+
+HANDLERS = (live, live_rows)

@@ -1,0 +1,101 @@
+"""The web application: pages, API and static files behind one guard."""
+
+import logging
+from typing import Any, Final
+
+from litestar import Litestar, Request, Response, get
+from litestar.config.compression import CompressionConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, NotFoundException
+
+from relaytrap.errors import InputError, RelaytrapError
+from relaytrap.web import api, pages
+from relaytrap.web.security import App, Guard, parse_listen
+from relaytrap.web.site import Site
+from relaytrap.web.static_files import Asset
+
+__all__ = ["create_app"]
+
+log = logging.getLogger(__name__)
+FOREVER: Final = "public, max-age=31536000, immutable"
+BRIEFLY: Final = "public, max-age=300"
+ANSWER_BYTES_MAX: Final = 80_000_000
+
+
+def create_app(site: Site) -> App:
+    """An ASGI application over an open store. Everything that blocks runs in worker threads."""
+
+    def provide_site() -> Site:
+        return site
+
+    litestar = Litestar(
+        route_handlers=[*pages.HANDLERS, *api.HANDLERS, static, bundle],
+        dependencies={"site": Provide(provide_site, sync_to_thread=False)},
+        exception_handlers={
+            RelaytrapError: explain_refusal,
+            HTTPException: explain_http,
+            Exception: explain_failure,
+        },
+        compression_config=CompressionConfig(
+            backend="gzip", gzip_compress_level=5, exclude=["^/live$", "^/api/live$", "^/static/"]
+        ),
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=ANSWER_BYTES_MAX,
+        signature_namespace={"Site": Site},
+    )
+    return Guard(litestar, loopback=parse_listen(site.config.web.listen).is_loopback)
+
+
+@get("/static/{name:str}", sync_to_thread=False, include_in_schema=False)
+def static(request: Request[Any, Any, State], site: Site, name: str) -> Response[bytes]:
+    asset = site.assets.get(name)
+    if asset is None:
+        raise NotFoundException(detail="There is no such file.")
+    return _asset(request, asset, FOREVER if request.query_params.get("v") == asset.digest else BRIEFLY)
+
+
+@get("/static/vega/{name:str}", sync_to_thread=True, include_in_schema=False)
+def bundle(request: Request[Any, Any, State], site: Site, name: str) -> Response[bytes]:
+    if name != site.bundle.name:
+        raise NotFoundException(detail="There is no such file.")
+    return _asset(request, site.bundle.asset(), FOREVER)
+
+
+def _asset(request: Request[Any, Any, State], asset: Asset, cached: str) -> Response[bytes]:
+    headers = {"etag": f'"{asset.digest}"', "cache-control": cached, "vary": "accept-encoding"}
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(b"", status_code=304, headers=headers, media_type=asset.media_type)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(asset.compressed, headers=headers | {"content-encoding": "gzip"}, media_type=asset.media_type)
+    return Response(asset.content, headers=headers, media_type=asset.media_type)
+
+
+def explain_refusal(request: Request[Any, Any, State], error: RelaytrapError) -> Response[Any]:
+    """What the reader or the operator can mend, as one sentence."""
+    return _explained(request, 400 if isinstance(error, InputError) else 503, str(error))
+
+
+def explain_http(request: Request[Any, Any, State], error: HTTPException) -> Response[Any]:
+    """A wrong address or method."""
+    status = error.status_code
+    sentence = "There is no such page." if status == 404 and error.detail == "Not Found" else error.detail
+    answer = _explained(request, status, sentence)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def explain_failure(request: Request[Any, Any, State], error: Exception) -> Response[Any]:
+    """A bug of ours: the page says so, the log has the traceback."""
+    log.error("page failed path=%s", request.url.path, exc_info=error)
+    return _explained(request, 500, "Relaytrap made a mistake while answering this; its log says where.")
+
+
+def _explained(request: Request[Any, Any, State], status: int, sentence: str) -> Response[Any]:
+    if request.url.path.startswith("/api/"):
+        return Response({"error": sentence}, status_code=status, media_type="application/json")
+    site: Site | None = request.app.dependencies["site"].dependency() if status != 503 else None
+    if site is None:
+        return Response(f"{sentence}\n", status_code=status, media_type="text/plain; charset=utf-8")
+    return site.page(request, "pages/error.html", status=status, sentence=sentence, number=status, has_sample=bool)

@@ -1,0 +1,15 @@
+"""Pages, one module each: a handler asks the site for rows and hands them to a template. No SQL, no HTML."""
+
+from relaytrap.web.pages import countries, messages, numbers, overview, search, sensors, sources
+
+__all__ = ["HANDLERS"]
+
+HANDLERS = (
+    *overview.HANDLERS,
+    *countries.HANDLERS,
+    *messages.HANDLERS,
+    *sources.HANDLERS,
+    *numbers.HANDLERS,
+    *sensors.HANDLERS,
+    *search.HANDLERS,
+)

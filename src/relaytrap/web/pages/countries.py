@@ -1,0 +1,102 @@
+"""Country analysis: the world heatmap with its slider, all countries as a table, and one country in detail."""
+
+import dataclasses
+from typing import Any, Final
+
+from litestar import Response, get
+from litestar.exceptions import NotFoundException
+
+from relaytrap.web.pages.world import draw_world, hours_on_map, map_context
+from relaytrap.web.pictures.shapes import countries as known_countries
+from relaytrap.web.pictures.theme import THEMES
+from relaytrap.web.pictures.timeline import stack_timeline
+from relaytrap.web.pictures.world import world_spec
+from relaytrap.web.render import url
+from relaytrap.web.site import Ask, Site
+
+__all__ = ["HANDLERS"]
+
+FACETS: Final = "tool,method,user_agent,sensor,dialled_country,dialled_core,verdict"
+LEADERS: Final = 8
+CACHED: Final = "no-cache"
+
+
+@get("/countries", sync_to_thread=True, include_in_schema=False)
+def countries(request: Ask, site: Site) -> Response[bytes]:
+    window = site.window(request)
+    if site.is_empty():
+        return site.page(request, "pages/empty.html", window=window, title="Countries")
+    rows = site.ask("countries", window.filter())
+    return site.page(
+        request,
+        "pages/countries.html",
+        window=window,
+        rows=rows,
+        total=sum(row["messages"] for row in rows),
+        map=map_context(rows, window),
+        json_twin=url("/api/countries", **window.query),
+    )
+
+
+@get("/countries/{code:str}", sync_to_thread=True, include_in_schema=False)
+def country(request: Ask, site: Site, code: str) -> Response[bytes]:
+    if not (len(code) == 2 and code.isascii() and code.isalpha()):
+        raise NotFoundException(detail="A country is named by its two-letter ISO code, as in /countries/FR.")
+    code = code.upper()
+    window = site.window(request)
+    where = window.filter(country=code)
+    leaders: dict[str, list[dict[str, Any]]] = {name: [] for name in FACETS.split(",")}
+    for row in site.ask("leaders", where, facets=FACETS, limit=LEADERS):
+        leaders[row["facet"]].append(row)
+    timeline = stack_timeline(site.ask("timeline", where, step_s=window.step_s), window.steps, window.step_s)
+    return site.page(
+        request,
+        "pages/country.html",
+        window=window,
+        code=code,
+        known=known_countries().get(code),
+        totals=site.ask("overview", where)[0],
+        timeline=timeline,
+        leaders=leaders,
+        networks=site.ask("networks", where, limit=LEADERS),
+        sources=site.ask("leading_sources", where, limit=LEADERS),
+        newest=site.ask("messages", dataclasses.replace(where, direction="in"), limit=12),
+        json_twin=url("/api/leaders", country=code, facets=FACETS, **window.query),
+    )
+
+
+@get("/map/spec/{theme:str}", sync_to_thread=True, include_in_schema=False)
+def map_spec(site: Site, theme: str) -> Response[dict[str, Any]]:
+    """The map's spec without counts: the page's script fills them in."""
+    if theme not in THEMES:
+        raise NotFoundException(detail="There is a light and a dark map.")
+    spec = world_spec(
+        [], theme=THEMES["dark" if theme == "dark" else "light"], world=site.assets.address("world.topo.json")
+    )
+    return Response(spec, headers={"cache-control": "public, max-age=3600"})
+
+
+@get("/map/hours", sync_to_thread=True, include_in_schema=False)
+def map_hours(request: Ask, site: Site) -> Response[dict[str, Any]]:
+    """Counts of each country in each step of the window, for the slider."""
+    window = site.window(request)
+    rows = site.ask("country_hours", window.filter(), step_s=window.step_s)
+    return Response(hours_on_map(rows, window), headers={"cache-control": CACHED})
+
+
+@get("/map/picture.svg", sync_to_thread=True, include_in_schema=False)
+def map_picture(request: Ask, site: Site) -> Response[bytes]:
+    """The map as a picture, for a reader without scripts."""
+    window = site.window(request)
+    measure = "sources" if request.query_params.get("measure") == "sources" else "messages"
+    key = ("picture", window, measure)
+    picture: str = site.answers.get(
+        key,
+        lambda: draw_world(
+            site.ask("countries", window.filter()), measure="sources" if measure == "sources" else "messages"
+        ),
+    )
+    return Response(picture.encode(), media_type="image/svg+xml", headers={"cache-control": CACHED})
+
+
+HANDLERS = (countries, country, map_spec, map_hours, map_picture)

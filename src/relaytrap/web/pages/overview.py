@@ -1,0 +1,45 @@
+"""The first page: what happened in a stretch of time, where it came from, with what, and what arrives right now."""
+
+from typing import Any, Final
+
+from litestar import Response, get
+
+from relaytrap.web.pages.world import map_context
+from relaytrap.web.pictures.timeline import stack_timeline
+from relaytrap.web.render import url
+from relaytrap.web.site import Ask, Site
+
+__all__ = ["HANDLERS"]
+
+FACETS: Final = "network,tool,method,sensor,dialled_country,dialled_core,verdict"
+LEADERS: Final = 6
+NEWEST: Final = 12
+
+
+@get("/", sync_to_thread=True, include_in_schema=False)
+def overview(request: Ask, site: Site) -> Response[bytes]:
+    window = site.window(request)
+    if site.is_empty():
+        return site.page(request, "pages/empty.html", window=window, title="Overview")
+    where = window.filter()
+    leaders: dict[str, list[dict[str, Any]]] = {name: [] for name in FACETS.split(",")}
+    for row in site.ask("leaders", where, facets=FACETS, limit=LEADERS):
+        leaders[row["facet"]].append(row)
+    timeline = stack_timeline(site.ask("timeline", where, step_s=window.step_s), window.steps, window.step_s)
+    countries = site.ask("countries", where)
+    return site.page(
+        request,
+        "pages/overview.html",
+        window=window,
+        totals=site.ask("overview", where)[0],
+        timeline=timeline,
+        leaders=leaders,
+        countries=countries,
+        sources=site.ask("leading_sources", where, limit=LEADERS),
+        newest=site.ask("messages", None, limit=NEWEST),
+        map=map_context(countries, window),
+        json_twin=url("/api/overview", **window.query),
+    )
+
+
+HANDLERS = (overview,)

@@ -1,0 +1,64 @@
+"""The world map as countries, overview and pictures share it: the spec for the browser and the data beside it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from relaytrap.clock import parse_rfc3339
+from relaytrap.web.pictures.shapes import WORLD_FILE, country_name, on_map
+from relaytrap.web.pictures.theme import THEMES, ThemeName
+from relaytrap.web.pictures.world import Measure, counts_on_map, world_spec
+from relaytrap.web.window import Window
+
+__all__ = ["draw_world", "hours_on_map", "map_context"]
+
+NS = 1_000_000_000
+
+
+def map_context(countries: Iterable[Mapping[str, Any]], window: Window) -> dict[str, Any]:
+    """What the page's script needs: counts of each country on the map, and its address."""
+    return {"counts": counts_on_map(countries), "last": window.name}
+
+
+def hours_on_map(rows: Iterable[Mapping[str, Any]], window: Window) -> dict[str, Any]:
+    """Counts of each step of a window as a compact table for the slider.
+
+    {"steps": [seconds, ...], "step_s": n, "countries": {code: [name, [[step number, messages, sources], ...]]}}
+    """
+    number_of = {start: number for number, start in enumerate(window.steps)}
+    countries: dict[str, dict[int, list[int]]] = {}
+    for row in rows:
+        code, number = on_map(row["country"]), number_of.get(parse_rfc3339(row["start"]) // NS)
+        if not code or number is None:
+            continue
+        cell = countries.setdefault(code, {}).setdefault(number, [number, 0, 0])
+        cell[1] += row["messages"]
+        cell[2] += row["sources"]
+    return {
+        "steps": window.steps,
+        "step_s": window.step_s,
+        "countries": {code: [country_name(code), list(cells.values())] for code, cells in sorted(countries.items())},
+    }
+
+
+def draw_world(
+    countries: Iterable[Mapping[str, Any]],
+    *,
+    measure: Measure = "messages",
+    theme: ThemeName = "light",
+    width: int = 1000,
+) -> str:
+    """The same map as an SVG, for readers without scripts, reports and terminals. Takes a few hundred milliseconds."""
+    import vl_convert
+
+    from relaytrap.web.pictures.bundle import VEGA_LITE
+
+    spec = world_spec(
+        counts_on_map(countries),
+        measure=measure,
+        theme=THEMES[theme],
+        world=json.loads(WORLD_FILE.read_bytes()),
+        width=width,
+        height=width * 47 // 100,
+    )
+    return str(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE))

@@ -1,0 +1,193 @@
+"""Counts over time as stacked columns, for one Jinja SVG on page and report.
+
+Positions across are percentages and heights are pixels: one SVG fits every width, and its text keeps its size.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from relaytrap.clock import parse_rfc3339
+
+__all__ = ["Column", "Segment", "Tick", "Timeline", "stack_timeline", "time_label"]
+
+NS: Final = 1_000_000_000
+OTHERS: Final = "others"
+SERIES: Final = 6
+TICK_STEPS: Final = (60, 300, 600, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86_400, 2 * 86_400, 7 * 86_400)
+MONTH_S: Final = 28 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One colour of a column. y, height: pixels from the top of the plot."""
+
+    series: int
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One step of time. x, width: percent of the plot's width. since, until: RFC 3339."""
+
+    x: float
+    width: float
+    since: str
+    until: str
+    total: int
+    title: str
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A labelled place on an axis: percent across or pixels down."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A finished picture; `series` names the colours in order, with their sums. height: pixels of the plot."""
+
+    height: int
+    columns: tuple[Column, ...]
+    series: tuple[tuple[str, int], ...]
+    across: tuple[Tick, ...]
+    up: tuple[Tick, ...]
+
+
+def stack_timeline(
+    rows: Iterable[Mapping[str, Any]], steps: Sequence[int], step_s: int, *, height: int = 120, count: str = "messages"
+) -> Timeline:
+    """Rows with `start`, `value` and a count, stacked by value over steps (seconds since the epoch, `step_s` apart).
+
+    The values that occur most get a colour each, the rest share one. Rows outside the steps are left out.
+    """
+    cells: dict[int, dict[str, int]] = {start: {} for start in steps}
+    sums: dict[str, int] = {}
+    for row in rows:
+        start = parse_rfc3339(row["start"]) // NS
+        if start in cells:
+            cells[start][row["value"]] = cells[start].get(row["value"], 0) + row[count]
+            sums[row["value"]] = sums.get(row["value"], 0) + row[count]
+    names = _names(sums)
+    top = nice_top(max((sum(values.values()) for values in cells.values()), default=0))
+    width = 100 / max(len(steps), 1)
+    columns = tuple(
+        _column(start, step_s, number * width, width, _by_name(cells[start], names), height / top)
+        for number, start in enumerate(steps)
+    )
+    shown = dict.fromkeys(names, 0)
+    for value, total in sums.items():
+        shown[value if value in shown else OTHERS] += total
+    return Timeline(height, _standing(columns, height), tuple(shown.items()), _across(steps, step_s), _up(top, height))
+
+
+def nice_top(value: float) -> int:
+    """The smallest of 1, 2, 4, 5 × 10ⁿ that is not below value: an axis that ends on a number one can halve."""
+    if value <= 4:
+        return 4 if value > 2 else 2
+    power = 10 ** math.floor(math.log10(value))
+    return next(int(step * power) for step in (1, 2, 4, 6, 8, 10) if step * power >= value)
+
+
+def time_label(seconds: int, step_s: int) -> str:
+    """A step's beginning for people: `14:05`, `21 Nov 14:00`, `21 Nov 2026`."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    if step_s >= 86_400:
+        return f"{moment.day} {moment:%b %Y}"
+    return f"{moment.day} {moment:%b %H:%M}"
+
+
+def _names(sums: Mapping[str, int]) -> list[str]:
+    ranked = sorted(sums, key=lambda value: (-sums[value], value))
+    return ranked if len(ranked) <= SERIES else [*ranked[: SERIES - 1], OTHERS]
+
+
+def _by_name(values: Mapping[str, int], names: Sequence[str]) -> dict[str, int]:
+    kept = {name: values.get(name, 0) for name in names}
+    rest = sum(total for value, total in values.items() if value not in kept)
+    if rest:
+        kept[OTHERS] = kept.get(OTHERS, 0) + rest
+    return kept
+
+
+def _column(start: int, step_s: int, x: float, width: float, values: Mapping[str, int], scale: float) -> Column:
+    segments, base = [], 0.0
+    for series, total in enumerate(values.values()):
+        if total:
+            size = max(total * scale, 0.8)
+            segments.append(Segment(series, base, round(size, 2)))
+            base += size
+    total = sum(values.values())
+    parts = ", ".join(f"{name or 'none'} {count:,}" for name, count in values.items() if count)
+    title = f"{time_label(start, min(step_s, 3600) if step_s < 86_400 else step_s)} UTC: {total:,}"
+    title += f" ({parts})" if total else ""
+    return Column(
+        round(x, 3), round(width, 3), _rfc(start), _rfc(start + step_s), total, title, tuple(segments)
+    )  # fmt: skip
+
+
+def _standing(columns: Iterable[Column], height: int) -> tuple[Column, ...]:
+    """Columns measured from the ground up, turned to stand on the bottom of a plot whose y grows downwards."""
+    return tuple(
+        Column(
+            each.x, each.width, each.since, each.until, each.total, each.title,
+            tuple(Segment(s.series, round(height - s.y - s.height, 2), s.height) for s in each.segments),
+        )
+        for each in columns
+    )  # fmt: skip
+
+
+def _across(steps: Sequence[int], step_s: int) -> tuple[Tick, ...]:
+    if not steps:
+        return ()
+    span = steps[-1] + step_s - steps[0]
+    if span > 60 * 86_400:
+        return _months(steps, span)
+    every = next((each for each in TICK_STEPS if span / each <= 8), MONTH_S)
+    first = -(-steps[0] // every) * every
+    return tuple(
+        Tick(round(100 * (at - steps[0]) / span, 3), _tick_label(at, every))
+        for at in range(first, steps[-1] + step_s, every)
+    )
+
+
+def _months(steps: Sequence[int], span: int) -> tuple[Tick, ...]:
+    """First days of months, or of years when there are many."""
+    begin, ticks = datetime.fromtimestamp(steps[0], UTC), []
+    months = span // (30 * 86_400)
+    stride = next((each for each in (1, 2, 3, 6, 12, 24, 60, 120) if months / each <= 8), 240)
+    number = begin.year * 12 + begin.month - 1
+    for each in range(-(-number // stride) * stride, number + months + stride + 1, stride):
+        moment = datetime(each // 12, each % 12 + 1, 1, tzinfo=UTC)
+        at = 100 * (moment.timestamp() - steps[0]) / span
+        if 0 <= at < 100:
+            ticks.append(Tick(round(at, 3), f"{moment:%Y}" if stride >= 12 else f"{moment:%b %Y}"))
+    return tuple(ticks)
+
+
+def _tick_label(seconds: int, every: int) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment.day} {moment:%b}" if every >= 86_400 or seconds % 86_400 == 0 else f"{moment:%H:%M}"
+
+
+def _up(top: int, height: int) -> tuple[Tick, ...]:
+    return tuple(Tick(round(height - height * share, 2), _short(top * share)) for share in (0.5, 1.0))
+
+
+def _short(value: float) -> str:
+    for unit in ("", "k", "M", "G"):
+        if value < 1000 or unit == "G":
+            return f"{value:g}{unit}"
+        value /= 1000
+    return ""
+
+
+def _rfc(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
