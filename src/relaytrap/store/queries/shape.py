@@ -46,7 +46,9 @@ MESSAGE: Final = {
     "local_port": "local_port",
     "relay": address_or_null("relay"),
     "origin": address_or_null("origin"),
+    "claim": address_or_null("claim"),
     "status_code": "if(kind = 'response', status_code, NULL)",
     "max_forwards": "if(max_forwards < 0, NULL, max_forwards)",
+    "start": "if(start < 0, NULL, start)",
     "track": hex_id("track"),
 }

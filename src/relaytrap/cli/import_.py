@@ -1,0 +1,150 @@
+"""`relaytrap import`: captures into the store, or only a look at what is in them."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from relaytrap.cli.main import Settings
+from relaytrap.cli.output import for_terminal
+from relaytrap.cli.session import HubSession, open_session
+from relaytrap.config import Config
+from relaytrap.errors import RelaytrapError
+
+__all__ = ["command"]
+
+Summary = dict[str, Any]
+Progress = Callable[[str, int], None]
+
+
+@click.command(name="import")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=str)
+@click.option("--dry-run", is_flag=True, help="Only look: say what is in the files, store nothing.")
+@click.option(
+    "--sensor", default="", metavar="NAME", help="Sensor to keep the messages under. Default: the file's name."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object for each file.")
+@click.pass_obj
+def command(settings: Settings, files: tuple[str, ...], dry_run: bool, sensor: str, as_json: bool) -> None:
+    """Read captures: pcap, pcapng, HEP, spool segments, gzipped or not; - is standard input.
+
+    Importing a file again adds only what is new in it.
+    """
+    config = settings.load()
+    with _shown_progress(files, quiet=as_json) as progress:
+        summaries = _look(config, files) if dry_run else _import(config, files, sensor, progress)
+        failed = None
+        try:
+            for summary in summaries:
+                _tell(summary, as_json)
+        except RelaytrapError as error:
+            failed = error
+    if failed:
+        raise failed
+
+
+def _look(config: Config, files: Sequence[str]) -> Iterator[Summary]:
+    """What is in each file; needs no store."""
+    from relaytrap.capture import inspect_capture
+    from relaytrap.hub.capture_files import opened_capture, read_options
+
+    options = read_options(config)
+    for file in files:
+        with opened_capture(file) as (stream, name):
+            yield {"file": name, **inspect_capture(stream, name=name, options=options).as_dict()}
+
+
+def _import(config: Config, files: Sequence[str], sensor: str, progress: Progress) -> Iterator[Summary]:
+    from relaytrap.hub.importing import import_captures
+
+    with open_session(config) as session:
+        if isinstance(session, HubSession):
+            yield from _send(session, files, sensor, progress)
+            return
+        for imported in import_captures(session.store, config, files, sensor=sensor, progress=progress):
+            yield imported.as_dict()
+
+
+def _send(session: HubSession, files: Sequence[str], sensor: str, progress: Progress) -> Iterator[Summary]:
+    """Hand the files to the running hub, which imports them."""
+    from urllib.parse import urlencode
+
+    from relaytrap.hub.capture_files import opened_capture
+
+    for file in files:
+        with opened_capture(file) as (stream, name):
+            counted = _Counted(stream, name, progress)
+            path = f"/api/import?{urlencode({'name': name, 'sensor': sensor})}"
+            yield from session.lines("POST", path, counted, {"Content-Type": "application/octet-stream"})
+
+
+class _Counted:
+    """A stream that tells how much of it was read."""
+
+    def __init__(self, stream: Any, name: str, progress: Progress) -> None:
+        self._stream = stream
+        self._name = name
+        self._progress = progress
+        self._bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self._stream.read(size)
+        self._bytes += len(data)
+        self._progress(self._name, self._bytes)
+        return data
+
+
+@contextlib.contextmanager
+def _shown_progress(files: Sequence[str], *, quiet: bool) -> Iterator[Progress]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda name, position: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    sizes = {Path(file).name: os.path.getsize(file) for file in files if os.path.isfile(file)}
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks = {name: bar.add_task(for_terminal(name, 40), total=size, visible=False) for name, size in sizes.items()}
+
+        def advance(name: str, position: int) -> None:
+            if name in tasks:
+                bar.update(tasks[name], completed=position, visible=True)
+
+        yield advance
+
+
+def _tell(summary: Summary, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(summary, ensure_ascii=True))
+        return
+    for line in _sentences(summary):
+        click.echo(line)
+
+
+def _sentences(summary: Summary) -> Iterator[str]:
+    """What was read, what was not and why."""
+    read = f"{summary['messages']:,} SIP messages in {summary['packets']:,} packets"
+    if "stored" in summary:
+        known = f", {summary['known']:,} were there already" if summary["known"] else ""
+        read += f"; {summary['stored']:,} stored{known}"
+    yield f"{for_terminal(summary['file'])}: {read}"
+    for label in ("methods", "status", "anomalies"):
+        if counts := summary.get(label):
+            yield f"  {label}: " + ", ".join(f"{for_terminal(name, 40)} {count:,}" for name, count in counts.items())
+    if summary.get("incomplete"):
+        yield f"  incomplete: {summary['incomplete']:,} messages with octets missing"
+    for reason, count in summary["unread"].items():
+        yield f"  not read: {count:,} × {for_terminal(reason)}"

@@ -1,0 +1,61 @@
+"""`relaytrap messages`: what came in and what was answered, newest first."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+
+from relaytrap.cli.filtering import filter_options
+from relaytrap.cli.main import Settings
+from relaytrap.cli.output import emit, output_options
+from relaytrap.cli.session import open_session
+
+__all__ = ["command"]
+
+TABLE_ROWS = 50
+COLUMNS = (
+    ("time", "received (UTC)"),
+    ("sensor", "sensor"),
+    ("source", "source"),
+    ("country", "country"),
+    ("what", "what"),
+    ("whom", "whom"),
+    ("user_agent", "user agent"),
+    ("tool", "tool"),
+    ("path_verdict", "path"),
+    ("id", "id"),
+)
+
+
+@click.command(name="messages")
+@click.option(
+    "--limit", type=click.IntRange(min=0), help="At most this many; 0: all. Default: 50, or all as JSON or CSV."
+)
+@click.option("--before", default="", metavar="CURSOR", help="Only older than TIME_ID of a listed message.")
+@filter_options()
+@output_options
+@click.pass_obj
+def command(settings: Settings, /, limit: int | None, before: str, as_json: bool, as_csv: bool, **given: Any) -> None:
+    """Messages, newest first; as JSON with everything that was found out and the bytes themselves (base64)."""
+    whole = as_json or as_csv
+    wanted = {
+        **given,
+        "limit": limit if limit is not None else 0 if whole else TABLE_ROWS,
+        "before": before,
+        "raw": whole,
+    }
+    with open_session(settings.load()) as session:
+        rows = session.query("messages", wanted)
+        emit(rows if whole else _told(rows), COLUMNS, as_json=as_json, as_csv=as_csv, empty="no messages")
+
+
+def _told(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows with the few columns that a terminal has room for."""
+    for row in rows:
+        what = row["method"] or (row["status_code"] and f"{row['status_code']} {row['cseq_method']}") or row["kind"]
+        yield {
+            **row,
+            "time": row["received_at"][:23].replace("T", " "),
+            "what": f"← {what}" if row["direction"] == "out" else what,
+            "whom": row["dialled"] or row["target"] or row["request_uri"],
+        }

@@ -1,0 +1,162 @@
+"""One way to ask, whether a hub runs or not: over its API when it does, on the store itself when it does not.
+
+One process owns the store. A running hub leaves `hub.json` (pid, url, token) in its data directory; a hub that died
+leaves it too, so the lock decides.
+"""
+
+import contextlib
+import http.client
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from relaytrap.config import Config
+from relaytrap.errors import InputError, StoreError
+
+__all__ = ["HubSession", "Session", "StoreSession", "open_session", "running_hub"]
+
+Row = dict[str, Any]
+LINES = "application/x-ndjson"
+TIMEOUT_S = 600.0
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunningHub:
+    """Where the hub that owns a data directory answers."""
+
+    pid: int
+    url: str
+    token: str
+
+
+class Readable(Protocol):
+    """A source of bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to that many; empty at the end."""
+
+
+class Session(Protocol):
+    """What a command needs of either way."""
+
+    def query(self, name: str, given: Mapping[str, Any]) -> Iterable[Row]:
+        """Rows of one question of store.queries.CATALOGUE; None and "" count as not given."""
+
+
+class StoreSession:
+    """Questions asked of the store in this process."""
+
+    def __init__(self, config: Config) -> None:
+        from relaytrap.store import Store
+
+        self.store = Store(config.store, config.data_dir)
+
+    def query(self, name: str, given: Mapping[str, Any]) -> Iterable[Row]:
+        """Rows of one question."""
+        from relaytrap.store.queries import run_query
+
+        return run_query(self.store, name, _set(given))
+
+    def close(self) -> None:
+        """Let the store go."""
+        self.store.close()
+
+
+class HubSession:
+    """Questions asked of the running hub."""
+
+    def __init__(self, hub: RunningHub) -> None:
+        self.hub = hub
+
+    def query(self, name: str, given: Mapping[str, Any]) -> Iterator[Row]:
+        """Rows of one question, as they arrive."""
+        path = f"/api/{name}?{urlencode({key: _as_text(value) for key, value in _set(given).items()})}"
+        return self.lines("GET", path)
+
+    def lines(
+        self, method: str, path: str, body: Readable | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[Row]:
+        """The objects of an answer of one JSON object a line, as they arrive.
+
+        Raises InputError or StoreError with the hub's own sentence.
+        """
+        connection = self._connect()
+        with contextlib.closing(connection):
+            sent = {"Accept": LINES, "Authorization": f"Bearer {self.hub.token}", **(headers or {})}
+            try:
+                connection.request(method, path, _chunks(body) if body else None, sent, encode_chunked=body is not None)
+                answer = connection.getresponse()
+                if answer.status >= 400:
+                    _refuse(answer)
+                for line in answer:
+                    yield msgspec.json.decode(line)
+            except (OSError, http.client.HTTPException) as error:
+                raise StoreError(
+                    f"the hub (process {self.hub.pid}) at {self.hub.url} does not answer: {error}"
+                ) from None
+
+    def close(self) -> None:
+        """Nothing is kept open between questions."""
+
+    def _connect(self) -> http.client.HTTPConnection:
+        parts = urlsplit(self.hub.url)
+        if parts.scheme == "https":
+            return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+
+
+@contextlib.contextmanager
+def open_session(config: Config) -> Iterator[StoreSession | HubSession]:
+    """A session with the hub of this data directory, or with the store itself when no hub runs.
+
+    Raises StoreLocked when another process without an API owns it.
+    """
+    hub = running_hub(config.data_dir)
+    session = HubSession(hub) if hub else StoreSession(config)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def running_hub(data_dir: Path) -> RunningHub | None:
+    """The hub that owns a data directory now; None when none does."""
+    from relaytrap.store.lock import owner_of
+
+    owner = owner_of(data_dir)
+    if owner is None:
+        return None
+    try:
+        told = json.loads((data_dir / "hub.json").read_text())
+        hub = RunningHub(int(told["pid"]), str(told["url"]), str(told.get("token", "")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return hub if hub.pid == owner else None
+
+
+def _set(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in given.items() if value is not None and value != ""}
+
+
+def _as_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _chunks(stream: Readable) -> Iterator[bytes]:
+    while chunk := stream.read(CHUNK_BYTES):
+        yield chunk
+
+
+def _refuse(answer: http.client.HTTPResponse) -> None:
+    data = answer.read(1 << 16)
+    try:
+        sentence = str(json.loads(data)["error"])
+    except (ValueError, KeyError, TypeError):
+        sentence = data.decode("utf-8", "replace").strip() or f"the hub answered {answer.status}"
+    raise InputError(sentence) if answer.status < 500 else StoreError(sentence)

@@ -1,0 +1,86 @@
+"""The hub's small database: sensors, their tokens, the segments taken in. Standard SQLite beside the store.
+
+Messages never come here. One connection, guarded by a lock; each change is durable when its method returns.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from relaytrap.errors import DiskError, StoreError, StoreTooNew
+
+__all__ = ["HubDatabase"]
+
+NAME: Final = "hub.sqlite3"
+# Step n of the layout is STEPS[n - 1]; steps are only ever appended. SQLite's user_version counts those applied.
+STEPS: Final = (
+    """
+    CREATE TABLE sensors (
+      name TEXT PRIMARY KEY, token_hash BLOB NOT NULL, created_at_ns INTEGER NOT NULL, revoked_at_ns INTEGER,
+      last_seen_ns INTEGER, clock_difference_ms INTEGER, status TEXT NOT NULL DEFAULT '{}'
+    ) STRICT;
+    CREATE UNIQUE INDEX sensors_by_token ON sensors (token_hash);
+    CREATE TABLE segments (
+      sensor TEXT NOT NULL, spool TEXT NOT NULL, number INTEGER NOT NULL, digest BLOB NOT NULL,
+      messages INTEGER NOT NULL, taken_at_ns INTEGER NOT NULL, PRIMARY KEY (sensor, spool, number, digest)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE incidents (
+      at_ns INTEGER NOT NULL, sensor TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL
+    ) STRICT;
+    """,
+)
+
+
+class HubDatabase:
+    """An open hub database; close it at the end."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Open, make what is missing. Raises DiskError, StoreError, StoreTooNew."""
+        self.path = data_dir / NAME
+        self._mutex = threading.RLock()
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=10)
+            self.path.chmod(0o600)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+        except OSError as error:
+            raise DiskError(
+                f"{self.path}: cannot be written ({error.strerror}); give permission or free space"
+            ) from None
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"{self.path}: cannot be opened ({error}); restore it from a backup or move it away"
+            ) from None
+
+    def _migrate(self) -> None:
+        seen = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        if seen > len(STEPS):
+            raise StoreTooNew(f"{self.path} was written by a newer Relaytrap; install that version or a newer one")
+        for number, step in enumerate(STEPS[seen:], seen + 1):
+            self._connection.executescript(f"BEGIN; {step} PRAGMA user_version = {number}; COMMIT;")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The connection for one change or question; all of it happens or nothing."""
+        with self._mutex:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            try:
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._connection.execute("ROLLBACK")
+                raise DiskError(f"{self.path}: cannot be written ({error}); free space or give permission") from None
+
+    def close(self) -> None:
+        """Close; further calls fail."""
+        with self._mutex:
+            self._connection.close()

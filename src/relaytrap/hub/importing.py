@@ -1,0 +1,214 @@
+"""Captures into the store: read here, turned into rows by worker processes, inserted batch by batch.
+
+Importing the same file again, or a file that has grown since, adds only what is new: a message's identifier depends on
+nothing but sensor, file name, frame, time and bytes, and identifiers that the store has under that sensor and file
+name are left out.
+"""
+
+import itertools
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from relaytrap.capture import CaptureReport, read_capture
+from relaytrap.clock import now_ns, rfc3339
+from relaytrap.config import Config
+from relaytrap.errors import InputError
+from relaytrap.hub.batch import Batch, make_batch
+from relaytrap.hub.capture_files import opened_capture, read_options
+from relaytrap.hub.rows import RowSetting
+from relaytrap.hub.workers import Workers
+from relaytrap.observation import Observation
+from relaytrap.store import Store
+
+__all__ = ["Imported", "import_captures"]
+
+Progress = Callable[[str, int], None]
+
+BATCH_MESSAGES: Final = 16_384
+SMALL_MESSAGES: Final = 5_000
+"""Up to this many messages are turned into rows here: starting processes would take longer."""
+
+
+@dataclass(slots=True)
+class Imported:
+    """What became of one capture.
+
+    stored: messages that are new in the store. known: messages that it had already. first_ns, last_ns: the span of
+    the new ones, after shifting; 0 without any.
+    """
+
+    file: str
+    sensor: str
+    report: CaptureReport = field(default_factory=CaptureReport)
+    stored: int = 0
+    known: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready: the report's counts, and what was stored of them; first, last are RFC 3339 or null."""
+        return {
+            "file": self.file,
+            "sensor": self.sensor,
+            "stored": self.stored,
+            "known": self.known,
+            "first": rfc3339(self.first_ns) if self.stored else None,
+            "last": rfc3339(self.last_ns) if self.stored else None,
+            **self.report.as_dict(),
+        }
+
+    def add(self, batch: Batch) -> None:
+        """Count a batch that was stored."""
+        self.stored += batch.rows
+        self.known += batch.skipped
+        if batch.rows:
+            self.first_ns = min(self.first_ns or batch.first_ns, batch.first_ns)
+            self.last_ns = max(self.last_ns, batch.last_ns)
+
+
+def import_captures(
+    store: Store,
+    config: Config,
+    files: Sequence[Path | str],
+    *,
+    sensor: str = "",
+    shift_ns: int = 0,
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+) -> list[Imported]:
+    """Import capture files ("-" is standard input) one after the other.
+
+    sensor: name that stands in for a sensor; empty: each file's name without its endings. shift_ns: added to every
+    time. workers: processes to use; None starts some when there is enough to do. progress: called now and then with
+    a file's name and the bytes read of it. Raises InputError for a file that cannot be read or is no capture; what
+    was stored before stays.
+    """
+    lanes = _Lanes(store, config, workers)
+    done = []
+    try:
+        for file in files:
+            with opened_capture(file) as (stream, name):
+                done.append(_import_one(lanes, stream, name, sensor or _sensor_of(name), shift_ns, progress))
+    finally:
+        lanes.close()
+    return done
+
+
+def _sensor_of(name: str) -> str:
+    stem = name.partition(".")[0]
+    return stem if stem.strip("-") else "import"
+
+
+def _import_one(
+    lanes: "_Lanes", stream: BinaryIO, name: str, sensor: str, shift_ns: int, progress: Progress | None
+) -> Imported:
+    imported = Imported(name, sensor)
+    reader = read_capture(stream, name=name, sensor=sensor, options=read_options(lanes.config))
+    lanes.begin(imported)
+    source: Iterator[Observation] = iter(reader)
+    if shift_ns:
+        source = (replace(seen, received_at_ns=seen.received_at_ns + shift_ns) for seen in source)
+    try:
+        while observations := _some(source, name):
+            lanes.take(observations)
+            if progress:
+                progress(name, reader.position)
+    finally:
+        lanes.finish()
+    imported.report = reader.report
+    return imported
+
+
+def _some(source: Iterator[Observation], name: str) -> list[Observation]:
+    try:
+        return list(itertools.islice(source, BATCH_MESSAGES))
+    except OSError as error:
+        raise InputError(f"{name}: reading failed ({error.strerror}); what was read before is stored") from None
+
+
+class _Lanes:
+    """Batches on their way: a few threads, each asking a worker for a block and then inserting it."""
+
+    def __init__(self, store: Store, config: Config, workers: Workers | None) -> None:
+        self.config = config
+        self._store = store
+        self._workers = workers
+        self._own_workers: Workers | None = None
+        self._setting: RowSetting | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._pending: list[Future[Batch]] = []
+        self._run = secrets.token_hex(8)
+        self._count = 0
+        self._imported = Imported("", "")
+        self._known = False
+
+    def begin(self, imported: Imported) -> None:
+        """Another capture; the one before is finished."""
+        self._imported = imported
+        clause = "sensor = {sensor:String} AND capture = {capture:String}"
+        params = {"sensor": imported.sensor, "capture": imported.file}
+        found = self._store.rows(f"SELECT 1 AS found FROM messages WHERE {clause} LIMIT 1", params)
+        self._known = bool(found)
+
+    def take(self, observations: list[Observation]) -> None:
+        """Bring a batch on its way; waits while enough are."""
+        self._count += 1
+        token = f"import/{self._run}/{self._count}"
+        if self._workers is None and len(observations) <= SMALL_MESSAGES:
+            self._imported.add(self._here(observations, token))
+            return
+        if self._workers is None:
+            self._workers = self._own_workers = Workers(self.config)
+        if self._threads is None:
+            # One more than there are workers: it inserts while the others wait for their workers.
+            self._threads = ThreadPoolExecutor(self._workers.count + 1, thread_name_prefix="import")
+        while len(self._pending) > self._workers.count + 1:
+            self._imported.add(self._pending.pop(0).result())
+        self._pending.append(self._threads.submit(self._there, self._workers, observations, token))
+
+    def finish(self) -> None:
+        """Wait for every batch of the capture; raises what one of them raised."""
+        pending, self._pending = self._pending, []
+        for future in pending:
+            self._imported.add(future.result())
+
+    def close(self) -> None:
+        """End threads and the processes that were started here."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=True, cancel_futures=True)
+        if self._own_workers is not None:
+            self._own_workers.close()
+
+    def _here(self, observations: list[Observation], token: str) -> Batch:
+        if self._setting is None:
+            self._setting = RowSetting.of(self.config)
+        known = frozenset(self._known_ids(observations))
+        batch = make_batch(observations, self._setting, now_ns() // 1_000_000, known=known)
+        return self._insert(batch, token)
+
+    def _there(self, workers: Workers, observations: list[Observation], token: str) -> Batch:
+        known = self._known_ids(observations)
+        batch = workers.batch(observations, now_ns() // 1_000_000, known=known)
+        return self._insert(batch, token)
+
+    def _insert(self, batch: Batch, token: str) -> Batch:
+        if batch.rows:
+            self._store.insert_block("messages", batch.block, token)
+        return replace(batch, block=b"")
+
+    def _known_ids(self, observations: Iterable[Observation]) -> list[int]:
+        """Identifiers that the store has of this capture in the batch's span of time."""
+        if not self._known:
+            return []
+        times = [seen.received_at_ns for seen in observations]
+        rows = self._store.rows(
+            "SELECT id FROM messages WHERE sensor = {sensor:String} AND capture = {capture:String} "
+            "AND received_at >= fromUnixTimestamp64Nano({first:Int64}, 'UTC') "
+            "AND received_at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')",
+            {"sensor": self._imported.sensor, "capture": self._imported.file, "first": min(times), "last": max(times)},
+        )
+        return [row["id"] for row in rows]

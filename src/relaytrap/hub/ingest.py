@@ -1,0 +1,171 @@
+"""What comes to a running hub: sensors' segments and live observations, each stored exactly once.
+
+A segment is acknowledged after its insert returned. One that comes again is acknowledged and not stored again; one
+that comes under a used number with other bytes is stored and reported.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from relaytrap.clock import now_ns
+from relaytrap.config import Config
+from relaytrap.hub.batch import Batch
+from relaytrap.hub.importing import Imported, Progress, import_captures
+from relaytrap.hub.ledger import Ledger, digest_of
+from relaytrap.hub.workers import Workers
+from relaytrap.observation import Observation
+from relaytrap.store import Store
+
+__all__ = ["HubBusy", "Ingest", "Listener", "Receipt", "Taken"]
+
+log = logging.getLogger(__name__)
+
+Listener = Callable[["Taken"], None]
+
+WAITING_MAX: Final = 8
+AHEAD_NS: Final = 5_000_000_000
+"""A sensor whose messages are this far in our future has a wrong clock."""
+
+
+class HubBusy(Exception):
+    """Too many segments wait; the sensor should come again later. Nothing was stored."""
+
+    retry_after_s = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Told to listeners when messages were stored: how many, and the span of their received_at."""
+
+    messages: int
+    first_ns: int
+    last_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one segment. number: as sent; messages: newly stored; seen: "new", "again" or "other"."""
+
+    number: int
+    messages: int
+    seen: str
+
+
+class Ingest:
+    """The hub's door for messages. Thread-safe."""
+
+    def __init__(self, store: Store, config: Config, ledger: Ledger, workers: Workers | None = None) -> None:
+        self.store = store
+        self.config = config
+        self.listeners: list[Listener] = []
+        self._ledger = ledger
+        self._workers = workers or Workers(config)
+        self._places = threading.Semaphore(self._workers.count + WAITING_MAX)
+        self._import_turn = threading.Lock()
+        self._turns: dict[tuple[str, str], threading.Lock] = {}
+        self._mutex = threading.Lock()
+
+    def ingest_segment(self, sensor: str, number: int, data: bytes, *, spool: str = "") -> Receipt:
+        """Store one segment (uncompressed pcapng) of an authenticated sensor; returns when it is safe.
+
+        spool: the sensor's mark of its spool, within which numbers are unique. Raises InputError for bytes that are no
+        segment, HubBusy when the sensor should wait, DiskError or StoreError when it could not be stored.
+        """
+        digest = digest_of(data)
+        with self._place(), self._turn(sensor, spool):
+            seen = self._ledger.look_up(sensor, spool, number, digest)
+            if seen == "again":
+                return Receipt(number, 0, seen)
+            # The contents are part of the token: two segments under one number are two batches.
+            token = f"segment/{sensor}/{spool}/{number}/{digest.hex()}"
+            batch = self._workers.segment_batch(data, sensor, now_ns() // 1_000_000)
+            self._insert(batch, token)
+            if seen == "other":
+                self._report_other(sensor, number, batch.rows)
+            self._ledger.record(sensor, spool, number, digest, batch.rows)
+        self._look_at_clock(sensor, batch)
+        self._tell(Taken(batch.rows, batch.first_ns, batch.last_ns))
+        return Receipt(number, batch.rows, seen)
+
+    def ingest_observations(self, observations: Sequence[Observation], token: str) -> int:
+        """Store live observations as one batch under a token of the caller's; gives how many."""
+        with self._place():
+            batch = self._workers.batch(observations, now_ns() // 1_000_000)
+            self._insert(batch, token)
+        self._tell(Taken(batch.rows, batch.first_ns, batch.last_ns))
+        return batch.rows
+
+    def import_captures(
+        self,
+        files: Sequence[Path | str],
+        *,
+        sensor: str = "",
+        shift_ns: int = 0,
+        progress: Progress | None = None,
+    ) -> list[Imported]:
+        """Import capture files while the hub runs; one import at a time. See importing.import_captures."""
+        with self._import_turn:
+            done = import_captures(
+                *(self.store, self.config, files),
+                sensor=sensor,
+                shift_ns=shift_ns,
+                workers=self._workers,
+                progress=progress,
+            )
+        for each in done:
+            self._tell(Taken(each.stored, each.first_ns, each.last_ns))
+        return done
+
+    def close(self) -> None:
+        """End the worker processes."""
+        self._workers.close()
+
+    def _insert(self, batch: Batch, token: str) -> None:
+        if batch.rows:
+            self.store.insert_block("messages", batch.block, token)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            raise HubBusy
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    @contextmanager
+    def _turn(self, sensor: str, spool: str) -> Iterator[None]:
+        """One segment of a spool at a time: the same one may arrive twice at once, over two connections."""
+        with self._mutex:
+            lock = self._turns.setdefault((sensor, spool), threading.Lock())
+        with lock:
+            yield
+
+    def _tell(self, taken: Taken) -> None:
+        for listener in self.listeners if taken.messages else ():
+            try:
+                listener(taken)
+            except Exception:  # the edge of one unit of work: whoever listens must not cost the sensor its receipt
+                log.exception("a listener failed")
+
+    def _report_other(self, sensor: str, number: int, messages: int) -> None:
+        text = (
+            f"Segment {number} came again with other contents; its {messages} messages are kept. Either two sensors "
+            f"use the name and token of {sensor}, or it was restored from an older copy: give each its own token."
+        )
+        log.warning("segment number used twice sensor=%s number=%d messages=%d", sensor, number, messages)
+        self._ledger.report(sensor, "segment-number-reused", text)
+
+    def _look_at_clock(self, sensor: str, batch: Batch) -> None:
+        ahead_ns = batch.last_ns - now_ns()
+        if ahead_ns > AHEAD_NS:
+            seconds = ahead_ns // 1_000_000_000
+            log.warning("sensor's clock is ahead sensor=%s seconds=%d", sensor, seconds)
+            self._ledger.report(
+                sensor, "clock-ahead", f"Its messages are {seconds} s in the future: set the clock of {sensor}."
+            )

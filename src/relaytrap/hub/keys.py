@@ -1,0 +1,116 @@
+"""Which sensors may speak to this hub: names and tokens, of which only hashes are kept; and how each one fares.
+
+A token has 256 random bits, so a plain hash guards it: there is nothing to guess.
+"""
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from relaytrap.clock import now_ns
+from relaytrap.errors import InputError
+from relaytrap.hub.database import HubDatabase
+
+__all__ = ["Keys", "Sensor"]
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+STATUS_MAX: Final = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """One sensor that was made known.
+
+    last_seen_ns: None before its first word. clock_difference_ms: its clock minus ours at the last heartbeat.
+    status: what its last heartbeat said.
+    """
+
+    name: str
+    created_at_ns: int
+    revoked_at_ns: int | None
+    last_seen_ns: int | None
+    clock_difference_ms: int | None
+    status: Mapping[str, Any]
+
+
+class Keys:
+    """The sensors' names and tokens."""
+
+    def __init__(self, database: HubDatabase) -> None:
+        self._database = database
+
+    def add(self, name: str) -> str:
+        """Make a sensor known; gives its token, which is shown once and kept nowhere.
+
+        Raises InputError for a name that is taken or unusable.
+        """
+        if not NAME.fullmatch(name):
+            raise InputError(f"{name!r} cannot name a sensor; use letters, digits, dots and dashes, at most 63")
+        token = secrets.token_urlsafe(32)
+        with self._database.transaction() as connection:
+            if connection.execute("SELECT 1 FROM sensors WHERE name = ?", (name,)).fetchone():
+                raise InputError(f"a sensor {name} exists already; rotate its token or choose another name")
+            row = (name, _hashed(token), now_ns())
+            connection.execute("INSERT INTO sensors (name, token_hash, created_at_ns) VALUES (?, ?, ?)", row)
+        return token
+
+    def rotate(self, name: str) -> str:
+        """A new token for a known sensor, which also lifts a revocation; the old one ends at once."""
+        token = secrets.token_urlsafe(32)
+        self._change("UPDATE sensors SET token_hash = ?, revoked_at_ns = NULL WHERE name = ?", _hashed(token), name)
+        return token
+
+    def revoke(self, name: str) -> None:
+        """Take a sensor's permission away; its messages stay."""
+        self._change("UPDATE sensors SET revoked_at_ns = ? WHERE name = ?", now_ns(), name)
+
+    def check(self, token: str) -> str | None:
+        """Name of the sensor that shows a valid token; None for any other."""
+        if not token:
+            return None
+        with self._database.transaction() as connection:
+            found = connection.execute(
+                "SELECT name FROM sensors WHERE token_hash = ? AND revoked_at_ns IS NULL", (_hashed(token),)
+            ).fetchone()
+        return found[0] if found else None
+
+    def list_sensors(self) -> list[Sensor]:
+        """All sensors, in order of name."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                "SELECT name, created_at_ns, revoked_at_ns, last_seen_ns, clock_difference_ms, status "
+                "FROM sensors ORDER BY name"
+            ).fetchall()
+        return [
+            Sensor(name, created, revoked, seen, difference, json.loads(status))
+            for name, created, revoked, seen, difference, status in rows
+        ]
+
+    def note_heartbeat(self, name: str, status: Mapping[str, Any], sent_at_ns: int | None) -> None:
+        """Remember what a sensor said of itself, and how far its clock is from ours."""
+        now = now_ns()
+        text = json.dumps(dict(status))
+        difference = None if sent_at_ns is None else (sent_at_ns - now) // 1_000_000
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE sensors SET last_seen_ns = ?, clock_difference_ms = ?, status = ? WHERE name = ?",
+                (now, difference, text if len(text) <= STATUS_MAX else "{}", name),
+            )
+
+    def note_seen(self, name: str) -> None:
+        """Remember that a sensor was heard of now."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE sensors SET last_seen_ns = ? WHERE name = ?", (now_ns(), name))
+
+    def _change(self, sql: str, value: Any, name: str) -> None:
+        with self._database.transaction() as connection:
+            if connection.execute(sql, (value, name)).rowcount == 0:
+                raise InputError(f"no sensor {name!r} is known to this hub")
+
+
+def _hashed(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

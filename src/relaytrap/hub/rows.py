@@ -1,0 +1,267 @@
+"""One observation to one row of `messages`: parsed again from its bytes, enriched, and judged for itself.
+
+Pure apart from the address tables it was given: the same observation and settings give the same row, whenever. What a
+row cannot know (campaigns, origins by association) is the business of the analysis over sets.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Final
+
+from relaytrap.config import Config
+from relaytrap.enrich import Enricher
+from relaytrap.evidence.dialplan import DialledNumber, read_number
+from relaytrap.evidence.fingerprint import Tool, find_tool, structure
+from relaytrap.evidence.identifiers import Decoded, decode_identifiers
+from relaytrap.evidence.path import NOT_JUDGED, PathSetting
+from relaytrap.evidence.relay import judge_path
+from relaytrap.hub.told import decoded_json, evidence_json, hops_json
+from relaytrap.observation import Observation
+from relaytrap.sip import Message, Request, Response, Unparsed, parse_message
+
+__all__ = ["RULES_VERSION", "Row", "RowSetting", "bare_row", "make_row"]
+
+Row = tuple[Any, ...]
+
+RULES_VERSION: Final = 1
+"""Raised when the same bytes would give another row, so that `reanalyse` knows what is old."""
+
+TEXT_MAX: Final = 4096
+"""Longer values are cut in their columns, with a mark; `raw` has them whole."""
+
+DIRECTIONS: Final = {"in": 1, "out": 2}
+REQUEST, RESPONSE, UNPARSED = 1, 2, 3
+NO_ADDRESS: Final = bytes(16)
+MAPPED: Final = bytes(10) + b"\xff\xff"
+EPOCH_MAX_NS: Final = (2**32 - 1) * 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RowSetting:
+    """What rows depend on besides their bytes."""
+
+    enricher: Enricher
+    paths: PathSetting
+    home_region: str
+
+    @classmethod
+    def of(cls, config: Config) -> "RowSetting":
+        """From the settings; opens the address tables."""
+        enricher = Enricher.open(config.enrich, config.network, config.data_dir / "tables")
+        return cls(enricher, PathSetting.of(config.network), config.network.home_region.upper())
+
+
+def make_row(seen: Observation, setting: RowSetting, ingested_ms: int) -> Row:
+    """The row of one observation, in the order of store.schema.COLUMNS.
+
+    ingested_ms: when the hub took it in, milliseconds since the epoch.
+    """
+    message = parse_message(seen.raw)
+    network = setting.enricher.network(seen.source)
+    return (
+        *_seen_columns(seen, ingested_ms),
+        *_header_columns(message),
+        len(seen.raw),
+        _word(network.country),
+        network.asn,
+        _word(network.name),
+        *_judged_columns(message, seen, setting),
+        RULES_VERSION,
+        seen.raw,
+    )
+
+
+def bare_row(seen: Observation, ingested_ms: int) -> Row:
+    """A row with nothing but what was seen; for bytes on which our own code failed."""
+    return (
+        *_seen_columns(seen, ingested_ms),
+        *NO_HEADERS,
+        len(seen.raw),
+        *(b"", 0, b""),
+        *NOTHING_JUDGED[:ANOMALIES_AT],
+        (b"not-analysed",),
+        *NOTHING_JUDGED[ANOMALIES_AT + 1 :],
+        0,
+        seen.raw,
+    )
+
+
+def _seen_columns(seen: Observation, ingested_ms: int) -> Row:
+    """id to local_port."""
+    received_ns = min(max(seen.received_at_ns, 0), EPOCH_MAX_NS)
+    sensor, capture = _word(seen.sensor), _word(seen.capture)
+    identity = b"%b\0%b\0%d\0%d\0" % (sensor, capture, seen.frame, received_ns)
+    return (
+        int.from_bytes(blake2b(identity + seen.raw, digest_size=8).digest(), "big"),
+        received_ns,
+        ingested_ms,
+        sensor,
+        capture,
+        seen.frame,
+        DIRECTIONS[seen.direction],
+        _word(seen.transport),
+        _packed(seen.source),
+        seen.source_port,
+        _packed(seen.local),
+        seen.local_port,
+    )
+
+
+def _header_columns(message: Message) -> Row:
+    """kind to max_forwards."""
+    if isinstance(message, Unparsed):
+        return NO_HEADERS
+    uri = message.uri if isinstance(message, Request) else None
+    from_uri = message.from_address.uri if message.from_address else None
+    to_uri = message.to_address.uri if message.to_address else None
+    cseq, vias, hops = message.cseq, message.vias, message.max_forwards
+    return (
+        REQUEST if isinstance(message, Request) else RESPONSE,
+        _text(message.method) if isinstance(message, Request) else b"",
+        message.status_code if isinstance(message, Response) else 0,
+        _text(message.request_uri) if isinstance(message, Request) else b"",
+        _text(uri.user_text) if uri else b"",
+        _text(uri.host) if uri else b"",
+        _text(from_uri.user_text) if from_uri else b"",
+        _text(from_uri.host) if from_uri else b"",
+        _text(to_uri.user_text) if to_uri else b"",
+        _text(message.call_id),
+        cseq.number if cseq else 0,
+        _text(cseq.method) if cseq else b"",
+        _text(message.from_tag),
+        _text(message.to_tag),
+        _text(vias[0].branch) if vias else b"",
+        _text(message.user_agent),
+        min(message.via_count, 255),
+        -1 if hops is None else hops,
+    )
+
+
+NO_HEADERS: Final[Row] = (UNPARSED, b"", 0, *(b"",) * 7, 0, *(b"",) * 5, 0, -1)
+
+
+def _judged_columns(message: Message, seen: Observation, setting: RowSetting) -> Row:
+    """tool to track."""
+    tool = find_tool(message) if isinstance(message, Request) else NO_TOOL
+    decoded = decode_identifiers(message, seen) if isinstance(message, Request) else ()
+    path = judge_path(message, seen, setting.paths, decoded=decoded) if isinstance(message, Request) else NOT_JUDGED
+    evidence = (*tool.signs, *path.evidence)
+    return (
+        _word(tool.name),
+        _word(tool.claimed),
+        tool.faked,
+        b"" if isinstance(message, Unparsed) else _word(structure(message).key),
+        *_number_columns(message, seen, setting),
+        _target(message, decoded),
+        decoded_json(decoded),
+        _credentials(message),
+        tuple(dict.fromkeys(_word(each.name) for each in message.anomalies)),
+        tuple(_word(each) for each in seen.notes),
+        _word(path.verdict),
+        _packed(path.relay) if path.relay else NO_ADDRESS,
+        _packed(path.origin) if path.origin else NO_ADDRESS,
+        path.origin_port,
+        path.confidence,
+        tuple(_word(each) for each in path.chain),
+        _packed(path.claim) if path.claim else NO_ADDRESS,
+        _word(path.kind),
+        path.mask,
+        path.start,
+        hops_json(path.hops),
+        evidence_json(evidence),
+        0,
+    )
+
+
+NO_TOOL: Final = Tool("")
+NO_PATH: Final[Row] = (b"", NO_ADDRESS, NO_ADDRESS, 0, 0, (), NO_ADDRESS, b"", b"", -1, b"", b"", 0)
+# tool, claimed, faked, fingerprint; number; target, decoded, credentials; anomalies, notes; path to track
+NOTHING_JUDGED: Final[Row] = (b"", b"", False, b"", *(b"",) * 6, b"", b"", b"", (), (), *NO_PATH)
+ANOMALIES_AT: Final = 13
+
+
+def _number_columns(message: Message, seen: Observation, setting: RowSetting) -> Row:
+    """dialled to dialled_core."""
+    number = _dialled(message, seen, setting)
+    if number is None:
+        return NO_NUMBER
+    return (
+        (number.e164 or number.digits).encode(),
+        _text(message.uri.user_text) if isinstance(message, Request) and message.uri else b"",
+        number.prefix.encode(),
+        number.country.encode(),
+        number.kind.encode(),
+        (number.core or number.digits).encode(),
+    )
+
+
+NO_NUMBER: Final[Row] = (b"",) * 6
+
+
+def _dialled(message: Message, seen: Observation, setting: RowSetting) -> DialledNumber | None:
+    """What a request that would start a call or a text asks the telephone network for."""
+    if not isinstance(message, Request) or message.method not in DIALLING or message.uri is None:
+        return None
+    user = message.uri.user
+    if not user:
+        return None
+    return read_number(user, setting.home_region or setting.enricher.network(seen.local).country)
+
+
+DIALLING: Final = frozenset(
+    {b"INVITE", b"ACK", b"CANCEL", b"BYE", b"MESSAGE", b"REFER", b"OPTIONS", b"PRACK", b"UPDATE"}
+)
+
+
+def _target(message: Message, decoded: tuple[Decoded, ...]) -> bytes:
+    """The extension or user that was tried: whose registration, or whom to ring, unless it is a telephone number."""
+    if not isinstance(message, Request):
+        return b""
+    for each in decoded:
+        if each.kind == "target":
+            return _text(each.value)
+    address = message.to_address if message.method == b"REGISTER" else None
+    uri = address.uri if address else message.uri
+    return _text(uri.user_text) if uri else b""
+
+
+def _credentials(message: Message) -> bytes:
+    """The first digest response in John the Ripper's form."""
+    if not isinstance(message, Request):
+        return b""
+    for each in message.credentials:
+        if line := each.john_line(message.method):
+            return _text(line)
+    return b""
+
+
+def _text(value: bytes | None) -> bytes:
+    """A header's value as UTF-8: undecodable bytes as \\xNN, and cut with a mark when it is very long."""
+    if not value:
+        return b""
+    if len(value) > TEXT_MAX:
+        return _cut(value)
+    return value if value.isascii() else value.decode("utf-8", "backslashreplace").encode()
+
+
+def _cut(value: bytes) -> bytes:
+    kept = value[:TEXT_MAX].decode("utf-8", "backslashreplace")
+    return f"{kept}… ({len(value)} bytes)".encode()
+
+
+@lru_cache(maxsize=1 << 12)
+def _word(value: str) -> bytes:
+    """Text of ours, or a value that few messages differ in, as UTF-8."""
+    return _text(value.encode("utf-8", "backslashreplace"))
+
+
+@lru_cache(maxsize=1 << 16)
+def _packed(address: str) -> bytes:
+    """16 bytes of an address; IPv4 as ::ffff:a.b.c.d; `::` for what is none (a sensor's segment may say anything)."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return NO_ADDRESS
+    return parsed.packed if parsed.version == 6 else MAPPED + parsed.packed

@@ -1,0 +1,117 @@
+"""Worker processes that turn observations into blocks, so that parsing uses every core and never the engine's process.
+
+Each is a fresh interpreter (nothing is forked from a process in which the engine runs) that talks over a socket pair.
+"""
+
+import logging
+import marshal
+import os
+import pickle
+import queue
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from operator import attrgetter
+from typing import Any, Final
+
+from relaytrap.config import Config
+from relaytrap.errors import InputError, StoreError
+from relaytrap.hub.batch import Batch
+from relaytrap.observation import Observation
+
+__all__ = ["Workers"]
+
+log = logging.getLogger(__name__)
+
+FIELDS: Final = attrgetter(*Observation.__dataclass_fields__)
+STOP_S: Final = 5.0
+
+
+class Workers:
+    """A fixed number of worker processes, started when first needed. Thread-safe; close it at the end."""
+
+    def __init__(self, config: Config, count: int = 0) -> None:
+        """count: 0 for one a core."""
+        self.count = count or os.cpu_count() or 1
+        self._config = pickle.dumps(config)
+        self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
+        for _ in range(self.count):
+            self._idle.put(None)
+        self._all: list[_Worker] = []
+        self._mutex = threading.Lock()
+
+    def batch(self, observations: Sequence[Observation], ingested_ms: int, *, known: Sequence[int] = ()) -> Batch:
+        """One block of observations; waits for an idle worker."""
+        payload = list(map(FIELDS, observations))
+        return self._done(("observations", ingested_ms, "", tuple(known), payload))
+
+    def segment_batch(self, data: bytes, sensor: str, ingested_ms: int) -> Batch:
+        """One block of a sensor's segment; raises InputError for bytes that are no segment."""
+        return self._done(("segment", ingested_ms, sensor, (), data))
+
+    def close(self) -> None:
+        """End the processes."""
+        with self._mutex:
+            workers, self._all = self._all, []
+        for worker in workers:
+            worker.close()
+
+    def _done(self, job: tuple[Any, ...]) -> Batch:
+        data = marshal.dumps(job)
+        worker = self._idle.get()
+        try:
+            answer: Any = None
+            for attempt in (1, 2):
+                worker = worker or self._start()
+                try:
+                    answer = worker.ask(data)
+                    break
+                except (EOFError, OSError):
+                    log.warning("a worker process ended attempt=%d", attempt)
+                    worker.close()
+                    worker = None
+            if answer is None:
+                raise StoreError("a worker process ended twice over the same messages; there may be too little memory")
+        finally:
+            self._idle.put(worker)
+        return _batch(answer)
+
+    def _start(self) -> "_Worker":
+        worker = _Worker(self._config)
+        with self._mutex:
+            self._all.append(worker)
+        return worker
+
+
+def _batch(answer: tuple[Any, ...]) -> Batch:
+    if len(answer) == 2:
+        is_input, text = answer
+        raise InputError(text) if is_input else StoreError(f"a worker process failed: {text}")
+    return Batch(*answer)
+
+
+class _Worker:
+    """One process and our end of its socket."""
+
+    def __init__(self, config: bytes) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "relaytrap.hub.worker", str(theirs.fileno())]
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        self._connection = Connection(ours.detach())
+        self._connection.send_bytes(config)
+
+    def ask(self, job: bytes) -> Any:
+        self._connection.send_bytes(job)
+        return marshal.loads(self._connection.recv_bytes())
+
+    def close(self) -> None:
+        self._connection.close()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

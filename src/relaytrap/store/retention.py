@@ -1,0 +1,80 @@
+"""What is kept, and for how long: whole days are dropped, from messages and rollups alike.
+
+A day goes when nothing in it was received or taken in during the last `retention_days`: an old capture imported today
+stays as long as today's traffic. While the store is larger than `retention_bytes` the oldest day goes, but never
+the newest.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from relaytrap.store.engine import DATABASE
+
+if TYPE_CHECKING:
+    from relaytrap.store.engine import Store
+
+__all__ = ["Dropped", "apply_retention", "bytes_stored", "drop_sensor"]
+
+log = logging.getLogger(__name__)
+
+PARTITIONED: Final = ("messages", "hourly", "hourly_sources")
+NS_PER_DAY: Final = 86_400_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """One day that was dropped: YYYYMMDD, how many messages it held, and why ("age" or "size")."""
+
+    day: str
+    messages: int
+    reason: str
+
+
+def apply_retention(store: "Store", now_ns: int) -> list[Dropped]:
+    """Drop the days that the settings no longer keep; gives what was dropped, oldest first."""
+    dropped = []
+    days = _days(store)
+    if store.config.retention_days:
+        oldest_ns = now_ns - store.config.retention_days * NS_PER_DAY
+        aged = [day for day in days if max(day["received_ns"], day["ingested_ns"]) < oldest_ns]
+        dropped += [_drop(store, day, "age") for day in aged]
+        days = [day for day in days if day not in aged]
+    if store.config.retention_bytes:
+        while len(days) > 1 and bytes_stored(store) > store.config.retention_bytes:
+            dropped.append(_drop(store, days.pop(0), "size"))
+    return dropped
+
+
+def bytes_stored(store: "Store") -> int:
+    """Bytes on disk of everything that is not yet superseded."""
+    sql = "SELECT sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND database = {database:String}"
+    return int(store.row(sql, {"database": DATABASE})["bytes"])
+
+
+def drop_sensor(store: "Store", prefix: str) -> int:
+    """Remove everything of the sensors whose names start with a prefix, rollups included; gives how many messages."""
+    params = {"prefix": prefix}
+    count = int(store.row("SELECT count() AS n FROM messages WHERE startsWith(sensor, {prefix:String})", params)["n"])
+    if count:
+        from relaytrap.store.rebuild import rebuild_rollups
+
+        store.command("DELETE FROM messages WHERE startsWith(sensor, {prefix:String})", params)
+        rebuild_rollups(store)
+    return count
+
+
+def _days(store: "Store") -> list[dict[str, Any]]:
+    return store.rows(
+        "SELECT _partition_id AS day, count() AS messages, toUnixTimestamp64Nano(max(received_at)) AS received_ns, "
+        "toInt64(toUnixTimestamp64Milli(max(ingested_at))) * 1000000 AS ingested_ns "
+        "FROM messages GROUP BY day ORDER BY day"
+    )
+
+
+def _drop(store: "Store", day: dict[str, Any], reason: str) -> Dropped:
+    # The messages go last: a crash in between leaves rows without a rollup rather than counts without rows.
+    for table in reversed(PARTITIONED):
+        store.command(f"ALTER TABLE {table} DROP PARTITION ID '{int(day['day'])}'")
+    log.info("day dropped day=%s messages=%d reason=%s", day["day"], day["messages"], reason)
+    return Dropped(day["day"], day["messages"], reason)
