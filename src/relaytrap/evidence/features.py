@@ -1,0 +1,149 @@
+"""What a message looks like: the class of each value that betrays who wrote it.
+
+Worked out once for each message, and shared by tool signatures and structure keys. Values as such do not enter, only
+their classes; so a handful of combinations covers millions of messages, and everything built on them is cached.
+"""
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from relaytrap.evidence.signatures import Genuine, Sign, load_signatures
+from relaytrap.evidence.vocabulary import load_vocabulary
+from relaytrap.sip import Message, Request
+from relaytrap.sip.headers import canonical_name
+
+__all__ = ["Features", "Layout", "features_of", "layout_of", "sdp_lines"]
+
+CACHEABLE_MAX: Final = 4096
+"""Messages longer than this do not enter the caches keyed by their header names, or a flood could fill memory."""
+
+SDP_LINES_MAX: Final = 200
+
+
+class Features(NamedTuple):
+    """Classes of one request's values; see `vocabulary`. Sets are sorted tuples, "" means absent.
+
+    branch: of the lowest Via, the sender's own. max_forwards: the start value, that is what arrived plus the Vias
+    added on the way, if any signature asks for it. has: fields whose mere presence is a sign. in_dialog: To has a tag.
+    relayed: more than one Via.
+    """
+
+    method: bytes
+    branch: str
+    call_id: str
+    from_tag: str
+    from_: str
+    contact: str
+    user_agent: str
+    allow: str
+    order: str
+    sdp: tuple[str, ...]
+    has: tuple[str, ...]
+    max_forwards: str
+    in_dialog: bool
+    relayed: bool
+
+    def values(self, feature: str) -> tuple[str, ...]:
+        """Classes of a feature by the name that signatures use."""
+        value = getattr(self, "from_" if feature == "from" else feature)
+        return value if isinstance(value, tuple) else (value,) if value else ()
+
+
+class Layout(NamedTuple):
+    """What the header names alone say.
+
+    order: name of a known order, "" else. has: noteworthy fields present. written: names as written without those that
+    proxies add, remove or change.
+    """
+
+    order: str
+    has: tuple[str, ...]
+    written: tuple[bytes, ...]
+
+
+# Added, removed or rewritten on the way (RFC 3261 section 16.6, and what session border controllers are seen to do).
+CHANGED_ON_THE_WAY: Final = frozenset(
+    {
+        b"via", b"route", b"record-route", b"max-forwards", b"user-agent", b"server", b"content-length",
+        b"authorization", b"proxy-authorization", b"date", b"timestamp", b"organization", b"warning",
+    }
+)  # fmt: skip
+
+VOCABULARY: Final = load_vocabulary()
+SHAPE_OF: Final = {feature: shapes.name for feature, shapes in VOCABULARY.shapes.items()}
+
+
+def _wanted(feature: str) -> frozenset[str]:
+    """Classes that some signature asks for."""
+    wanted: set[str] = set()
+    for signature in load_signatures():
+        rules: tuple[Sign | Genuine, ...] = (*signature.signs, *signature.genuine)
+        wanted.update(*(rule.classes for rule in rules if rule.feature == feature))
+    return frozenset(wanted)
+
+
+NOTEWORTHY: Final = frozenset(name.encode("ascii") for name in _wanted("has"))
+START_VALUES: Final = _wanted("max_forwards")
+
+
+def _lay_out(names: tuple[bytes, ...]) -> Layout:
+    canonical = tuple(canonical_name(name) or name.strip(b" \t").lower() for name in names)
+    return Layout(
+        VOCABULARY.order_of(canonical),
+        tuple(sorted(name.decode("ascii") for name in NOTEWORTHY.intersection(canonical))),
+        tuple(
+            written
+            for written, name in zip(names, canonical, strict=True)
+            if name not in CHANGED_ON_THE_WAY and name[:2] != b"p-"
+        ),
+    )
+
+
+_lay_out_cached = lru_cache(maxsize=1 << 13)(_lay_out)
+_user_agent_cached = lru_cache(maxsize=1 << 12)(SHAPE_OF["user_agent"])
+
+
+def layout_of(message: Message) -> Layout:
+    """What the header names say; cached by the names."""
+    return (_lay_out_cached if len(message.raw) <= CACHEABLE_MAX else _lay_out)(message.headers.names())
+
+
+def sdp_lines(body: bytes) -> list[bytes]:
+    """Lines of a session description, line ends removed; at most SDP_LINES_MAX."""
+    return [line.rstrip(b"\r") for line in body[:16384].split(b"\n", SDP_LINES_MAX)[:SDP_LINES_MAX]]
+
+
+def _sdp_classes(body: bytes) -> tuple[str, ...]:
+    found = set()
+    for line in sdp_lines(body):
+        if line[1:2] == b"=" and (shapes := VOCABULARY.sdp.get(line[0])) is not None:
+            found.add(shapes.name(line[2:]))
+    return tuple(sorted(found - {"", "other"}))
+
+
+def features_of(request: Request) -> Features:
+    """The request's classes."""
+    get = request.headers.get
+    vias = request.vias
+    layout = layout_of(request)
+    user_agent = get(b"user-agent")
+    body = request.body
+    start = ""
+    if (arrived := request.max_forwards) is not None and (text := str(arrived + max(len(vias), 1) - 1)) in START_VALUES:
+        start = text
+    return Features(
+        request.method,
+        SHAPE_OF["branch"](vias[-1].branch) if vias else "",
+        SHAPE_OF["call_id"](request.call_id),
+        SHAPE_OF["from_tag"](request.from_tag),
+        SHAPE_OF["from"](get(b"from")),
+        SHAPE_OF["contact"](get(b"contact")),
+        _user_agent_cached(user_agent) if user_agent is not None and len(user_agent) <= 128 else "",
+        SHAPE_OF["allow"](get(b"allow")),
+        layout.order,
+        _sdp_classes(body) if body else (),
+        layout.has,
+        start,
+        request.to_tag is not None,
+        len(vias) > 1,
+    )
