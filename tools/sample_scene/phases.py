@@ -9,6 +9,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import background
@@ -17,6 +18,7 @@ import plan
 from messages import Maker, Shot
 from plan import HONEYPOTS, HONEYPOTS6, Scanner
 
+HERE = Path(__file__).resolve().parent
 Place = tuple[float, float]
 Job = dict[str, Any]
 
@@ -105,8 +107,9 @@ def answered_calls() -> Phase:
     for n, number in enumerate(("00441632960123", "+46846500412")):
         hop, target = relays_of("stateful")[10 + n], HONEYPOTS[(2 * n + 1) % 4]
         port = str(5060 + n)
-        options = ("-i", plan.CALLER, "-p", port, "-m", "3", "-r", "1", "-d", "400", "-nostdin", "-timeout", "10")
-        tools.append(Tool(("sipp", target, "-sn", "uac", "-rsa", f"{hop}:5060", "-s", number, *options), timeout=14))
+        options = ("-i", plan.CALLER, "-p", port, "-m", "3", "-r", "1", "-nostdin", "-timeout", "10")
+        scenario = ("-sf", str(HERE / "calls.xml"), "-rsa", f"{hop}:5060", "-s", number)
+        tools.append(Tool(("sipp", target, *scenario, *options), timeout=14))
     return Phase("answered-calls", "answered-calls", {"": (-37.4, -36.9)}, tools=tools)
 
 

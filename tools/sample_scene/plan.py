@@ -45,7 +45,7 @@ CLINIC = "203.0.113.101"  # innocent: sends nothing at all
 BYSTANDER = "203.0.113.70"  # innocent: the lying relay names it as the sender of everything
 RELAY_HUNTER = "198.51.100.200"
 OLD_DIALLER = "198.51.100.5"  # Example Telecom MY: the 2010 message
-CARRIER, CUSTOMER = "203.0.113.200", "203.0.113.210"
+CARRIER, CUSTOMER = "203.0.113.222", "203.0.113.210"
 
 
 @dataclass(frozen=True)

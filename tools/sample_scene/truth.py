@@ -14,6 +14,7 @@ import plan
 from phases import Phase
 
 from relaytrap.observation import Observation
+from relaytrap.sample.timeline import Anchors
 from relaytrap.sip import Request, parse_message
 
 CAMPAIGNS: dict[str, dict[str, Any]] = {
@@ -83,9 +84,16 @@ class Window:
     phase: Phase
     began_ns: int
     ended_ns: int
+    seen: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def covers(self, moment_ns: int) -> bool:
         return self.began_ns <= moment_ns <= self.ended_ns
+
+    def see(self, source: str, moment_ns: int) -> None:
+        """Remember the first and last dialogue of whoever the phase places: a direct source, or "" for the relays."""
+        who = source if source in self.phase.placed else ""
+        first, last = self.seen.get(who, (moment_ns, moment_ns))
+        self.seen[who] = min(first, moment_ns), max(last, moment_ns)
 
 
 @dataclass
@@ -108,10 +116,12 @@ class Judge:
     def label(self, observations: Iterable[Observation]) -> Labels:
         """Labels of everything a honeypot received, requests and what could not be read; frames count from 1."""
         labels = Labels()
+        anchors = Anchors()
         for frame, observation in enumerate(observations, 1):
+            anchor_ns = anchors.anchor_ns(observation)
+            found = self.whose(observation.source, anchor_ns)
             if observation.direction == "out":
                 continue
-            found = self.whose(observation)
             if found is None:
                 labels.unknown[observation.source] += 1
                 continue
@@ -120,12 +130,13 @@ class Judge:
                 labels.rows.append((frame, campaign, self.paths.setdefault(path, len(self.paths))))
         return labels
 
-    def whose(self, observation: Observation) -> tuple[str, tuple[str, ...]] | None:
+    def whose(self, source: str, moment_ns: int) -> tuple[str, tuple[str, ...]] | None:
         """(campaign, path from the origin to the source); None when nobody of the cast can have sent it."""
-        window = next((w for w in self.windows if w.covers(observation.received_at_ns)), None)
+        window = next((w for w in self.windows if w.covers(moment_ns)), None)
         if window is None:
             return None
-        source, phase = observation.source, window.phase
+        phase = window.phase
+        window.see(source, moment_ns)
         if source == plan.CARRIER:
             return phase.campaign, (plan.CUSTOMER, plan.CARRIER)
         if source in phase.placed:
@@ -138,20 +149,22 @@ class Judge:
 
 
 def timeline(windows: list[Window], began_ns: int) -> list[dict[str, Any]]:
-    """Where on the timeline each phase belongs: recorded in seconds after the start, told in hours before the end."""
-    rows = []
-    for window in windows:
-        recorded = [(moment - began_ns) / 1e9 for moment in (window.began_ns, window.ended_ns)]
-        rows.append(
-            {
-                "phase": window.phase.name,
-                "recorded_s": [round(second, 6) for second in recorded],
-                "placed_h": {
-                    source: [round(hour, 4) for hour in place] for source, place in window.phase.placed.items()
-                },
-            }
-        )
-    return rows
+    """Where on the timeline each phase belongs; see relaytrap.sample.timeline. Labels must have been given before."""
+
+    def second(moment_ns: int) -> float:
+        return round((moment_ns - began_ns) / 1e9, 6)
+
+    return [
+        {
+            "phase": window.phase.name,
+            "recorded_s": [second(window.began_ns), second(window.ended_ns)],
+            "stays": {
+                who: [second(first), second(last), *(round(hour, 4) for hour in window.phase.placed[who])]
+                for who, (first, last) in window.seen.items()
+            },
+        }
+        for window in windows
+    ]
 
 
 def actors() -> dict[str, dict[str, str]]:

@@ -1,5 +1,4 @@
-"""The bundled scene: what four honeypots recorded of real programs in network namespaces, and who was behind it."""
+"""The bundled scene: what four honeypots recorded of real programs in network namespaces, and who was behind it.
 
-from relaytrap.sample.networks import SENSOR_PREFIX, load_networks, with_sample
-
-__all__ = ["SENSOR_PREFIX", "load_networks", "with_sample"]
+`networks` is all that a running hub needs; `scene` and `timeline` are for loading the sample and for tests.
+"""
