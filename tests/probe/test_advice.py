@@ -1,0 +1,80 @@
+"""The advice for Kamailio, tried on a real one: Debian's default configuration with the three edits."""
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from relaytrap.probe.advice import KAMAILIO_EDITS, advice_for
+from relaytrap.probe.run import Plan, Run
+from relaytrap.probe.target import resolve_target
+from relaytrap.probe.tricks import TRICKS
+from relaytrap.probe.verdict import judge_server
+
+from .family import DEBIAN_CLOSED, running, start_kamailio, wait_for
+
+CALL = Path(__file__).parent / "call.xml"
+ANSWER = Path(__file__).parent / "answer.xml"
+CALLEE = "127.0.30.21"
+
+
+def edited_configuration() -> str:
+    text = Path("/etc/kamailio/kamailio.cfg").read_text()
+    for old, new in KAMAILIO_EDITS:
+        assert text.count(old) == 1, f"Debian's configuration no longer holds {old!r}"
+        text = text.replace(old, new)
+    return text
+
+
+async def probe_thoroughly() -> Run:
+    target = await resolve_target(DEBIAN_CLOSED, domain=DEBIAN_CLOSED, transports=("udp", "tcp"))
+    tricks = tuple(name for name, trick in TRICKS.items() if trick.group != "asked")
+    run = Run(Plan(target, "127.0.30.2", tricks=tricks))
+    await run.run("127.0.31.100", 5060, any_port=False)
+    return run
+
+
+def register(user: str, contact: str) -> None:
+    """Put a contact into the server's location table, as a phone of its own does."""
+    subprocess.run(
+        ["sipsak", "-U", "-C", f"sip:{user}@{contact}", "-s", f"sip:{user}@{DEBIAN_CLOSED}", "-x", "120"],
+        check=True,
+        capture_output=True,
+        timeout=20,
+    )
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(240)
+def test_edited_default_configuration_refuses_every_probe_and_still_carries_calls(
+    peer: Callable[[str], str], tmp_path: Path
+) -> None:
+    kamailio, sipp, _ = peer("kamailio"), peer("sipp"), peer("sipsak")
+    (tmp_path / "closed.cfg").write_text(edited_configuration())
+    listen = ["-l", f"udp:{DEBIAN_CLOSED}:5060", "-l", f"tcp:{DEBIAN_CLOSED}:5060"]
+    command = start_kamailio(kamailio, tmp_path, "closed", ["-f", str(tmp_path / "closed.cfg"), *listen])
+    callee = [sipp, "-sf", str(ANSWER), "-i", CALLEE, "-p", "5070", "-m", "3", "-nostdin"]
+    with running([command, callee], tmp_path):
+        wait_for(DEBIAN_CLOSED)
+        run = asyncio.run(probe_thoroughly())
+        found = [each.name for each, _ in judge_server(run.outcomes, witness_reachable=run.witness_reachable)]
+        assert found == ["refused"]
+        assert [outcome.probe for outcome in run.outcomes if outcome.result == "relayed"] == []
+        register("phone", f"{CALLEE}:5070")
+        call = [sipp, "-sf", str(CALL), "-s", "phone", "-i", "127.0.30.22", "-p", "5071", "-m", "3", "-nostdin"]
+        done = subprocess.run(
+            [*call, "-timeout", "20", f"{DEBIAN_CLOSED}:5060"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def test_advice_for_the_servers_own_product_stands_first() -> None:
+    assert advice_for("kamailio (5.6.3 (x86_64/linux))")[0].product == "Kamailio"
+    assert advice_for("SIParator/4.6.2")[0].product.startswith("Ingate")
+    assert advice_for("Asterisk PBX 18")[0].product == "Asterisk"
+
+
+def test_unknown_product_gets_all_advice() -> None:
+    assert len(advice_for("")) == len(advice_for("Asterisk"))
