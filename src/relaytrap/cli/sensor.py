@@ -1,0 +1,79 @@
+"""`relaytrap sensor`: listen, answer as a persona, record every byte."""
+
+import logging
+from pathlib import Path
+
+import click
+
+from relaytrap.cli.main import Settings
+
+__all__ = ["command"]
+
+
+@click.command("sensor")
+@click.option("--listen", multiple=True, metavar="WHERE", help="transport:address:port, IPv6 in brackets; repeatable.")
+@click.option("--name", help="Name the hub shows.")
+@click.option("--persona", help="The device to play: a bundled name, or the path of a persona file.")
+@click.option("--hub", "hub_url", metavar="URL", help="Hub to ship segments to.")
+@click.option("--token", help="Token this sensor shows the hub.")
+@click.option("--flush", "flush_interval_s", type=float, metavar="SECONDS", help="Longest wait in memory; 0: none.")
+@click.option("--count", is_flag=True, help="Print how many received messages the spool holds, and end.")
+@click.option("--personas", "list_personas", is_flag=True, help="Print the bundled personas, and end.")
+@click.option("-v", "--verbose", is_flag=True, help="Log more.")
+@click.pass_obj
+def command(
+    settings: Settings,
+    listen: tuple[str, ...],
+    name: str | None,
+    persona: str | None,
+    hub_url: str | None,
+    token: str | None,
+    flush_interval_s: float | None,
+    count: bool,
+    list_personas: bool,
+    verbose: bool,
+) -> None:
+    """Listen, answer as a persona, record every byte.
+
+    Answers only the source of a request, and an unproven UDP source never with more bytes than it sent. Runs until
+    SIGTERM or Ctrl-C, which flush and close the spool.
+    """
+    if list_personas:
+        _print_personas()
+        return
+    config = settings.load(
+        sensor__listen=list(listen) or None,
+        sensor__name=name,
+        sensor__persona=persona,
+        sensor__hub_url=hub_url,
+        sensor__token=token,
+        sensor__flush_interval_s=flush_interval_s,
+    )
+    if count:
+        _print_count(config.data_dir / "spool")
+        return
+    from relaytrap.sensor.run import Running, run_sensor
+
+    def say(running: Running) -> None:
+        click.echo(
+            f"sensor {running.sensor} plays {running.persona}, listens on {', '.join(running.listening)}, "
+            f"records in {running.spool}"
+        )
+
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    run_sensor(config.sensor, config.data_dir, ready=say)
+
+
+def _print_count(spool: Path) -> None:
+    from relaytrap.sensor.spool import count_spool
+
+    click.echo(count_spool(spool))
+
+
+def _print_personas() -> None:
+    from relaytrap.sensor.personas import load_persona, persona_names
+
+    for name in persona_names():
+        click.echo(f"{name:10} {load_persona(name, seed='').title}")

@@ -1,0 +1,73 @@
+"""Calls that ring or seem to stand: what an in-dialog request or a CANCEL is about (RFC 3261 section 12). Bounded."""
+
+import re
+from collections import OrderedDict
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from relaytrap.sensor.flow import Flow
+from relaytrap.sip import Request
+from relaytrap.sip.transaction import Transaction
+
+__all__ = ["Call", "Calls", "is_number"]
+
+CALLS_MAX: Final = 4096
+Key: TypeAlias = tuple[str, bytes | None, bytes | None, bytes | None]
+
+
+class Call:
+    """One INVITE that rang. local_tag: ours, in To. is_over: cancelled or hung up."""
+
+    __slots__ = ("is_over", "key", "local_tag", "transaction")
+
+    def __init__(self, key: Key, local_tag: bytes, transaction: Transaction) -> None:
+        self.key = key
+        self.local_tag = local_tag
+        self.transaction = transaction
+        self.is_over = False
+
+
+class Calls:
+    """The calls of one sensor; the oldest is forgotten when one more comes than `calls_max`."""
+
+    def __init__(self, calls_max: int = CALLS_MAX) -> None:
+        self._max = calls_max
+        self._by_dialog: OrderedDict[Key, Call] = OrderedDict()
+        self._by_transaction: dict[Transaction, Call] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_dialog)
+
+    def open(self, transaction: Transaction, flow: Flow, local_tag: bytes) -> Call:
+        """A call that begins to ring."""
+        if len(self._by_dialog) >= self._max:
+            _, oldest = self._by_dialog.popitem(last=False)
+            self._by_transaction.pop(oldest.transaction, None)
+        request = transaction.request
+        call = Call((flow.source, request.call_id, request.from_tag, local_tag), local_tag, transaction)
+        self._by_dialog[call.key] = self._by_transaction[transaction] = call
+        return call
+
+    def of(self, transaction: Transaction) -> Call | None:
+        """The call that an INVITE transaction opened."""
+        return self._by_transaction.get(transaction)
+
+    def find(self, request: Request, flow: Flow) -> Call | None:
+        """The call that an in-dialog request is about; it must come from the address that began it."""
+        return self._by_dialog.get((flow.source, request.call_id, request.from_tag, request.to_tag))
+
+    def end(self, call: Call) -> None:
+        """Hung up, cancelled or refused."""
+        call.is_over = True
+        self._by_dialog.pop(call.key, None)
+        self._by_transaction.pop(call.transaction, None)
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def is_number(pattern: str, user: bytes) -> bool:
+    """Whether a user part is a number that the persona rings for."""
+    return len(user) <= 64 and _compiled(pattern).fullmatch(user.decode("ascii", "replace")) is not None

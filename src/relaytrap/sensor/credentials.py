@@ -1,0 +1,26 @@
+"""Whether credentials answer a challenge with a password that we know (RFC 2617 section 3.2.2)."""
+
+import hashlib
+
+from relaytrap.sip import Credentials
+
+__all__ = ["is_right"]
+
+
+def is_right(credentials: Credentials, method: bytes, password: str) -> bool:
+    """Whether the response is the MD5 digest of this password for the values that the client itself named."""
+    if not credentials.is_digest or (credentials.get(b"algorithm") or b"MD5").upper() != b"MD5":
+        return False
+    user, realm, nonce = (credentials.get(name) or b"" for name in (b"username", b"realm", b"nonce"))
+    secret = _md5(b"%b:%b:%b" % (user, realm, password.encode()))
+    what = _md5(b"%b:%b" % (method, credentials.get(b"uri") or b""))
+    if (qop := credentials.get(b"qop")) is None:
+        expected = _md5(b"%b:%b:%b" % (secret, nonce, what))
+    else:
+        count, client = credentials.get(b"nc") or b"", credentials.get(b"cnonce") or b""
+        expected = _md5(b":".join((secret, nonce, count, client, qop, what)))
+    return expected == (credentials.get(b"response") or b"").lower()
+
+
+def _md5(data: bytes) -> bytes:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest().encode()

@@ -1,0 +1,396 @@
+"""The sensor's mind: a message and where it came from in, answers out. No socket, no clock, no chance of its own.
+
+    listener ──data, flow, now──▶ Engine.receive ──▶ [Answer]      recorded and sent by the listener
+    loop     ──now──────────────▶ Engine.handle_timers ──▶ [Answer]
+
+Recording is not done here: the listener writes down every message before this looks at it, and every answer that left.
+
+The law is kept in one place, `_let_go`: every octet that goes out passes the ledger there. Answers go back over the
+flow that the request came by: to its source address and, over UDP, to its source port. RFC 3261 18.2.2 would send to
+the port in Via when there is no `rport`; behind one address another port may be somebody else, so we do as every
+Asterisk with `force_rport` does. `maddr` in Via is never followed.
+
+What belongs to the RFC's transactions is in sip/transaction.py; what to say is the persona's. The rest here is order:
+who may be answered at all, what is refused, then calls, challenges, methods.
+"""
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, cast
+
+from relaytrap.sensor.calls import Call, Calls, is_number
+from relaytrap.sensor.credentials import is_right
+from relaytrap.sensor.flow import Flow
+from relaytrap.sensor.ledger import HEADER_BYTES, Ledger, Source
+from relaytrap.sensor.pattern import RandomBytes
+from relaytrap.sensor.persona import Persona, Rule, Seconds
+from relaytrap.sensor.reply import Form, Slots
+from relaytrap.sensor.voice import PROVING_BITS, Voice
+from relaytrap.sip import Request, parse_message, validate
+from relaytrap.sip.transaction import Action, Drop, Ended, PassUp, Send, ServerTransactions, State, Transaction
+
+__all__ = ["Answer", "Engine"]
+
+TRANSACTIONS_MAX: Final = 8192
+LATER_MAX: Final = 4096
+USUAL_SCHEMES: Final = (b"sip:", b"sips:", b"tel:")
+
+
+class Answer(NamedTuple):
+    """Bytes to send to the source of a flow."""
+
+    data: bytes
+    flow: Flow
+
+
+class Later(NamedTuple):
+    """Something to say at a time; ordered by it."""
+
+    due: float
+    order: int
+    exchange: "Exchange"
+    form: Form
+    call: Call | None
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way to its answers. out: where those go that leave at once."""
+
+    request: Request
+    flow: Flow
+    slots: Slots
+    out: list[Answer] = field(default_factory=list)
+    transaction: Transaction | None = None
+
+
+class Engine:
+    """One sensor's answers.
+
+    random_bytes: gives so many unguessable octets. own_ports: UDP ports we listen on, lest we talk to ourselves.
+    counts: what was answered and why something was not, for the status.
+    """
+
+    def __init__(self, persona: Persona, ledger: Ledger, random_bytes: RandomBytes) -> None:
+        self.persona = persona
+        self.own_ports: frozenset[int] = frozenset()
+        self.counts: Counter[str] = Counter()
+        self._voice = Voice(persona, random_bytes)
+        self._ledger = ledger
+        self._random = random_bytes
+        self._transactions = ServerTransactions(max_transactions=TRANSACTIONS_MAX)
+        self._calls = Calls()
+        self._later: list[Later] = []
+        self._order = 0
+        self._now_ns = 0
+
+    def receive(self, data: bytes, flow: Flow, now_ns: int, now: float) -> list[Answer]:
+        """What to send for one datagram or framed message at once; more may follow by `handle_timers`.
+
+        now_ns: the wall clock, for what is written into answers. now: monotonic seconds, for everything else.
+        """
+        self._now_ns = now_ns
+        connected = flow.is_connected
+        source = self._ledger.received(flow.source, len(data), now, connected=connected)
+        message = parse_message(data)
+        if not isinstance(message, Request):
+            self.counts["no-request"] += 1  # a response is never answered, nor is what is no SIP
+            return []
+        if not connected and not flow.may_be_answered(self.own_ports):
+            self.counts["forbidden-address"] += 1
+            return []
+        self._look_for_proof(message, flow, source, now)
+        exchange = Exchange(message, flow, Slots(message, flow, self.persona, now_ns))
+        try:
+            self._process(exchange, source, now)
+        except ValueError:
+            # A mandatory header is missing or cannot be copied: no product can answer that, and none does.
+            self.counts["unanswerable"] += 1
+        return exchange.out
+
+    def next_timer(self) -> float | None:
+        """When `handle_timers` is to be called next, in the seconds of `now`; None: nothing waits."""
+        due = self._transactions.next_timer()
+        if self._later and (due is None or self._later[0].due < due):
+            return self._later[0].due
+        return due
+
+    def handle_timers(self, now_ns: int, now: float) -> list[Answer]:
+        """What has become due: delayed answers, and what RFC 3261 says to send again."""
+        self._now_ns = now_ns
+        out: list[Answer] = []
+        while self._later and self._later[0].due <= now:
+            later = heapq.heappop(self._later)
+            later.exchange.out = out
+            later.exchange.slots.now_ns = now_ns
+            self._say_later(later, now)
+        for action in self._transactions.handle_timers(now):
+            self._take(action, out, now)
+        return out
+
+    def _look_for_proof(self, request: Request, flow: Flow, source: Source, now: float) -> None:
+        """A source that returns a nonce or a To tag of ours does receive at its address."""
+        if not source.secrets:
+            return
+        if tag := _to_tag(request):
+            self._ledger.returned(flow.source, source, tag, now)
+        for name in (b"authorization", b"proxy-authorization"):
+            if name in request.headers:
+                for credentials in request.credentials:
+                    self._ledger.returned(flow.source, source, credentials.get(b"nonce") or b"", now)
+
+    # What is done with a request
+
+    def _process(self, exchange: Exchange, source: Source, now: float) -> None:
+        request, flow = exchange.request, exchange.flow
+        if request.method != b"ACK" and self._is_refused(exchange, now):
+            return
+        for action in self._transactions.receive_request(request, flow, now, is_reliable=flow.is_connected):
+            if isinstance(action, PassUp):
+                exchange.transaction = action.transaction
+                self._decide(exchange, action.matched, source, now)
+            elif isinstance(action, Drop) and action.why == "retransmission" and action.transaction is not None:
+                self._hear_again(exchange, action.transaction, source, now)
+            else:
+                self._take(action, exchange.out, now)
+
+    def _hear_again(self, exchange: Exchange, transaction: Transaction, source: Source, now: float) -> None:
+        """Decide anew on a request whose answer was held back: by coming again it has earned more credit."""
+        if transaction.last_response is None and self._calls.of(transaction) is None:
+            exchange.transaction = transaction
+            matched = self._transactions.find(exchange.request, exchange.flow, method=b"INVITE")
+            self._decide(exchange, matched, source, now)
+
+    def _is_refused(self, exchange: Exchange, now: float) -> bool:
+        """Answer, or pass over in silence, what the persona's product would not process."""
+        request, cases = exchange.request, self.persona.cases
+        if cases.hops_spent is not None and request.max_forwards == 0:
+            self._say(exchange, cases.hops_spent, now)
+            return True
+        if cases.rejections.get("400") == "accept" and _is_usual(request):
+            return False
+        rejection = validate(request)
+        if rejection is None:
+            return False
+        name = cases.rejections.get(str(rejection.status), "")
+        if name == "accept":
+            return False
+        self._say(exchange, name, now)
+        return True
+
+    def _decide(self, exchange: Exchange, matched: Transaction | None, source: Source, now: float) -> None:
+        request, cases = exchange.request, self.persona.cases
+        method = request.method
+        if method == b"ACK":
+            return
+        if method == b"CANCEL":
+            self._cancel(exchange, matched, now)
+        elif _to_tag(request) is not None:
+            self._in_dialog(exchange, now)
+        elif method == b"OPTIONS" and cases.options_without_user and not exchange.slots[b"user"]:
+            self._say(exchange, cases.options_without_user, now)
+        elif rule := self.persona.rule(method):
+            self._apply(exchange, rule, source, now)
+
+    def _apply(self, exchange: Exchange, rule: Rule, source: Source, now: float) -> None:
+        name = self._judge(exchange, rule, source) if rule.challenge else rule.answer
+        if name == "ring":
+            self._ring(exchange, source, now)
+            return
+        is_challenge = name == "challenge"
+        form = self._challenge(exchange, rule.challenge, source) if is_challenge else self._voice.forms.get(name)
+        if form is None:
+            self.counts["persona-silent"] += 1
+            return
+        if rule.trying:
+            self._say_before(exchange, self._voice.forms[rule.trying], form, source, now)
+        self._say_form(exchange, form, now)
+
+    # Credentials
+
+    def _judge(self, exchange: Exchange, rule: Rule, source: Source) -> str:
+        """Name of the answer that this request has earned; "challenge" for none yet."""
+        request, persona = exchange.request, self.persona
+        challenge = persona.challenges[rule.challenge]
+        wanted = b"proxy-authorization" if challenge.header.startswith("Proxy") else b"authorization"
+        credentials = request.credentials if wanted in request.headers else ()
+        if not credentials:
+            is_known = rule.unknown_user == "challenge" or persona.password(_claimed_user(request)) is not None
+            return "challenge" if is_known else rule.unknown_user
+        given = credentials[0]
+        password = persona.password(given.get(b"username") or b"")
+        right = bool(password) and is_right(given, request.method, password or "")
+        if (given.get(b"nonce") or b"") not in source.secrets:
+            exchange.slots[b"stale"] = challenge.stale.encode() if right else b""
+            return "challenge"
+        if right:
+            return rule.answer
+        if password is None and rule.unknown_user != "challenge":
+            return rule.unknown_user
+        return rule.refused
+
+    def _challenge(self, exchange: Exchange, name: str, source: Source) -> Form:
+        stale = exchange.slots.get(b"stale", b"")
+        nonce, value = self._voice.challenge(name, stale, self._now_ns)
+        exchange.slots[b"challenge"] = value
+        self._ledger.issue(source, nonce)
+        return self._voice.challenges[name]
+
+    # Calls
+
+    def _ring(self, exchange: Exchange, source: Source, now: float) -> None:
+        """Ring and answer; a UDP source that has not proven itself hears it ring, then a refusal."""
+        ring, transaction = self.persona.ring, exchange.transaction
+        if ring is None or transaction is None or not is_number(ring.number, exchange.slots[b"user"]):
+            self._say(exchange, ring.no_such_number if ring else "", now)
+            return
+        if len(self._later) + 2 > LATER_MAX:
+            self._say(exchange, ring.unproven, now)
+            return
+        proven = exchange.flow.is_connected or self._ledger.is_proven(source, now)
+        forms = self._voice.forms
+        final = forms[ring.answered if proven else ring.unproven]
+        self._prepare(exchange, final, source)
+        call = self._calls.open(transaction, exchange.flow, exchange.slots.tag)
+        self._say_before(exchange, forms[ring.trying], final, source, now)
+        rings_at = now + self._between(ring.ringing_after_s)
+        self._schedule(rings_at, exchange, forms[ring.ringing], call)
+        self._schedule(rings_at + self._between(ring.answered_after_s), exchange, final, call)
+
+    def _cancel(self, exchange: Exchange, matched: Transaction | None, now: float) -> None:
+        cases, ring = self.persona.cases, self.persona.ring
+        if matched is None:
+            self._say(exchange, cases.no_transaction, now)
+            return
+        call = self._calls.of(matched)
+        if call is not None:
+            exchange.slots.use_tag(call.local_tag)
+        self._say(exchange, cases.cancel, now)
+        if call is None or ring is None or matched.state is not State.PROCEEDING:
+            return
+        self._calls.end(call)
+        slots = Slots(matched.request, exchange.flow, self.persona, self._now_ns)
+        slots.use_tag(call.local_tag)
+        invite = Exchange(matched.request, exchange.flow, slots, exchange.out, matched)
+        self._say(invite, ring.cancelled, now)
+
+    def _in_dialog(self, exchange: Exchange, now: float) -> None:
+        request, cases, ring = exchange.request, self.persona.cases, self.persona.ring
+        call = self._calls.find(request, exchange.flow)
+        if call is None:
+            self._say(exchange, cases.no_dialog, now)
+        elif request.method == b"INVITE" and ring is not None:
+            self._say(exchange, ring.answered, now)
+        else:
+            if request.method == b"BYE":
+                self._calls.end(call)
+            self._say(exchange, cases.in_dialog, now)
+
+    # Saying it
+
+    def _say(self, exchange: Exchange, name: str, now: float) -> None:
+        """Give the named answer; "" is silence."""
+        form = self._voice.forms.get(name)
+        if form is None:
+            self.counts["persona-silent"] += 1
+        else:
+            self._say_form(exchange, form, now)
+
+    def _say_form(self, exchange: Exchange, form: Form, now: float) -> None:
+        delay = self.persona.wire.delay_s
+        if delay[1] and len(self._later) < LATER_MAX and exchange.transaction is not None:
+            self._schedule(now + self._between(delay), exchange, form, None)
+        else:
+            self._emit(exchange, form, now)
+
+    def _say_before(self, exchange: Exchange, form: Form, final: Form, source: Source, now: float) -> None:
+        """A provisional answer, if what may be sent leaves room for the final one behind it."""
+        self._prepare(exchange, final, source)
+        self._emit(exchange, form, now, len(final.templates[-1] % exchange.slots) + HEADER_BYTES)
+
+    def _emit(self, exchange: Exchange, form: Form, now: float, reserved: int = 0) -> None:
+        """Write an answer as long as the ledger allows, less what is reserved, and let it go."""
+        flow, transaction = exchange.flow, exchange.transaction
+        source = self._ledger.source(flow.source, now)
+        self._prepare(exchange, form, source)
+        most = self._ledger.allowance(source, now, connected=flow.is_connected) - reserved
+        data = form.fill(exchange.slots, most)
+        if data is None:
+            self.counts["held-back"] += 1
+        elif transaction is None:
+            self._let_go(data, flow, exchange.out, now)
+        else:
+            for action in self._transactions.send_response(transaction, form.status_code, data, now):
+                self._take(action, exchange.out, now)
+
+    def _prepare(self, exchange: Exchange, form: Form, source: Source) -> None:
+        """Put the To tag and the body in their slots. A tag in an answer to INVITE comes back in the ACK: a proof."""
+        slots, request = exchange.slots, exchange.request
+        if not slots.tag:
+            pattern = self._voice.tag_pattern(form)
+            slots.use_tag(self._voice.make_tag(pattern, request, self._now_ns))
+            if request.method == b"INVITE" and pattern.random_bits >= PROVING_BITS:
+                self._ledger.issue(source, slots.tag)
+        if form.answer.body and b"body" not in slots:
+            slots[b"body"] = self._voice.session(request, exchange.flow, self._now_ns)
+
+    def _take(self, action: Action, out: list[Answer], now: float) -> None:
+        """What the transactions want done. (Trying asks for nothing: the persona said its own 100, or keeps silent.)"""
+        if isinstance(action, Send):
+            self._let_go(action.data, cast(Flow, action.transaction.peer), out, now)
+        elif isinstance(action, Ended):
+            call = self._calls.of(action.transaction)
+            # A call that was answered and acknowledged goes on without its transaction; no other does.
+            if call is not None and (action.why != "done" or action.transaction.last_status >= 300):
+                self._calls.end(call)
+
+    def _let_go(self, data: bytes, flow: Flow, out: list[Answer], now: float) -> None:
+        """The one way out: whatever is sent, sent again or sent late, the ledger must allow it."""
+        connected = flow.is_connected
+        source = self._ledger.source(flow.source, now)
+        if len(data) > self._ledger.allowance(source, now, connected=connected):
+            self.counts["held-back"] += 1
+            return
+        self._ledger.spend(source, len(data), now, connected=connected)
+        self.counts["answered"] += 1
+        out.append(Answer(data, flow))
+
+    # Saying it later
+
+    def _schedule(self, due: float, exchange: Exchange, form: Form, call: Call | None) -> None:
+        self._order += 1
+        heapq.heappush(self._later, Later(due, self._order, exchange, form, call))
+
+    def _say_later(self, later: Later, now: float) -> None:
+        exchange, call = later.exchange, later.call
+        transaction = exchange.transaction
+        if (call is not None and call.is_over) or transaction is None or transaction.state is State.TERMINATED:
+            return
+        if later.form.status_code >= 300 and call is not None:
+            self._calls.end(call)
+        self._emit(exchange, later.form, now)
+
+    def _between(self, span: Seconds) -> float:
+        low, high = span
+        return low + (high - low) * int.from_bytes(self._random(2), "big") / 65536
+
+
+def _to_tag(request: Request) -> bytes | None:
+    """The To tag; most requests have none, and that is seen without taking To apart."""
+    to = request.headers.get(b"to")
+    return request.to_tag if to is not None and b"tag" in to.lower() else None
+
+
+def _claimed_user(request: Request) -> bytes:
+    """The user that a request says it is for: To of a REGISTER, From of anything else."""
+    address = request.to_address if request.method == b"REGISTER" else request.from_address
+    return (address.uri.user if address is not None else None) or b""
+
+
+def _is_usual(request: Request) -> bool:
+    """Whether nothing but malformation could be held against a request: no need to look for more."""
+    headers = request.headers
+    if b"require" in headers or b"content-encoding" in headers:
+        return False
+    return request.version == b"SIP/2.0" and request.request_uri.startswith(USUAL_SCHEMES)

@@ -1,0 +1,194 @@
+"""Where to listen: settings to bound sockets, and a sentence for each way that can fail."""
+
+import errno
+import ipaddress
+import os
+import re
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, Literal
+
+from relaytrap.errors import ConfigError, ListenError
+
+__all__ = ["Listen", "bind", "canonical", "parse_listen", "spelled", "take_free_ports"]
+
+LISTEN: Final = re.compile(r"(?P<transport>[a-z]+):(?:\[(?P<v6>[^\]]*)\]|(?P<v4>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
+RECEIVE_BUFFER_BYTES: Final = 4 << 20
+"""Holds some 6,000 requests: what decides whether a burst survives a pause of ours."""
+SEND_BUFFER_BYTES: Final = 1 << 20
+BACKLOG: Final = 1024
+PORTS_TRIED: Final = 100
+IP_PKTINFO: Final = 8
+"""Linux; Python 3.11 does not name it. Ancillary data that tells which of our addresses a datagram was sent to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """One `[sensor] listen` entry."""
+
+    transport: Literal["udp", "tcp"]
+    address: str
+    port: int
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """IPv4 or IPv6."""
+        return socket.AF_INET6 if ":" in self.address else socket.AF_INET
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it takes every address of this machine."""
+        return ipaddress.ip_address(self.address).is_unspecified
+
+    def __str__(self) -> str:
+        return f"{self.transport}:{spelled(self.address, self.port)}"
+
+
+def spelled(address: str, port: int) -> str:
+    """address:port, with brackets around IPv6."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def parse_listen(entries: Sequence[str]) -> tuple[Listen, ...]:
+    """`transport:address:port` entries, IPv6 in brackets. Raises ConfigError for what is none."""
+    if not entries:
+        raise ConfigError("sensor.listen: nothing to listen on; give at least one, such as udp:127.0.0.1:5060")
+    return tuple(_parse_one(entry) for entry in entries)
+
+
+def _parse_one(entry: str) -> Listen:
+    match = LISTEN.fullmatch(entry)
+    example = "write transport:address:port, such as udp:0.0.0.0:5060 or tcp:[::]:5060"
+    if match is None:
+        raise ConfigError(f"sensor.listen: {entry!r} cannot be read; {example}")
+    if match["transport"] not in ("udp", "tcp"):
+        raise ConfigError(f"sensor.listen: {entry!r} has the transport {match['transport']!r}; valid are tcp, udp")
+    try:
+        address = ipaddress.ip_address(match["v6"] if match["v6"] is not None else match["v4"])
+    except ValueError:
+        raise ConfigError(f"sensor.listen: {entry!r} names no address of IPv4 or IPv6; {example}") from None
+    port = int(match["port"])
+    if port > 65535:
+        raise ConfigError(f"sensor.listen: {entry!r} has the port {port}; the highest is 65535")
+    return Listen("udp" if match["transport"] == "udp" else "tcp", str(address), port)
+
+
+@lru_cache(maxsize=1 << 16)
+def canonical(address: str) -> str:
+    """An address as a socket tells it, in the one form used everywhere: no zone, IPv4-mapped IPv6 as IPv4."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(parsed)
+
+
+def bind(listen: Listen) -> socket.socket:
+    """A non-blocking socket bound (TCP: listening) there. Raises ListenError with what to do about it."""
+    kind = socket.SOCK_DGRAM if listen.transport == "udp" else socket.SOCK_STREAM
+    try:
+        sock = socket.socket(listen.family, kind)
+    except OSError as error:
+        raise ListenError(f"{listen}: this machine offers no such socket ({error.strerror}); leave it out") from None
+    try:
+        if listen.family == socket.AF_INET6:
+            # Each entry is one family: an IPv4 address never shows up as a mapped one.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        _set_options(sock, listen)
+        sock.bind((listen.address, listen.port))
+        if listen.transport == "tcp":
+            sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise ListenError(_explain(listen, error)) from None
+    return sock
+
+
+def take_free_ports(entries: Sequence[str]) -> tuple[str, ...]:
+    """The same entries, but where a port is taken the next one that is free for every entry of that port.
+
+    For a start that would rather say another port than fail. A port that cannot be had for another reason stays:
+    binding it then says why.
+    """
+    listens = parse_listen(entries)
+    moved = {port: _first_free([each for each in listens if each.port == port]) for port in {e.port for e in listens}}
+    return tuple(f"{each.transport}:{spelled(each.address, moved[each.port])}" for each in listens)
+
+
+def _first_free(listens: Sequence[Listen]) -> int:
+    wanted = listens[0].port
+    for port in range(wanted, min(wanted + PORTS_TRIED, 65_536)):
+        with ExitStack() as bound:
+            try:
+                for listen in listens:
+                    bound.enter_context(bind(replace(listen, port=port)))
+            except ListenError:
+                continue
+            return port
+    return wanted
+
+
+def _set_options(sock: socket.socket, listen: Listen) -> None:
+    if listen.transport == "tcp":
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return
+    for forced, usual, size in (
+        (33, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES),  # SO_RCVBUFFORCE: beyond net.core.rmem_max, as root only
+        (32, socket.SO_SNDBUF, SEND_BUFFER_BYTES),  # SO_SNDBUFFORCE
+    ):
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, forced, size)
+        except OSError:
+            sock.setsockopt(socket.SOL_SOCKET, usual, size)
+    if listen.is_wildcard:
+        if listen.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+
+
+def _explain(listen: Listen, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        holder = _holder(listen)
+        return f"{listen}: the port is taken by {holder}; stop that, or choose another port with --listen"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return (
+            f"{listen}: this user may not take a port below 1024; choose a higher port, or give the service "
+            "CAP_NET_BIND_SERVICE"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{listen}: no interface of this machine has that address; `ip address` shows those that are there"
+    return f"{listen}: cannot listen there ({error.strerror})"
+
+
+def _holder(listen: Listen) -> str:
+    """The program that has the port, as far as this user may see it."""
+    inodes = _inodes(listen)
+    with suppress(OSError):
+        for process in Path("/proc").glob("[0-9]*"):
+            if _holds(process, inodes):
+                name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
+                return f"{name} (process {process.name})"
+    return "another program"
+
+
+def _inodes(listen: Listen) -> set[str]:
+    """Inodes of the sockets on that port, from /proc/net (hexadecimal port behind the colon of the second column)."""
+    found = set()
+    for table in (listen.transport, f"{listen.transport}6"):
+        with suppress(OSError):
+            for line in Path("/proc/net", table).read_text(encoding="ascii").splitlines()[1:]:
+                columns = line.split()
+                if columns[1].endswith(f":{listen.port:04X}"):
+                    found.add(f"socket:[{columns[9]}]")
+    return found
+
+
+def _holds(process: Path, inodes: set[str]) -> bool:
+    with suppress(OSError):
+        return any(os.readlink(entry) in inodes for entry in (process / "fd").iterdir())
+    return False

@@ -1,0 +1,292 @@
+"""One sensor process: everything assembled, run until it is told to stop.
+
+listeners ─▶ station ─▶ spool ─▶ uplink ─▶ hub
+                └─▶ engine ─▶ answers ─▶ listeners
+"""
+
+import asyncio
+import logging
+import os
+import re
+import secrets
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from relaytrap import __version__, clock
+from relaytrap.config import SensorConfig
+from relaytrap.errors import ConfigError, DiskError
+from relaytrap.sensor.engine import Answer, Engine
+from relaytrap.sensor.ledger import Ledger
+from relaytrap.sensor.listen import Listen, bind, parse_listen, spelled
+from relaytrap.sensor.personas import load_persona
+from relaytrap.sensor.spool import Spool, SpoolLimits
+from relaytrap.sensor.station import Station
+from relaytrap.sensor.tcp import Connections
+from relaytrap.sensor.udp import UdpListener
+from relaytrap.sensor.uplink import Uplink, parse_hub_url
+
+__all__ = ["Running", "Sensor", "run_sensor"]
+
+log = logging.getLogger(__name__)
+
+SWEEP_S: Final = 1.0
+RANDOM_POOL_BYTES: Final = 4096
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A sensor that listens. listening: as `transport:address:port`, with the ports that were really taken."""
+
+    sensor: str
+    persona: str
+    listening: tuple[str, ...]
+    spool: Path
+
+
+def run_sensor(
+    config: SensorConfig,
+    data_dir: Path,
+    *,
+    ready: Callable[[Running], None] = lambda _: None,
+    handle_signals: bool = True,
+) -> None:
+    """Run a sensor in this thread until SIGTERM or SIGINT; the spool is flushed and closed at the end.
+
+    ready: called once when every address is listened on. handle_signals: False leaves signals to the caller, who then
+    cancels. Raises ConfigError, ListenError, DiskError or StoreLocked before anything is answered.
+    """
+    sensor = Sensor(config, data_dir)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(sensor.serve(ready, handle_signals=handle_signals))
+    finally:
+        sensor.close()
+
+
+class Sensor:
+    """One sensor's parts. Everything that can be wrong with settings and addresses shows in the constructor."""
+
+    def __init__(self, config: SensorConfig, data_dir: Path) -> None:
+        self.name = _sensor_name(config.name)
+        self._config = config
+        hub = parse_hub_url(config.hub_url) if config.hub_url else None
+        listens = parse_listen(config.listen)
+        self._persona = load_persona(config.persona, seed=config.seed or _load_seed(data_dir))
+        self._sockets: list[tuple[Listen, socket.socket]] = []
+        try:
+            for listen in listens:
+                self._sockets.append((listen, bind(listen)))
+            self._spool = Spool(data_dir / "spool" / self.name, self.name, _limits(config), on_closed=self._wake)
+        except BaseException:
+            self._close_sockets()
+            raise
+        ledger = Ledger(source_bytes_per_s=config.source_bytes_per_s, total_bytes_per_s=config.total_bytes_per_s)
+        self._engine = Engine(self._persona, ledger, RandomPool().take)
+        self._station = Station(self.name, self._engine, self._spool)
+        self._connections = Connections(
+            self._station,
+            connections_max=config.tcp_connections_max,
+            idle_s=config.tcp_idle_s,
+            on_received=self._set_timer,
+        )
+        self._udp = [
+            UdpListener(sock, listen, self._station) for listen, sock in self._sockets if listen.transport == "udp"
+        ]
+        self._engine.own_ports = frozenset(listener.port for listener in self._udp)
+        self._uplink = Uplink(self._spool, hub, config.token, status=self.status) if hub else None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+
+    @property
+    def listening(self) -> tuple[str, ...]:
+        """Where this sensor listens, with real port numbers."""
+        return tuple(
+            f"{listen.transport}:{spelled(listen.address, sock.getsockname()[1])}" for listen, sock in self._sockets
+        )
+
+    def status(self) -> dict[str, Any]:
+        """What a heartbeat tells: who this is, what happened, what waits, what is lost. Only reads."""
+        last_ns = self._station.last_received_ns
+        return {
+            "version": __version__,
+            "sensor": self.name,
+            "persona": self._persona.name,
+            "listen": list(self.listening),
+            "last_message": clock.rfc3339(last_ns) if last_ns else None,
+            "messages": dict(self._station.counts),
+            "answers": dict(self._engine.counts),
+            "connections": len(self._connections),
+            "spool": {
+                "id": self._spool.state.spool_id,
+                "bytes": self._spool.size_bytes,
+                "waiting_segments": self._spool.waiting_segments,
+                "is_full": self._spool.is_full,
+                **self._spool.lost(),
+            },
+        }
+
+    async def serve(self, ready: Callable[[Running], None], *, handle_signals: bool) -> None:
+        """Listen until stopped."""
+        loop = asyncio.get_running_loop()
+        stopped = asyncio.Event()
+        if handle_signals:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, stopped.set)
+        servers = [
+            await loop.create_server(self._connections.make, sock=sock)
+            for listen, sock in self._sockets
+            if listen.transport == "tcp"
+        ]
+        for listener in self._udp:
+            loop.add_reader(listener.fileno(), self._drain, listener)
+        if self._uplink is not None:
+            self._uplink.start()
+        ready(Running(self.name, self._persona.name, self.listening, self._spool.folder))
+        ticking = [asyncio.create_task(self._tick_spool()), asyncio.create_task(self._sweep())]
+        try:
+            await stopped.wait()
+        finally:
+            for task in ticking:
+                task.cancel()
+            for listener in self._udp:
+                loop.remove_reader(listener.fileno())
+                listener.drain()  # what the kernel has taken in already is recorded
+            for server in servers:
+                server.close()
+            self._connections.close()
+
+    def close(self) -> None:
+        """Flush and close the spool, ship what a reachable hub takes at once, close the sockets."""
+        self._spool.close(clock.monotonic())
+        if self._uplink is not None and self._uplink.is_alive():
+            self._uplink.stop()
+        self._close_sockets()
+
+    def _drain(self, listener: UdpListener) -> None:
+        listener.drain()
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        """Have `_fire` called when the engine's next timer is due."""
+        due = self._engine.next_timer()
+        if due is None or (self._timer is not None and self._timer_due <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = due
+        delay = max(0.0, due - clock.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        for answer in self._engine.handle_timers(clock.now_ns(), clock.monotonic()):
+            self._send(answer)
+        self._set_timer()
+
+    def _send(self, answer: Answer) -> None:
+        """Send a late answer by the way its request came."""
+        flow = answer.flow
+        if flow.is_connected:
+            self._connections.send(answer)
+            return
+        for listener in self._udp:
+            listen = listener.listen
+            is_v6 = ":" in flow.local
+            is_ours = listen.address == flow.local or (listen.is_wildcard and (":" in listen.address) == is_v6)
+            if listener.port == flow.local_port and is_ours:
+                listener.send(answer)
+                return
+
+    async def _tick_spool(self) -> None:
+        interval = self._config.flush_interval_s or SWEEP_S
+        while True:
+            await asyncio.sleep(min(interval, SWEEP_S))
+            self._spool.tick(clock.monotonic(), clock.now_ns())
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self._connections.sweep(clock.monotonic())
+
+    def _wake(self) -> None:
+        if self._uplink is not None:
+            self._uplink.wake()
+
+    def _close_sockets(self) -> None:
+        for _, sock in self._sockets:
+            sock.close()
+
+
+class RandomPool:
+    """Unguessable octets, fetched from the system in larger pieces than a tag needs."""
+
+    def __init__(self) -> None:
+        self._pool = b""
+        self._at = 0
+
+    def take(self, octets: int) -> bytes:
+        """The next octets; none is given out twice."""
+        end = self._at + octets
+        if end > len(self._pool):
+            self._pool = os.urandom(max(RANDOM_POOL_BYTES, octets))
+            self._at, end = 0, octets
+        data = self._pool[self._at : end]
+        self._at = end
+        return data
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where it is installed: less than half the time for connections."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def _sensor_name(configured: str) -> str:
+    """The sensor's name: it becomes a folder and a header's value."""
+    name = configured or socket.gethostname().partition(".")[0] or "sensor"
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"sensor.name: {name!r} will not do; take letters, digits, dots, dashes and underscores")
+    return name
+
+
+def _load_seed(data_dir: Path) -> str:
+    """What makes this installation unlike others: made at the first start, kept in `sensor.seed`."""
+    path = data_dir / "sensor.seed"
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        pass
+    except (OSError, UnicodeDecodeError) as error:
+        raise DiskError(f"{path}: cannot be read ({error}); mend or remove it") from None
+    seed = secrets.token_hex(16)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w", encoding="ascii") as file:
+            file.write(seed + "\n")
+    except FileExistsError:  # another sensor of this machine was faster
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise DiskError(
+            f"{path}: cannot be written ({error.strerror}); mend that, or name another folder with --data"
+        ) from None
+    return seed
+
+
+def _limits(config: SensorConfig) -> SpoolLimits:
+    return SpoolLimits(
+        flush_interval_s=config.flush_interval_s,
+        segment_max_bytes=config.segment_max_bytes,
+        segment_max_age_s=config.segment_max_age_s,
+        spool_max_bytes=config.spool_max_bytes,
+        spool_max_days=config.spool_max_days,
+    )

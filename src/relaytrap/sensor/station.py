@@ -1,0 +1,61 @@
+"""Between the sockets and everything else: each message is recorded first, then the engine sees it.
+
+Recording first means that nothing a message does to this program keeps it out of the record.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+
+from relaytrap import clock
+from relaytrap.observation import Observation
+from relaytrap.sensor.engine import Answer, Engine
+from relaytrap.sensor.flow import Flow
+from relaytrap.sensor.spool import Spool
+
+__all__ = ["Station"]
+
+log = logging.getLogger(__name__)
+
+
+class Station:
+    """One sensor's desk, shared by its listeners.
+
+    counts: messages by what happened to them. last_received_ns: when the last one came, 0 before the first.
+    """
+
+    def __init__(self, sensor: str, engine: Engine, spool: Spool) -> None:
+        self.sensor = sensor
+        self.engine = engine
+        self.spool = spool
+        self.counts: Counter[str] = Counter()
+        self.last_received_ns = 0
+
+    def take_in(self, data: bytes, flow: Flow, *notes: str) -> Iterable[Answer]:
+        """Record a message that came in, and what to answer. notes: what the reader saw around the bytes."""
+        now_ns, now = clock.now_ns(), clock.monotonic()
+        self.record(data, flow, now_ns, now, *notes)
+        try:
+            return self.engine.receive(data, flow, now_ns, now)
+        except Exception:
+            # The edge of one message: a fault of ours costs one answer, not the sensor. The bytes are in the record.
+            log.exception("an engine fault on one message: source=%s size=%d", flow.source, len(data))
+            self.counts["faults"] += 1
+            return ()
+
+    def record(self, data: bytes, flow: Flow, now_ns: int, now: float, *notes: str) -> None:
+        """Record bytes that came in."""
+        self.counts["received"] += 1
+        self.last_received_ns = now_ns
+        self.spool.write(Observation(now_ns, self.sensor, "in", *flow, data, notes=notes), now)
+
+    def sent(self, answer: Answer) -> None:
+        """Record an answer that left."""
+        self.counts["sent"] += 1
+        observation = Observation(clock.now_ns(), self.sensor, "out", *answer.flow, answer.data)
+        self.spool.write(observation, clock.monotonic())
+
+    def unsent(self, answer: Answer, error: OSError) -> None:
+        """Note an answer that the kernel did not take: a lost datagram, as on any wire."""
+        self.counts["unsent"] += 1
+        log.debug("sending failed: source=%s reason=%s", answer.flow.source, error.strerror)

@@ -1,0 +1,122 @@
+"""Datagrams: read until the socket is empty, hand each to the station, send what comes back.
+
+Plain non-blocking sockets on the loop's `add_reader`. asyncio's own DatagramProtocol reads one datagram a turn of the
+loop and takes six times as long (44,000 against 285,000 datagrams a second on one core).
+"""
+
+import logging
+import socket
+import struct
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
+
+from relaytrap.sensor.engine import Answer
+from relaytrap.sensor.flow import Flow
+from relaytrap.sensor.listen import IP_PKTINFO, Listen, canonical
+from relaytrap.sensor.station import Station
+
+__all__ = ["UdpListener"]
+
+log = logging.getLogger(__name__)
+
+LARGEST_DATAGRAM: Final = 65_535
+ANCILLARY_BYTES: Final = 64
+DATAGRAMS_A_TURN: Final = 256
+"""Then others on the loop have their turn."""
+SCOPES_KEPT: Final = 1024
+
+Where = tuple[Any, ...]
+Ancillary = list[tuple[int, int, bytes]]
+
+
+class UdpListener:
+    """One bound socket. port: the one it got, also when 0 was asked for."""
+
+    def __init__(self, sock: socket.socket, listen: Listen, station: Station) -> None:
+        self.listen = listen
+        self.port: int = sock.getsockname()[1]
+        self._sock = sock
+        self._station = station
+        self._is_v6 = listen.family == socket.AF_INET6
+        self._scopes: dict[str, int] = {}
+
+    def fileno(self) -> int:
+        """For the loop's add_reader."""
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._sock.close()
+
+    def drain(self) -> None:
+        """Take in what waits in the socket, up to a turn's share."""
+        take: Callable[[], None] = self._take_any if self.listen.is_wildcard else self._take_one
+        try:
+            for _ in range(DATAGRAMS_A_TURN):
+                take()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:  # the interface went away, or an ICMP error of an earlier answer: read on next time
+            log.debug("receiving failed: local=%s reason=%s", self.listen, error.strerror)
+
+    def send(self, answer: Answer) -> None:
+        """Send an answer that a timer made due."""
+        flow = answer.flow
+        where: Where = (flow.source, flow.source_port)
+        if flow.source in self._scopes:
+            where = (*where, 0, self._scopes[flow.source])
+        self._send(answer, where)
+
+    def _take_one(self) -> None:
+        """A datagram of a socket that has one address."""
+        data, where = self._sock.recvfrom(LARGEST_DATAGRAM)
+        self._handle(data, where, self.listen.address)
+
+    def _take_any(self) -> None:
+        """A datagram of a wildcard socket, with the address that it was sent to."""
+        data, ancillary, _flags, where = self._sock.recvmsg(LARGEST_DATAGRAM, ANCILLARY_BYTES)
+        self._handle(data, where, next((destination(each) for _, _, each in ancillary), self.listen.address))
+
+    def _handle(self, data: bytes, where: Where, local: str) -> None:
+        source = where[0]
+        if self._is_v6:
+            source = canonical(source)
+            if where[3]:
+                self._keep_scope(source, where[3])
+        for answer in self._station.take_in(data, Flow("udp", source, where[1], local, self.port)):
+            self._send(answer, where)
+
+    def _keep_scope(self, source: str, scope: int) -> None:
+        """A link-local address means nothing without its interface, which the canonical text leaves out."""
+        if len(self._scopes) >= SCOPES_KEPT:
+            self._scopes.clear()
+        self._scopes[source] = scope
+
+    def _send(self, answer: Answer, where: Where) -> None:
+        try:
+            if self.listen.is_wildcard:
+                self._sock.sendmsg((answer.data,), from_address(answer.flow.local), 0, where)
+            else:
+                self._sock.sendto(answer.data, where)
+        except OSError as error:
+            self._station.unsent(answer, error)
+        else:
+            self._station.sent(answer)
+
+
+@lru_cache(maxsize=1 << 16)
+def destination(ancillary: bytes) -> str:
+    """Our address that a datagram was sent to, out of its IP_PKTINFO or IPV6_PKTINFO."""
+    if len(ancillary) == 12:  # struct in_pktinfo: interface, the address to answer from, the header's destination
+        return socket.inet_ntop(socket.AF_INET, ancillary[8:])
+    return canonical(socket.inet_ntop(socket.AF_INET6, ancillary[:16]))  # struct in6_pktinfo: destination, interface
+
+
+@lru_cache(maxsize=1 << 16)
+def from_address(local: str) -> Ancillary:
+    """Ancillary data that makes an answer leave from the address that was asked."""
+    if ":" in local:
+        packed = socket.inet_pton(socket.AF_INET6, local)
+        return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, packed + struct.pack("@I", 0))]
+    return [(socket.IPPROTO_IP, IP_PKTINFO, struct.pack("@I4s4s", 0, socket.inet_aton(local), bytes(4)))]

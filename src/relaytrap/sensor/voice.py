@@ -1,0 +1,65 @@
+"""A persona's words made ready: every answer as a compiled form, every tag, nonce and session made anew."""
+
+from typing import Final
+
+from relaytrap.sensor.flow import Flow
+from relaytrap.sensor.media import media_lines
+from relaytrap.sensor.pattern import Pattern, RandomBytes
+from relaytrap.sensor.persona import Answer, Persona
+from relaytrap.sensor.reply import Form, compile_form
+from relaytrap.sip import Request
+
+__all__ = ["PROVING_BITS", "Voice"]
+
+PROVING_BITS: Final = 32
+"""A tag of fewer random bits could be guessed by somebody who never saw it."""
+
+
+class Voice:
+    """What one installation's persona can say. forms: by answer name. challenges: by challenge name."""
+
+    def __init__(self, persona: Persona, random_bytes: RandomBytes) -> None:
+        self.forms: dict[str, Form] = {name: compile_form(answer, persona) for name, answer in persona.answers.items()}
+        self.challenges: dict[str, Form] = {
+            name: compile_form(Answer(status=each.status, headers=each.headers), persona, challenge_header=each.header)
+            for name, each in persona.challenges.items()
+        }
+        self._random = random_bytes
+        self._given = {"started_ms": b"%d" % persona.started_ms}
+        self._nonces = {name: Pattern(each.nonce) for name, each in persona.challenges.items()}
+        self._values = {name: Pattern(each.value) for name, each in persona.challenges.items()}
+        self._tag = Pattern(persona.wire.to_tag)
+        self._dialog_tag = Pattern(persona.wire.dialog_tag or persona.wire.to_tag)
+        self._session = [Pattern(line) for line in persona.ring.sdp] if persona.ring else []
+
+    def tag_pattern(self, form: Form) -> Pattern:
+        """How the To tag of this answer is made."""
+        return self._dialog_tag if form.answer.tag == "dialog" else self._tag
+
+    def make_tag(self, pattern: Pattern, request: Request, now_ns: int) -> bytes:
+        """A To tag. Of `{branch}`, a request without one gets random digits."""
+        branch = request.vias[0].branch if "{branch}" in pattern.text and request.vias else b""
+        return pattern.make(self._random, now_ns, {**self._given, "branch": branch or self._random(8).hex().encode()})
+
+    def challenge(self, name: str, stale: bytes, now_ns: int) -> tuple[bytes, bytes]:
+        """A fresh nonce, and the header value that carries it."""
+        nonce = self._nonces[name].make(self._random, now_ns, self._given)
+        given = {**self._given, "nonce": nonce, "stale": stale}
+        return nonce, self._values[name].make(self._random, now_ns, given)
+
+    def session(self, request: Request, flow: Flow, now_ns: int) -> bytes:
+        """A session description that answers the request's offer, or (to another method) tells of abilities."""
+        number = int.from_bytes(self._random(4), "big") & 0x7FFFFFFF
+        given = {
+            **self._given,
+            "session": b"%d" % number,
+            "session2": b"%d" % (number ^ 0x15A),
+            "session4": b"%d" % (number % 9000 + 1000),
+            "session4b": b"%d" % (number // 9000 % 9000 + 1000),
+            "ip": b"IP6" if ":" in flow.local else b"IP4",
+            "media": flow.local.encode(),
+        }
+        head = [line.make(self._random, now_ns, given) for line in self._session]
+        is_call = request.method == b"INVITE"
+        port = 10_000 + 2 * (number % 5_000) if is_call else 0
+        return b"\r\n".join([*head, *media_lines(request.sdp if is_call else None, port)]) + b"\r\n"
