@@ -5,6 +5,9 @@ IP, UDP and TCP headers, nanosecond stamps, `epb_flags` for the direction. One i
 the headers cannot say (the wire carried TLS; notes; the capture an import came from) stands in packet comments: one
 for people, one for machines that starts with `relaytrap:` and goes on with a JSON object.
 
+A piece of a stream that does not end where its headers say (junk, a message cut short, one without Content-Length)
+stands as a UDP datagram, with a comment: within a TCP flow, readers would take the next message for its rest.
+
 Block layout: draft-ietf-opsawg-pcapng, sections 4.1 (Section Header), 4.2 (Interface Description), 4.3 (Enhanced
 Packet). Sections are big-endian.
 """
@@ -45,18 +48,16 @@ PADDING: Final = (b"", bytes(3), bytes(2), bytes(1))
 PLAIN: Final = frozenset({"udp", "tcp"})
 OVER_UDP: Final = frozenset({"udp", "sctp"})
 CARRIED: Final = {
-    "tls": "The wire carried this inside TLS; here it stands as plain TCP.",
-    "ws": "The wire carried this as a WebSocket message (RFC 7118); here it stands as plain TCP.",
-    "wss": "The wire carried this as a WebSocket message inside TLS (RFC 7118); here it stands as plain TCP.",
-    "sctp": "The wire carried this over SCTP; here it stands as a UDP datagram.",
+    "tcp": "over TCP",
+    "tls": "inside TLS",
+    "ws": "as a WebSocket message (RFC 7118)",
+    "wss": "as a WebSocket message inside TLS (RFC 7118)",
+    "sctp": "over SCTP",
 }
 WEBSOCKET: Final = frozenset({"ws", "wss"})
 """Written with SIP's port, because on a web port every reader takes the plain message for broken HTTP."""
 NO_ADDRESS: Final = "0.0.0.0"
 SIP_PORT: Final = 5060
-GAP: Final = 2_000_000_000
-"""Sequence numbers left out after a piece of a TCP stream that does not end where its headers say: more than any
-Content-Length that a reader believes, so that no reader takes the next message for the rest of this one."""
 CONTENT_LENGTH: Final = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*(\d{1,10})[ \t]*\r?\n", re.IGNORECASE)
 
 
@@ -122,35 +123,36 @@ class SegmentWriter:
     def _record(self, interface: int, observation: Observation) -> bytes:
         """The Enhanced Packet Blocks of one observation: one, or several when it is larger than a packet."""
         raw = observation.raw
-        protocol = synthesis.UDP if observation.transport in OVER_UDP else synthesis.TCP
         beyond = _beyond(observation)
         pair = _endpoints(observation, beyond)
+        protocol = synthesis.UDP
+        if observation.transport not in OVER_UDP:
+            if _delimits_itself(raw):
+                protocol = synthesis.TCP
+            else:
+                beyond["transport"] = observation.transport
         most = synthesis.most(pair, protocol)
         if len(raw) <= most:
-            head = self._headers(observation, pair, protocol, raw, last=True)
-            return _enhanced_packet(interface, observation, head, raw, beyond)
+            head = self._headers(observation, pair, protocol, raw)
+            return _enhanced_packet(interface, observation, head, raw, beyond, protocol)
         blocks = []
         cuts = range(0, len(raw), most)
         for number, at in enumerate(cuts, 1):
             part = raw[at : at + most]
-            head = self._headers(observation, pair, protocol, part, last=number == len(cuts))
-            blocks.append(
-                _enhanced_packet(interface, observation, head, part, beyond | {"part": number, "of": len(cuts)})
-            )
+            head = self._headers(observation, pair, protocol, part)
+            beyond |= {"part": number, "of": len(cuts)}
+            blocks.append(_enhanced_packet(interface, observation, head, part, beyond, protocol))
         return b"".join(blocks)
 
-    def _headers(
-        self, observation: Observation, pair: synthesis.Endpoints, protocol: int, payload: bytes, *, last: bool
-    ) -> bytes:
-        """IP and UDP or TCP headers for one packet; last: whether it ends the observation."""
+    def _headers(self, observation: Observation, pair: synthesis.Endpoints, protocol: int, payload: bytes) -> bytes:
+        """IP and UDP or TCP headers for one packet."""
         outward = observation.direction == "out"
         local_port = SIP_PORT if observation.transport in WEBSOCKET else observation.local_port
         ports = (local_port, observation.source_port) if outward else (observation.source_port, local_port)
         if protocol == synthesis.UDP:
             return synthesis.headers(pair, protocol, *ports, payload)
         flow = (observation.source, observation.source_port, observation.local, observation.local_port)
-        gap = GAP if last and not _ends_where_it_says(observation.raw) else 0
-        sequence, acknowledgement = self._sequences.advance(flow, outward=outward, octets=len(payload), gap=gap)
+        sequence, acknowledgement = self._sequences.advance(flow, outward=outward, octets=len(payload))
         return synthesis.headers(pair, protocol, *ports, payload, sequence, acknowledgement)
 
 
@@ -178,8 +180,8 @@ def _beyond(observation: Observation) -> dict[str, object]:
     return beyond
 
 
-def _ends_where_it_says(raw: bytes) -> bool:
-    """Whether a reader of the stream knows after these octets that a new message begins."""
+def _delimits_itself(raw: bytes) -> bool:
+    """Whether a reader of a stream knows after these octets that a new message begins."""
     head_end = raw.find(b"\r\n\r\n")
     if head_end < 0:
         return not raw.strip(b"\r\n")
@@ -188,13 +190,13 @@ def _ends_where_it_says(raw: bytes) -> bool:
 
 
 def _enhanced_packet(
-    interface: int, observation: Observation, head: bytes, payload: bytes, beyond: dict[str, object]
+    interface: int, observation: Observation, head: bytes, payload: bytes, beyond: dict[str, object], protocol: int
 ) -> bytes:
     captured = len(head) + len(payload)
     pad = PADDING[captured & 3]
     options = DIRECTION_OPTION[observation.direction]
     if beyond:
-        options += packet_comments(beyond)
+        options += packet_comments(beyond, protocol)
     total = 36 + captured + len(pad) + len(options)
     moment = observation.received_at_ns
     start = ENHANCED_HEADER.pack(ENHANCED, total, interface, moment >> 32, moment & 0xFFFFFFFF, captured, captured)
@@ -227,12 +229,26 @@ def interface_description(sensor: str) -> bytes:
     return _block(INTERFACE, struct.pack(">HHI", LINKTYPE_RAW, 0, 0) + options + END_OF_OPTIONS)
 
 
-def packet_comments(beyond: dict[str, object]) -> bytes:
+def packet_comments(beyond: dict[str, object], protocol: int) -> bytes:
     """What the headers cannot say, as comment options: for people where it needs saying, always for machines."""
-    said = CARRIED.get(str(beyond.get("transport")), "")
+    said = _said(beyond, protocol)
+    return (_comment(said) if said else b"") + _comment(_machine(beyond))
+
+
+def _said(beyond: dict[str, object], protocol: int) -> str:
+    carried = CARRIED.get(str(beyond.get("transport")))
+    if not carried:
+        return ""
+    said = f"The wire carried this {carried}; "
+    if protocol == synthesis.TCP:
+        said += "here it stands as plain TCP."
+    elif beyond["transport"] in OVER_UDP:
+        said += "here it stands as a UDP datagram."
+    else:
+        said += "it does not end where its headers say, so here it stands as a datagram by itself."
     if "local_port" in beyond:
         said += f" Its port was {beyond['local_port']}, not {SIP_PORT}."
-    return (_comment(said) if said else b"") + _comment(_machine(beyond))
+    return said
 
 
 def _machine(fields: dict[str, object]) -> str:

@@ -117,14 +117,14 @@ class SequenceNumbers:
         self._max_flows = max_flows
         self._highest = 1
 
-    def advance(self, flow: tuple[str, int, str, int], *, outward: bool, octets: int, gap: int) -> tuple[int, int]:
-        """(sequence, acknowledgement) for `octets` more in that direction, which `gap` missing ones follow."""
+    def advance(self, flow: tuple[str, int, str, int], *, outward: bool, octets: int) -> tuple[int, int]:
+        """(sequence, acknowledgement) for `octets` more in that direction."""
         state = self._next.get(flow)
         if state is None:
             if len(self._next) >= self._max_flows:
                 del self._next[next(iter(self._next))]
             state = self._next[flow] = [self._highest, self._highest]
         sequence = state[outward]
-        state[outward] = sequence + octets + gap
-        self._highest = max(self._highest, state[outward])
+        state[outward] = sequence + octets
+        self._highest = max(self._highest, sequence + octets)
         return sequence & 0xFFFFFFFF, state[not outward] & 0xFFFFFFFF
