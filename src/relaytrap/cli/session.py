@@ -101,6 +101,28 @@ class HubSession:
                     f"the hub (process {self.hub.pid}) at {self.hub.url} does not answer: {error}"
                 ) from None
 
+    def events(self, name: str, given: Mapping[str, Any]) -> Iterator[Row]:
+        """Objects of a live stream (server-sent events) as they arrive, until the hub ends.
+
+        Raises InputError or StoreError with the hub's own sentence.
+        """
+        path = f"/api/{name}?{urlencode({key: _as_text(value) for key, value in _set(given).items()})}"
+        for line in self._answer_lines(path):
+            if line.startswith(b"data: "):
+                yield msgspec.json.decode(line[len(b"data: ") :])
+
+    def _answer_lines(self, path: str) -> Iterator[bytes]:
+        connection = self._connect()
+        with contextlib.closing(connection):
+            try:
+                connection.request("GET", path, None, {"Authorization": f"Bearer {self.hub.token}"})
+                answer = connection.getresponse()
+                if answer.status >= 400:
+                    _refuse(answer)
+                yield from answer
+            except (OSError, http.client.HTTPException) as error:
+                raise StoreError(f"the hub (process {self.hub.pid}) at {self.hub.url} has gone: {error}") from None
+
     def close(self) -> None:
         """Nothing is kept open between questions."""
 
