@@ -1,7 +1,8 @@
 """Observations to one block for the store: what a worker process does, or the hub itself when there is little to do."""
 
+import itertools
 import logging
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,12 +36,13 @@ class Batch:
 def make_batch(
     observations: Iterable[Observation],
     setting: RowSetting,
-    ingested_ms: int,
+    ingested_ms: int | Sequence[int],
     *,
     known: Set[int] = frozenset(),
 ) -> Batch:
-    """One block of rows. known: identifiers that the store has already."""
-    made = [_row(seen, setting, ingested_ms) for seen in observations]
+    """One block of rows. ingested_ms: one for all, or one for each. known: identifiers that the store has already."""
+    stamps = itertools.repeat(ingested_ms) if isinstance(ingested_ms, int) else ingested_ms
+    made = [_row(seen, setting, stamp) for seen, stamp in zip(observations, stamps, strict=False)]
     rows = [row for row in made if row[0] not in known] if known else made
     if not rows:
         return Batch(0, len(made), 0, 0, b"")

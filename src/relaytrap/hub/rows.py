@@ -13,10 +13,11 @@ from typing import Any, Final
 from relaytrap.config import Config
 from relaytrap.enrich import Enricher
 from relaytrap.evidence.dialplan import DialledNumber, read_number
-from relaytrap.evidence.fingerprint import Tool, find_tool, structure
+from relaytrap.evidence.fingerprint import identify
 from relaytrap.evidence.identifiers import Decoded, decode_identifiers
-from relaytrap.evidence.path import NOT_JUDGED, PathSetting
+from relaytrap.evidence.path import PathSetting
 from relaytrap.evidence.relay import judge_path
+from relaytrap.evidence.track import keys_of
 from relaytrap.hub.told import decoded_json, evidence_json, hops_json
 from relaytrap.observation import Observation
 from relaytrap.sip import Message, Request, Response, Unparsed, parse_message
@@ -81,8 +82,8 @@ def bare_row(seen: Observation, ingested_ms: int) -> Row:
         len(seen.raw),
         *(b"", 0, b""),
         *NOTHING_JUDGED[:ANOMALIES_AT],
-        (b"not-analysed",),
-        *NOTHING_JUDGED[ANOMALIES_AT + 1 :],
+        *((b"not-analysed",), _notes(seen)),
+        *NOTHING_JUDGED[ANOMALIES_AT + 2 :],
         0,
         seen.raw,
     )
@@ -144,65 +145,92 @@ NO_HEADERS: Final[Row] = (UNPARSED, b"", 0, *(b"",) * 7, 0, *(b"",) * 5, 0, -1)
 
 def _judged_columns(message: Message, seen: Observation, setting: RowSetting) -> Row:
     """tool to track."""
-    tool = find_tool(message) if isinstance(message, Request) else NO_TOOL
-    decoded = decode_identifiers(message, seen) if isinstance(message, Request) else ()
-    path = judge_path(message, seen, setting.paths, decoded=decoded) if isinstance(message, Request) else NOT_JUDGED
-    evidence = (*tool.signs, *path.evidence)
+    if not isinstance(message, Request):
+        anomalies, notes = _anomalies(message), _notes(seen)
+        return (*NOTHING_JUDGED[:ANOMALIES_AT], anomalies, notes, *NOTHING_JUDGED[ANOMALIES_AT + 2 :])
+    tool, form = identify(message)
+    decoded = decode_identifiers(message, seen)
+    path = judge_path(message, seen, setting.paths, decoded=decoded)
+    number = _dialled(message, seen, setting)
+    target = _target(message, decoded)
+    core = (number.core or number.digits).encode() if number else b""
+    keys = keys_of(message, seen, path, target=target, dialled_core=core)
     return (
         _word(tool.name),
         _word(tool.claimed),
+        _word(tool.kind),
+        tool.confidence,
         tool.faked,
-        b"" if isinstance(message, Unparsed) else _word(structure(message).key),
-        *_number_columns(message, seen, setting),
-        _target(message, decoded),
+        form.key.encode(),
+        *_number_columns(message, number, core),
+        target,
         decoded_json(decoded),
         _credentials(message),
-        tuple(dict.fromkeys(_word(each.name) for each in message.anomalies)),
-        tuple(_word(each) for each in seen.notes),
+        _anomalies(message),
+        _notes(seen),
         _word(path.verdict),
         _packed(path.relay) if path.relay else NO_ADDRESS,
         _packed(path.origin) if path.origin else NO_ADDRESS,
         path.origin_port,
         path.confidence,
-        tuple(_word(each) for each in path.chain),
+        tuple(map(_word, path.chain)),
         _packed(path.claim) if path.claim else NO_ADDRESS,
         _word(path.kind),
         path.mask,
         path.start,
         hops_json(path.hops),
-        evidence_json(evidence),
-        0,
+        evidence_json((*tool.signs, *path.evidence)),
+        keys.opener,
+        _word(keys.goal),
+        keys.target_key,
+        keys.shape,
+        keys.stack,
+        keys.track,
     )
 
 
-NO_TOOL: Final = Tool("")
-NO_PATH: Final[Row] = (b"", NO_ADDRESS, NO_ADDRESS, 0, 0, (), NO_ADDRESS, b"", b"", -1, b"", b"", 0)
-# tool, claimed, faked, fingerprint; number; target, decoded, credentials; anomalies, notes; path to track
-NOTHING_JUDGED: Final[Row] = (b"", b"", False, b"", *(b"",) * 6, b"", b"", b"", (), (), *NO_PATH)
-ANOMALIES_AT: Final = 13
+# tool to fingerprint; number; target, decoded, credentials; anomalies, notes; path; hops, evidence; keys
+NOTHING_JUDGED: Final[Row] = (
+    *(b"", b"", b"", 0, False, b""),
+    *(b"",) * 6,
+    *(b"", b"", b""),
+    *((), ()),
+    *(b"", NO_ADDRESS, NO_ADDRESS, 0, 0, (), NO_ADDRESS, b"", b"", -1),
+    *(b"", b""),
+    *(False, b"", 0, 0, 0, 0),
+)
+ANOMALIES_AT: Final = 15
 
 
-def _number_columns(message: Message, seen: Observation, setting: RowSetting) -> Row:
+def _anomalies(message: Message) -> tuple[bytes, ...]:
+    found = message.anomalies
+    return tuple(dict.fromkeys(_word(each.name) for each in found)) if found else ()
+
+
+def _notes(seen: Observation) -> tuple[bytes, ...]:
+    return tuple(map(_word, seen.notes)) if seen.notes else ()
+
+
+def _number_columns(message: Request, number: DialledNumber | None, core: bytes) -> Row:
     """dialled to dialled_core."""
-    number = _dialled(message, seen, setting)
     if number is None:
         return NO_NUMBER
     return (
         (number.e164 or number.digits).encode(),
-        _text(message.uri.user_text) if isinstance(message, Request) and message.uri else b"",
+        _text(message.uri.user_text) if message.uri else b"",
         number.prefix.encode(),
         number.country.encode(),
         number.kind.encode(),
-        (number.core or number.digits).encode(),
+        core,
     )
 
 
 NO_NUMBER: Final[Row] = (b"",) * 6
 
 
-def _dialled(message: Message, seen: Observation, setting: RowSetting) -> DialledNumber | None:
+def _dialled(message: Request, seen: Observation, setting: RowSetting) -> DialledNumber | None:
     """What a request that would start a call or a text asks the telephone network for."""
-    if not isinstance(message, Request) or message.method not in DIALLING or message.uri is None:
+    if message.method not in DIALLING or message.uri is None:
         return None
     user = message.uri.user
     if not user:
@@ -215,22 +243,18 @@ DIALLING: Final = frozenset(
 )
 
 
-def _target(message: Message, decoded: tuple[Decoded, ...]) -> bytes:
-    """The extension or user that was tried: whose registration, or whom to ring, unless it is a telephone number."""
-    if not isinstance(message, Request):
-        return b""
+def _target(message: Request, decoded: tuple[Decoded, ...]) -> bytes:
+    """The extension or user that was tried: as the tool wrote it down, else whose registration, or whom to ring."""
     for each in decoded:
         if each.kind == "target":
-            return _text(each.value)
+            return _word(each.value)
     address = message.to_address if message.method == b"REGISTER" else None
     uri = address.uri if address else message.uri
     return _text(uri.user_text) if uri else b""
 
 
-def _credentials(message: Message) -> bytes:
+def _credentials(message: Request) -> bytes:
     """The first digest response in John the Ripper's form."""
-    if not isinstance(message, Request):
-        return b""
     for each in message.credentials:
         if line := each.john_line(message.method):
             return _text(line)

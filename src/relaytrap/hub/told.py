@@ -48,7 +48,7 @@ def decoded_json(decoded: tuple[Decoded, ...]) -> bytes:
             "field": each.field,
             "encoding": each.encoding,
             "kind": each.kind,
-            "value": _quoted(each.value) if isinstance(each.value, bytes) else each.value,
+            "value": each.value,
             "quote": _quoted(each.quote),
             "offset": each.offset,
             "length": len(each.quote),

@@ -43,7 +43,9 @@ class Workers:
         self._all: list[_Worker] = []
         self._mutex = threading.Lock()
 
-    def batch(self, observations: Sequence[Observation], ingested_ms: int, *, known: Sequence[int] = ()) -> Batch:
+    def batch(
+        self, observations: Sequence[Observation], ingested_ms: int | Sequence[int], *, known: Sequence[int] = ()
+    ) -> Batch:
         """One block of observations; waits for an idle worker."""
         payload = list(map(FIELDS, observations))
         return self._done(("observations", ingested_ms, "", tuple(known), payload))

@@ -17,6 +17,7 @@ import msgspec
 
 from relaytrap.config import StoreConfig
 from relaytrap.errors import DiskError, StoreError
+from relaytrap.store.gate import Gate
 from relaytrap.store.lock import DirectoryLock
 from relaytrap.store.schema import EMBEDDED, Layout
 
@@ -43,6 +44,7 @@ class Store:
         self.config = config
         self.data_dir = data_dir
         self.layout: Layout = EMBEDDED
+        self.gate = Gate()
         self._idle: list[Any] = []
         self._all: list[Any] = []
         self._mutex = threading.Lock()
@@ -97,9 +99,13 @@ class Store:
             client.command(sql, parameters=_bound(params))
 
     def insert_block(self, table: str, block: bytes, token: str) -> None:
-        """Insert one Native block (store/native.py); a token seen before changes nothing. Durable when it returns."""
+        """Insert one Native block (store/native.py); a token seen before changes nothing. Durable when it returns.
+
+        Blocks for `messages` wait while a day is being replaced.
+        """
         settings = {"insert_deduplication_token": token}
-        with self._client() as client, _sentences():
+        turn = self.gate.passing() if table == "messages" else contextlib.nullcontext()
+        with turn, self._client() as client, _sentences():
             client.raw_insert(table, insert_block=block, fmt="Native", settings=settings)
 
     def insert_rows(self, table: str, rows: list[Row], token: str = "") -> None:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.store.engine import DATABASE
+from relaytrap.store.rebuild import rebuild_rollups
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Store
 
-__all__ = ["Dropped", "apply_retention", "bytes_stored", "drop_sensor"]
+__all__ = ["Dropped", "apply_retention", "bytes_stored", "drop_sensors"]
 
 log = logging.getLogger(__name__)
 
@@ -52,16 +53,16 @@ def bytes_stored(store: "Store") -> int:
     return int(store.row(sql, {"database": DATABASE})["bytes"])
 
 
-def drop_sensor(store: "Store", prefix: str) -> int:
+def drop_sensors(store: "Store", prefix: str) -> int:
     """Remove everything of the sensors whose names start with a prefix, rollups included; gives how many messages."""
     params = {"prefix": prefix}
-    count = int(store.row("SELECT count() AS n FROM messages WHERE startsWith(sensor, {prefix:String})", params)["n"])
-    if count:
-        from relaytrap.store.rebuild import rebuild_rollups
-
-        store.command("DELETE FROM messages WHERE startsWith(sensor, {prefix:String})", params)
-        rebuild_rollups(store)
-    return count
+    where = "startsWith(sensor, {prefix:String})"
+    days = store.rows(f"SELECT _partition_id AS day, count() AS n FROM messages WHERE {where} GROUP BY day", params)
+    if days:
+        with store.gate.alone():
+            store.command(f"DELETE FROM messages WHERE {where}", params)
+        rebuild_rollups(store, [row["day"] for row in days])
+    return sum(row["n"] for row in days)
 
 
 def _days(store: "Store") -> list[dict[str, Any]]:
@@ -73,8 +74,8 @@ def _days(store: "Store") -> list[dict[str, Any]]:
 
 
 def _drop(store: "Store", day: dict[str, Any], reason: str) -> Dropped:
-    # The messages go last: a crash in between leaves rows without a rollup rather than counts without rows.
-    for table in reversed(PARTITIONED):
-        store.command(f"ALTER TABLE {table} DROP PARTITION ID '{int(day['day'])}'")
+    with store.gate.alone():
+        for table in PARTITIONED:
+            store.command(f"ALTER TABLE {table} DROP PARTITION ID '{int(day['day'])}'")
     log.info("day dropped day=%s messages=%d reason=%s", day["day"], day["messages"], reason)
     return Dropped(day["day"], day["messages"], reason)

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["count_messages", "cursor_of", "export_messages", "get_message", "list_messages", "query_conversation"]
 
 SELECTED: Final = ", ".join(f"{MESSAGE.get(name, name)} AS {name}" for name in NAMES if name != "raw")
+# What an Observation is made of, and when the hub took it in.
+SEEN: Final = ", ".join(
+    (
+        *("toUnixTimestamp64Nano(received_at) AS received_at_ns", "toUnixTimestamp64Milli(ingested_at) AS ingested_ms"),
+        *(f"{MESSAGE.get(name, name)} AS {name}" for name in ("sensor", "capture", "frame", "direction", "transport")),
+        *(f"{MESSAGE.get(name, name)} AS {name}" for name in ("source", "source_port", "local", "local_port", "notes")),
+        "base64Encode(raw) AS raw",
+    )
+)
 JSON_COLUMNS: Final = ("decoded", "hops", "evidence")
 BATCH: Final = 500
 NS_PER_S: Final = 1_000_000_000
@@ -99,12 +108,8 @@ def query_conversation(store: "Store", *, id: str, limit: int = 200, minutes: in
 def export_messages(store: "Store", where: Filter, *, limit: int = 0) -> "Iterator[Row]":
     """What an Observation needs, oldest first, `raw` as bytes and `received_at_ns` as int: for pcapng downloads."""
     clause = where.where()
-    names = "sensor", "capture", "frame", "direction", "transport", "source", "source_port", "local", "local_port"
-    columns = ", ".join(f"{MESSAGE.get(name, name)} AS {name}" for name in names)
-    sql = (
-        f"SELECT toUnixTimestamp64Nano(received_at) AS received_at_ns, {columns}, notes, base64Encode(raw) AS raw "
-        f"FROM messages {clause.sql} {OLDEST} {f'LIMIT {limit}' if limit else ''} {COLUMNS_FIRST}"
-    )
+    page = f"LIMIT {limit}" if limit else ""
+    sql = f"SELECT {SEEN} FROM messages {clause.sql} {OLDEST} {page} {COLUMNS_FIRST}"
     for row in store.stream(sql, clause.params):
         row["raw"] = base64.b64decode(row["raw"])
         yield row

@@ -50,5 +50,8 @@ MESSAGE: Final = {
     "status_code": "if(kind = 'response', status_code, NULL)",
     "max_forwards": "if(max_forwards < 0, NULL, max_forwards)",
     "start": "if(start < 0, NULL, start)",
+    "target_key": hex_id("target_key"),
+    "shape": hex_id("shape"),
+    "stack": hex_id("stack"),
     "track": hex_id("track"),
 }

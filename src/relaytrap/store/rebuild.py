@@ -1,0 +1,108 @@
+"""Days written anew: rollups made again from the messages, and messages replaced by their reanalysed selves.
+
+A day is built in tables beside the real ones and then takes the old day's place, partition by partition; each of those
+exchanges is atomic, so a crash leaves either day, never a mixture. What was left of an unfinished rebuild is removed
+by the next one.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from relaytrap.store.schema import ATTACK, hourly_select, messages_ddl, rollup_ddl, sources_select
+
+if TYPE_CHECKING:
+    from relaytrap.store.engine import Store
+
+__all__ = ["REBUILT", "check_rollups", "day_of_rebuilt_messages", "list_days", "rebuild_rollups", "replace_day"]
+
+REBUILT: Final = "_rebuilt"
+ROLLUPS: Final = {"hourly": hourly_select, "hourly_sources": sources_select}
+
+
+def list_days(store: "Store") -> list[str]:
+    """Days that hold messages, YYYYMMDD, oldest first."""
+    return [row["day"] for row in store.rows("SELECT DISTINCT _partition_id AS day FROM messages ORDER BY day")]
+
+
+def check_rollups(store: "Store") -> list[str]:
+    """Days whose rollups do not add up to their messages: a crash or a full disk came between the two."""
+    with store.gate.alone():
+        counted = _by_day(store, f"countIf({ATTACK})", "messages", "1")
+        hourly = _by_day(store, "sum(messages)", "hourly", "facet = 'all'")
+        sources = _by_day(store, "sum(messages)", "hourly_sources", "1")
+    days = sorted({*counted, *hourly, *sources})
+    return [day for day in days if not counted.get(day, 0) == hourly.get(day, 0) == sources.get(day, 0)]
+
+
+def rebuild_rollups(store: "Store", days: Iterable[str] | None = None) -> None:
+    """Make the rollups of some days (all, when None) again from the stored messages."""
+    with store.gate.alone(), _beside(store):
+        for day in _rollup_days(store) if days is None else days:
+            _fill_rollups(store, "messages", day)
+            _exchange_rollups(store, day)
+
+
+@contextmanager
+def day_of_rebuilt_messages(store: "Store") -> Iterator[str]:
+    """Name of an empty table like `messages`, to be filled with one day and given to replace_day; then removed."""
+    with _beside(store):
+        yield f"messages{REBUILT}"
+
+
+def replace_day(store: "Store", day: str) -> None:
+    """Put the day in `messages_rebuilt` in the old day's place, rollups with it. The caller holds the gate alone."""
+    table = f"messages{REBUILT}"
+    _fill_rollups(store, table, day)
+    store.command(f"ALTER TABLE messages REPLACE PARTITION ID '{_checked(day)}' FROM {table}")
+    _exchange_rollups(store, day)
+    store.command(f"TRUNCATE TABLE {table}")
+
+
+def _by_day(store: "Store", aggregate: str, table: str, where: str) -> dict[str, int]:
+    sql = f"SELECT _partition_id AS day, {aggregate} AS n FROM {table} WHERE {where} GROUP BY day"
+    return {row["day"]: row["n"] for row in store.rows(sql) if row["n"]}
+
+
+def _rollup_days(store: "Store") -> list[str]:
+    """Days of messages or of any rollup: a rollup whose messages are all gone must be emptied too."""
+    tables = " UNION ALL ".join(f"SELECT _partition_id AS day FROM {name}" for name in ("messages", *ROLLUPS))
+    return [row["day"] for row in store.rows(f"SELECT DISTINCT day FROM ({tables}) ORDER BY day")]
+
+
+@contextmanager
+def _beside(store: "Store") -> Iterator[None]:
+    """The tables beside the real ones, empty; removed at the end."""
+    _drop_beside(store)
+    store.command(messages_ddl(store.layout, f"messages{REBUILT}"))
+    for statement in rollup_ddl(store.layout, REBUILT):
+        if statement.startswith("CREATE TABLE"):
+            store.command(statement)
+    try:
+        yield
+    finally:
+        _drop_beside(store)
+
+
+def _drop_beside(store: "Store") -> None:
+    for name in ("messages", *ROLLUPS):
+        store.command(f"DROP TABLE IF EXISTS {name}{REBUILT} SYNC")
+
+
+def _fill_rollups(store: "Store", origin: str, day: str) -> None:
+    where = f"{ATTACK} AND _partition_id = '{_checked(day)}'"
+    for name, select in ROLLUPS.items():
+        store.command(f"TRUNCATE TABLE {name}{REBUILT}")
+        store.command(f"INSERT INTO {name}{REBUILT} {select(origin, where)}")
+
+
+def _exchange_rollups(store: "Store", day: str) -> None:
+    for name in ROLLUPS:
+        store.command(f"ALTER TABLE {name} REPLACE PARTITION ID '{_checked(day)}' FROM {name}{REBUILT}")
+
+
+def _checked(day: str) -> str:
+    """A partition's identifier stands in DDL, which takes no parameters."""
+    if not day.isdigit():
+        raise ValueError(day)
+    return day
