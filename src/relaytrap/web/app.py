@@ -43,6 +43,7 @@ def create_app(site: Site) -> App:
         openapi_config=None,
         logging_config=None,
         request_max_body_size=ANSWER_BYTES_MAX,
+        state=State({"site": site}),
         signature_namespace={"Site": Site},
     )
     return Guard(litestar, loopback=parse_listen(site.config.web.listen).is_loopback)
@@ -95,7 +96,7 @@ def explain_failure(request: Request[Any, Any, State], error: Exception) -> Resp
 def _explained(request: Request[Any, Any, State], status: int, sentence: str) -> Response[Any]:
     if request.url.path.startswith("/api/"):
         return Response({"error": sentence}, status_code=status, media_type="application/json")
-    site: Site | None = request.app.dependencies["site"].dependency() if status != 503 else None
-    if site is None:
+    if status == 503:  # the store does not answer, and a page would ask it
         return Response(f"{sentence}\n", status_code=status, media_type="text/plain; charset=utf-8")
+    site: Site = request.app.state.site
     return site.page(request, "pages/error.html", status=status, sentence=sentence, number=status, has_sample=bool)

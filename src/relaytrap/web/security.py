@@ -6,7 +6,7 @@ page elsewhere that posts here (the Origin header gives it away).
 """
 
 import ipaddress
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,11 +15,8 @@ from relaytrap.errors import ConfigError
 
 __all__ = ["Endpoint", "Guard", "is_local_host", "parse_listen", "refuse_beyond_loopback"]
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+# ASGI as its specification has it: a scope, a way to receive, a way to send; all of them plain dicts and callables.
+App = Callable[[Any, Any, Any], Awaitable[None]]
 
 # Scripts, styles and data come from this server alone. Vega runs with its interpreter: nothing is compiled from text.
 POLICY = (
@@ -101,12 +98,12 @@ class Guard:
         self._app = app
         self._loopback = loopback
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def send_guarded(message: Message) -> None:
+        async def send_guarded(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [*message["headers"], *(each for each in HEADERS if each[0] not in present)]
@@ -121,7 +118,7 @@ class Guard:
         await send_guarded({"type": "http.response.start", "status": status, "headers": headers})
         await send_guarded({"type": "http.response.body", "body": sentence})
 
-    def _refusal(self, scope: Scope) -> tuple[int, bytes] | None:
+    def _refusal(self, scope: Any) -> tuple[int, bytes] | None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         host = headers.get(b"host", "")
         if self._loopback and not is_local_host(host):

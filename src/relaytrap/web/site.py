@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,6 +11,9 @@ from litestar.datastructures import State
 
 from relaytrap import __version__, clock
 from relaytrap.config import Config
+from relaytrap.enrich import Enricher
+from relaytrap.hub.ingest import Ingest
+from relaytrap.hub.keys import Keys
 from relaytrap.store import Store
 from relaytrap.store.queries import Filter, run_query
 from relaytrap.web.cache import Answers
@@ -29,16 +32,22 @@ HTML: Final = "text/html; charset=utf-8"
 
 @dataclass
 class Site:
-    """One running page server. data_date: day of the oldest geo table in use, YYYY-MM-DD."""
+    """One running page server.
+
+    enricher: None leaves out what only address tables can say. ingest, keys: None for a server that only shows.
+    """
 
     store: Store
     config: Config
-    data_date: str = ""
+    enricher: Enricher | None = None
     token: str = ""
+    ingest: Ingest | None = None
+    keys: Keys | None = None
     now_ns: Callable[[], int] = clock.now_ns
     assets: Assets = field(default_factory=Assets)
     answers: Answers = field(default_factory=Answers)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    on_stop: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         self.bundle = Bundle(self.config.data_dir / "cache")
@@ -76,10 +85,19 @@ class Site:
             return Response(b"", status_code=304, headers=headers, media_type=HTML)
         return Response(body, status_code=status, headers=headers, media_type=HTML)
 
+    def home_region(self, local: str) -> str:
+        """Country whose dialling rules apply at one of our addresses; "" when unknown."""
+        configured = self.config.network.home_region.upper()
+        return configured or (self.enricher.network(local).country if self.enricher else "")
+
     def render_rows(self, rows: Rows) -> str:
         """Messages as table rows, for the live ticker."""
         template = self.templates.get_template("parts/rows.html")
         return template.render(rows=rows, now_ns=self.now_ns())
+
+    def stop(self) -> None:
+        """Ask the server that runs this site to end; from any thread."""
+        self.on_stop()
 
     async def wait_for_stop(self, seconds: float) -> bool:
         """Wait so long; True at once when the server stops."""
@@ -93,13 +111,13 @@ class Site:
         """Whether rows of the bundled sample scene are in the store."""
         return any(row["sensor"].startswith(SAMPLE_PREFIX) for row in self.ask("sensors"))
 
-    def _frame(self, request: Ask) -> Mapping[str, Any]:
+    def _frame(self, request: Ask) -> dict[str, Any]:
         """What the frame of every page shows."""
         return {
             "path": request.url.path,
             "query": dict(request.query_params),
             "now_ns": self.now_ns(),
-            "data_date": self.data_date,
+            "data_date": self.enricher.data_date if self.enricher else "",
             "has_sample": self.has_sample,
             "json_twin": "",
             "window": None,

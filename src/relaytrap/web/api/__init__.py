@@ -1,7 +1,7 @@
 """The API: the same rows that pages show, the live stream, and the doors through which sensors and imports deliver."""
 
-from relaytrap.web.api import catalogue, docs, download, live
+from relaytrap.web.api import catalogue, docs, download, live, uplink
 
 __all__ = ["HANDLERS"]
 
-HANDLERS = (*catalogue.HANDLERS, *docs.HANDLERS, *download.HANDLERS, *live.HANDLERS)
+HANDLERS = (*catalogue.HANDLERS, *docs.HANDLERS, *download.HANDLERS, *live.HANDLERS, *uplink.HANDLERS)

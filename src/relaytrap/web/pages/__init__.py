@@ -1,6 +1,6 @@
 """Pages, one module each: a handler asks the site for rows and hands them to a template. No SQL, no HTML."""
 
-from relaytrap.web.pages import countries, messages, numbers, overview, search, sensors, sources
+from relaytrap.web.pages import countries, message, messages, numbers, overview, search, sensors, sources
 
 __all__ = ["HANDLERS"]
 
@@ -8,6 +8,7 @@ HANDLERS = (
     *overview.HANDLERS,
     *countries.HANDLERS,
     *messages.HANDLERS,
+    *message.HANDLERS,
     *sources.HANDLERS,
     *numbers.HANDLERS,
     *sensors.HANDLERS,

@@ -80,7 +80,7 @@ def _cut(rows: list[dict[str, Any]], before: str, after: str) -> tuple[list[dict
 
 
 def _fields(site: Site, names: tuple[str, ...]) -> list[Mapping[str, Any]]:
-    made = []
+    made = list[Mapping[str, Any]]()
     for name in names:
         choices: tuple[str, ...] | list[str] = CHOICES.get(name, ())
         if name in FROM_DATA:

@@ -7,6 +7,7 @@ and the content security policy needs no `unsafe-eval`.
 import hashlib
 import os
 import threading
+from importlib.metadata import version
 from pathlib import Path
 
 from relaytrap.web.static_files import Asset
@@ -35,9 +36,7 @@ class Bundle:
     @property
     def name(self) -> str:
         """File name that changes whenever the bundle would: `vega-<digest>.js`."""
-        import vl_convert
-
-        named = f"{vl_convert.__version__} {VEGA_LITE} {SNIPPET}"
+        named = f"{version('vl-convert-python')} {VEGA_LITE} {SNIPPET}"
         return f"vega-{hashlib.sha256(named.encode()).hexdigest()[:16]}.js"
 
     def _path(self) -> Path:

@@ -84,3 +84,17 @@ if (ticker && light && window.EventSource) {
   });
   addEventListener("pagehide", () => stream.close());
 }
+
+// -- "at byte n" goes to the line that holds the byte ---------------------------------------------------------------------
+addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-byte]");
+  if (!link) return;
+  event.preventDefault();
+  const byte = Number(link.dataset.byte);
+  const lines = [...document.querySelectorAll(".raw .line")];
+  const line = lines.filter((each) => Number(each.dataset.offset) <= byte).pop();
+  if (!line) return;
+  $('[data-shows="annotated"]')?.click();
+  for (const each of lines) each.classList.toggle("target", each === line);
+  line.scrollIntoView({ block: "center", behavior: "smooth" });
+});

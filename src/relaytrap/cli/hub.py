@@ -1,0 +1,57 @@
+"""`relaytrap hub`: takes in what sensors send; serves the page and the API."""
+
+import contextlib
+import secrets
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from relaytrap.cli.main import Settings
+
+if TYPE_CHECKING:
+    from relaytrap.config import Config
+    from relaytrap.web.site import Site
+
+__all__ = ["command", "run_hub"]
+
+
+@click.command(name="hub")
+@click.option("--listen", metavar="ADDR:PORT", help="Where the page is served; default 127.0.0.1:8060.")
+@click.pass_obj
+def command(settings: Settings, listen: str | None) -> None:
+    """Take in what sensors send; serve the page and the API. Runs in the foreground until Ctrl-C or SIGTERM."""
+    run_hub(settings.load(web__listen=listen), ready=lambda site, url: click.echo(f"relaytrap hub: {url}"))
+
+
+def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = None) -> None:
+    """Open everything a hub needs, serve until asked to stop, close everything again.
+
+    ready: called once pages are answered, in a thread of its own, with the running site and its address.
+    Raises ConfigError, ListenError, StoreError and their like, each with one sentence, before anything is served.
+    """
+    from relaytrap.enrich import Enricher
+    from relaytrap.hub.database import HubDatabase
+    from relaytrap.hub.ingest import Ingest
+    from relaytrap.hub.keys import Keys
+    from relaytrap.hub.ledger import Ledger
+    from relaytrap.store import Store
+    from relaytrap.web.security import parse_listen, refuse_beyond_loopback
+    from relaytrap.web.serve import bind, serve
+    from relaytrap.web.site import Site
+
+    endpoint = parse_listen(config.web.listen)
+    refuse_beyond_loopback(endpoint)
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(bind(endpoint)))
+        store = stack.enter_context(Store(config.store, config.data_dir))
+        enricher = Enricher.open(config.enrich, config.network, config.data_dir / "tables")
+        database = stack.enter_context(contextlib.closing(HubDatabase(config.data_dir)))
+        ingest = stack.enter_context(contextlib.closing(Ingest(store, config, Ledger(database))))
+        site = Site(
+            store, config, enricher=enricher, token=secrets.token_urlsafe(32), ingest=ingest, keys=Keys(database)
+        )
+        # The map's script takes a second to make, once an installation: before the first reader asks.
+        threading.Thread(target=site.bundle.asset, name="bundle", daemon=True).start()
+        serve(site, listener, ready)

@@ -1,0 +1,162 @@
+"""The doors through which messages come in: sensors' segments and heartbeats, captures that the command line sends.
+
+Each asks for a bearer token: a sensor's own, or for imports the one that the running hub left in hub.json. A segment is
+acknowledged after its insert returned; anything else leaves it in the sensor's spool.
+"""
+
+import hmac
+import shutil
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from anyio import to_thread
+from litestar import Response, post
+from litestar.exceptions import ClientException, NotAuthorizedException
+
+from relaytrap.clock import parse_rfc3339
+from relaytrap.errors import DiskError, InputError, StoreError
+from relaytrap.hub.ingest import HubBusy, Ingest
+from relaytrap.hub.keys import Keys
+from relaytrap.web.api.catalogue import LINES
+from relaytrap.web.site import Ask, Site
+
+__all__ = ["HANDLERS", "inflated"]
+
+SEGMENT_BYTES_MAX: Final = 64 << 20
+HEARTBEAT_BYTES_MAX: Final = 64 << 10
+RETRY_AFTER_S: Final = 5
+UNREADABLE: Final = 422
+NAME_CHARS_MAX: Final = 120
+
+
+@post("/api/segments", status_code=200, request_max_body_size=SEGMENT_BYTES_MAX)
+async def take_segment(request: Ask, site: Site) -> Response[Any]:
+    """One closed spool segment of a sensor: headers X-Relaytrap-Segment (number) and X-Relaytrap-Spool, body pcapng,
+    optionally Content-Encoding: deflate. 200 {"acknowledged": number} once it is safely stored."""
+    ingest, keys = _doors(site)
+    number, spool = _number(request), request.headers.get("x-relaytrap-spool", "")[:NAME_CHARS_MAX]
+    packed = request.headers.get("content-encoding", "") == "deflate"
+    # The token is looked at before the body is read: a stranger's 64 MiB never reach memory.
+    sensor = await to_thread.run_sync(_sensor, request, keys)
+    body = await request.body()
+
+    def take() -> int:
+        data = inflated(body, SEGMENT_BYTES_MAX) if packed else body
+        receipt = ingest.ingest_segment(sensor, number, data, spool=spool)
+        keys.note_seen(sensor)
+        return receipt.number
+
+    try:
+        return Response({"acknowledged": await to_thread.run_sync(take)})
+    except HubBusy:
+        return _later(429, "the hub has enough to do; send it again", HubBusy.retry_after_s)
+    except InputError as error:
+        return Response({"error": str(error)}, status_code=UNREADABLE)
+    except (StoreError, DiskError) as error:
+        return _later(503, str(error), RETRY_AFTER_S)
+
+
+@post("/api/heartbeat", status_code=200, request_max_body_size=HEARTBEAT_BYTES_MAX)
+async def take_heartbeat(request: Ask, site: Site) -> Response[Any]:
+    """What a sensor says of itself: a JSON object; `clock` is its time in RFC 3339."""
+    _, keys = _doors(site)
+    sensor = await to_thread.run_sync(_sensor, request, keys)
+    body = await request.body()
+    try:
+        status = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ClientException(detail="A heartbeat is a JSON object.") from None
+    try:
+        sent_at_ns = parse_rfc3339(str(status.get("clock", "")))
+    except ValueError:
+        sent_at_ns = None
+    await to_thread.run_sync(keys.note_heartbeat, sensor, status, sent_at_ns)
+    return Response({"ok": True})
+
+
+@post("/api/import", status_code=200, request_max_body_size=None)
+async def take_capture(request: Ask, site: Site) -> Response[bytes]:
+    """A capture file as body; query `name` (its file name) and `sensor`. One JSON object a line: what became of it."""
+    ingest, _ = _doors(site)
+    require_local(request, site)
+    name = Path(request.query_params.get("name", "")).name.replace("\0", "") or "-"
+    if len(name.encode()) > NAME_CHARS_MAX * 2:
+        raise InputError(f"the file name has {len(name):,} characters; rename it to fewer than {NAME_CHARS_MAX}")
+    sensor = request.query_params.get("sensor", "")
+    folder = Path(await to_thread.run_sync(_make_folder, site.config.data_dir))
+    try:
+        path = folder / name
+        with path.open("wb") as file:
+            async for chunk in request.stream():
+                await to_thread.run_sync(file.write, chunk)
+        done = await to_thread.run_sync(lambda: ingest.import_captures([path], sensor=sensor))
+    except OSError as error:
+        raise DiskError(
+            f"{folder}: the capture cannot be kept while it is read ({error.strerror}); free space"
+        ) from None
+    finally:
+        await to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+    site.answers.forget()
+    return Response(b"".join(msgspec.json.encode(each.as_dict()) + b"\n" for each in done), media_type=LINES)
+
+
+def inflated(data: bytes, at_most: int) -> bytes:
+    """zlib data unpacked; raises InputError for what is none, is cut, or would become larger than allowed."""
+    unpacker = zlib.decompressobj()
+    try:
+        made = unpacker.decompress(data, at_most)
+    except zlib.error:
+        raise InputError("the segment says it is deflated, and is not") from None
+    if unpacker.unconsumed_tail:
+        raise InputError(f"the segment is larger than {at_most >> 20} MiB; lower sensor.segment_max_bytes")
+    if not unpacker.eof:
+        raise InputError("the deflated segment is cut short")
+    return made
+
+
+def require_local(request: Ask, site: Site) -> None:
+    """Only who can read hub.json may change what is stored."""
+    if not site.token or not hmac.compare_digest(_bearer(request).encode(), site.token.encode()):
+        raise NotAuthorizedException(detail="This needs the token that hub.json holds.", headers=CHALLENGE)
+
+
+CHALLENGE: Final = {"www-authenticate": 'Bearer realm="relaytrap"'}
+
+
+def _make_folder(data_dir: Path) -> str:
+    return tempfile.mkdtemp(prefix="import-", dir=data_dir)
+
+
+def _doors(site: Site) -> tuple[Ingest, Keys]:
+    if site.ingest is None or site.keys is None:
+        raise ClientException(detail="This server shows pages only; it takes nothing in.", status_code=405)
+    return site.ingest, site.keys
+
+
+def _sensor(request: Ask, keys: Keys) -> str:
+    name = keys.check(_bearer(request))
+    if name is None:
+        raise NotAuthorizedException(detail="No sensor has this token.", headers=CHALLENGE)
+    return name
+
+
+def _bearer(request: Ask) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _number(request: Ask) -> int:
+    text = request.headers.get("x-relaytrap-segment", "")
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise ClientException(detail="X-Relaytrap-Segment is the segment's number.")
+    return int(text)
+
+
+def _later(status: int, sentence: str, seconds: int) -> Response[Any]:
+    return Response({"error": sentence}, status_code=status, headers={"retry-after": str(seconds)})
+
+
+HANDLERS = (take_segment, take_heartbeat, take_capture)
