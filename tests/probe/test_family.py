@@ -1,6 +1,7 @@
 """The test against a family of real servers on loopback: every one gets its class, none a false "open" or "closed"."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -65,3 +66,36 @@ def test_every_server_gets_its_class(runs: dict[str, Run], name: str) -> None:
     run = runs[name]
     found = [each.name for each, _ in judge_server(run.outcomes, witness_reachable=run.witness_reachable)]
     assert found == SERVERS[name][1]
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("runs")
+def test_open_registrar_is_found_and_nothing_stays_registered() -> None:
+    async def test() -> Run:
+        target = await resolve_target(DEBIAN_DEFAULT, transports=("udp",))
+        run = Run(Plan(target, TESTER, tricks=(), register=True))
+        await run.run("127.0.31.90", 5060, any_port=False)
+        return run
+
+    run = asyncio.run(test())
+    found = [each.name for each, _ in judge_server(run.outcomes, witness_reachable=run.witness_reachable)]
+    assert found == ["open registrar"]
+    undone = next(outcome for outcome in run.outcomes if outcome.probe.trick == "register")
+    assert [answer.status_code for answer in undone.answers] == [200, 200]
+    user = undone.probe.ends.number
+    assert answer_to_options(f"sip:{user}@{DEBIAN_DEFAULT}", DEBIAN_DEFAULT) == 404
+
+
+def answer_to_options(uri: str, address: str) -> int:
+    """The status that a server answers OPTIONS for a URI with."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        way.bind((TESTER, 0))
+        way.settimeout(5)
+        way.sendto(
+            f"OPTIONS {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {TESTER}:{way.getsockname()[1]};rport;branch=z9hG4bKx\r\n"
+            f"From: <sip:a@b>;tag=1\r\nTo: <{uri}>\r\nCall-ID: after\r\nCSeq: 1 OPTIONS\r\n"
+            "Max-Forwards: 5\r\nContent-Length: 0\r\n\r\n".encode(),
+            (address, 5060),
+        )
+        return int(way.recv(65535).split()[1])

@@ -35,6 +35,7 @@ COLOURS = {0: "green", 1: "red", 2: "yellow", 3: "yellow"}
 @click.option("--domain", default="", help="The server's own SIP domain, when HOST is not it.")
 @click.option("--thorough", is_flag=True, help=f"All {len(TRICKS) - 1} tricks instead of {len(STANDARD)}.")
 @click.option("--number", default="", metavar="+E164", help="Also try to call this number, which must be your own.")
+@click.option("--register-then-call", "register", is_flag=True, help="Also register a random user; taken back again.")
 @click.option("--from", "tester", default="", metavar="ADDR", help="Our own address to test from.")
 @click.option(
     "--witness", default="", metavar="ADDR[:PORT]", help="Where the witness listens; default: as --from, 5060."
@@ -78,6 +79,7 @@ async def _test(host: str, options: dict[str, Any], *, quiet: bool) -> Report:
         tricks=tricks,
         methods=options["methods"] or METHODS,
         number=options["number"],
+        register=options["register"],
     )
     started_ns, started = now_ns(), monotonic()
     run = Run(plan, _quiet if quiet else _progress)

@@ -17,6 +17,8 @@ METHODS = ("OPTIONS", "INVITE", "REGISTER")
 # A trick can make a server send to itself until the hops run out (seen: until its memory did).
 MAX_FORWARDS = 8
 TOKEN_CHARS = 12
+# A registration that could not be taken back ends by itself after this.
+REGISTERED_S = 60
 TOKEN = re.compile(rb"(?<![a-z0-9])[a-z][a-z0-9]{11}(?![a-z0-9])")
 # Not one of the names that default configurations drop silently, which would read as "unanswered".
 USER_AGENT = f"Relaytrap/{__version__} (open-relay self-test)"
@@ -55,22 +57,23 @@ class Probe:
         )
 
 
-def build_probe(probe: Probe) -> bytes:
-    """The request as it goes on the wire."""
+def build_probe(probe: Probe, *, undo: bool = False) -> bytes:
+    """The request as it goes on the wire; undo: the REGISTER that takes a registration back."""
     shape = probe.shape
     ends = probe.ends
     body = _sdp(ends.tester) if probe.method == "INVITE" else ""
-    expires = ";expires=60" if probe.method == "REGISTER" else ""
+    contact = shape.contact or f"sip:probe@{host_port(ends.tester, ends.tester_port)}{_transport_param(probe)}"
+    expires = f";expires={0 if undo else REGISTERED_S}" if probe.method == "REGISTER" else ""
     lines = [
         f"{probe.method} {shape.request_uri} SIP/2.0",
-        _via(probe, probe.branch),
+        _via(probe, probe.branch + ("undo" if undo else "")),
         *_hops(shape),
         *(f"Route: {route}" for route in shape.routes),
         f"From: <{shape.from_uri}>;tag={ends.token}",
         f"To: <{shape.to}>{';tag=' + ends.token[::-1] if shape.to_tag else ''}",
         f"Call-ID: {probe.call_id}",
-        f"CSeq: 1 {probe.method}",
-        f"Contact: <sip:probe@{host_port(ends.tester, ends.tester_port)}{_transport_param(probe)}>{expires}",
+        f"CSeq: {2 if undo else 1} {probe.method}",
+        f"Contact: <{contact}>{expires}",
         *shape.headers,
         f"User-Agent: {USER_AGENT}",
     ]

@@ -49,7 +49,8 @@ class Plan:
     """What to test, from where, and with what.
 
     tester: our own address towards the server. witness_public: the address and port that others reach the witness
-    by; ("", 0) to use what the server saw, or the witness's own.
+    by; ("", 0) to use what the server saw, or the witness's own. number: a telephone number of the user's own, for the
+    trick that calls it. register: also register a random user and call it; taken back afterwards.
     """
 
     target: Target
@@ -58,6 +59,7 @@ class Plan:
     tricks: tuple[str, ...] = STANDARD
     methods: tuple[str, ...] = METHODS
     number: str = ""
+    register: bool = False
     private_allowed: bool = True
     timing: Timing = field(default_factory=Timing)
 
@@ -105,21 +107,25 @@ def plan_probes(plan: Plan, endpoints: Iterable[Endpoint], witness: tuple[str, i
             if trick == "from-domain" and plan.target.domain == endpoint.address:
                 continue
             for method in plan.methods:
-                ends = Ends(
-                    server=endpoint.address,
-                    server_port=endpoint.port,
-                    domain=plan.target.domain,
-                    witness=witness[0],
-                    witness_port=witness[1],
-                    tester=plan.tester,
-                    tester_port=tester_port,
-                    token=new_token(),
-                    number=plan.number.lstrip("+")
-                    if TRICKS[trick].kind == "number"
-                    else f"9990{secrets.randbelow(10**8):08d}",
-                )
+                ends = make_ends(plan, endpoint, trick, witness, tester_port)
                 probes.append(Probe(method, endpoint.transport, trick, ends))
     return probes
+
+
+def make_ends(plan: Plan, endpoint: Endpoint, trick: str, witness: tuple[str, int], tester_port: int) -> Ends:
+    """The ends of one probe, with a token of its own."""
+    number = plan.number.lstrip("+") if TRICKS[trick].kind == "number" else f"9990{secrets.randbelow(10**8):08d}"
+    return Ends(
+        server=endpoint.address,
+        server_port=endpoint.port,
+        domain=plan.target.domain,
+        witness=witness[0],
+        witness_port=witness[1],
+        tester=plan.tester,
+        tester_port=tester_port,
+        token=new_token(),
+        number=number,
+    )
 
 
 def new_token() -> str:
@@ -177,6 +183,8 @@ class Run:
             await self._find_offered()
             await self._open_pinhole()
             await self._probe_all()
+            if self.plan.register and self.offered:
+                await self._try_registrar(self.offered[0])
             await self._mind_strays()
         finally:
             for channel in self._channels:
@@ -233,10 +241,8 @@ class Run:
         self.witness_seen_as = _seen_as(via) or (self._witness.address, self._witness.port)
 
     async def _probe_all(self) -> None:
-        public = self.plan.witness_public
-        witness = public if public[0] else self.witness_seen_as or (self._witness.address, self._witness.port)
         assert self._udp is not None
-        for probe in plan_probes(self.plan, self.offered, witness, self._udp.port):
+        for probe in plan_probes(self.plan, self.offered, self._witness_place, self._udp.port):
             self._running[probe.ends.token.encode()] = Running(probe)
         tasks = []
         for number, running in enumerate(self._running.values(), 1):
@@ -244,6 +250,30 @@ class Run:
             await asyncio.sleep(self.plan.timing.pace)
             self._say("probing", self._time_left(number))
         await asyncio.gather(*tasks)
+
+    async def _try_registrar(self, endpoint: Endpoint) -> None:
+        """Register a random user whose contact is the witness, call it, and take the registration back."""
+        self._say("trying the registrar", self.plan.timing.settle)
+        assert self._udp is not None
+        ends = make_ends(self.plan, endpoint, "register", self._witness_place, self._udp.port)
+        register = Running(Probe("REGISTER", endpoint.transport, "register", ends))
+        call = Running(Probe("OPTIONS", endpoint.transport, "registered", replace(ends, token=new_token())))
+        self._running[ends.token.encode()] = register
+        await self._probe(register)
+        if any(200 <= answer.status_code < 300 for answer in register.answers):
+            self._running[call.probe.ends.token.encode()] = call
+            await self._probe(call)
+            for _ in range(3):
+                before = len(register.answers)
+                register.send(build_probe(register.probe, undo=True))
+                if await self._wait(register, 1.0, lambda: len(register.answers) > before):  # noqa: B023  # used at once
+                    break
+
+    @property
+    def _witness_place(self) -> tuple[str, int]:
+        """The address and port that probes name for the witness."""
+        public = self.plan.witness_public
+        return public if public[0] else self.witness_seen_as or self.witness_at
 
     def _time_left(self, sent: int) -> float:
         timing = self.plan.timing

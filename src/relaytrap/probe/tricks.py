@@ -12,7 +12,7 @@ from typing import Final, Literal
 __all__ = ["STANDARD", "TRICKS", "Ends", "Shape", "Trick", "host_port"]
 
 Group = Literal["standard", "thorough", "asked"]
-Kind = Literal["plain", "from", "route", "in-dialog", "number"]
+Kind = Literal["plain", "from", "route", "in-dialog", "number", "registrar"]
 
 
 def host_port(address: str, port: int | None) -> str:
@@ -65,7 +65,7 @@ class Shape:
 
     request_uri, to: URIs. from_uri: the URI of From. routes: Route values in order. headers: further header lines.
     to_tag: whether To carries a tag, as if the request belonged to a dialog. via_params: parameters of our Via.
-    max_forwards: None for the default, -1 for no such header.
+    max_forwards: None for the default, -1 for no such header. contact: the URI of Contact.
     """
 
     request_uri: str = ""
@@ -76,6 +76,7 @@ class Shape:
     to_tag: bool = False
     via_params: str = ";rport"
     max_forwards: int | None = None
+    contact: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,25 @@ def _tricks() -> tuple[Trick, ...]:
                 request_uri=f"sip:{e.number}@{host_port(e.server, e.server_port)}",
                 to=f"sip:{e.number}@{host_port(e.server, None)}",
             ),
+            "asked",
+        ),
+        Trick(
+            "register",
+            "registrar",
+            "register a random user whose contact is the witness",
+            lambda e: Shape(
+                request_uri=f"sip:{host_port(e.domain, None)}",
+                to=f"sip:{e.number}@{host_port(e.domain, None)}",
+                from_uri=f"sip:{e.number}@{host_port(e.domain, None)}",
+                contact=e.at_witness(e.number),
+            ),
+            "asked",
+        ),
+        Trick(
+            "registered",
+            "registrar",
+            "call the user just registered",
+            lambda e: Shape(request_uri=f"sip:{e.number}@{host_port(e.domain, None)}"),
             "asked",
         ),
     )

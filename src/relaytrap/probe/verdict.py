@@ -149,7 +149,7 @@ def judge_server(outcomes: Sequence[Outcome], *, witness_reachable: bool) -> tup
     sent = [outcome for outcome in outcomes if outcome.result != "not sent"]
     found = dict(_open_classes(sent))
     if not found:
-        found = {_closed_class(sent, witness_reachable): ""}
+        found = {_closed_class([each for each in sent if each.probe.trick != "register"], witness_reachable): ""}
     return tuple((each, found[name]) for name, each in CLASSES.items() if name in found)
 
 
@@ -162,6 +162,10 @@ def _open_classes(outcomes: Sequence[Outcome]) -> Iterable[tuple[str, str]]:
     else:
         return_kinds = {"from", "route", "in-dialog"}
     names = {"from": "open by From", "route": "open by Route", "in-dialog": "open in-dialog"}
+    if any(outcome.probe.trick == "registered" and outcome.result == "relayed" for outcome in outcomes):
+        yield "open registrar", ""
+    if any(TRICKS[outcome.probe.trick].kind == "number" and _was_connected(outcome) for outcome in outcomes):
+        yield "possible toll relay", ""
     # Where plain requests pass, every other passes too: only ways that the plain ones missed say more.
     passed = {(outcome.probe.method, outcome.probe.transport) for outcome in relayed}
     for outcome in outcomes:
@@ -169,6 +173,11 @@ def _open_classes(outcomes: Sequence[Outcome]) -> Iterable[tuple[str, str]]:
         way = (outcome.probe.method, outcome.probe.transport)
         if outcome.result == "relayed" and kind in return_kinds and way not in passed:
             yield names[kind], ""
+
+
+def _was_connected(outcome: Outcome) -> bool:
+    """Whether a number rang or was answered: more than a stranger should get, and no proof of where it led."""
+    return any(180 <= answer.status_code < 300 for answer in outcome.answers)
 
 
 def _plain_class(plain: Sequence[Outcome], relayed: Sequence[Outcome]) -> tuple[str, str]:
