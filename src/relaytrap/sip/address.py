@@ -62,7 +62,12 @@ def read_address(value: bytes, offset: int, defects: list[Defect]) -> Address | 
         defects += [(name, start + where) for name, where in wrong]
     if uri is None:
         return None
-    return Address(plain if quoted is None else quoted, uri, ((b"tag", tag),) if tag else (), value)
+    name = plain if quoted is None else quoted
+    return _new(Address, (name, uri, ((b"tag", tag),) if tag else (), value))
+
+
+# What Address(...) does, without a call of Python code: every message has some.
+_new: Final = tuple.__new__
 
 
 def read_addresses(value: bytes, defects: list[Defect]) -> tuple[Address, ...]:

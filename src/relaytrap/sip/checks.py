@@ -5,16 +5,18 @@ Called once a message, when its anomalies are asked for. Asking each parsed valu
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from relaytrap.sip.anomaly import Anomaly, anomaly
 from relaytrap.sip.grammar import CALL_ID, DATE, DELTA_SECONDS, MEDIA_TYPE, TOKEN_LIST, WARNING
-from relaytrap.sip.message import Request, Response
 from relaytrap.sip.params import split_list
 from relaytrap.sip.sdp import find_odd_line
-from relaytrap.sip.via import COOKIE
+from relaytrap.sip.via import COOKIE, Via
 
-__all__ = ["inspect"]
+if TYPE_CHECKING:  # message.py calls in here
+    from relaytrap.sip.message import Request, Response
+
+__all__ = ["inspect", "inspect_request"]
 
 # Fields that may stand once (RFC 3261 section 7.3.1: only those whose value is a list may be repeated).
 _ONCE: Final = frozenset(
@@ -24,88 +26,86 @@ _ONCE: Final = frozenset(
 )
 
 
-def inspect(message: Request | Response, noted: list[Anomaly]) -> None:
-    """Adds to `noted` everything odd about a message that splitting it did not note already."""
+def inspect(message: "Request | Response", noted: list[Anomaly]) -> None:
+    """Adds to `noted` everything odd about a message that splitting it did not note already.
+
+    Called for every message that is stored: what nearly all of them pass is asked here, in one go; the words for the
+    others are found below.
+    """
     headers = message.headers
     first = headers.first
-    _inspect_path(message, noted)
-    _inspect_parties(message, noted)
-    if isinstance(message, Request):
-        _inspect_request(message, noted)
-    _inspect_body(message, noted)
-    for name in headers.repeated:
-        if name in _ONCE:
+    vias = message.vias
+    for via in vias:
+        branch = via.branch
+        if branch is None or branch[:7] != COOKIE or len(branch) == 7 or via.sent_by_host == b"255.255.255.255":
+            _inspect_hop(message, via, branch, noted)
+    if not (b"via" in first and b"from" in first and b"to" in first and b"call-id" in first and b"cseq" in first):
+        noted += [anomaly(defect, len(message.raw)) for name, defect in _REQUIRED if name not in first]
+    if message.from_tag is None and message.from_address is not None:
+        _note_line(message, b"from", 0, "no-from-tag", noted)
+    _ = message.to_address, message.contacts, message.max_forwards
+    call_id = first.get(b"call-id")
+    if call_id is not None and CALL_ID.fullmatch(call_id) is None:
+        _note_line(message, b"call-id", 0, "call-id", noted)
+    _ = message.cseq
+    _inspect_body(message, first, noted)
+    if headers.repeated:
+        for name in _ONCE.intersection(headers.repeated):
             _note_line(message, name, 1, "header-repeated", noted)
-    for name in _CHECKS.keys() & first.keys():
-        _check_field(message, name, _CHECKS[name], noted)
+    if not _CHECKED.isdisjoint(first):
+        _inspect_fields(message, first, noted)
 
 
-def _note_line(message: Request | Response, name: bytes, index: int, defect: str, noted: list[Anomaly]) -> None:
+def _note_line(message: "Request | Response", name: bytes, index: int, defect: str, noted: list[Anomaly]) -> None:
     line = message.headers.line(name, index)
     if line is not None:
         noted.append(anomaly(defect, line.offset))
 
 
-def _inspect_path(message: Request | Response, noted: list[Anomaly]) -> None:
-    vias = message.vias
-    if not vias and b"via" not in message.headers:
-        noted.append(anomaly("no-via", len(message.raw)))
-    for via in vias:
-        branch = via.branch
-        if branch is None:
-            _note_value(message, via.raw, "no-branch", noted)
-        elif branch[:7] != COOKIE:
-            if branch[:7].lower() != b"z9hg4bk":
-                _note_value(message, via.raw, "branch-cookie", noted)
-        elif len(branch) == 7:
-            _note_value(message, via.raw, "branch-empty", noted)
-        if via.sent_by_host == b"255.255.255.255":
-            _note_value(message, via.raw, "via-broadcast", noted)
+_REQUIRED: Final = (
+    (b"via", "no-via"),
+    (b"from", "no-from"),
+    (b"to", "no-to"),
+    (b"call-id", "no-call-id"),
+    (b"cseq", "no-cseq"),
+)
 
 
-def _note_value(message: Request | Response, value: bytes, defect: str, noted: list[Anomaly]) -> None:
-    """Notes something about a value; at its own offset, or that of the first header line when folding changed it."""
-    noted.append(anomaly(defect, max(message.raw.find(value), 0)))
+def _inspect_hop(message: "Request | Response", via: Via, branch: bytes | None, noted: list[Anomaly]) -> None:
+    # Where folding changed the value it is not found as it stands; the start of the message will have to do.
+    offset = max(message.raw.find(via.raw), 0)
+    if branch is None:
+        noted.append(anomaly("no-branch", offset))
+    elif branch[:7].lower() != COOKIE.lower():
+        noted.append(anomaly("branch-cookie", offset))
+    elif len(branch) == 7:
+        noted.append(anomaly("branch-empty", offset))
+    if via.sent_by_host == b"255.255.255.255":
+        noted.append(anomaly("via-broadcast", offset))
 
 
-def _inspect_parties(message: Request | Response, noted: list[Anomaly]) -> None:
+def inspect_request(message: "Request", noted: list[Anomaly]) -> None:
+    """Adds what only a request can have wrong."""
     first = message.headers.first
-    for name, defect in _REQUIRED:
-        if name not in first:
-            noted.append(anomaly(defect, len(message.raw)))
-    sender = message.from_address
-    if sender is not None and sender.tag is None:
-        _note_line(message, b"from", 0, "no-from-tag", noted)
-    _ = message.to_address, message.contacts, message.cseq, message.max_forwards
-    if b"route" in first or b"record-route" in first:
-        _ = message.route, message.record_route
-    call_id = message.call_id
-    if call_id is not None and CALL_ID.fullmatch(call_id) is None:
-        _note_line(message, b"call-id", 0, "call-id", noted)
-
-
-_REQUIRED: Final = ((b"from", "no-from"), (b"to", "no-to"), (b"call-id", "no-call-id"), (b"cseq", "no-cseq"))
-
-
-def _inspect_request(message: Request, noted: list[Anomaly]) -> None:
-    first = message.headers.first
-    if b"max-forwards" not in first:
-        noted.append(anomaly("no-max-forwards", len(message.raw)))
     cseq = message.cseq
     if cseq is not None and cseq.method != message.method:
         _note_line(message, b"cseq", 0, "cseq-method", noted)
+    if b"max-forwards" not in first:
+        noted.append(anomaly("no-max-forwards", len(message.raw)))
     if message.method == b"INVITE" and b"contact" not in first:
         noted.append(anomaly("no-contact", len(message.raw)))
     uri = message.uri
-    start = max(message.raw.find(message.request_uri), 0)
-    if message.request_uri[:1] == b"<":
-        noted.append(anomaly("request-uri-brackets", start))
-    if uri is not None and uri.headers and uri.scheme in (b"sip", b"sips"):
-        noted.append(anomaly("request-uri-headers", start))
-    _inspect_contact_star(message, noted)
+    if uri is None or uri.headers:
+        start = max(message.raw.find(message.request_uri), 0)
+        if message.request_uri[:1] == b"<":
+            noted.append(anomaly("request-uri-brackets", start))
+        if uri is not None and uri.headers and uri.scheme in (b"sip", b"sips"):
+            noted.append(anomaly("request-uri-headers", start))
+    if first.get(b"contact", b"")[:1] == b"*" or b"contact" in message.headers.repeated:
+        _inspect_contact_star(message, noted)
 
 
-def _inspect_contact_star(message: Request, noted: list[Anomaly]) -> None:
+def _inspect_contact_star(message: "Request", noted: list[Anomaly]) -> None:
     values = message.headers.get_all(b"contact")
     if b"*" not in values:
         return
@@ -114,21 +114,23 @@ def _inspect_contact_star(message: Request, noted: list[Anomaly]) -> None:
         _note_line(message, b"contact", values.index(b"*"), "contact-star", noted)
 
 
-def _inspect_body(message: Request | Response, noted: list[Anomaly]) -> None:
-    length, body = message.content_length, message.body
-    if length is not None and len(body) < length:
+def _inspect_body(message: "Request | Response", first: dict[bytes, bytes], noted: list[Anomaly]) -> None:
+    length, there = message.content_length, len(message.raw) - message.body_start
+    if length is None:
+        length = there
+    elif length > there:
         noted.append(anomaly("body-short", len(message.raw)))
-    if message.extra:
-        noted.append(anomaly(_name_extra(message.extra), len(message.raw) - len(message.extra)))
-    if not body:
+    elif length < there:
+        noted.append(anomaly(_name_extra(message.extra), message.body_start + length))
+    if not length or not there:
         return
-    kind = message.content_type
+    kind = first.get(b"content-type")
     if kind is None:
-        noted.append(anomaly("no-content-type", len(message.raw) - len(message.extra) - len(body)))
+        noted.append(anomaly("no-content-type", message.body_start))
     elif kind[:15].lower() == b"application/sdp":
-        line = find_odd_line(body)
+        line = find_odd_line(message.body)
         if line >= 0:
-            noted.append(anomaly("sdp", len(message.raw) - len(message.extra) - len(body) + line))
+            noted.append(anomaly("sdp", message.body_start + line))
 
 
 def _name_extra(extra: bytes) -> str:
@@ -138,7 +140,16 @@ def _name_extra(extra: bytes) -> str:
     return "second-message" if line[:4] == b"SIP/" or line[-8:] == b" SIP/2.0" else "extra-octets"
 
 
-def _check_field(message: Request | Response, name: bytes, check: Callable[[bytes], str], noted: list[Anomaly]) -> None:
+def _inspect_fields(message: "Request | Response", first: dict[bytes, bytes], noted: list[Anomaly]) -> None:
+    """Parses what few messages carry."""
+    _ = message.route, message.record_route, message.credentials, message.challenges
+    for name in _CHECKS.keys() & first.keys():
+        _check_field(message, name, _CHECKS[name], noted)
+
+
+def _check_field(
+    message: "Request | Response", name: bytes, check: Callable[[bytes], str], noted: list[Anomaly]
+) -> None:
     for index, value in enumerate(message.headers.get_all(name)):
         if defect := check(value):
             _note_line(message, name, index, defect, noted)
@@ -183,3 +194,7 @@ _CHECKS: Final[dict[bytes, Callable[[bytes], str]]] = {
     b"retry-after": _check_retry_after,
     b"warning": _check_warning,
 }
+
+_CHECKED: Final = frozenset(_CHECKS) | frozenset(
+    b"authorization proxy-authenticate proxy-authorization record-route route www-authenticate".split()
+)

@@ -21,7 +21,7 @@ __all__ = ["Credentials", "parse_credentials", "read_credentials"]
 class Credentials:
     """An Authorization, Proxy-Authorization, WWW-Authenticate or Proxy-Authenticate value.
 
-    params: by lower-case name, unquoted; of a repeated one the first. Empty for a scheme without name=value pairs (Basic).
+    params: by lower-case name, unquoted; of a repeated one the first. Empty for a scheme without name=value pairs.
     """
 
     scheme: bytes

@@ -78,8 +78,8 @@ HOST: Final = re.compile(rb"(?:" + IPV4 + rb"|" + HOSTNAME + rb")")
 # A received= may hold an IPv6 address without brackets (RFC 5118 section 4.5): the class takes colons and brackets.
 GEN_VALUE: Final = rb"[A-Za-z0-9.!%*_+`'~:\[\]-]++"
 PARAM: Final = re.compile(
-    SWS + rb";" + SWS + rb"(" + TOKEN_CLASS + rb"++)" + SWS + rb"(?:=" + SWS + rb"(" + GEN_VALUE + rb"|" + QUOTED + rb")"
-    + SWS + rb")?+"
+    SWS + rb";" + SWS + rb"(" + TOKEN_CLASS + rb"++)" + SWS
+    + rb"(?:=" + SWS + rb"(" + GEN_VALUE + rb"|" + QUOTED + rb")" + SWS + rb")?+"
 )  # fmt: skip
 # *( ";" generic-param ), without blanks, quotes or IPv6: nearly all there is
 PLAIN_PARAMS: Final = rb"(?:;" + TOKEN_CLASS + rb"++(?:=" + TOKEN_CLASS + rb"++)?+)*+"

@@ -93,8 +93,8 @@ def _pieces(raw_value: bytes) -> Iterator[tuple[int, bytes]]:
     start = 0
     for line in raw_value.split(line_end):
         piece = line[:-1] if line[-1:] == b"\r" else line
-        left = piece.lstrip(b" \t")
-        stripped = left.rstrip(b" \t")
+        left = piece.lstrip()
+        stripped = left.rstrip()
         if stripped:
             yield start + len(piece) - len(left), stripped
         start += len(line) + 1
@@ -103,7 +103,7 @@ def _pieces(raw_value: bytes) -> Iterator[tuple[int, bytes]]:
 def unfold(raw_value: bytes) -> bytes:
     """A field value with each fold as one SP and the blanks around it removed (section 7.3.1)."""
     if b"\n" not in raw_value and b"\r" not in raw_value:
-        return raw_value.strip(b" \t")
+        return raw_value.strip()
     return b" ".join(piece for _, piece in _pieces(raw_value))
 
 
@@ -152,7 +152,7 @@ class Headers:
         end: int,
         raw_names: list[bytes],
         first: dict[bytes, bytes],
-        more: dict[bytes, list[bytes]] | None,
+        more: dict[bytes, list[bytes]],
         lines: Sequence[Line] | None = None,
     ) -> None:
         self._data = data
@@ -183,7 +183,7 @@ class Headers:
 
     def get_all(self, name: bytes) -> Sequence[bytes]:
         """Values of every field of that name, in order."""
-        if self._more and name in self._more:
+        if name in self._more:
             return tuple(self._more[name])
         value = self._first.get(name)
         return () if value is None else (value,)
@@ -215,7 +215,7 @@ class Headers:
     @property
     def repeated(self) -> dict[bytes, list[bytes]]:
         """Fields that stand more than once: canonical name to values."""
-        return self._more or {}
+        return self._more
 
     def line(self, name: bytes, index: int) -> Line | None:
         """The index-th line of a name."""

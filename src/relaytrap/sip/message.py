@@ -10,10 +10,11 @@ from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar, overload
 
 from relaytrap.sip.address import Address, read_address, read_addresses
 from relaytrap.sip.anomaly import Anomaly, Defect, anomaly
+from relaytrap.sip.checks import inspect, inspect_request
 from relaytrap.sip.digest import Credentials, read_credentials
 from relaytrap.sip.grammar import CSEQ
 from relaytrap.sip.headers import Headers
-from relaytrap.sip.params import split_list
+from relaytrap.sip.params import find_param, split_list
 from relaytrap.sip.sdp import Sdp, read_sdp
 from relaytrap.sip.uri import Uri, read_uri
 from relaytrap.sip.via import Via, read_vias
@@ -59,16 +60,18 @@ class _Parsed:
     def __init__(self, raw: bytes, headers: Headers, body_start: int, noted: list[Anomaly]) -> None:
         self.raw = raw
         self.headers = headers
-        self._body_start = body_start
+        self._first = headers.first
+        self.body_start = body_start
         self._noted = noted
 
     @lazy
     def anomalies(self) -> tuple[Anomaly, ...]:
         """Everything odd about the message, in the order of its bytes. Parses all that is not parsed yet."""
-        from relaytrap.sip.checks import inspect
+        self._inspect()
+        return tuple(sorted(self._noted, key=lambda noted: noted.offset)) if self._noted else ()
 
-        inspect(self, self._noted)  # type: ignore[arg-type]  # only Request and Response derive from this
-        return tuple(sorted(self._noted, key=lambda noted: noted.offset))
+    def _inspect(self) -> None:
+        """Adds what is odd to what is noted."""
 
     @lazy
     def vias(self) -> tuple[Via, ...]:
@@ -98,22 +101,26 @@ class _Parsed:
     @property
     def from_tag(self) -> bytes | None:
         """Tag of From."""
-        return self.from_address.tag if self.from_address else None
+        address = self.from_address
+        return None if address is None else find_param(address.params, b"tag")
 
     @property
     def to_tag(self) -> bytes | None:
         """Tag of To."""
-        return self.to_address.tag if self.to_address else None
+        address = self.to_address
+        return None if address is None else find_param(address.params, b"tag")
 
     @lazy
     def contacts(self) -> tuple[Address, ...]:
         """Every Contact; () also for `Contact: *` (see `is_wildcard_contact`)."""
-        return () if self.is_wildcard_contact else self._read_lists(b"contact", read_addresses)
+        if self._first.get(b"contact") == b"*" and self.is_wildcard_contact:
+            return ()
+        return self._read_lists(b"contact", read_addresses)
 
     @property
     def is_wildcard_contact(self) -> bool:
         """Whether Contact is `*`: a REGISTER that removes every binding."""
-        return self.headers.get(b"contact") == b"*" and b"contact" not in self.headers.repeated
+        return self._first.get(b"contact") == b"*" and b"contact" not in self.headers.repeated
 
     @lazy
     def route(self) -> tuple[Address, ...]:
@@ -128,31 +135,36 @@ class _Parsed:
     @property
     def call_id(self) -> bytes | None:
         """The first Call-ID, whatever it looks like."""
-        return self.headers.get(b"call-id")
+        return self._first.get(b"call-id")
 
     @lazy
     def cseq(self) -> CSeq | None:
         """The first CSeq; None when absent, unreadable or 2**32 or more."""
-        value = self.headers.get(b"cseq")
+        value = self._first.get(b"cseq")
         if value is None:
             return None
+        digits, _, method = value.partition(b" ")
+        if digits.isdigit() and len(digits) < 10 and method in _METHODS:
+            return tuple.__new__(CSeq, (int(digits), method))
         match = CSEQ.fullmatch(value)
         if match is None:
             self._note(b"cseq", 0, [("cseq", 0)])
             return None
-        digits = match[1]
-        number = int(digits) if len(digits) <= 10 else int(digits.lstrip(b"0")[:11] or b"0")
-        if number >= 2**31:
+        number = _decimal(match[1])
+        if number is None or number >= 2**31:
             self._note(b"cseq", 0, [("cseq-range", 0)])
-        return CSeq(number, match[2]) if number < 2**32 else None
+        return CSeq(number, match[2]) if number is not None and number < 2**32 else None
 
     @lazy
     def max_forwards(self) -> int | None:
         """Max-Forwards; None when absent or no number from 0 to 255."""
-        value = self.headers.get(b"max-forwards")
+        value = self._first.get(b"max-forwards")
         if value is None:
             return None
-        if value.isdigit() and (number := int(value[-3:])) <= 255 and (len(value) <= 3 or not value[:-3].strip(b"0")):
+        number = _OCTETS.get(value)
+        if number is None:
+            number = _decimal(value)
+        if number is not None and number <= 255:
             return number
         self._note(b"max-forwards", 0, [("max-forwards", 0)])
         return None
@@ -160,20 +172,22 @@ class _Parsed:
     @property
     def user_agent(self) -> bytes | None:
         """User-Agent; without one, Server."""
-        value = self.headers.get(b"user-agent")
-        return self.headers.get(b"server") if value is None else value
+        value = self._first.get(b"user-agent")
+        return self._first.get(b"server") if value is None else value
 
     @property
     def content_type(self) -> bytes | None:
         """Content-Type as written, with its parameters."""
-        return self.headers.get(b"content-type")
+        return self._first.get(b"content-type")
 
     @lazy
     def content_length(self) -> int | None:
         """The number in Content-Length; None when absent, no number, or several disagree."""
-        value = self.headers.get(b"content-length")
+        value = self._first.get(b"content-length")
         if value is None:
             return None
+        if value in _OCTETS and b"content-length" not in self.headers.repeated:
+            return _OCTETS[value]
         if b"content-length" in self.headers.repeated:
             lengths = {_decimal(each) for each in self.headers.get_all(b"content-length")}
             if len(lengths) > 1:
@@ -188,14 +202,13 @@ class _Parsed:
     def body(self) -> bytes:
         """What follows the empty line, as far as Content-Length (if it is a number) reaches."""
         length = self.content_length
-        rest = self.raw[self._body_start :]
-        return rest if length is None else rest[:length]
+        return self.raw[self.body_start :] if length is None else self.raw[self.body_start : self.body_start + length]
 
     @lazy
     def extra(self) -> bytes:
         """Octets behind the end that Content-Length gives: noise to an element, evidence to us."""
         length = self.content_length
-        return b"" if length is None else self.raw[self._body_start + length :]
+        return b"" if length is None else self.raw[self.body_start + length :]
 
     @lazy
     def sdp(self) -> Sdp | None:
@@ -227,7 +240,7 @@ class _Parsed:
         return tuple(found)
 
     def _read_address(self, name: bytes) -> Address | None:
-        value = self.headers.get(name)
+        value = self._first.get(name)
         if value is None:
             return None
         defects: list[Defect] = []
@@ -237,8 +250,17 @@ class _Parsed:
         return address
 
     def _read_lists(self, name: bytes, read: Callable[[bytes, list[Defect]], tuple[T, ...]]) -> tuple[T, ...]:
+        value = self._first.get(name)
+        if value is None:
+            return ()
+        if name not in self.headers.repeated:
+            noted: list[Defect] = []
+            values_read = read(value, noted)
+            if noted:
+                self._note(name, 0, noted)
+            return values_read
         found: tuple[T, ...] = ()
-        for index, value in enumerate(self.headers.get_all(name)):
+        for index, value in enumerate(self.headers.repeated[name]):
             defects: list[Defect] = []
             found += read(value, defects)
             if defects:
@@ -257,6 +279,12 @@ class _Parsed:
 
 # Values of one header over all its lines.
 MAX_LISTED: Final = 255
+
+# What is met again and again, so that one look-up replaces a match.
+_METHODS: Final = frozenset(
+    b"ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split()
+)
+_OCTETS: Final = {b"%d" % number: number for number in range(256)}
 
 
 def _decimal(value: bytes) -> int | None:
@@ -281,7 +309,8 @@ class Request(_Parsed):
     ) -> None:
         self.raw = raw
         self.headers = headers
-        self._body_start = body_start
+        self._first = headers.first
+        self.body_start = body_start
         self._noted = noted
         self.method = method
         self.request_uri = request_uri
@@ -295,6 +324,10 @@ class Request(_Parsed):
             start = max(self.raw.find(self.request_uri), 0)
             self._noted += [anomaly(name, start + offset) for name, offset in defects]
         return uri
+
+    def _inspect(self) -> None:
+        inspect(self, self._noted)
+        inspect_request(self, self._noted)
 
     def __repr__(self) -> str:
         return f"<Request {self.method!r} {self.request_uri!r}, {len(self.raw)} octets>"
@@ -317,6 +350,9 @@ class Response(_Parsed):
         self.status_code = status_code
         self.reason_phrase = reason_phrase
         self.version = version
+
+    def _inspect(self) -> None:
+        inspect(self, self._noted)
 
     def __repr__(self) -> str:
         return f"<Response {self.status_code} {self.reason_phrase!r}, {len(self.raw)} octets>"

@@ -5,7 +5,7 @@ split at its line ends and done. Everything else is read line by line, and what 
 """
 
 import re
-from typing import Final
+from typing import Final, TypeAlias
 
 from relaytrap.sip.anomaly import Anomaly, anomaly
 from relaytrap.sip.grammar import CONTROLS, SIP_VERSION, TOKEN
@@ -53,25 +53,10 @@ def parse_message(data: bytes) -> Message:
         return _parse_odd(data)
 
     del lines[0]
-    first: dict[bytes, bytes] = {}
-    more: dict[bytes, list[bytes]] | None = None
-    raw_names = []
-    for line in lines:
-        raw_name, colon, value = line.partition(b":")
-        name = _KNOWN.get(raw_name) or canonical_name(raw_name)
-        if not name or not colon:
-            return _parse_odd(data)  # folded, or no header line at all
-        raw_names.append(raw_name)
-        if name in first:
-            if more is None:
-                more = {}
-            if name in more:
-                more[name].append(value.strip(b" \t"))
-            else:
-                more[name] = [first[name], value.strip(b" \t")]
-        else:
-            first[name] = value.strip(b" \t")
-
+    table = _tabulate(lines) or _tabulate(_joined(lines))
+    if table is None:
+        return _parse_odd(data)
+    raw_names, first, more = table
     headers = Headers(data, len(method) + len(rest) + 3, end + 4, raw_names, first, more)
     noted: list[Anomaly] = []
     if not head.isascii() or len(head.translate(None, CONTROLS)) != end:
@@ -79,6 +64,43 @@ def parse_message(data: bytes) -> Message:
     if is_request:
         return Request(data, headers, end + 4, noted, method, request_uri, version)
     return Response(data, headers, end + 4, noted, int(request_uri), version, method)
+
+
+Table: TypeAlias = tuple[list[bytes], dict[bytes, bytes], dict[bytes, list[bytes]]]
+
+
+def _tabulate(lines: list[bytes]) -> Table | None:
+    """Names as written; the first value of each canonical name; all values of those that repeat.
+
+    None when a line is no header: folded, or broken.
+    """
+    first: dict[bytes, bytes] = {}
+    more: dict[bytes, list[bytes]] = {}
+    raw_names = []
+    for line in lines:
+        raw_name, colon, value = line.partition(b":")
+        name = _KNOWN.get(raw_name) or canonical_name(raw_name)
+        if not name or not colon:
+            return None
+        raw_names.append(raw_name)
+        if name not in first:
+            first[name] = value.strip()
+        elif name in more:
+            more[name].append(value.strip())
+        else:
+            more[name] = [first[name], value.strip()]
+    return raw_names, first, more
+
+
+def _joined(lines: list[bytes]) -> list[bytes]:
+    """Lines with their continuation lines behind one SP (section 7.3.1)."""
+    joined: list[list[bytes]] = []
+    for line in lines:
+        if line[:1] not in (b" ", b"\t") or not joined:
+            joined.append([line])
+        elif piece := line.strip():
+            joined[-1].append(piece)
+    return [b" ".join([pieces[0].rstrip(), *pieces[1:]]) if len(pieces) > 1 else pieces[0] for pieces in joined]
 
 
 def _is_status_code(text: bytes) -> bool:
@@ -112,7 +134,7 @@ def _parse_odd(data: bytes) -> Message:
     """Reads line by line what the quick way does not take."""
     if not data or _KEEPALIVE.fullmatch(data):
         reason = "keepalive" if data else "empty"
-        return Unparsed(data, Headers(data, 0, 0, [], {}, None), [anomaly(reason, 0)], reason)
+        return Unparsed(data, Headers(data, 0, 0, [], {}, {}), [anomaly(reason, 0)], reason)
     noted: list[Anomaly] = []
     start = _skip_leading(data, noted)
     line_end, following = _first_line(data, start)

@@ -56,18 +56,31 @@ def unescape(value: bytes) -> bytes:
 
 
 def read_uri(value: bytes) -> tuple[Uri | None, tuple[Defect, ...]]:
-    """What can be told of a URI, with what is wrong about it; never raises. Repeated URIs come from a cache."""
-    return _read_cached(value) if len(value) <= _CACHED_LENGTH else _read(value)
+    """What can be told of a URI, with what is wrong about it; never raises.
+
+    A request mostly names one URI twice or three times, and a scanner the same ones in every request: a small table
+    that is emptied when full is quicker here than an LRU, and stays in the processor's cache.
+    """
+    found = _READ.get(value)
+    if found is None:
+        found = _read(value)
+        if len(_READ) >= _READ_LIMIT:
+            _READ.clear()
+        if len(value) <= _READ_LENGTH:
+            _READ[value] = found
+    return found
 
 
+_READ: Final[dict[bytes, tuple["Uri | None", tuple[Defect, ...]]]] = {}
+_READ_LIMIT: Final = 512
 # An attacker chooses the keys: long ones are not kept.
-_CACHED_LENGTH: Final = 128
+_READ_LENGTH: Final = 128
 
 # sip:user@host:port;params without escapes, passwords, IPv6 or headers: nearly all there is.
 _PLAIN: Final = re.compile(
     rb"(sips?):(?:([A-Za-z0-9_.!~*'()&=+$,;?/-]++)@)?+"
     rb"([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|(?:[A-Za-z0-9](?:-*+[A-Za-z0-9]++)*+\.)*+[A-Za-z](?:-*+[A-Za-z0-9]++)*+)"
-    rb"(?::([0-9]{1,4}))?+((?:;[A-Za-z0-9_.!~*'()\[\]/:&+$-]++(?:=[A-Za-z0-9_.!~*'()\[\]/:&+$-]++)?+)*+)"
+    rb"(?::([0-9]{1,5}))?+((?:;[A-Za-z0-9_.!~*'()\[\]/:&+$-]++(?:=[A-Za-z0-9_.!~*'()\[\]/:&+$-]++)?+)*+)"
 )
 
 
@@ -75,21 +88,31 @@ def _read(value: bytes) -> tuple[Uri | None, tuple[Defect, ...]]:
     match = _PLAIN.fullmatch(value)
     if match is None:
         return _read_odd(value)
-    scheme, user, host, port, params = match.groups()
-    return Uri(scheme, user, None, host, int(port) if port else None, _split(params), (), value), ()
-
-
-_read_cached = lru_cache(8192)(_read)
+    scheme, user, host, digits, params = match.groups()
+    port = int(digits) if digits else None
+    if port is not None and port > 65535:
+        return _read_odd(value)
+    pairs: Params = ()
+    if params:
+        pairs = _SPLIT.get(params) or _split(params)
+    return _new(Uri, (scheme, user, None, host, port, pairs, (), value)), ()
 
 
 def _split(params: bytes) -> Params:
-    if not params:
-        return ()
     pieces = []
     for piece in params[1:].split(b";", MAX_PARAMS):
         name, equals, value = piece.partition(b"=")
         pieces.append((name, value if equals else None))
-    return tuple(pieces[:MAX_PARAMS])
+    pairs = tuple(pieces[:MAX_PARAMS])
+    if len(_SPLIT) < _READ_LIMIT and len(params) <= 32:
+        _SPLIT[params] = pairs
+    return pairs
+
+
+# Parameters are few and repeat: ";transport=udp", ";lr", ";user=phone".
+_SPLIT: Final[dict[bytes, Params]] = {}
+# What Uri(...) does, without a call of Python code: every message has some.
+_new: Final = tuple.__new__
 
 
 def _read_odd(value: bytes) -> tuple[Uri | None, tuple[Defect, ...]]:
@@ -118,6 +141,8 @@ def _read_odd(value: bytes) -> tuple[Uri | None, tuple[Defect, ...]]:
 
 def _read_sip(scheme: bytes, text: bytes, start: int, offset: int, defects: list[Defect]) -> Uri:
     """sip:[user[:password]@]host[:port];params?headers, from `start` in text; `offset` is added to what is noted."""
+    if blank := _BLANK.search(text):
+        defects.append(("uri-blanks", offset + blank.start()))
     user = password = None
     host_start = _behind_userinfo(text, start)
     if host_start > start:
@@ -130,6 +155,9 @@ def _read_sip(scheme: bytes, text: bytes, start: int, offset: int, defects: list
     params = _read_uri_params(text[host_end:params_end], offset + host_end, defects)
     headers = _read_uri_headers(text[params_end + 1 :], offset + params_end + 1, defects)
     return Uri(scheme, user, password, host, port, params, headers, text)
+
+
+_BLANK: Final = re.compile(rb"[ \t]")
 
 
 def _behind_userinfo(text: bytes, start: int) -> int:
