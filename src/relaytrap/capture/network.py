@@ -12,7 +12,7 @@ FRAGMENTS_MISSING: Final = "IP fragments missing after this"
 FRAGMENTS_CONFLICT: Final = "IP fragments overlap and differ; the first kept"
 
 NOT_IP: Final = "not an IP packet"
-UNKNOWN_LINK: Final = "packet of an unknown link type"
+UNKNOWN_LINK: Final = "packet of unknown link type"
 CUT_HEADERS: Final = "packet cut inside its headers"
 BAD_HEADER: Final = "damaged IP or tunnel header"
 TOO_DEEP: Final = "tunnels nested too deep"
@@ -102,7 +102,7 @@ class Network:
         try:
             located = network_layer(link_type, frame)
         except KeyError:
-            self._unread[UNKNOWN_LINK] += 1
+            self._unread[f"{UNKNOWN_LINK} {link_type}"] += 1
             return None
         return self.descend(located, frame, number, moment_ns)
 

@@ -19,11 +19,14 @@ START_LINE: Final = (
     rb"(?:" + VERSION + rb"[ \t]++\d|" + TOKEN + rb"[ \t]++(?:[^\r\n]*[ \t])?" + VERSION + rb"[ \t]*+(?=[\r\n]|\Z))"
 )
 AT_START: Final = re.compile(rb"[\r\n\t \0]*+" + START_LINE)
-IN_STREAM: Final = re.compile(rb"^(?=" + START_LINE + rb")[^\r\n]*+(?:\r\n|\n|\r)[!-9;-~]++[ \t]*+:", re.MULTILINE)
+METHODS: Final = rb"(?:ACK|BYE|CANCEL|INFO|INVITE|MESSAGE|NOTIFY|OPTIONS|PRACK|PUBLISH|REFER|REGISTER|SUBSCRIBE|UPDATE)"
+HEADER_BELOW: Final = rb"(?:\r\n|\n|\r)[!-9;-~]++[ \t]*+:"
+# A body need not end with a line break, so a plain start line counts in the midst of a line, too; its reason phrase is
+# bounded because a line may hold thousands of them.
+PLAIN_START: Final = rb"SIP/2\.0 \d{3} [^\r\n]{0,200}+|" + METHODS + rb" sips?:[^\s]{1,2000}+ SIP/2\.0"
+IN_STREAM: Final = re.compile(rb"(?:(?m:^)(?=" + START_LINE + rb")[^\r\n]*+|" + PLAIN_START + rb")" + HEADER_BELOW)
 BEFORE_VERSION: Final = re.compile(TOKEN + rb"[ \t]++(?:sips?|tel|im|pres|urn|https?):", re.IGNORECASE)
-KNOWN_METHODS: Final = re.compile(
-    rb"(?:ACK|BYE|CANCEL|INFO|INVITE|MESSAGE|NOTIFY|OPTIONS|PRACK|PUBLISH|REFER|REGISTER|SUBSCRIBE|UPDATE)[ \t]"
-)
+KNOWN_METHODS: Final = re.compile(METHODS + rb"[ \t]")
 UNFINISHED: Final = re.compile(rb"[\r\n\t \0]*+[\t -~\x80-\xff]*+\Z")
 MAX_LINE: Final = 8192
 
@@ -54,7 +57,7 @@ def may_begin(octets: bytes) -> bool:
 
 def find_message(octets: bytes, start: int = 0) -> int:
     """Where the first start line with a header line below it begins in the midst of a stream; -1 for nowhere."""
-    if octets.find(b"/", start) < 0:
+    if octets.find(b"SIP/", start) < 0 and octets.find(b"sip/", start) < 0:
         return -1
     match = IN_STREAM.search(octets, start)
     return match.start() if match else -1

@@ -1,0 +1,94 @@
+"""Every link type leads to the same IP packet."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relaytrap.capture.linklayer import CONTROL, IPV4, IPV6, NETWORK_LAYER, network_layer
+from tests.capture.packets import ethernet, ipv4, ipv6, read_frames, request, udp
+
+MESSAGE = request(1)
+PACKET_4 = ipv4(udp(MESSAGE))
+PACKET_6 = ipv6(udp(MESSAGE))
+SNAP = b"\xaa\xaa\x03\0\0\0\x08\x00"
+PPPOE = b"\x11\0\0\x01\0\0"
+
+CASES = {
+    "ethernet": (1, ethernet(PACKET_4)),
+    "ethernet IPv6": (1, ethernet(PACKET_6, 0x86DD)),
+    "vlan": (1, ethernet(PACKET_4, 0x0800, (0x8100, 7))),
+    "qinq": (1, ethernet(PACKET_4, 0x0800, (0x88A8, 7), (0x8100, 8))),
+    "qinq of old": (1, ethernet(PACKET_6, 0x86DD, (0x9100, 7), (0x8100, 8))),
+    "802.2 with SNAP": (1, bytes(12) + struct.pack(">H", 500) + SNAP + PACKET_4),
+    "pppoe": (1, ethernet(PPPOE + b"\x00\x21" + PACKET_4, 0x8864)),
+    "pppoe IPv6 in a vlan": (1, ethernet(PPPOE + b"\x00\x57" + PACKET_6, 0x8864, (0x8100, 9))),
+    "mpls": (1, ethernet(b"\0\x01\x00\x40" + b"\0\x02\x01\x40" + PACKET_4, 0x8847)),
+    "loopback, little-endian": (0, b"\x02\0\0\0" + PACKET_4),
+    "loopback, big-endian": (0, b"\0\0\0\x02" + PACKET_4),
+    "loopback IPv6 of FreeBSD": (0, b"\x1c\0\0\0" + PACKET_6),
+    "loopback IPv6 of Darwin": (0, b"\x1e\0\0\0" + PACKET_6),
+    "loopback IPv6 of OpenBSD": (108, b"\0\0\0\x18" + PACKET_6),
+    "ppp": (9, b"\xff\x03\x00\x21" + PACKET_4),
+    "ppp without address and control": (9, b"\x00\x57" + PACKET_6),
+    "ppp, protocol compressed": (50, b"\x21" + PACKET_4),
+    "pppoe payload": (51, PPPOE + b"\x00\x21" + PACKET_4),
+    "raw 12": (12, PACKET_4),
+    "raw 14": (14, PACKET_6),
+    "raw 101": (101, PACKET_4),
+    "raw 101 IPv6": (101, PACKET_6),
+    "IPv4": (228, PACKET_4),
+    "IPv6": (229, PACKET_6),
+    "cisco hdlc": (104, b"\x0f\0\x08\0" + PACKET_4),
+    "cooked": (113, bytes(14) + b"\x08\x00" + PACKET_4),
+    "cooked vlan": (113, bytes(14) + b"\x81\x00\0\x05\x86\xdd" + PACKET_6),
+    "cooked 2": (276, b"\x08\x00" + bytes(18) + PACKET_4),
+    "cooked 2 IPv6": (276, b"\x86\xdd" + bytes(18) + PACKET_6),
+    "cooked 2 vlan": (276, b"\x81\x00" + bytes(18) + b"\0\x05\x08\x00" + PACKET_4),
+    "pflog": (117, b"\x3d" + bytes(63) + PACKET_4),
+    "enc": (109, bytes(12) + PACKET_6),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_message_is_found_on(case):
+    link_type, frame = CASES[case]
+    (message,), reader = read_frames([frame], link_type)
+    assert message.raw == MESSAGE
+    assert message.source == ("2001:db8::7" if PACKET_6 in frame else "198.51.100.7")
+    assert not reader.report.unread
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_frame_cut_inside_its_headers_is_counted_on(case):
+    link_type, frame = CASES[case]
+    header = len(frame) - len(PACKET_6 if PACKET_6 in frame else PACKET_4)
+    for kept in range(header):
+        _, reader = read_frames([frame[:kept]], link_type)
+        assert sum(reader.report.unread.values()) == 1, kept
+
+
+def test_an_unknown_link_type_is_counted_by_its_number():
+    _, reader = read_frames([PACKET_4, PACKET_4], 4711)
+    assert reader.report.unread == {"packet of unknown link type 4711": 2}
+
+
+def test_arp_and_spanning_tree_are_no_ip_packets():
+    _, reader = read_frames([ethernet(bytes(28), 0x0806), bytes(12) + b"\x00\x26\x42\x42\x03" + bytes(35)])
+    assert reader.report.unread == {"not an IP packet": 2}
+
+
+def test_ethernet_padding_is_not_part_of_the_message():
+    (message,), _ = read_frames([ethernet(PACKET_4) + b"padding"])
+    assert message.raw == MESSAGE
+
+
+def test_endless_tags_end():
+    assert network_layer(1, ethernet(PACKET_4, 0x0800, *[(0x8100, 1)] * 100)) == (CONTROL, 76)
+
+
+@given(st.sampled_from(sorted(NETWORK_LAYER)), st.binary(max_size=60))
+def test_any_octets_give_a_place_inside_or_nothing(link_type, frame):
+    located = network_layer(link_type, frame)
+    assert located is None or located[0] in (CONTROL, IPV4, IPV6)

@@ -1,0 +1,244 @@
+"""TCP streams as captures show them: cut anywhere, reordered, repeated, lost, joined late, wrapped, hostile."""
+
+import itertools
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relaytrap.capture import ReadOptions
+from relaytrap.capture.content import GAP_AFTER, GAP_BEFORE, UNFINISHED
+from relaytrap.capture.tcp import MAX_CHUNKS
+from tests.capture.packets import (
+    SYN,
+    answer_segment,
+    ethernet,
+    ipv4,
+    open_capture,
+    pcap,
+    read_frames,
+    request,
+    response,
+    segment,
+    tcp,
+)
+
+MESSAGES = [request(1), request(2, body=b"b" * 700), response(3), request(4, method=b"INVITE", body=b"v=0\r\n")]
+STREAM = b"".join(MESSAGES)
+START = segment(b"", 999, flags=SYN)
+"""Opens a connection whose first octet has sequence number 1000."""
+
+
+def cut(stream: bytes, *places: int, first: int = 1000) -> list[bytes]:
+    """Segments of a stream cut at those places."""
+    ends = [0, *sorted(places), len(stream)]
+    return [segment(stream[a:b], first + a) for a, b in itertools.pairwise(ends) if b > a]
+
+
+def raws(frames):
+    return [message.raw for message in read_frames(frames)[0]]
+
+
+CUTS = st.lists(st.integers(1, len(STREAM) - 1), max_size=12)
+
+
+@given(CUTS)
+def test_any_segmentation_gives_the_same_messages(places):
+    assert raws([START, *cut(STREAM, *places)]) == MESSAGES
+
+
+def test_one_octet_a_segment():
+    assert raws([START, *cut(STREAM, *range(len(STREAM)))]) == MESSAGES
+
+
+@settings(max_examples=60)
+@given(CUTS, st.randoms(use_true_random=False))
+def test_any_order_of_segments_gives_the_same_messages(places, chance):
+    segments = cut(STREAM, *places)
+    chance.shuffle(segments)
+    assert raws([START, *segments]) == MESSAGES
+
+
+@settings(max_examples=60)
+@given(CUTS, CUTS, st.randoms(use_true_random=False))
+def test_retransmissions_cut_otherwise_change_nothing(places, again, chance):
+    segments = cut(STREAM, *places) + cut(STREAM, *again)
+    chance.shuffle(segments)
+    assert raws([START, *segments]) == MESSAGES
+
+
+@given(CUTS, st.integers(0, 2**32 - 1))
+def test_sequence_numbers_wrap(places, first):
+    opening = segment(b"", first - 1, flags=SYN)
+    assert raws([opening, *cut(STREAM, *places, first=first)]) == MESSAGES
+
+
+@pytest.mark.parametrize("at", [1, 500, len(STREAM) - 1])
+def test_a_stream_that_wraps_in_the_midst_and_is_reordered(at):
+    first = 2**32 - at
+    segments = cut(STREAM, *range(100, len(STREAM), 100), first=first)
+    random.Random(at).shuffle(segments)
+    assert raws([segment(b"", first - 1, flags=SYN), *segments]) == MESSAGES
+
+
+def test_the_frame_is_the_packet_that_completed_the_message():
+    first, second = MESSAGES[0], MESSAGES[1]
+    frames = [START, *cut(first + second, 10, len(first) + 5)]
+    messages, _ = read_frames(frames)
+    assert [message.frame for message in messages] == [3, 4]
+
+
+def test_a_late_segment_completes_the_message_not_those_that_waited():
+    early, late = cut(MESSAGES[0], 50)
+    messages, _ = read_frames([START, late, early])
+    assert [message.frame for message in messages] == [3]
+
+
+def test_both_directions_are_streams_of_one_flow():
+    frames = [START, segment(request(1), 1000), answer_segment(response(1), 5000)]
+    messages, _ = read_frames(frames)
+    assert [(message.direction, message.source, message.local_port) for message in messages] == [
+        ("in", "198.51.100.7", 5060),
+        ("out", "198.51.100.7", 5060),
+    ]
+    assert {message.transport for message in messages} == {"tcp"}
+
+
+def test_data_with_the_syn_is_the_start_of_the_stream():
+    assert raws([segment(STREAM[:20], 999, flags=SYN), segment(STREAM[20:], 1020)]) == MESSAGES
+
+
+def test_a_repeated_or_late_syn_is_no_new_connection():
+    halves = cut(STREAM, 300)
+    assert raws([START, halves[0], START, halves[1]]) == MESSAGES
+    assert raws([halves[0], START, halves[1]]) == MESSAGES
+
+
+def test_a_new_connection_on_the_same_ports():
+    frames = [START, *cut(STREAM[:-5]), segment(b"", 70_000_000, flags=SYN), *cut(STREAM, first=70_000_001)]
+    messages, _ = read_frames(frames)
+    assert [message.raw for message in messages if not message.notes] == MESSAGES[:-1] + MESSAGES
+    assert [message.notes for message in messages if message.notes] == [(UNFINISHED,)]
+
+
+def test_a_new_connection_whose_opening_is_not_in_the_capture():
+    assert raws([START, *cut(STREAM), *cut(STREAM, first=3_000_000_000)]) == MESSAGES * 2
+
+
+@given(CUTS)
+def test_a_capture_that_starts_within_a_connection_at_a_message(places):
+    assert raws(cut(STREAM, *places)) == MESSAGES
+
+
+def test_a_capture_that_starts_within_a_message_goes_on_at_the_next():
+    messages, reader = read_frames(cut(STREAM[100:], 400, 500))
+    assert [message.raw for message in messages] == MESSAGES[1:]
+    assert reader.report.incomplete == 0
+
+
+def test_the_first_segments_of_a_capture_may_be_out_of_order():
+    one, two, three = cut(STREAM, 150, len(MESSAGES[0]) + 30)
+    assert sorted(raws([two, one, three])) == sorted(MESSAGES)
+
+
+def test_a_whole_message_from_before_the_first_segment_seen_is_read_too():
+    first, second = cut(MESSAGES[0] + MESSAGES[1], len(MESSAGES[0]))
+    assert raws([second, first]) == [MESSAGES[1], MESSAGES[0]]
+
+
+def test_a_lost_segment_costs_its_message_and_no_other():
+    places = [len(MESSAGES[0]) + 100, len(MESSAGES[0]) + 200]
+    segments = cut(STREAM, *places)
+    del segments[1]
+    messages, reader = read_frames([START, *segments])
+    assert [message.raw for message in messages if not message.notes] == [MESSAGES[0], MESSAGES[3]]
+    kept, after = (message for message in messages if message.notes)
+    assert (kept.raw, kept.notes) == (MESSAGES[1][:100], (GAP_AFTER,))
+    assert (after.raw, after.notes) == (MESSAGES[2], (GAP_BEFORE,))
+    assert (reader.report.messages, reader.report.incomplete) == (3, 1)
+
+
+def test_a_hole_is_given_up_when_too_much_waits_behind_it():
+    frames = [START] + [segment(request(n), 2000 + n * 1000) for n in range(MAX_CHUNKS + 40)]
+    reader = open_capture(pcap(frames))
+    next(iter(reader))
+    assert reader.report.packets < len(frames)
+
+
+def test_a_hole_is_given_up_after_half_a_minute():
+    frames = [START, segment(request(1), 2000), segment(request(2), 2000 + len(request(1)))]
+    reader = open_capture(pcap(frames, step_s=31))
+    first, second = reader
+    assert (first.raw, first.notes, first.frame) == (request(1), (GAP_BEFORE,), 2)
+    assert (second.raw, second.frame) == (request(2), 3)
+
+
+def test_a_segment_cut_by_the_snap_length_is_a_gap():
+    stream = request(1) + request(2, body=b"b" * 300)
+    frames = [START, *cut(stream, len(stream)), segment(request(3), 1000 + len(stream))]
+    reader = open_capture(pcap(frames, snap_length=54 + len(request(1)) + 100))
+    assert [message.raw[:40] for message in reader] == [
+        message[:40] for message in (request(1), request(2), request(3))
+    ]
+    assert (reader.report.messages, reader.report.incomplete) == (2, 1)
+
+
+def test_a_message_that_the_capture_ends_in_is_kept_as_incomplete():
+    messages, reader = read_frames([START, *cut(MESSAGES[1][:-1])])
+    assert [(message.raw, message.notes) for message in messages] == [(MESSAGES[1][:-1], (UNFINISHED,))]
+    assert (reader.report.messages, reader.report.incomplete) == (0, 1)
+
+
+def test_keepalives_and_junk_between_messages_are_counted():
+    stream = b"\r\n\r\n" + request(1) + b"\r\n" + b"what is this\r\n" + request(2)
+    messages, reader = read_frames([START, *cut(stream)])
+    assert [message.raw for message in messages] == [request(1), request(2)]
+    assert reader.report.unread["keepalive"] == 2
+    assert reader.report.unread["junk between SIP messages in a TCP stream"] == 1
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"EHLO example.com\r\nMAIL FROM:<a@b>\r\n",
+    ],
+)
+def test_other_protocols_are_counted(stream):
+    messages, reader = read_frames([START, *cut(stream)])
+    assert not messages
+    assert reader.report.unread["TCP payload that is not SIP"] == 1
+
+
+def test_sip_quoted_in_a_web_page_is_not_a_message():
+    page = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" + b"log:\r\n" + request(1)
+    assert raws([START, *cut(page, 60)]) == []
+
+
+def test_a_sip_message_after_other_traffic_on_the_same_connection_is_found():
+    probe = b"GET / HTTP/1.0\r\n\r\n"
+    assert raws([START, *cut(probe + request(1), len(probe))]) == [request(1)]
+
+
+def test_memory_for_streams_is_bounded():
+    frames = []
+    for port in range(300):
+        frames.append(ethernet(ipv4(tcp(b"", 999, 10_000 + port, flags=SYN), 6)))
+        frames.append(ethernet(ipv4(tcp(MESSAGES[1][:-1], 1000, 10_000 + port), 6)))
+    reader = open_capture(pcap(frames), ReadOptions(max_held_bytes=1 << 16))
+    messages = list(reader)
+    assert len(messages) == 300
+    assert messages[0].frame == 2
+    assert reader.report.incomplete == 300
+
+
+def test_hep_over_tcp_is_unwrapped():
+    from tests.capture.test_hep import hep3
+
+    stream = hep3(request(1)) + hep3(request(2))
+    messages, _ = read_frames([START, *cut(stream, 10, 400)])
+    assert [message.raw for message in messages] == [request(1), request(2)]
+    assert messages[0].source == "192.0.2.1"
