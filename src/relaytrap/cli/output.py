@@ -18,6 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 # A spreadsheet takes a cell that starts with one of these for a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 CELL_MAX_CHARS = 200
+SHORT_CHARS = 26
 
 
 def output_options(command: F) -> F:
@@ -98,12 +99,16 @@ def _emit_table(rows: Iterable[Row], columns: Sequence[tuple[str, str]], title: 
     if not kept:
         click.echo(empty)
         return 0
+    cells = [[for_terminal(row.get(key)) for key, _ in columns] for row in kept]
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for key, heading in columns:
+    for place, (key, heading) in enumerate(columns):
         numeric = all(isinstance(row.get(key), (int, float, type(None))) for row in kept)
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
-    for row in kept:
-        table.add_row(*(Text(for_terminal(row.get(key))) for key, _ in columns))
+        # Short columns (times, addresses, identifiers to copy) stay whole; long text folds to what room there is.
+        short = max(len(line[place]) for line in cells) <= SHORT_CHARS
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold", no_wrap=short)
+    for line in cells:
+        table.add_row(*map(Text, line))
     # Not a terminal: as wide as the content needs, so that a pipe loses nothing.
-    Console(soft_wrap=not sys.stdout.isatty(), highlight=False).print(table)
+    width = None if sys.stdout.isatty() else sum(max(map(len, column)) + 2 for column in zip(*cells, strict=True)) + 400
+    Console(width=width, highlight=False).print(table)
     return len(kept)

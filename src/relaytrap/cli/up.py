@@ -1,0 +1,192 @@
+"""`relaytrap up`: sensor, hub and page in one process tree, from nothing to a map.
+
+The hub runs in this process; the sensor is a child with nothing of the hub in it, as it would be on another machine,
+and ships its segments over loopback with a token of its own.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from relaytrap.cli.main import Settings
+from relaytrap.clock import monotonic
+from relaytrap.errors import ListenError, RelaytrapError, StoreLocked
+
+if TYPE_CHECKING:
+    from relaytrap.config import Config
+    from relaytrap.web.site import Site
+
+__all__ = ["command", "free_places"]
+
+PORTS_TRIED = 50
+STOP_TIMEOUT_S = 10.0
+
+
+@click.command()
+@click.option("--sample", is_flag=True, help="Also load the bundled sample scene.")
+@click.option("--listen", multiple=True, metavar="WHERE", help="Where the sensor listens: transport:address:port.")
+@click.option("--page", metavar="ADDR:PORT", help="Where the page is served; default 127.0.0.1:8060.")
+@click.pass_obj
+def command(settings: Settings, sample: bool, listen: tuple[str, ...], page: str | None) -> None:
+    """Sensor, hub and page in one: from nothing to a map. Ends with Ctrl-C.
+
+    Listens on loopback unless told otherwise; a port that is taken is replaced by the next free one, and the terminal
+    says which.
+    """
+    config: Config = settings.load(sensor__listen=list(listen) or None, web__listen=page)
+    web_listen = free_places((f"tcp:{config.web.listen}",))[0].removeprefix("tcp:")
+    config = replace(config, web=replace(config.web, listen=web_listen))
+    places = free_places(config.sensor.listen)
+    from relaytrap.cli.hub import run_hub
+
+    def ready(site: "Site", url: str) -> None:
+        tell(url, places)
+        if sample:
+            load_sample(site)
+
+    refuse_second_hub(config)
+    with sensor_process(settings, config, f"http://{web_listen}", places):
+        run_hub(config, ready=ready)
+
+
+def refuse_second_hub(config: "Config") -> None:
+    """Raises StoreLocked when a hub runs on this data: its sensor's token must not change under it."""
+    from relaytrap.store.lock import owner_of
+
+    if owner := owner_of(config.data_dir):
+        raise StoreLocked(f"{config.data_dir} is in use by process {owner}; stop it, or choose another with --data")
+
+
+def free_places(places: Sequence[str]) -> tuple[str, ...]:
+    """The places with each port that is taken replaced by the next free one, the same for all transports of an address.
+
+    Raises ListenError when the operator's address or port cannot be had for another reason.
+    """
+    moved: dict[str, str] = {}
+    for place in places:
+        _, _, where = place.partition(":")
+        host, _, port = where.rpartition(":")
+        wanted = [other for other in places if other.partition(":")[2] == where]
+        if where not in moved:
+            moved[where] = f"{host}:{_free_port(wanted, host, int(port))}"
+    return tuple(f"{place.partition(':')[0]}:{moved[place.partition(':')[2]]}" for place in places)
+
+
+def _free_port(places: Sequence[str], host: str, port: int) -> int:
+    for candidate in range(port, min(port + PORTS_TRIED, 65536)):
+        if all(_is_free(place.partition(":")[0], host, candidate) for place in places):
+            if candidate != port:
+                click.echo(f"relaytrap: port {port} is taken here; using {candidate}", err=True)
+            return candidate
+    raise ListenError(f"no free port from {port} to {port + PORTS_TRIED - 1} at {host}; choose one with --listen")
+
+
+def _is_free(transport: str, host: str, port: int) -> bool:
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM) as way:
+        if transport != "udp":
+            way.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            way.bind((host.strip("[]"), port))
+        except PermissionError:
+            raise ListenError(f"{host}:{port}: this user may not open a port below 1024; choose another") from None
+        except OSError as error:
+            if error.errno in (98, 48):  # EADDRINUSE on Linux and elsewhere
+                return False
+            raise ListenError(f"{host}:{port}: {error.strerror}; choose another with --listen or --page") from None
+    return True
+
+
+@contextlib.contextmanager
+def sensor_process(settings: Settings, config: "Config", url: str, places: Sequence[str]) -> Iterator[None]:
+    """A sensor as a child process, which ends when this block does, and with this thread whatever ends it."""
+    name = config.sensor.name or socket.gethostname().partition(".")[0]
+    command_line = [sys.executable, "-m", "relaytrap.cli.main", "--data", str(config.data_dir)]
+    if settings.config_path:
+        command_line += ["--config", str(settings.config_path)]
+    command_line += ["sensor", "--name", name, "--hub", url]
+    for place in places:
+        command_line += ["--listen", place]
+    environment = os.environ | {"RELAYTRAP_SENSOR_TOKEN": _token_for(config, name)}
+    child = subprocess.Popen(command_line, stdin=subprocess.DEVNULL, env=environment, preexec_fn=_end_with_parent)
+    try:
+        yield
+    finally:
+        child.terminate()
+        try:
+            child.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+
+
+def _token_for(config: "Config", name: str) -> str:
+    """A fresh token for our own sensor: nobody else has one under its name, and none is kept."""
+    from relaytrap.hub.database import HubDatabase
+    from relaytrap.hub.keys import Keys
+
+    with contextlib.closing(HubDatabase(config.data_dir)) as database:
+        keys = Keys(database)
+        known = {sensor.name for sensor in keys.list_sensors()}
+        return keys.rotate(name) if name in known else keys.add(name)
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to end this child when its parent dies, also by SIGKILL (Linux; prctl PR_SET_PDEATHSIG = 1)."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent ends us
+
+
+def tell(url: str, places: Sequence[str]) -> None:
+    """What to open, and how to send a first request."""
+    click.echo(f"\n  Open      {url}")
+    click.echo(f"  Sensor    {', '.join(places)}")
+    udp = next((place.partition(":")[2] for place in places if place.startswith("udp:")), "")
+    if udp:
+        click.echo(f"  Try       {first_request(udp)}")
+    click.echo("  Stop      Ctrl-C\n")
+
+
+def first_request(where: str) -> str:
+    """A shell line that sends the sensor a first real request, with what this machine has."""
+    host, _, port = where.rpartition(":")
+    if shutil.which("svmap"):
+        return f"svmap -p {port} {host}"
+    if shutil.which("sipsak"):
+        return f"sipsak -s sip:100@{where}"
+    lines = (
+        f"OPTIONS sip:100@{where} SIP/2.0",
+        f"Via: SIP/2.0/UDP {where};rport;branch=z9hG4bK1",
+        f"From: <sip:me@{host}>;tag=1",
+        f"To: <sip:100@{host}>",
+        "Call-ID: first",
+        "CSeq: 1 OPTIONS",
+        "Max-Forwards: 70",
+        "Content-Length: 0",
+    )
+    text = "".join(f"{line}\\r\\n" for line in (*lines, ""))
+    return f"bash -c \"printf '{text}' > /dev/udp/{host.strip('[]')}/{port}\""
+
+
+def load_sample(site: "Site") -> None:
+    """Load the sample scene; the page is there already."""
+    from relaytrap.sample.loader import load_scene
+
+    started = monotonic()
+    try:
+        count = load_scene(site)
+    except RelaytrapError as error:
+        click.echo(f"relaytrap: the sample could not be loaded: {error}", err=True)
+        return
+    seconds = monotonic() - started
+    click.echo(f"  Sample    {count} messages in {seconds:.1f} s; remove them with: relaytrap sample remove")
