@@ -125,7 +125,7 @@ def _read_display_name(value: bytes, offset: int, defects: list[Defect]) -> tupl
     name = value[:bracket].rstrip(b" \t")
     match = DISPLAY_NAME.match(name)
     if match and match.end() < len(name):
-        defects.append(("display-name", offset + match.end()))
+        defects.append(("display-name-comma" if b"," in name else "display-name", offset + match.end()))
     return name or None, bracket
 
 

@@ -2,6 +2,9 @@
 
 An anomaly is a fact about bytes, not a verdict: honest phones have them, scanners are known by them. Names are stable:
 they are stored with every message and people filter by them.
+
+A status stands only where the RFC asks for a refusal. What is malformed but not needed to answer is ignored (RFC 3261
+section 8.2), as servers in the field do.
 """
 
 from typing import Final, NamedTuple
@@ -76,12 +79,13 @@ ANOMALIES: Final[dict[str, Kind]] = {
     "status-code": Kind("RFC 3261 7.2", 0, "status code is not three digits from 100 to 699"),
     "no-reason-space": Kind("RFC 3261 7.2", 0, "no SP after the status code"),
     # header lines
-    "header-name": Kind("RFC 3261 7.3.1", 400, "header name is no token"),
-    "header-no-colon": Kind("RFC 3261 7.3.1", 400, "header line without a colon"),
-    "header-fold-first": Kind("RFC 3261 7.3.1", 400, "continuation line where no header has begun"),
+    "header-name": Kind("RFC 3261 7.3.1", 0, "header name is no token"),
+    "header-no-colon": Kind("RFC 3261 7.3.1", 0, "header line without a colon"),
+    "header-fold-first": Kind("RFC 3261 7.3.1", 0, "continuation line where no header has begun"),
     "header-control": Kind("RFC 3261 25.1", 0, "control characters in the header part"),
     "header-not-utf8": Kind("RFC 3261 25.1", 0, "header part is no UTF-8"),
-    "header-repeated": Kind("RFC 3261 7.3.1", 400, "a header that may stand once stands several times"),
+    "header-repeated": Kind("RFC 3261 7.3.1", 0, "a header that may stand once stands several times"),
+    "required-repeated": Kind("RFC 4475 3.3.8", 400, "To, From, Call-ID, CSeq or Max-Forwards stands several times"),
     "list-gap": Kind("RFC 3261 7.3.1", 400, "comma without a value beside it"),
     "no-via": Kind("RFC 3261 8.1.1", 400, "no Via"),
     "no-from": Kind("RFC 3261 8.1.1", 400, "no From"),
@@ -116,22 +120,23 @@ ANOMALIES: Final[dict[str, Kind]] = {
     "via-broadcast": Kind("RFC 4475 3.3.10", 0, "Via sent-by is the broadcast address"),
     # addresses and URIs
     "address": Kind("RFC 3261 20.10", 400, "neither name-addr nor addr-spec"),
-    "display-name": Kind("RFC 3261 25.1", 400, "unquoted display name is not made of tokens"),
+    "display-name": Kind("RFC 3261 25.1", 0, "unquoted display name is not made of tokens"),
+    "display-name-comma": Kind("RFC 4475 3.1.2.15", 400, "comma in an unquoted display name"),
     "quote-open": Kind("RFC 3261 25.1", 400, "quoted string has no end"),
     "bracket-open": Kind("RFC 3261 25.1", 400, "angle bracket has no end"),
     "uri-blanks": Kind("RFC 3261 25.1", 400, "blanks around or inside a URI"),
     "uri-needs-brackets": Kind("RFC 3261 20", 400, "URI with a comma or question mark outside angle brackets"),
     "uri": Kind("RFC 3261 19.1.1", 400, "no URI"),
-    "uri-user": Kind("RFC 3261 19.1.1", 400, "user or password part of a URI has octets that must be escaped"),
-    "uri-escape": Kind("RFC 3261 19.1.2", 400, "percent sign without two hex digits"),
-    "uri-param": Kind("RFC 3261 19.1.1", 400, "URI parameter has octets that must be escaped, or is empty"),
-    "uri-headers": Kind("RFC 3261 19.1.1", 400, "headers part of a URI breaks the grammar"),
+    "uri-user": Kind("RFC 3261 19.1.1", 0, "user or password part of a URI has octets that must be escaped"),
+    "uri-escape": Kind("RFC 3261 19.1.2", 0, "percent sign without two hex digits"),
+    "uri-param": Kind("RFC 3261 19.1.1", 0, "URI parameter has octets that must be escaped, or is empty"),
+    "uri-headers": Kind("RFC 3261 19.1.1", 0, "headers part of a URI breaks the grammar"),
     "host": Kind("RFC 3261 25.1", 0, "host is neither hostname, IPv4 address nor IPv6 reference"),
     "no-host": Kind("RFC 3261 25.1", 400, "no host where one must be"),
     "ipv6-bare": Kind("RFC 5118 4.2", 400, "IPv6 address without brackets"),
     "ipv6-three-colons": Kind("RFC 5118 4.10", 0, "three colons in an IPv6 address, after an error of RFC 3261"),
     "port": Kind("RFC 3261 25.1", 400, "port is no number from 0 to 65535"),
-    "param": Kind("RFC 3261 25.1", 400, "header parameter breaks the grammar"),
+    "param": Kind("RFC 3261 25.1", 0, "header parameter breaks the grammar"),
     "param-gap": Kind("RFC 3261 25.1", 400, "semicolon without a parameter behind it"),
     "param-repeated": Kind("RFC 3261 7.3.1", 0, "a parameter stands twice"),
     "no-from-tag": Kind("RFC 3261 8.1.1.3", 0, "From without tag, as RFC 2543 allowed"),

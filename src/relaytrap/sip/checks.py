@@ -25,6 +25,8 @@ _ONCE: Final = frozenset(
     b" subject subscription-state timestamp to user-agent".split()
 )
 
+_CORE: Final = frozenset((b"to", b"from", b"call-id", b"cseq", b"max-forwards"))
+
 
 def inspect(message: "Request | Response", noted: list[Anomaly]) -> None:
     """Adds to `noted` everything odd about a message that splitting it did not note already.
@@ -51,7 +53,7 @@ def inspect(message: "Request | Response", noted: list[Anomaly]) -> None:
     _inspect_body(message, first, noted)
     if headers.repeated:
         for name in _ONCE.intersection(headers.repeated):
-            _note_line(message, name, 1, "header-repeated", noted)
+            _note_line(message, name, 1, "required-repeated" if name in _CORE else "header-repeated", noted)
     if not _CHECKED.isdisjoint(first):
         _inspect_fields(message, first, noted)
 
@@ -72,8 +74,12 @@ _REQUIRED: Final = (
 
 
 def _inspect_hop(message: "Request | Response", via: Via, branch: bytes | None, noted: list[Anomaly]) -> None:
-    # Where folding changed the value it is not found as it stands; the start of the message will have to do.
-    offset = max(message.raw.find(via.raw), 0)
+    offset = message.raw.find(via.raw)
+    if offset < 0:  # folded: the line must do
+        values = message.headers.get_all(b"via")
+        index = next((at for at, value in enumerate(values) if via.raw in value), 0)
+        line = message.headers.line(b"via", index)
+        offset = line.offset if line else 0
     if branch is None:
         noted.append(anomaly("no-branch", offset))
     elif branch[:7].lower() != COOKIE.lower():
@@ -94,6 +100,10 @@ def inspect_request(message: "Request", noted: list[Anomaly]) -> None:
         noted.append(anomaly("no-max-forwards", len(message.raw)))
     if message.method == b"INVITE" and b"contact" not in first:
         noted.append(anomaly("no-contact", len(message.raw)))
+    if message.method == b"REGISTER":
+        expiries = [contact.param(b"expires") for contact in message.contacts]
+        if any(expiry is not None and not _is_delta_seconds(expiry) for expiry in expiries):
+            _note_line(message, b"contact", 0, "expires", noted)
     uri = message.uri
     if uri is None or uri.headers:
         start = max(message.raw.find(message.request_uri), 0)
@@ -131,6 +141,8 @@ def _inspect_body(message: "Request | Response", first: dict[bytes, bytes], note
         line = find_odd_line(message.body)
         if line >= 0:
             noted.append(anomaly("sdp", message.body_start + line))
+    elif kind[:10].lower() == b"multipart/" and not message.parts:
+        noted.append(anomaly("multipart", message.body_start))
 
 
 def _name_extra(extra: bytes) -> str:
@@ -164,7 +176,8 @@ def _check_expires(value: bytes) -> str:
 
 
 def _is_delta_seconds(value: bytes) -> bool:
-    return DELTA_SECONDS.fullmatch(value) is not None and len(value.lstrip(b"0")) <= 10 and int(value) < 2**32
+    digits = value.lstrip(b"0")
+    return DELTA_SECONDS.fullmatch(value) is not None and len(digits) <= 10 and int(digits or b"0") < 2**32
 
 
 def _check_retry_after(value: bytes) -> str:

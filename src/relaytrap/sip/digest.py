@@ -99,7 +99,7 @@ def parse_credentials(value: bytes) -> Credentials:
 
 def read_credentials(value: bytes, defects: list[Defect]) -> Credentials | None:
     """Credentials or a challenge as far as they can be told, with what is wrong noted; None when there is no scheme."""
-    scheme, _, rest = value.partition(b" ")
+    scheme, _, rest = value.replace(b"\t", b" ").partition(b" ")
     if not scheme or re.search(rb"[=,\"]", scheme):
         defects.append(("auth", 0))
         return None

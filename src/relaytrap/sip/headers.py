@@ -4,6 +4,7 @@
 and folding are only worked out when somebody asks for them.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -51,6 +52,11 @@ def _canonical_name(raw_name: bytes) -> bytes:
 _cached_name = lru_cache(4096)(_canonical_name)
 
 
+def _name_of(raw_name: bytes) -> bytes:
+    """The name a field goes by: canonical, or lower-cased as it stands when it is no token."""
+    return canonical_name(raw_name) or raw_name.strip().lower()
+
+
 class Header(NamedTuple):
     """One header line.
 
@@ -77,14 +83,15 @@ class Line(NamedTuple):
         """Offset in `raw` of the first octet behind the colon."""
         return self.offset + len(self.raw_name) + self.has_colon
 
-    def raw_offset(self, position: int) -> int:
-        """Offset in `raw` of the octet at a position of the unfolded value."""
-        start, used = self.value_offset, 0
+    def raw_offsets(self, positions: Sequence[int]) -> list[int]:
+        """Offsets in `raw` of the octets at positions of the unfolded value."""
+        starts, shifts = [0], [self.value_offset]
+        used = 0
         for offset, piece in _pieces(self.raw_value):
-            if position <= used + len(piece):
-                return start + offset + position - used
+            starts.append(used)
+            shifts.append(self.value_offset + offset - used)
             used += len(piece) + 1
-        return start + len(self.raw_value)
+        return [position + shifts[bisect_right(starts, position) - 1] for position in positions]
 
 
 def _pieces(raw_value: bytes) -> Iterator[tuple[int, bytes]]:
@@ -143,7 +150,7 @@ class Headers:
     Names asked for are canonical: lower case, long form (b"via", b"call-id").
     """
 
-    __slots__ = ("_data", "_end", "_first", "_lines", "_more", "_raw_names", "_start")
+    __slots__ = ("_by_name", "_data", "_end", "_first", "_lines", "_more", "_raw_names", "_start")
 
     def __init__(
         self,
@@ -162,6 +169,7 @@ class Headers:
         self._first = first
         self._more = more
         self._lines = lines
+        self._by_name: dict[bytes, list[Line]] | None = None
 
     @classmethod
     def from_lines(cls, data: bytes, start: int, end: int, lines: Sequence[Line]) -> "Headers":
@@ -169,7 +177,7 @@ class Headers:
         first: dict[bytes, bytes] = {}
         more: dict[bytes, list[bytes]] = {}
         for line in lines:
-            name = canonical_name(line.raw_name) or line.raw_name.strip(b" \t").lower()
+            name = _name_of(line.raw_name)
             value = unfold(line.raw_value)
             if name in first:
                 more.setdefault(name, [first[name]]).append(value)
@@ -194,7 +202,7 @@ class Headers:
 
     def canonical_names(self) -> tuple[bytes, ...]:
         """Canonical names, in order."""
-        return tuple(canonical_name(name) or name.strip(b" \t").lower() for name in self._raw_names)
+        return tuple(map(_name_of, self._raw_names))
 
     def raw_items(self) -> Iterator[tuple[bytes, bytes]]:
         """(name, value) exactly as written: name ":" value is the line, folds included, its last line end excluded."""
@@ -219,12 +227,12 @@ class Headers:
 
     def line(self, name: bytes, index: int) -> Line | None:
         """The index-th line of a name."""
-        for line in self.lines:
-            if (canonical_name(line.raw_name) or line.raw_name.strip(b" \t").lower()) == name:
-                if index == 0:
-                    return line
-                index -= 1
-        return None
+        if self._by_name is None:
+            self._by_name = {}
+            for line in self.lines:
+                self._by_name.setdefault(_name_of(line.raw_name), []).append(line)
+        lines = self._by_name.get(name, ())
+        return lines[index] if index < len(lines) else None
 
     def __contains__(self, name: bytes) -> bool:
         return name in self._first
@@ -234,5 +242,4 @@ class Headers:
 
     def __iter__(self) -> Iterator[Header]:
         for line in self.lines:
-            name = canonical_name(line.raw_name) or line.raw_name.strip(b" \t").lower()
-            yield Header(line.raw_name, name, unfold(line.raw_value), line.offset)
+            yield Header(line.raw_name, _name_of(line.raw_name), unfold(line.raw_value), line.offset)

@@ -14,6 +14,7 @@ from relaytrap.sip.checks import inspect, inspect_request
 from relaytrap.sip.digest import Credentials, read_credentials
 from relaytrap.sip.grammar import CSEQ
 from relaytrap.sip.headers import Headers
+from relaytrap.sip.multipart import Part, split_multipart
 from relaytrap.sip.params import find_param, split_list
 from relaytrap.sip.sdp import Sdp, read_sdp
 from relaytrap.sip.uri import Uri, read_uri
@@ -68,7 +69,7 @@ class _Parsed:
     def anomalies(self) -> tuple[Anomaly, ...]:
         """Everything odd about the message, in the order of its bytes. Parses all that is not parsed yet."""
         self._inspect()
-        return tuple(sorted(self._noted, key=lambda noted: noted.offset)) if self._noted else ()
+        return tuple(sorted(self._noted, key=lambda noted: noted.offset)[:MAX_ANOMALIES]) if self._noted else ()
 
     def _inspect(self) -> None:
         """Adds what is odd to what is noted."""
@@ -80,13 +81,13 @@ class _Parsed:
 
     @lazy
     def via_count(self) -> int:
-        """Number of Via values, also of those that cannot be read."""
+        """Number of Via values, also of those that cannot be read; 255 stands for that and more."""
         values = self.headers.get_all(b"via")
         count = len(values)
-        for value in values:
+        for value in values[:MAX_LISTED]:
             if b"," in value:
                 count += len(split_list(value)) - 1
-        return count
+        return min(count, MAX_LISTED)
 
     @lazy
     def from_address(self) -> Address | None:
@@ -212,11 +213,20 @@ class _Parsed:
 
     @lazy
     def sdp(self) -> Sdp | None:
-        """The session description, when Content-Type says that the body is one."""
-        kind = self.content_type
-        if kind is None or not self.body:
+        """The session description: the body, or the first part of a multipart body, that Content-Type says is one."""
+        if not self.body:
             return None
-        return read_sdp(self.body) if kind.partition(b";")[0].strip().lower() == b"application/sdp" else None
+        if _is_sdp(self.content_type):
+            return read_sdp(self.body)
+        return next((read_sdp(part.body) for part in self.parts if _is_sdp(part.headers.get(b"content-type"))), None)
+
+    @lazy
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of a multipart body; () for any other."""
+        kind = self.content_type
+        if kind is None or kind[:10].lower() != b"multipart/":
+            return ()
+        return split_multipart(self.body, kind)
 
     @lazy
     def credentials(self) -> tuple[Credentials, ...]:
@@ -274,17 +284,24 @@ class _Parsed:
         """Notes what is wrong in the index-th field of a name; offsets are those in its unfolded value."""
         line = self.headers.line(name, index)
         if line is not None:
-            self._noted += [anomaly(defect, line.raw_offset(offset)) for defect, offset in defects]
+            offsets = line.raw_offsets([offset for _, offset in defects])
+            self._noted += [anomaly(name, offset) for (name, _), offset in zip(defects, offsets, strict=True)]
 
 
 # Values of one header over all its lines.
 MAX_LISTED: Final = 255
+# What is worth keeping of a message that is nothing but oddities.
+MAX_ANOMALIES: Final = 256
 
 # What is met again and again, so that one look-up replaces a match.
 _METHODS: Final = frozenset(
     b"ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split()
 )
 _OCTETS: Final = {b"%d" % number: number for number in range(256)}
+
+
+def _is_sdp(content_type: bytes | None) -> bool:
+    return content_type is not None and content_type.partition(b";")[0].strip().lower() == b"application/sdp"
 
 
 def _decimal(value: bytes) -> int | None:

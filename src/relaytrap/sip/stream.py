@@ -105,6 +105,7 @@ class StreamParser:
         if self._scanned == self._position and run:
             self._take_keepalive(frames, run[0], run.end())
             return True
+        self._skip_plain_junk()
         line_end = self._buffer.find(b"\n", self._scanned)
         limit = self._position + MAX_HEADER_BYTES
         if 0 <= line_end < limit:
@@ -123,6 +124,15 @@ class StreamParser:
             return True
         self._scanned = len(self._buffer)
         return False
+
+    def _skip_plain_junk(self) -> None:
+        """Steps over whole lines at once when none of them can be a first line: it would hold `SIP/`."""
+        if self._scanned != self._position:
+            return
+        version = _VERSION.search(self._buffer, self._position)
+        end = self._buffer.rfind(b"\n", self._position, version.start() if version else len(self._buffer)) + 1
+        if end > self._position:
+            self._pass_junk(end, self._read_first_line)
 
     def _take_keepalive(self, frames: list[Framed], run: bytes, end: int) -> None:
         line_ends = self._line_ends + run
@@ -162,6 +172,7 @@ class StreamParser:
         return True
 
 
+_VERSION: Final = re.compile(rb"(?:SIP|sip)/")
 _KEEPALIVE: Final = re.compile(rb"[\r\n\x00]++")
 _HEADER_END: Final = re.compile(rb"\n\r?\n")
 _REQUEST_END: Final = re.compile(rb"[ \t]SIP/[0-9]{1,3}\.[0-9]{1,3}[ \t]*+\r?\n", re.IGNORECASE)
