@@ -10,7 +10,8 @@ from relaytrap.capture.container import Readable
 
 __all__ = ["Decompressed", "decompressor_for"]
 
-CHUNK: Final = 1 << 18
+CHUNK: Final = 1 << 14
+"""Compressed octets at a time; small, because what damage spoils is all that one chunk would have given."""
 MAX_DICTIONARY: Final = 256 << 20
 """An xz header may ask for 4 GiB; `xz -9` asks for 65 MiB to unpack."""
 

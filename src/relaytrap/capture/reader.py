@@ -106,6 +106,8 @@ class CaptureReader:
             return self._packets(walk_pcapng(self._source))
         if head.startswith(hep.HEP3_MAGIC):
             return self._hep_packets()
+        if self._decompressed and self._decompressed.damaged:
+            raise InputError(f"{self._name} cannot be unpacked: it is damaged or cut within its first block.")
         if not head:
             raise InputError(f"{self._name} is empty: there is nothing to read.")
         raise InputError(

@@ -15,16 +15,18 @@ __all__ = ["KEEPALIVE", "begins_cut_request", "begins_message", "find_message", 
 # Possessive quantifiers keep every match linear in the length of the line.
 TOKEN: Final = rb"[!%'*+\-.0-9A-Z_`a-z~]++"
 VERSION: Final = rb"[Ss][Ii][Pp]/\d[^\s\0]*+"
-START_LINE: Final = (
-    rb"(?:" + VERSION + rb"[ \t]++\d|" + TOKEN + rb"[ \t]++(?:[^\r\n]*[ \t])?" + VERSION + rb"[ \t]*+(?=[\r\n]|\Z))"
-)
-AT_START: Final = re.compile(rb"[\r\n\t \0]*+" + START_LINE)
+REQUEST_LINE: Final = TOKEN + rb"[ \t]++(?:[^\r\n]*[ \t])?" + VERSION + rb"[ \t]*+(?=[\r\n]|\Z)"
+STATUS_LINE: Final = VERSION + rb"[ \t]++\d"
+AT_START: Final = re.compile(rb"[\r\n\t \0]*+(?:" + STATUS_LINE + rb"|" + REQUEST_LINE + rb")")
 METHODS: Final = rb"(?:ACK|BYE|CANCEL|INFO|INVITE|MESSAGE|NOTIFY|OPTIONS|PRACK|PUBLISH|REFER|REGISTER|SUBSCRIBE|UPDATE)"
 HEADER_BELOW: Final = rb"(?:\r\n|\n|\r)[!-9;-~]++[ \t]*+:"
 # A body need not end with a line break, so a plain start line counts in the midst of a line, too; its reason phrase is
 # bounded because a line may hold thousands of them.
 PLAIN_START: Final = rb"SIP/2\.0 \d{3} [^\r\n]{0,200}+|" + METHODS + rb" sips?:[^\s]{1,2000}+ SIP/2\.0"
-IN_STREAM: Final = re.compile(rb"(?:(?m:^)(?=" + START_LINE + rb")[^\r\n]*+|" + PLAIN_START + rb")" + HEADER_BELOW)
+PLAIN_REQUEST: Final = TOKEN + rb"[ \t]++[^\s]++[ \t]++" + VERSION + rb"[ \t]*+"
+LINE_START: Final = rb"(?m:^)(?:" + STATUS_LINE + rb"[^\r\n]*+|" + PLAIN_REQUEST + rb")"
+IN_STREAM: Final = re.compile(rb"(?:" + LINE_START + rb"|" + PLAIN_START + rb")" + HEADER_BELOW)
+BEHIND_BODY: Final = re.compile(rb"[^\s]*?(" + METHODS + rb")[ \t]++sips?:")
 BEFORE_VERSION: Final = re.compile(TOKEN + rb"[ \t]++(?:sips?|tel|im|pres|urn|https?):", re.IGNORECASE)
 KNOWN_METHODS: Final = re.compile(METHODS + rb"[ \t]")
 UNFINISHED: Final = re.compile(rb"[\r\n\t \0]*+[\t -~\x80-\xff]*+\Z")
@@ -60,7 +62,10 @@ def find_message(octets: bytes, start: int = 0) -> int:
     if octets.find(b"SIP/", start) < 0 and octets.find(b"sip/", start) < 0:
         return -1
     match = IN_STREAM.search(octets, start)
-    return match.start() if match else -1
+    if not match:
+        return -1
+    behind = BEHIND_BODY.match(octets, match.start())
+    return behind.start(1) if behind else match.start()
 
 
 def is_response(message: bytes) -> bool:

@@ -1,0 +1,100 @@
+"""SIP over WebSocket in the clear."""
+
+import itertools
+import random
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relaytrap.capture.websocket import WebSocketFrames
+from tests.capture.packets import SYN, answer_segment, ethernet, ipv4, read_frames, request, response, segment, tcp
+
+ASK = (
+    b"GET /ws HTTP/1.1\r\nHost: sip.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
+)
+ANSWER = (
+    b"HTTP/1.1 101 Switching Protocols\r\nupgrade:WebSocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Protocol: sip\r\n\r\n"
+)
+OPEN = [
+    segment(b"", 999, flags=SYN),
+    ethernet(ipv4(tcp(b"", 4999, 5060, 40000, SYN), 6, "203.0.113.5", "198.51.100.7")),
+]
+
+
+def frame(payload: bytes, *, opcode: int = 1, final: bool = True, key: bytes = b"") -> bytes:
+    first = opcode | (0x80 if final else 0)
+    size = len(payload)
+    mask_bit = 0x80 if key else 0
+    if size < 126:
+        head = bytes([first, size | mask_bit])
+    elif size < 65_536:
+        head = bytes([first, 126 | mask_bit]) + struct.pack(">H", size)
+    else:
+        head = bytes([first, 127 | mask_bit]) + struct.pack(">Q", size)
+    if key:
+        payload = bytes(octet ^ key[at % 4] for at, octet in enumerate(payload))
+    return head + key + payload
+
+
+def test_messages_of_both_sides_come_out_unmasked():
+    frames = [
+        *OPEN,
+        segment(ASK, 1000),
+        answer_segment(ANSWER, 5000),
+        segment(frame(request(1), key=b"\x01\xfe\x7f\x80"), 1000 + len(ASK)),
+        answer_segment(frame(response(1)), 5000 + len(ANSWER)),
+    ]
+    messages, reader = read_frames(frames)
+    assert [(message.raw, message.transport, message.direction) for message in messages] == [
+        (request(1), "ws", "in"),
+        (response(1), "ws", "out"),
+    ]
+    assert reader.report.unread == {"TCP segment without payload": 2, "WebSocket handshake": 2}
+
+
+def test_keepalives_and_control_frames_are_no_messages():
+    stream = ASK + frame(b"\r\n\r\n") + frame(b"ping", opcode=9) + frame(request(1)) + frame(b"what")
+    messages, reader = read_frames([OPEN[0], segment(stream, 1000)])
+    assert [message.raw for message in messages] == [request(1)]
+    assert reader.report.unread["keepalive"] == 1
+
+
+def test_a_websocket_for_something_else_is_not_looked_into():
+    other = ASK.replace(b"Protocol: sip", b"Protocol: sipper")
+    messages, _ = read_frames([OPEN[0], segment(other + frame(request(1)), 1000)])
+    assert not messages
+
+
+@given(st.lists(st.integers(1, 400), max_size=8), st.binary(min_size=4, max_size=4))
+def test_any_cuts_give_the_same_messages(places, key):
+    messages = [request(1), b"x" * 200, request(2)]
+    stream = b"".join(frame(message, key=key) for message in messages)
+    frames = WebSocketFrames()
+    ends = [0, *sorted(places), len(stream)]
+    out = [message for a, b in itertools.pairwise(ends) for message in frames.receive(stream[a:b])]
+    assert out == messages
+    assert frames.held == 0
+
+
+def test_a_message_in_several_frames_with_a_ping_between():
+    frames = WebSocketFrames()
+    stream = frame(b"one", final=False) + frame(b"", opcode=9) + frame(b"two", opcode=0)
+    assert frames.receive(stream) == [b"onetwo"]
+
+
+@pytest.mark.parametrize(
+    "stream", [b"\xc1\x00", b"\x81\x7f" + b"\xff" * 8, frame(b"", opcode=1, final=False) + b"\xf1\x00"]
+)
+def test_compressed_or_impossible_frames_end_it(stream):
+    frames = WebSocketFrames()
+    assert frames.receive(stream + frame(request(1))) == []
+    assert frames.broken
+
+
+def test_large_frames():
+    payload = random.Random(1).randbytes(200_000)
+    assert WebSocketFrames().receive(frame(payload, key=b"abcd")) == [payload]
