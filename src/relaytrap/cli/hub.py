@@ -48,9 +48,16 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
         store = stack.enter_context(Store(config.store, config.data_dir))
         enricher = Enricher.open(config.enrich, config.network, config.data_dir / "tables")
         database = stack.enter_context(contextlib.closing(HubDatabase(config.data_dir)))
-        ingest = stack.enter_context(contextlib.closing(Ingest(store, config, Ledger(database))))
+        ledger = Ledger(database)
+        ingest = stack.enter_context(contextlib.closing(Ingest(store, config, ledger)))
         site = Site(
-            store, config, enricher=enricher, token=secrets.token_urlsafe(32), ingest=ingest, keys=Keys(database)
+            store,
+            config,
+            enricher=enricher,
+            token=secrets.token_urlsafe(32),
+            ingest=ingest,
+            keys=Keys(database),
+            ledger=ledger,
         )
         # The map's script takes a second to make, once an installation: before the first reader asks.
         threading.Thread(target=site.bundle.asset, name="bundle", daemon=True).start()

@@ -133,14 +133,14 @@ def when(moment: str | None, digits: int = 0) -> Markup:
 
 
 def ago(moment: str | None, now_ns: int) -> str:
-    """`12 s ago`, `3 h ago`, `5 days ago`; never in the future."""
+    """`12 s ago`, `3 h ago`, `5 days ago`, `6 years ago`; never in the future."""
     if not moment:
         return "never"
     seconds = max(0, (now_ns - parse_rfc3339(moment)) // NS)
-    for unit, size in (("day", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
+    for unit, size in (("year", 31_557_600), ("day", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size * (2 if unit == "year" else 1):
             count = seconds // size
-            return f"{count:,} {unit}{'s' if unit == 'day' and count != 1 else ''} ago"
+            return f"{count:,} {unit}{'s' if size >= 86_400 and count != 1 else ''} ago"
     return f"{seconds} s ago"
 
 

@@ -14,6 +14,7 @@ from relaytrap.config import Config
 from relaytrap.enrich import Enricher
 from relaytrap.hub.ingest import Ingest
 from relaytrap.hub.keys import Keys
+from relaytrap.hub.ledger import Ledger
 from relaytrap.store import Store
 from relaytrap.store.queries import Filter, run_query
 from relaytrap.web.cache import Answers
@@ -34,7 +35,7 @@ HTML: Final = "text/html; charset=utf-8"
 class Site:
     """One running page server.
 
-    enricher: None leaves out what only address tables can say. ingest, keys: None for a server that only shows.
+    enricher: None leaves out what only address tables can say. ingest, keys, ledger: None for a server that only shows.
     """
 
     store: Store
@@ -43,6 +44,7 @@ class Site:
     token: str = ""
     ingest: Ingest | None = None
     keys: Keys | None = None
+    ledger: Ledger | None = None
     now_ns: Callable[[], int] = clock.now_ns
     assets: Assets = field(default_factory=Assets)
     answers: Answers = field(default_factory=Answers)

@@ -2,12 +2,9 @@
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from relaytrap.store.queries.filter import Filter
-from relaytrap.store.queries.messages import JSON_COLUMNS, SELECTED
+from relaytrap.store.queries.messages import SELECTED, finished
 from relaytrap.store.queries.shape import COLUMNS_FIRST
-from relaytrap.store.queries.track import attach_campaigns
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
@@ -31,5 +28,4 @@ def list_arrivals(store: "Store", where: Filter, *, since_ms: int, limit: int = 
         f"SELECT {SELECTED} FROM messages {clause.sql} {newest} {COLUMNS_FIRST}",
         clause.params | {"since_ms": since_ms, "newest": limit},
     )[::-1]
-    attach_campaigns(store, rows)
-    return [row | {name: msgspec.json.decode(row[name]) if row[name] else [] for name in JSON_COLUMNS} for row in rows]
+    return list(finished(store, rows))

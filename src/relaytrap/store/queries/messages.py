@@ -13,12 +13,21 @@ from relaytrap.errors import InputError
 from relaytrap.store.queries.filter import Filter
 from relaytrap.store.queries.shape import COLUMNS_FIRST, MESSAGE, moment
 from relaytrap.store.queries.track import attach_campaigns
-from relaytrap.store.schema import NAMES
+from relaytrap.store.schema import JSON_LISTS, NAMES
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
 
-__all__ = ["count_messages", "cursor_of", "export_messages", "get_message", "list_messages", "query_conversation"]
+__all__ = [
+    "SELECTED",
+    "count_messages",
+    "cursor_of",
+    "export_messages",
+    "finished",
+    "get_message",
+    "list_messages",
+    "query_conversation",
+]
 
 SELECTED: Final = ", ".join(f"{MESSAGE.get(name, name)} AS {name}" for name in NAMES if name != "raw")
 # What an Observation is made of, and when the hub took it in.
@@ -30,7 +39,7 @@ SEEN: Final = ", ".join(
         "base64Encode(raw) AS raw",
     )
 )
-JSON_COLUMNS: Final = ("decoded", "hops", "evidence")
+DECODE: Final = msgspec.json.Decoder().decode
 BATCH: Final = 500
 NS_PER_S: Final = 1_000_000_000
 # Order of the list: also the order of the table's key, so that a page reads only what it shows.
@@ -56,9 +65,9 @@ def list_messages(
     sql = f"SELECT {columns} FROM messages {clause.sql} {order} {page} {COLUMNS_FIRST}"
     bound = clause.params | params
     if not limit:
-        return _finished(store, store.stream(sql, bound))
+        return finished(store, store.stream(sql, bound))
     rows = store.rows(sql, bound)
-    return _finished(store, reversed(rows) if after else rows)
+    return finished(store, reversed(rows) if after else rows)
 
 
 def cursor_of(row: "Row") -> str:
@@ -81,7 +90,7 @@ def get_message(store: "Store", *, id: str) -> "list[Row]":
     """One message with its bytes (base64), or no row."""
     clause = Filter(id=_checked_id(id)).where()
     sql = f"SELECT {SELECTED}, base64Encode(raw) AS raw FROM messages {clause.sql} LIMIT 1 {COLUMNS_FIRST}"
-    return list(_finished(store, store.rows(sql, clause.params)))
+    return list(finished(store, store.rows(sql, clause.params)))
 
 
 def query_conversation(store: "Store", *, id: str, limit: int = 200, minutes: int = 60) -> "list[Row]":
@@ -102,7 +111,7 @@ def query_conversation(store: "Store", *, id: str, limit: int = 200, minutes: in
     ).where()
     sql = f"SELECT {SELECTED} FROM messages {near.sql} {OLDEST} LIMIT {int(limit)} {COLUMNS_FIRST}"
     rows = store.rows(sql, near.params)
-    return list(_finished(store, rows))
+    return list(finished(store, rows))
 
 
 def export_messages(store: "Store", where: Filter, *, limit: int = 0) -> "Iterator[Row]":
@@ -115,13 +124,14 @@ def export_messages(store: "Store", where: Filter, *, limit: int = 0) -> "Iterat
         yield row
 
 
-def _finished(store: "Store", rows: "Iterable[Row]") -> "Iterator[Row]":
+def finished(store: "Store", rows: "Iterable[Row]") -> "Iterator[Row]":
+    """Rows of SELECTED columns with their lists unpacked and their campaigns attached."""
     left = iter(rows)
     while batch := list(itertools.islice(left, BATCH)):
         attach_campaigns(store, batch)
         for row in batch:
-            for name in JSON_COLUMNS:
-                row[name] = msgspec.json.decode(row[name]) if row[name] else []
+            for name, keys in JSON_LISTS.items():
+                row[name] = [dict(zip(keys, each, strict=False)) for each in DECODE(row[name])] if row[name] else []
             yield row
 
 

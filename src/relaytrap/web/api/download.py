@@ -1,9 +1,10 @@
 """GET /messages.pcapng: the messages that a filter finds, byte for byte, for Wireshark and sngrep."""
 
+import dataclasses
 import io
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from litestar import get
 from litestar.response import Stream
@@ -28,7 +29,7 @@ def download(request: Ask, site: Site) -> Stream:
     name = safe_name("-".join(["relaytrap", *given.values()]))
     rows = export_messages(site.store, where, limit=MESSAGES_MAX)
     return Stream(
-        _segment(Observation(**row | {"notes": tuple(row["notes"])}) for row in rows),
+        _segment(_observation(row) for row in rows),
         media_type="application/octet-stream",
         headers={"content-disposition": f'attachment; filename="{name}.pcapng"', "cache-control": "no-store"},
     )
@@ -37,6 +38,11 @@ def download(request: Ask, site: Site) -> Stream:
 def safe_name(text: str) -> str:
     """A file name of letters, digits, dots and dashes: no path, no quote, no line end, not long, never hidden."""
     return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-.")[:80] or "relaytrap"
+
+
+def _observation(row: Mapping[str, Any]) -> Observation:
+    fields = {spec.name: row[spec.name] for spec in dataclasses.fields(Observation)}
+    return Observation(**fields | {"notes": tuple(row["notes"])})
 
 
 def _segment(observations: Iterator[Observation]) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from litestar import Response, get
 
+from relaytrap.store.queries import Filter
 from relaytrap.web.pages.world import map_context
 from relaytrap.web.pictures.timeline import stack_timeline
 from relaytrap.web.render import url
@@ -36,7 +37,7 @@ def overview(request: Ask, site: Site) -> Response[bytes]:
         leaders=leaders,
         countries=countries,
         sources=site.ask("leading_sources", where, limit=LEADERS),
-        newest=site.ask("messages", None, limit=NEWEST),
+        newest=site.ask("messages", Filter(direction="in"), limit=NEWEST),
         map=map_context(countries, window),
         json_twin=url("/api/overview", **window.query),
     )

@@ -21,7 +21,7 @@ LEFT, RIGHT = 17.0, 90.0
 
 @dataclass(frozen=True, slots=True)
 class Lifeline:
-    """One party. x: percent of the width. role: origin, hop, source or us."""
+    """One party. x: percent of the width. role: us, source, or how a hop behind it stands: vouched, claim, made-up."""
 
     x: float
     name: str
@@ -66,9 +66,7 @@ def draw_ladder(rows: Sequence[Mapping[str, Any]], here: str) -> Ladder:
     kept = rows[:RUNGS_MAX]
     hops = max((_upstream(row) for row in kept), key=len, default=[])[: LIFELINES_MAX - 2]
     names = [*(_name(hop) for hop in reversed(hops)), *_ends(kept)]
-    roles = [*(["hop"] * len(hops)), "source", "us"]
-    if hops:
-        roles[0] = "origin"
+    roles = [*(hop["standing"] for hop in reversed(hops)), "source", "us"]
     gap = (RIGHT - LEFT) / max(len(names) - 1, 1)
     lifelines = tuple(
         Lifeline(round(LEFT + number * gap, 2), name, role)

@@ -123,7 +123,7 @@ def _colour(measure: Measure, theme: Theme) -> dict[str, Any]:
                 "gradientLength": 180,
                 "gradientThickness": 8,
                 "values": {"expr": "[0, top / 50, top / 7, top]"},
-                "format": "~s",
+                "labelExpr": "format(datum.value, '.2~s')",
             },
         }
     }

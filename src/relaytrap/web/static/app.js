@@ -72,7 +72,7 @@ const ticker = $("table[data-ticker] tbody");
 const light = $("[data-live]");
 if (ticker && light && window.EventSource) {
   const KEPT_ROWS = 60;
-  const stream = new EventSource("/live");
+  const stream = new EventSource("/live?direction=in");
   stream.addEventListener("open", () => { light.textContent = "live"; light.classList.add("on"); });
   stream.addEventListener("error", () => { light.textContent = "reconnecting"; light.classList.remove("on"); });
   stream.addEventListener("rows", (event) => {

@@ -79,7 +79,7 @@ async function show() {
   box.dataset.shown = step === null ? "all" : String(step);
   if (!slider || slider.hidden) return;
   const label = $("[data-hour-label]");
-  if (step === null) { label.textContent = "all hours"; return; }
+  if (step === null) { label.textContent = ""; return; }
   const sum = Object.keys(counts).reduce((total, code) => total + countOf(code, "messages"), 0);
   label.textContent = `${stepLabel(step)} · ${withWord(sum, "message")}`;
 }

@@ -1,0 +1,110 @@
+"""The messages explorer and the page of one message."""
+
+import io
+import re
+
+import pytest
+
+from relaytrap.capture.segment import read_segment
+from relaytrap.store.queries import FIELDS
+from relaytrap.web.pages.messages import BAR, MORE
+from tests.web import scene
+from tests.web.conftest import Hub
+
+
+def ids_on(page: str) -> list[str]:
+    return re.findall(r'<td class="nowrap"><a href="/messages/([0-9a-f]{16})">', page)
+
+
+def page_of(hub: Hub, **given: str) -> str:
+    row = hub.rows("messages", **given, limit=1)[0]
+    return hub.get(f"/messages/{row['id']}").text
+
+
+def test_every_field_of_the_filter_has_a_control() -> None:
+    assert set(BAR) | set(MORE) == set(FIELDS)
+    assert not set(BAR) & set(MORE)
+
+
+def test_newest_message_stands_first(hub: Hub) -> None:
+    rows = hub.rows("messages", limit=10)
+    assert ids_on(hub.get("/messages").text)[:10] == [row["id"] for row in rows]
+
+
+def test_older_and_newer_lead_through_every_message_once(hub: Hub) -> None:
+    every, path = [], "/messages"
+    while path:
+        page = hub.get(path).text
+        every += ids_on(page)
+        older = re.search(r'rel="next" href="([^"]+)"', page)
+        path = older[1].replace("&amp;", "&") if older else ""
+    assert len(every) == len(set(every)) == hub.rows("count")[0]["messages"]
+    newer = re.search(r'rel="prev" href="([^"]+)"', page)
+    assert newer
+    before = ids_on(hub.get(newer[1].replace("&amp;", "&")).text)
+    assert before == every[: len(before)]
+
+
+def test_filter_in_the_address_narrows_and_stands_in_the_form(hub: Hub) -> None:
+    page = hub.get("/messages", params={"method": "REGISTER"}).text
+    assert len(ids_on(page)) == 1
+    assert "<option selected>REGISTER</option>" in page
+
+
+def test_condition_that_makes_no_sense_is_explained(hub: Hub) -> None:
+    answer = hub.get("/messages", params={"source": "not-an-address"})
+    assert answer.status_code == 400
+    assert "is no address or network" in answer.text
+
+
+def test_cursor_that_is_none_is_explained(hub: Hub) -> None:
+    assert hub.get("/messages", params={"before": "yesterday"}).status_code == 400
+
+
+def test_no_message_fits_says_so(hub: Hub) -> None:
+    assert "No message fits." in hub.get("/messages", params={"method": "PUBLISH"}).text
+
+
+def test_message_page_shows_the_path_and_who_vouches(hub: Hub) -> None:
+    page = page_of(hub, call_id="relayed-1")
+    assert ">relayed<" in page
+    assert f"{scene.RELAY} wrote down that it came from here" in page
+    assert f'href="/sources/{scene.ORIGIN}"' in page
+
+
+def test_message_page_marks_the_bytes_that_a_reason_rests_on(hub: Hub) -> None:
+    page = page_of(hub, call_id="relayed-1")
+    marked = re.findall(r'<mark class="path"><bdi>([^<]*)</bdi>', page)
+    assert any("received=203.0.113.70" in each for each in marked)
+
+
+def test_message_page_reads_the_dialled_number(hub: Hub) -> None:
+    page = page_of(hub, call_id="dial-1")
+    assert '<span class="d-prefix" title="Way out of a country">0011</span>' in page
+    assert "Leads to <b>France</b>" in page
+    assert "Australia" in page
+
+
+def test_ladder_shows_the_request_and_our_answer(hub: Hub) -> None:
+    page = page_of(hub, call_id="register-1", method="REGISTER")
+    assert "401 to REGISTER" in page
+    assert page.count('marker-end="url(#head-') == 2
+
+
+def test_message_that_is_not_sip_is_shown_in_hex(hub: Hub) -> None:
+    page = page_of(hub, kind="unparsed")
+    assert "00 01 02 20 6e 6f 74 68" in page
+
+
+def test_download_holds_the_same_bytes(hub: Hub) -> None:
+    row = hub.rows("messages", call_id="dial-1", limit=1)[0]
+    answer = hub.get("/messages.pcapng", params={"id": row["id"]})
+    (found,) = read_segment(io.BytesIO(answer.content))
+    assert found.raw.startswith(b"INVITE sip:001133155123456@")
+    assert (found.source, found.sensor) == (scene.FR, "edge")
+    assert answer.headers["content-disposition"] == f'attachment; filename="relaytrap-{row["id"]}.pcapng"'
+
+
+@pytest.mark.parametrize("path", ["/messages/XYZ", "/messages/%2e%2e", "/messages/00112233445566778899"])
+def test_identifier_that_is_none_is_refused_in_a_sentence(hub: Hub, path: str) -> None:
+    assert hub.get(path).status_code in (400, 404)

@@ -1,0 +1,117 @@
+"""Every page answers, empty and full, and shows what the store holds."""
+
+import pytest
+
+from tests.web import scene
+from tests.web.conftest import Hub
+
+PAGES = ("/", "/countries", "/countries/US", "/messages", "/sources", "/numbers", "/sensors", "/api")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_answers_over_a_full_store(hub: Hub, path: str) -> None:
+    answer = hub.get(path)
+    assert answer.status_code == 200
+    assert "<h1" in answer.text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_answers_over_an_empty_store(empty_hub: Hub, path: str) -> None:
+    assert empty_hub.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/countries", "/messages", "/sensors"])
+def test_empty_store_says_how_to_send_a_first_message(empty_hub: Hub, path: str) -> None:
+    assert "No messages yet." in empty_hub.get(path).text
+
+
+@pytest.mark.parametrize("last", ["1h", "24h", "7d", "30d", "all", "nonsense"])
+def test_every_stretch_of_time_is_shown(hub: Hub, last: str) -> None:
+    assert hub.get("/", params={"last": last}).status_code == 200
+
+
+def test_overview_names_the_busiest_country(hub: Hub) -> None:
+    assert 'href="/countries/US?last=7d"' in hub.get("/").text
+
+
+def test_sample_sensors_raise_the_banner_with_the_command_that_removes_them(hub: Hub, empty_hub: Hub) -> None:
+    assert "relaytrap sample remove" in hub.get("/").text
+    assert "This is a sample." not in empty_hub.get("/").text
+
+
+def test_footer_names_the_date_of_the_address_tables(hub: Hub) -> None:
+    assert "Countries and networks as of 20" in hub.get("/").text
+
+
+def test_country_page_lists_its_sources_and_networks(hub: Hub) -> None:
+    page = hub.get("/countries/fr").text
+    assert "<h1>France</h1>" in page
+    assert scene.FR in page
+    assert "Exemple Télécom" in page
+
+
+def test_country_without_messages_says_so(hub: Hub) -> None:
+    assert "Nothing from Japan" in hub.get("/countries/JP").text
+
+
+def test_source_page_shows_its_messages(hub: Hub) -> None:
+    page = hub.get(f"/sources/{scene.FR}").text
+    assert "REGISTER" in page
+    assert "INVITE" in page
+
+
+def test_source_that_sent_nothing_is_404_with_a_way_on(hub: Hub) -> None:
+    answer = hub.get("/sources/192.0.2.1")
+    assert answer.status_code == 404
+    assert "sent nothing" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/sources/nonsense", "/countries/FRA", "/messages/0123456789abcdef", "/nothing"])
+def test_wrong_address_is_a_404_page(hub: Hub, path: str) -> None:
+    answer = hub.get(path)
+    assert answer.status_code == 404
+    assert "Relaytrap" in answer.text
+
+
+def test_numbers_page_shows_prefix_and_destination(hub: Hub) -> None:
+    page = hub.get("/numbers").text
+    assert "+33155123456" in page
+    assert "France" in page
+    assert ">0011<" in page
+
+
+def test_sensors_page_lists_every_sensor(hub: Hub) -> None:
+    page = hub.get("/sensors").text
+    for name in ("edge", "edge-2", "sample-old"):
+        assert f"sensor={name}" in page
+
+
+def test_unchanged_page_is_answered_with_304(hub: Hub) -> None:
+    first = hub.get("/api")
+    again = hub.get("/api", headers={"if-none-match": first.headers["etag"]})
+    assert again.status_code == 304
+    assert not again.content
+
+
+def test_pages_are_compressed(hub: Hub) -> None:
+    assert hub.get("/").headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("203.0.113.5", "/sources/203.0.113.5"),
+        ("203.0.113.0/24", "/messages?source=203.0.113.0%2F24"),
+        ("France", "/countries/FR"),
+        ("de", "/countries/DE"),
+        ("AS64501", "/messages?asn=64501"),
+        ("+33 1 55 12 34 56", "/messages?dialled=%2B33155123456"),
+        ("friendly-scanner", "/messages?text=friendly-scanner"),
+        ("00112233445566aa", "/messages/00112233445566aa"),
+        ("", "/messages"),
+    ],
+)
+def test_search_goes_where_the_text_leads(hub: Hub, text: str, wanted: str) -> None:
+    answer = hub.get("/search", params={"q": text})
+    assert answer.status_code == 303
+    assert answer.headers["location"] == wanted
