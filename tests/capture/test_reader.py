@@ -160,6 +160,21 @@ def test_incomplete_messages_are_not_counted_among_methods():
     assert (report.incomplete, report.messages, report.methods) == (1, 0, {})
 
 
+def test_what_the_snap_length_cut_off_is_no_fault_of_the_sender():
+    data = pcap([datagram(request(1)), datagram(request(2))], snap_length=42 + request(1).index(b"CSeq") + 6)
+    report = inspect_capture(io.BytesIO(data), name="x")
+    assert report.methods == {"OPTIONS": 2}
+    assert len(report.call_ids) == 2
+    assert not report.anomalies
+
+
+def test_a_call_id_that_may_be_cut_is_not_counted():
+    data = pcap([datagram(request(123))], snap_length=42 + request(123).index(b"Call-ID") + 10)
+    report = inspect_capture(io.BytesIO(data), name="x")
+    assert report.methods == {"OPTIONS": 1}
+    assert not report.call_ids
+
+
 def test_reports_merge():
     one, two = (CaptureReport(packets=n, messages=n, observations=n, incomplete=1) for n in (1, 2))
     one.inspect(parse_message(request(1)))

@@ -1,5 +1,6 @@
 """Captures: reading them into observations, writing observations as pcapng."""
 
+from relaytrap.capture.dissection import is_cut, is_incomplete
 from relaytrap.capture.pcapng import SegmentWriter, write_capture
 from relaytrap.capture.reader import CaptureReader, ReadOptions, inspect_capture, read_capture
 from relaytrap.capture.report import CaptureReport
@@ -12,6 +13,8 @@ __all__ = [
     "SegmentReader",
     "SegmentWriter",
     "inspect_capture",
+    "is_cut",
+    "is_incomplete",
     "read_capture",
     "read_segment",
     "write_capture",

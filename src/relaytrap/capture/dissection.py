@@ -13,7 +13,7 @@ from relaytrap.capture.segment import address_text
 from relaytrap.capture.tcp import Streams, TcpPiece
 from relaytrap.observation import Direction, Observation, Transport
 
-__all__ = ["CUT_BY_SNAPLEN", "Dissector", "is_incomplete"]
+__all__ = ["CUT_BY_SNAPLEN", "Dissector", "is_cut", "is_incomplete"]
 
 CUT_BY_SNAPLEN: Final = "cut by snaplen"
 SHORT: Final = "shorter than its UDP length says"
@@ -34,8 +34,13 @@ VXLAN_PORT, GENEVE_PORT = 4789, 6081
 
 
 def is_incomplete(observation: Observation) -> bool:
-    """Whether octets of the message are missing that neither the snap length nor its sender left out."""
+    """Whether octets of the message were lost on the way or by the capture (not merely cut off by its snap length)."""
     return not INCOMPLETE_NOTES.isdisjoint(observation.notes)
+
+
+def is_cut(observation: Observation) -> bool:
+    """Whether octets are missing that the sender sent: what follows from that is no fault of the sender's."""
+    return CUT_BY_SNAPLEN in observation.notes or is_incomplete(observation)
 
 
 class Dissector:

@@ -19,7 +19,7 @@ from relaytrap.capture.container import (
 )
 from relaytrap.capture.decompression import Decompressed, decompressor_for
 from relaytrap.capture.direction import Directions, IpNetwork
-from relaytrap.capture.dissection import Dissector, is_incomplete
+from relaytrap.capture.dissection import Dissector, is_cut, is_incomplete
 from relaytrap.capture.report import CaptureReport
 from relaytrap.capture.segment import SegmentDecoder, check_mark, segment_mark
 from relaytrap.errors import InputError
@@ -65,7 +65,7 @@ def inspect_capture(stream: Readable, *, name: str, options: ReadOptions | None 
     reader = read_capture(stream, name=name, sensor="", options=options)
     for observation in reader:
         if not is_incomplete(observation) and recognition.begins_message(observation.raw):
-            reader.report.inspect(parse_message(observation.raw))
+            reader.report.inspect(parse_message(observation.raw), cut=is_cut(observation))
     return reader.report
 
 

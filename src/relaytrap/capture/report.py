@@ -33,17 +33,29 @@ class CaptureReport:
     call_ids: set[int] = field(default_factory=set)
     """64-bit digests: enough to count distinct Call-IDs without keeping them."""
 
-    def inspect(self, message: Message) -> None:
-        """Count what a parsed message says. Whoever parses anyway calls this; the reader itself never parses."""
+    def inspect(self, message: Message, *, cut: bool = False) -> None:
+        """Count what a parsed message says. Whoever parses anyway calls this; the reader itself never parses.
+
+        cut: its end is missing (`is_cut`), so that neither anomalies nor a Call-ID on its last line count.
+        """
         if isinstance(message, Request):
             self.methods[message.method.decode("ascii", "backslashreplace")] += 1
         elif isinstance(message, Response):
             self.status[str(message.status_code)] += 1
+        self._count_call_id(message, cut)
+        if not cut:
+            for anomaly in message.anomalies:
+                self.anomalies[anomaly.name] += 1
+
+    def _count_call_id(self, message: Message, cut: bool) -> None:
         call_id = message.headers.get(b"call-id")
-        if call_id:
-            self.call_ids.add(int.from_bytes(blake2b(call_id, digest_size=8).digest(), "big"))
-        for anomaly in message.anomalies:
-            self.anomalies[anomaly.name] += 1
+        if not call_id:
+            return
+        if cut:
+            *_, last = message.headers
+            if last.name == b"call-id":
+                return
+        self.call_ids.add(int.from_bytes(blake2b(call_id, digest_size=8).digest(), "big"))
 
     def merge(self, other: "CaptureReport") -> None:
         """Add another report's counts to these."""
