@@ -105,12 +105,8 @@ def inspect_request(message: "Request", noted: list[Anomaly]) -> None:
         if any(expiry is not None and not _is_delta_seconds(expiry) for expiry in expiries):
             _note_line(message, b"contact", 0, "expires", noted)
     uri = message.uri
-    if uri is None or uri.headers:
-        start = max(message.raw.find(message.request_uri), 0)
-        if message.request_uri[:1] == b"<":
-            noted.append(anomaly("request-uri-brackets", start))
-        if uri is not None and uri.headers and uri.scheme in (b"sip", b"sips"):
-            noted.append(anomaly("request-uri-headers", start))
+    if uri is not None and uri.headers and uri.scheme in (b"sip", b"sips"):
+        noted.append(anomaly("request-uri-headers", max(message.raw.find(message.request_uri), 0)))
     if first.get(b"contact", b"")[:1] == b"*" or b"contact" in message.headers.repeated:
         _inspect_contact_star(message, noted)
 

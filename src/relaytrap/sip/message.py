@@ -335,10 +335,13 @@ class Request(_Parsed):
 
     @lazy
     def uri(self) -> Uri | None:
-        """The Request-URI taken apart; None when it is none."""
-        uri, defects = read_uri(self.request_uri)
-        if defects:
-            start = max(self.raw.find(self.request_uri), 0)
+        """The Request-URI taken apart, without angle brackets that do not belong there; None when it is none."""
+        text = self.request_uri
+        uri, defects = read_uri(text.strip(b"<>") if text[:1] == b"<" else text)
+        if defects or text[:1] == b"<":
+            start = max(self.raw.find(text), 0)
+            if text[:1] == b"<":
+                self._noted.append(anomaly("request-uri-brackets", start))
             self._noted += [anomaly(name, start + offset) for name, offset in defects]
         return uri
 
