@@ -8,16 +8,17 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from relaytrap.evidence.signatures import Genuine, Sign, load_signatures
-from relaytrap.evidence.vocabulary import load_vocabulary
+from relaytrap.evidence.vocabulary import PASSED_OVER, PASSED_OVER_PREFIXES, load_vocabulary
 from relaytrap.sip import Message, Request
 from relaytrap.sip.headers import canonical_name
 
-__all__ = ["Features", "Layout", "features_of", "layout_of", "sdp_lines"]
+__all__ = ["Features", "Layout", "features_of", "sdp_lines"]
 
 CACHEABLE_MAX: Final = 4096
 """Messages longer than this do not enter the caches keyed by their header names, or a flood could fill memory."""
 
 SDP_LINES_MAX: Final = 200
+CACHED_VALUE_MAX: Final = 256
 
 
 class Features(NamedTuple):
@@ -62,12 +63,9 @@ class Layout(NamedTuple):
 
 
 # Added, removed or rewritten on the way (RFC 3261 section 16.6, and what session border controllers are seen to do).
-CHANGED_ON_THE_WAY: Final = frozenset(
-    {
-        b"via", b"route", b"record-route", b"max-forwards", b"user-agent", b"server", b"content-length",
-        b"authorization", b"proxy-authorization", b"date", b"timestamp", b"organization", b"warning",
-    }
-)  # fmt: skip
+CHANGED_ON_THE_WAY: Final = PASSED_OVER | {
+    b"max-forwards", b"user-agent", b"server", b"content-length", b"date", b"timestamp", b"organization", b"warning",
+}  # fmt: skip
 
 VOCABULARY: Final = load_vocabulary()
 SHAPE_OF: Final = {feature: shapes.name for feature, shapes in VOCABULARY.shapes.items()}
@@ -83,28 +81,48 @@ def _wanted(feature: str) -> frozenset[str]:
 
 
 NOTEWORTHY: Final = frozenset(name.encode("ascii") for name in _wanted("has"))
-START_VALUES: Final = _wanted("max_forwards")
+START_VALUES: Final = {int(text): text for text in _wanted("max_forwards")}
+
+
+class _Name(NamedTuple):
+    """What one header name means: its canonical form, whether it counts for a tool's order, and for the structure."""
+
+    canonical: bytes
+    in_order: bool
+    in_structure: bool
+
+
+def _read_name(name: bytes) -> _Name:
+    canonical = canonical_name(name) or name.strip(b" \t").lower()
+    in_order = canonical not in PASSED_OVER and canonical[:2] not in PASSED_OVER_PREFIXES
+    return _Name(canonical, in_order, canonical not in CHANGED_ON_THE_WAY and canonical[:2] != b"p-")
+
+
+_read_name_cached = lru_cache(maxsize=1 << 12)(_read_name)
 
 
 def _lay_out(names: tuple[bytes, ...]) -> Layout:
-    canonical = tuple(canonical_name(name) or name.strip(b" \t").lower() for name in names)
-    return Layout(
-        VOCABULARY.order_of(canonical),
-        tuple(sorted(name.decode("ascii") for name in NOTEWORTHY.intersection(canonical))),
-        tuple(
-            written
-            for written, name in zip(names, canonical, strict=True)
-            if name not in CHANGED_ON_THE_WAY and name[:2] != b"p-"
-        ),
-    )
+    read = _read_name_cached if sum(map(len, names)) <= CACHEABLE_MAX else _read_name
+    order: list[bytes] = []
+    written: list[bytes] = []
+    has: tuple[str, ...] = ()
+    for name in names:
+        canonical, in_order, in_structure = read(name)
+        if in_order:
+            order.append(canonical)
+        if in_structure:
+            written.append(name)
+    if found := NOTEWORTHY.intersection(order):
+        has = tuple(sorted(name.decode("ascii") for name in found))
+    return Layout(VOCABULARY.orders.get(tuple(order), ""), has, tuple(written))
 
 
 _lay_out_cached = lru_cache(maxsize=1 << 13)(_lay_out)
 _user_agent_cached = lru_cache(maxsize=1 << 12)(SHAPE_OF["user_agent"])
+_allow_cached = lru_cache(maxsize=1 << 9)(SHAPE_OF["allow"])
 
 
-def layout_of(message: Message) -> Layout:
-    """What the header names say; cached by the names."""
+def _layout_of(message: Message) -> Layout:
     return (_lay_out_cached if len(message.raw) <= CACHEABLE_MAX else _lay_out)(message.headers.names())
 
 
@@ -121,29 +139,31 @@ def _sdp_classes(body: bytes) -> tuple[str, ...]:
     return tuple(sorted(found - {"", "other"}))
 
 
-def features_of(request: Request) -> Features:
-    """The request's classes."""
+def features_of(request: Request) -> tuple[Features, Layout]:
+    """The request's classes, and the layout they were taken from."""
     get = request.headers.get
     vias = request.vias
-    layout = layout_of(request)
-    user_agent = get(b"user-agent")
+    layout = _layout_of(request)
+    user_agent, allow = get(b"user-agent"), get(b"allow")
     body = request.body
-    start = ""
-    if (arrived := request.max_forwards) is not None and (text := str(arrived + max(len(vias), 1) - 1)) in START_VALUES:
-        start = text
-    return Features(
+    features = Features(
         request.method,
         SHAPE_OF["branch"](vias[-1].branch) if vias else "",
-        SHAPE_OF["call_id"](request.call_id),
+        SHAPE_OF["call_id"](get(b"call-id")),
         SHAPE_OF["from_tag"](request.from_tag),
         SHAPE_OF["from"](get(b"from")),
         SHAPE_OF["contact"](get(b"contact")),
-        _user_agent_cached(user_agent) if user_agent is not None and len(user_agent) <= 128 else "",
-        SHAPE_OF["allow"](get(b"allow")),
+        _user_agent_cached(user_agent) if user_agent and len(user_agent) <= CACHED_VALUE_MAX else "",
+        _allow_cached(allow) if allow and len(allow) <= CACHED_VALUE_MAX else "",
         layout.order,
         _sdp_classes(body) if body else (),
         layout.has,
-        start,
+        _start_value(request.max_forwards, len(vias)),
         request.to_tag is not None,
         len(vias) > 1,
     )
+    return features, layout
+
+
+def _start_value(arrived: int | None, hops: int) -> str:
+    return START_VALUES.get(arrived + hops - 1, "") if arrived is not None and hops else ""

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from relaytrap.evidence.base import Evidence
-from relaytrap.evidence.features import CACHEABLE_MAX, Features, features_of, layout_of, sdp_lines
+from relaytrap.evidence.features import CACHEABLE_MAX, Features, Layout, features_of, sdp_lines
 from relaytrap.evidence.signatures import HOSTILE_KINDS, Sign, Signature, load_signatures
 from relaytrap.evidence.vocabulary import load_vocabulary
 from relaytrap.sip import Message, Request
@@ -40,54 +40,39 @@ class Tool:
     """The program that wrote a message, as far as its structure shows.
 
     name: "" when unknown. family: shared by tools of one origin. kind: "scanner", "toll fraud", "phone" …, "" unknown.
-    confidence: 0 to 99. claimed: what the User-Agent says. faked: the User-Agent names a product that did not write
-    this; why: in words.
+    confidence: 0 to 99. claimed: what the User-Agent (in a response Server) says. faked: the User-Agent names a product
+    that did not write this; why: in words. signs: the reasons with the bytes they rest on, heaviest first.
     """
 
-    __slots__ = ("_message", "_verdict")
+    __slots__ = ("_found", "_signs", "claimed", "confidence", "faked", "family", "kind", "name", "why")
 
-    def __init__(self, message: Message, verdict: _Verdict) -> None:
-        self._message = message
-        self._verdict = verdict
-
-    @property
-    def name(self) -> str:
-        return self._verdict.signature.name if self._verdict.signature else ""
-
-    @property
-    def family(self) -> str:
-        return self._verdict.signature.family if self._verdict.signature else ""
-
-    @property
-    def kind(self) -> str:
-        return self._verdict.signature.kind if self._verdict.signature else ""
-
-    @property
-    def confidence(self) -> int:
-        return self._verdict.confidence
-
-    @property
-    def faked(self) -> bool:
-        return self._verdict.faked
-
-    @property
-    def why(self) -> str:
-        return self._verdict.why
-
-    @property
-    def claimed(self) -> str:
-        headers = self._message.headers
-        value = headers.get(b"user-agent") or headers.get(b"server") or b""
-        return display(value[:CLAIM_MAX])
+    def __init__(
+        self,
+        name: str = "",
+        family: str = "",
+        kind: str = "",
+        confidence: int = 0,
+        claimed: str = "",
+        faked: bool = False,
+        why: str = "",
+        found: "tuple[Request, _Verdict] | None" = None,
+    ) -> None:
+        self.name = name
+        self.family = family
+        self.kind = kind
+        self.confidence = confidence
+        self.claimed = claimed
+        self.faked = faked
+        self.why = why
+        self._found = found
+        self._signs: tuple[Evidence, ...] | None = None
 
     @property
     def signs(self) -> tuple[Evidence, ...]:
-        """The signs with the bytes they rest on, heaviest first; worked out when asked for."""
-        signature = self._verdict.signature
-        if signature is None or not isinstance(self._message, Request):
-            return ()
-        found = [_evidence(self._message, signature, sign) for sign in self._verdict.signs]
-        return tuple(sorted(found, key=lambda evidence: -evidence.weight))
+        """Worked out when first asked for: most messages are never looked at one by one."""
+        if self._signs is None:
+            self._signs = _find_signs(*self._found) if self._found is not None else ()
+        return self._signs
 
     def __repr__(self) -> str:
         return f"<Tool {self.name or 'unknown'} {self.confidence} claimed {self.claimed!r} faked {self.faked}>"
@@ -117,19 +102,39 @@ NO_STRUCTURE: Final = Structure(b"", (), "", "", "", "", b"", "")
 def identify(message: Message) -> tuple[Tool, Structure]:
     """Tool and structure together, for little more than the cost of one."""
     if not isinstance(message, Request):
-        return Tool(message, NOTHING), NO_STRUCTURE
-    features = features_of(message)
-    return Tool(message, _judge(features)), _structure(message, features)
+        return Tool(claimed=_claimed(message)), NO_STRUCTURE
+    features, layout = features_of(message)
+    return _tool(message, _judge(features)), _structure(message, features, layout)
 
 
 def find_tool(message: Message) -> Tool:
     """The program that wrote a request; unknown for responses and what is no message."""
-    return Tool(message, _judge(features_of(message)) if isinstance(message, Request) else NOTHING)
+    if not isinstance(message, Request):
+        return Tool(claimed=_claimed(message))
+    return _tool(message, _judge(features_of(message)[0]))
+
+
+def _tool(request: Request, verdict: _Verdict) -> Tool:
+    found = verdict.signature
+    if found is None:
+        return Tool("", "", "", 0, _claimed(request), verdict.faked, verdict.why)
+    return Tool(
+        found.name, found.family, found.kind, verdict.confidence, _claimed(request), verdict.faked, verdict.why,
+        (request, verdict),
+    )  # fmt: skip
+
+
+def _claimed(message: Message) -> str:
+    value = message.headers.get(b"user-agent") or message.headers.get(b"server")
+    return _displayed(value[:CLAIM_MAX]) if value else ""
+
+
+_displayed = lru_cache(maxsize=1 << 12)(display)
 
 
 def structure(message: Message) -> Structure:
     """The structure of a request; its key is "" for responses and what is no message."""
-    return _structure(message, features_of(message)) if isinstance(message, Request) else NO_STRUCTURE
+    return _structure(message, *features_of(message)) if isinstance(message, Request) else NO_STRUCTURE
 
 
 def find_hop_software(branch: bytes) -> str:
@@ -166,10 +171,10 @@ def _borrowed_name(features: Features, found: Signature | None) -> str:
     hostile = found is not None and found.kind in HOSTILE_KINDS
     if product is not None and (len(against) >= 2 or (against and hostile)):
         sentence = f"The User-Agent names {product.name}, but not as in the genuine one: {'; '.join(against)}"
-        return f"{sentence}; the structure is that of {found.name}" if hostile and found else sentence
+        return f"{sentence}; the structure is that of {found.name}." if hostile and found else f"{sentence}."
     # A relay may put its own name in place of the sender's, but it will not call itself a telephone.
     if hostile and found and (claimed in load_vocabulary().devices or (product is not None and not features.relayed)):
-        return f"The User-Agent names another product, but the structure is that of {found.name}"
+        return f"The User-Agent names another product, but the structure is that of {found.name}."
     return ""
 
 
@@ -188,13 +193,21 @@ def _contradictions(features: Features, product: Signature) -> list[str]:
 # --- signs ------------------------------------------------------------------------------------------------------------
 
 
+def _find_signs(request: Request, verdict: _Verdict) -> tuple[Evidence, ...]:
+    if verdict.signature is None:
+        return ()
+    found = [_evidence(request, verdict.signature, sign) for sign in verdict.signs]
+    return tuple(sorted(found, key=lambda evidence: -evidence.weight))
+
+
 def _evidence(request: Request, signature: Signature, sign: Sign) -> Evidence:
     quote = _quote(request, sign)
     offset = request.raw.find(quote) if quote else -1
     if sign.feature in HEADER_OF and quote and (line := request.headers.line(HEADER_OF[sign.feature], 0)) is not None:
         offset = request.raw.find(quote, line.offset)
     rule = f"tool.{signature.name.lower().replace(' ', '-')}.{sign.feature}"
-    return Evidence(rule, signature.version, sign.weight, quote if offset >= 0 else b"", offset, sign.text)
+    text = f"{sign.text[0].upper()}{sign.text[1:]}."
+    return Evidence(rule, signature.version, sign.weight, quote if offset >= 0 else b"", offset, text)
 
 
 HEADER_OF: Final = {
@@ -236,15 +249,16 @@ def _sdp_quote(body: bytes, sign: Sign) -> bytes:
 # --- structure --------------------------------------------------------------------------------------------------------
 
 
-def _structure(request: Request, features: Features) -> Structure:
-    method = request.method
-    names = layout_of(request).written
+def _structure(request: Request, features: Features, layout: Layout) -> Structure:
     to_style = _style(request.headers.get(b"to"))
     body = _skeleton(request.body) if request.body else b""
-    shapes = load_vocabulary().shapes
-    call_id, from_tag = shapes["call_id"].alike(features.call_id), shapes["from_tag"].alike(features.from_tag)
-    parts = (method, names, features.from_, to_style, call_id, from_tag, body)
+    call_id, from_tag = CALL_ID_ALIKE(features.call_id), FROM_TAG_ALIKE(features.from_tag)
+    parts = (request.method, layout.written, features.from_, to_style, call_id, from_tag, body)
     return Structure(*parts, (_key if len(request.raw) <= CACHEABLE_MAX else _make_key)(parts))
+
+
+CALL_ID_ALIKE: Final = load_vocabulary().shapes["call_id"].alike
+FROM_TAG_ALIKE: Final = load_vocabulary().shapes["from_tag"].alike
 
 
 def _style(value: bytes | None) -> str:
@@ -270,8 +284,10 @@ Parts = tuple[bytes, tuple[bytes, ...], str, str, str, str, bytes]
 
 
 def _make_key(parts: Parts) -> str:
-    # repr() of bytes and text alone is unambiguous and the same on every machine.
-    return blake2b(repr(parts).encode("ascii", "backslashreplace"), digest_size=8).hexdigest()
+    method, names, from_style, to_style, call_id, from_tag, body = parts
+    # A line feed is in none of them, so the joint is unambiguous.
+    classes = f"{len(names)}\n{from_style}\n{to_style}\n{call_id}\n{from_tag}".encode("ascii")
+    return blake2b(b"\n".join((method, *names, classes, body)), digest_size=8).hexdigest()
 
 
 _key = lru_cache(maxsize=1 << 13)(_make_key)

@@ -7,19 +7,20 @@ combination of classes and not for each message. The classes stand in `signature
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import product
 from typing import Any, Final
 
-__all__ = ["OVERLONG", "Shapes", "Vocabulary", "load_vocabulary"]
+__all__ = ["OVERLONG", "PASSED_OVER", "PASSED_OVER_PREFIXES", "Shapes", "Vocabulary", "load_vocabulary"]
 
 OVERLONG: Final = "overlong"
 """Class of a value too long to be any tool's; such values are not matched, so that hostile ones cost nothing."""
 
 VALUE_MAX: Final = 512
+ANY_LENGTH: Final = (1, VALUE_MAX)
 COOKIE: Final = "z9hG4bK"
 FEATURES: Final = ("branch", "call_id", "from_tag", "from", "contact", "user_agent", "allow")
 
@@ -36,29 +37,43 @@ class Shapes:
         self.names = frozenset(str(row["name"]) for row in self.rows) | {"", OVERLONG}
         self._like = {str(row["name"]): str(row["like"]) for row in self.rows if "like" in row}
         self._name_of = {f"n{index}": str(row["name"]) for index, row in enumerate(self.rows)}
-        self._match = re.compile(_alternation(self.rows).encode("ascii"), re.DOTALL).match
+        self._matchers: list[Matcher | None] = [None] * (VALUE_MAX + 1)
 
     def name(self, value: bytes | None) -> str:
         """The value's class: "" for no value, OVERLONG for one that no tool writes, "other" for an unknown shape."""
         if not value:
             return ""
-        if len(value) > VALUE_MAX:
+        length = len(value)
+        if length > VALUE_MAX:
             return OVERLONG
-        match = self._match(value)
+        match = (self._matchers[length] or self._matcher(length))(value)
         return self._name_of[match.lastgroup] if match is not None and match.lastgroup else "other"
 
     def alike(self, name: str) -> str:
         """What a class counts as where one random generator may yield several."""
         return self._like.get(name, name)
 
+    def _matcher(self, length: int) -> "Matcher":
+        """Matches values of one length; patterns that cannot be so long or short are left out."""
+        fitting = tuple(
+            (f"n{index}", str(row["pattern"]))
+            for index, row in enumerate(self.rows)
+            if row.get("length", ANY_LENGTH)[0] <= length <= row.get("length", ANY_LENGTH)[1]
+        )
+        matcher = self._matchers[length] = _compiled(fitting)
+        return matcher
 
-def _alternation(rows: tuple[Mapping[str, Any], ...]) -> str:
+
+Matcher = Callable[[bytes], "re.Match[bytes] | None"]
+
+
+@cache
+def _compiled(named: tuple[tuple[str, str], ...]) -> Matcher:
     """All patterns as one, the first that fits wins; the cookie that most branches share is matched once."""
-    named = [(f"n{index}", str(row["pattern"])) for index, row in enumerate(rows)]
     with_cookie = [f"(?P<{name}>{text.removeprefix(COOKIE)})" for name, text in named if text.startswith(COOKIE)]
     without = [f"(?P<{name}>{text})" for name, text in named if not text.startswith(COOKIE)]
     factored = [f"{COOKIE}(?:{'|'.join(with_cookie)})"] if with_cookie else []
-    return f"(?:{'|'.join(factored + without)})\\Z"
+    return re.compile(f"(?:{'|'.join(factored + without) or '(?!)'})\\Z".encode("ascii"), re.DOTALL).match
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +90,6 @@ class Vocabulary:
     orders: Mapping[tuple[bytes, ...], str]
     hops: Mapping[str, str]
     devices: frozenset[str]
-
-    def order_of(self, names: tuple[bytes, ...]) -> str:
-        """Name of the order in which these canonical names stand; "" when it is nobody's."""
-        kept = tuple(name for name in names if name not in PASSED_OVER and name[:2] not in PASSED_OVER_PREFIXES)
-        return self.orders.get(kept, "")
 
     def sdp_names(self) -> frozenset[str]:
         """Every class of a line in a session description."""
