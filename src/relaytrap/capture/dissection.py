@@ -61,6 +61,11 @@ class Dissector:
             report.unread, lambda opened: StreamContent(report.unread, opened=opened), max_held=max_held
         )
 
+    @property
+    def held(self) -> int:
+        """Octets that wait for others."""
+        return self._network.held + self._streams.held
+
     def observe(
         self,
         moment_ns: int,

@@ -93,7 +93,8 @@ class Network:
         self._unread = unread
         self._datagrams: dict[FragmentKey, _Datagram] = {}
         self._completed: dict[FragmentKey, bytes] = {}
-        self._held = 0
+        self.held = 0
+        """Octets of all fragments kept."""
         self._max_held = max_fragment_octets
         self.given_up: list[Payload] = []
 
@@ -211,20 +212,20 @@ class Network:
             return self._lost(BAD_FRAGMENT)
         before = datagram.assembly.octets
         datagram.assembly.add(offset, piece.data, piece.frame, piece.moment_ns)
-        self._held += datagram.assembly.octets - before
+        self.held += datagram.assembly.octets - before
         datagram.frame, datagram.moment_ns = piece.frame, piece.moment_ns
         datagram.fragments += 1
         if offset == 0:
             datagram.protocol = protocol
         if datagram.total == datagram.assembly.octets and datagram.protocol >= 0:
             return self._whole(key, datagram)
-        if self._held > self._max_held or len(self._datagrams) > MAX_DATAGRAMS:
+        if self.held > self._max_held or len(self._datagrams) > MAX_DATAGRAMS:
             self._give_up(next(iter(self._datagrams)))
         return None
 
     def _whole(self, key: FragmentKey, datagram: _Datagram) -> Payload:
         del self._datagrams[key]
-        self._held -= datagram.assembly.octets
+        self.held -= datagram.assembly.octets
         data = datagram.assembly.leading()
         self._completed[key] = data
         if len(self._completed) > MAX_COMPLETED:
@@ -242,7 +243,7 @@ class Network:
 
     def _give_up(self, key: FragmentKey) -> None:
         datagram = self._datagrams.pop(key)
-        self._held -= datagram.assembly.octets
+        self.held -= datagram.assembly.octets
         whole = self._completed.get(key, b"")
         if all(whole[at : at + len(data)] == data for at, data, _, _ in datagram.assembly.chunks):
             self._unread[SEEN_BEFORE] += datagram.fragments

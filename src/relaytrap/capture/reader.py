@@ -93,6 +93,11 @@ class CaptureReader:
         """Octets of the file read so far, for a progress bar (compressed ones, when it is compressed)."""
         return self._decompressed.position if self._decompressed else self._source.position
 
+    @property
+    def held(self) -> int:
+        """Octets of unfinished streams and datagrams held in memory."""
+        return self._dissector.held
+
     def __iter__(self) -> Iterator[Observation]:
         yield from self._observations
         if self._decompressed and self._decompressed.damaged:

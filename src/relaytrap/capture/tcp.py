@@ -78,7 +78,8 @@ class Streams:
         self._openings: dict[bytes, int] = {}
         self._max_flows = max_flows
         self._max_held = max_held
-        self._held = 0
+        self.held = 0
+        """Octets that wait in all streams."""
 
     def segment(self, packet: Payload) -> list[TcpPiece]:
         """Take one segment; what it completes, in stream order."""
@@ -104,7 +105,7 @@ class Streams:
             self._streams.move_to_end(key)
         self._take(stream, stream.offset(sequence), packet, payload, out)
         self._account(stream)
-        while self._streams and (len(self._streams) > self._max_flows or self._held > self._max_held):
+        while self._streams and (len(self._streams) > self._max_flows or self.held > self._max_held):
             self._finish(self._streams.popitem(last=False)[1], out)
         return out
 
@@ -235,9 +236,9 @@ class Streams:
 
     def _finish(self, stream: _Stream, out: list[TcpPiece]) -> None:
         self._close(stream, out)
-        self._held -= stream.held
+        self.held -= stream.held
 
     def _account(self, stream: _Stream) -> None:
         held = stream.assembly.octets + stream.content.held
-        self._held += held - stream.held
+        self.held += held - stream.held
         stream.held = held
