@@ -1,0 +1,180 @@
+"""The path of one message as values: what the operator knows beforehand, the hops, and what was concluded.
+
+Facts and claims, once and for all: the packet's source is a fact. So is what that source wrote about its own upstream
+(`received`, `rport` of the Via below its own; RFC 3261 section 18.2.1, RFC 3581 section 4), as far as the source is
+honest: that address is *vouched for* by the relay. All else in a message is a claim of whoever sent it.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from relaytrap.config import NetworkConfig
+from relaytrap.errors import ConfigError
+from relaytrap.evidence.base import Evidence
+
+__all__ = ["NOT_JUDGED", "AddressSet", "Hop", "Path", "PathSetting", "Standing", "Verdict", "address_text", "is_public"]
+
+Verdict = Literal["", "direct", "relayed", "hidden", "forged", "unknown"]
+Standing = Literal["fact", "vouched", "claim", "made-up"]
+
+IPv4Address, IPv6Address = ipaddress.IPv4Address, ipaddress.IPv6Address
+
+
+@lru_cache(1 << 14)
+def address_text(host: bytes) -> str | None:
+    """Canonical text of an address as it stands in a message; None for a name or anything else."""
+    if len(host) > 45:
+        return None
+    try:
+        address = ipaddress.ip_address(host.decode("ascii"))
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+# What cannot be the outside address of anybody: RFC 1918, loopback, link-local, carrier NAT (RFC 6598), multicast,
+# "this" network and unique local IPv6. Documentation and benchmark networks count as public: laboratories live there.
+NOT_PUBLIC: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "224.0.0.0/3",
+            "::/127",
+            "fc00::/7",
+            "fe80::/10",
+            "ff00::/8",
+        ),
+    )
+)
+
+
+@lru_cache(1 << 14)
+def is_public(address: str) -> bool:
+    """Whether an address (canonical text) can be somebody's outside address."""
+    parsed = ipaddress.ip_address(address)
+    return not any(parsed in network for network in NOT_PUBLIC if network.version == parsed.version)
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """One element on the path, nearest first: hops[0] handed the message to us.
+
+    address, port: where it is, as the standing says; "" and 0 when not known. sent_by: what its own Via says, as text.
+    standing: fact (our socket saw it), vouched (the hop above wrote it down), claim, or made-up (shown to be false).
+    by: address of the hop that vouches; "" for none. software: what the grammar of its branch tells; "" for nothing.
+    over_connection: the hop noted that the message came to it over a connection, so the address below it is real.
+    """
+
+    address: str
+    port: int
+    sent_by: str
+    transport: str
+    standing: Standing
+    by: str = ""
+    software: str = ""
+    over_connection: bool = False
+
+
+class Path(NamedTuple):
+    """What one message says of its way to us.
+
+    verdict: "direct" (from the source itself), "relayed" (the source handed it on and says for whom), "hidden" (it was
+        handed on and the source hides for whom), "forged" (direct, with made-up hops), "unknown", or "" (not judged).
+    relay: the source, when it handed on. origin: the furthest address that is vouched for; None when nobody vouches.
+    origin_port: 0 when unknown. chain: the relays between `relay` and `origin`, nearest first; `origin` is then only
+    as good as each of them. claim: an address that only claims name and that may lie further back; None for none.
+    kind: what this message tells of the relay (see docs/reference/evidence-rules.md); "" for nothing.
+    mask: hops masked with a secret key, for evidence.topology_hiding; b"" otherwise.
+    start: Max-Forwards the sender must have started with if every hop counted; -1 unknown.
+    """
+
+    verdict: Verdict
+    confidence: int = 0
+    relay: str | None = None
+    origin: str | None = None
+    origin_port: int = 0
+    chain: tuple[str, ...] = ()
+    claim: str | None = None
+    kind: str = ""
+    mask: bytes = b""
+    start: int = -1
+    hops: tuple[Hop, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+
+NOT_JUDGED: Final = Path("")
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class AddressSet:
+    """Addresses and networks to look addresses up in; answers about networks are kept."""
+
+    def __init__(self, given: Iterable[str], setting: str) -> None:
+        """Raises ConfigError naming the setting and the text that is no address or network."""
+        self._exact: set[str] = set()
+        self._networks: list[Network] = []
+        self._asked: dict[str, bool] = {}
+        for text in given:
+            try:
+                parsed = ipaddress.ip_network(text.strip().strip("[]"), strict=False)
+            except ValueError:
+                raise ConfigError(
+                    f"{setting}: {text!r} is no address or network; write 192.0.2.7 or 192.0.2.0/24"
+                ) from None
+            if parsed.num_addresses == 1:
+                self._exact.add(str(parsed.network_address))
+            else:
+                self._networks.append(parsed)
+
+    def __contains__(self, address: str) -> bool:
+        if not self._networks or address in self._exact:
+            return address in self._exact
+        if (said := self._asked.get(address)) is None:
+            parsed = ipaddress.ip_address(address)
+            said = any(parsed in network for network in self._networks if network.version == parsed.version)
+            if len(self._asked) < 1 << 16:
+                self._asked[address] = said
+        return said
+
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._networks)
+
+
+@dataclass(frozen=True, slots=True)
+class PathSetting:
+    """What the operator knows beforehand.
+
+    known: proxies that forward for us; never relays. own: our own networks: a known proxy inside them is our edge, and
+    what stands behind it is judged. own_domains: lower-case names that a request for us may carry. own_addresses:
+    outside addresses of our sensors, where a sensor sits behind address translation.
+    """
+
+    known: AddressSet = field(default_factory=lambda: AddressSet((), ""))
+    own: AddressSet = field(default_factory=lambda: AddressSet((), ""))
+    own_domains: frozenset[bytes] = frozenset()
+    own_addresses: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, network: NetworkConfig, own_addresses: Iterable[str] = ()) -> "PathSetting":
+        """The setting of `[network]`; raises ConfigError naming an entry that is no address or network."""
+        return cls(
+            AddressSet(network.known_proxies, "network.known_proxies"),
+            AddressSet(network.own_networks, "network.own_networks"),
+            frozenset(domain.strip().lower().encode() for domain in network.own_domains),
+            frozenset(own_addresses),
+        )

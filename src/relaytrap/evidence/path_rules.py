@@ -1,0 +1,73 @@
+"""The rules that judge a path, by name and version, and the constants they share (docs/reference/evidence-rules.md)."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from relaytrap.evidence.base import Evidence
+
+if TYPE_CHECKING:
+    from relaytrap.evidence.identifiers import Decoded
+
+__all__ = ["COUNTED", "HOP_BY_HOP", "OPENING", "RULES", "START", "decoded_targets", "reason"]
+
+# RFC 3261 section 8.1.1.6: a sender SHOULD start with 70. Up to this many below it are believed to be counted down.
+START: Final = 70
+COUNTED: Final = 10
+
+# Methods that a hop sends of its own in the name of a transaction (RFC 3261 sections 9.1 and 17.1.1.3).
+HOP_BY_HOP: Final = frozenset({b"ACK", b"CANCEL"})
+# Methods whose first request needs no dialog: a To tag in one was never issued by us.
+OPENING: Final = frozenset({b"INVITE", b"REGISTER", b"OPTIONS", b"SUBSCRIBE", b"MESSAGE", b"PUBLISH"})
+
+# Rule → version; raised when the rule says something else about the same bytes.
+RULES: Final = {
+    "path.one-via": 1,
+    "path.no-via": 1,
+    "path.received": 1,
+    "path.sent-by": 1,
+    "path.max-forwards": 1,
+    "path.made-up-via": 1,
+    "path.kamailio-hash": 1,
+    "path.software": 1,
+    "path.record-route": 1,
+    "path.request-uri": 1,
+    "path.contact": 1,
+    "path.claims": 1,
+    "path.to-tag": 1,
+    "path.route": 1,
+    "path.decoded-target": 1,
+    "path.received-on-top": 1,
+    "path.received-twice": 1,
+    "path.sent-by-differs": 1,
+    "path.connection": 1,
+    "path.masked": 1,
+    "path.unmasked": 1,
+    "path.same-host": 1,
+    "path.known-proxy": 1,
+    "path.serves": 1,
+    "path.own-network": 1,
+    "path.behind": 1,
+    "path.hop-by-hop": 1,
+}
+
+
+def reason(rule: str, weight: int, quote: bytes, raw: bytes, text: str) -> Evidence:
+    """Evidence under the rule's current version, its quote found in the message."""
+    return Evidence(rule, RULES[rule], weight, quote, raw.find(quote) if quote else -1, text)
+
+
+def decoded_targets(decoded: "Sequence[Decoded]") -> tuple[Evidence, ...]:
+    """Targets that a scanner wrote into its tag and that are not us: it aimed at somebody else."""
+    return tuple(
+        Evidence(
+            "path.decoded-target",
+            1,
+            15,
+            each.quote,
+            each.offset,
+            f"The scanner wrote {each.value} into its {each.field} as the target, which is not this sensor: it was "
+            "redirected or relayed, or the sensor stands behind address translation.",
+        )
+        for each in decoded
+        if each.kind == "target address" and not each.is_local
+    )

@@ -1,0 +1,180 @@
+"""Sweeps: what a campaign has tried so far, and how well one more request fits into what is still missing.
+
+A scan that tries every extension once, spread over many relays and sensors, leaves holes where a relay hid for whom it
+forwarded. A hidden request that falls into a hole of the vouched sequence, and not on something tried before, belongs
+to it with odds that grow with the density of the sweep: where 85 % are taken, a stranger would hit a hole in 15 % of
+cases. `log_odds` is that, as a natural logarithm, for one request; the odds of many requests multiply.
+
+Campaigns that try the same few numbers over and over are no sweeps; there the odds lie in hitting what was tried.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+__all__ = ["Fit", "Sweep", "Trial", "find_clusters", "split_sweeps"]
+
+# Extensions have few digits; two scans meet on a long number only because they dial the same one.
+NUMBER_MIN: Final = 10**6
+HASHED: Final = 1 << 63
+
+# A sweep has begun anew when this many of the last WATCHED requests repeat what it had already tried.
+WATCHED: Final = 8
+REPEATS: Final = 5
+
+GAP_MIN: Final = 20
+GAP_TIMES: Final = 10
+CLUSTER_MIN: Final = 5
+CHANCE_SMALL: Final = 0.3
+CHANCE_NUMBER: Final = 0.02
+MOST: Final = 4.0
+OUTSIDE_NEAR: Final = -1.0
+OUTSIDE_FAR: Final = -2.5
+
+
+class Trial(NamedTuple):
+    """One request of a sequence: when (nanoseconds), and what it tried (see evidence.track.target_number)."""
+
+    at: int
+    target: int
+
+
+class Fit(NamedTuple):
+    """How one request fits into a sweep.
+
+    log_odds: of belonging to it against chance. taken: it repeats what was tried. inside: within the ranges tried; near:
+    next to them. density: part of the range around it that was tried.
+    """
+
+    log_odds: float
+    taken: bool
+    inside: bool
+    near: bool
+    density: float
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A range of targets without wide gaps: from lowest to highest, and how many of them were tried."""
+
+    low: int
+    high: int
+    count: int
+
+    @property
+    def density(self) -> float:
+        return self.count / (self.high - self.low + 1)
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Requests between two beginnings, each target once but for a few repeats."""
+
+    first: int
+    last: int
+    targets: set[int] = field(default_factory=set)
+    requests: int = 0
+    clusters: list[Cluster] = field(default_factory=list)
+    lows: list[int] = field(default_factory=list)
+
+    @property
+    def repeats(self) -> float:
+        """Share of requests that repeat an earlier one, kept off 0 and 1."""
+        return min(max(1 - len(self.targets) / self.requests, 0.02), 0.95)
+
+    def close(self) -> None:
+        """Work out the clusters; call when the requests are complete or have grown."""
+        self.clusters = find_clusters(self.targets)
+        self.lows = [cluster.low for cluster in self.clusters]
+
+    def with_targets(self, targets: set[int]) -> "Sweep":
+        """A closed copy that has tried these too."""
+        grown = Sweep(self.first, self.last, self.targets | targets, self.requests + len(targets - self.targets))
+        grown.close()
+        return grown
+
+    def fit(self, target: int) -> Fit:
+        """How a request for a target fits; the sweep must be closed."""
+        index = bisect_right(self.lows, target) - 1
+        cluster = self.clusters[index] if index >= 0 else None
+        taken = target in self.targets
+        if cluster is None or target > cluster.high:
+            near = self._is_near(target)
+            return Fit(OUTSIDE_NEAR if near else OUTSIDE_FAR, False, False, near, 0.0)
+        density = min(cluster.density, 0.99)
+        if cluster.count < CLUSTER_MIN:
+            density = CHANCE_NUMBER if target >= NUMBER_MIN else CHANCE_SMALL
+        odds = self.repeats / density if taken else (1 - self.repeats) / (1 - density)
+        return Fit(max(min(math.log(odds), MOST), -MOST), taken, True, False, density)
+
+    def _is_near(self, target: int) -> bool:
+        """Next to what was tried, as the following stretch of a scan is."""
+        if not self.clusters or target >= NUMBER_MIN:
+            return False
+        width = max(self.clusters[-1].high - self.clusters[0].low, GAP_MIN)
+        return self.clusters[0].low - width <= target <= self.clusters[-1].high + width
+
+
+def find_clusters(targets: Iterable[int]) -> list[Cluster]:
+    """Ranges of targets, cut where the gap is wide against the spacing of the range so far; hashes stand alone."""
+    clusters: list[Cluster] = []
+    for target in sorted(targets):
+        current = clusters[-1] if clusters else None
+        if current is not None and target < HASHED and target - current.high <= _widest(current):
+            current.high, current.count = target, current.count + 1
+        else:
+            clusters.append(Cluster(target, target, 1))
+    return clusters
+
+
+def _widest(cluster: Cluster) -> int:
+    if cluster.count < CLUSTER_MIN:
+        return GAP_MIN
+    return int(max(GAP_MIN, GAP_TIMES * (cluster.high - cluster.low) / (cluster.count - 1)))
+
+
+def split_sweeps(trials: Sequence[Trial]) -> list[Sweep]:
+    """Sweeps of one campaign, in order; trials: in order of time. Hosts that try the same over and over give one."""
+    sweeps: list[Sweep] = []
+    current: Sweep | None = None
+    recent: list[bool] = []
+    pending: list[Trial] = []
+    for trial in trials:
+        if current is None:
+            current = Sweep(trial.at, trial.at)
+            sweeps.append(current)
+        repeated = trial.target in current.targets
+        recent.append(repeated)
+        pending.append(trial)
+        if len(recent) > WATCHED:
+            recent.pop(0)
+            pending.pop(0)
+        if repeated and sum(recent) >= REPEATS and len(current.targets) >= 2 * WATCHED:
+            # The repeats of the last few requests were the next sweep's first ones.
+            begun = [each for each, again in zip(pending, recent, strict=True) if again]
+            current.requests -= len(begun) - 1
+            current = Sweep(begun[0].at, trial.at, {each.target for each in begun}, len(begun))
+            sweeps.append(current)
+            recent, pending = [], []
+            continue
+        current.targets.add(trial.target)
+        current.requests += 1
+        current.last = trial.at
+    kept = _merged(sweeps)
+    for sweep in kept:
+        sweep.close()
+    return kept
+
+
+SHORT_SWEEP: Final = 24
+
+
+def _merged(sweeps: list[Sweep]) -> list[Sweep]:
+    """One sequence when most sweeps are short: a campaign that repeats a few targets rather than sweeping a range."""
+    if len(sweeps) < 2 or sum(len(sweep.targets) < SHORT_SWEEP for sweep in sweeps) * 2 < len(sweeps):
+        return sweeps
+    targets = set().union(*(sweep.targets for sweep in sweeps))
+    requests = sum(sweep.requests for sweep in sweeps)
+    return [Sweep(sweeps[0].first, sweeps[-1].last, targets, requests)]

@@ -1,0 +1,377 @@
+"""Several Vias: relayed or forged, and how far down somebody vouches.
+
+The weighing first. A relay and a forger both show a top Via that names the source; a genuine Kamailio hash, a
+Max-Forwards that adds up and a noted upstream speak for the relay; a scanner's branch on top, a wrong hash and a
+Max-Forwards that is too high speak for the forger. Then the walk: index 0 is the source's own Via, and each step down
+needs a link that is believed to hand on.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from relaytrap.evidence.base import Evidence
+from relaytrap.evidence.claim import claimed_address, claims
+from relaytrap.evidence.path import Hop, Path, PathSetting, Standing, Verdict, address_text, is_public
+from relaytrap.evidence.path_rules import COUNTED, OPENING, START, decoded_targets, reason
+from relaytrap.evidence.topology_hiding import MASKED_PARAM
+from relaytrap.evidence.via_chain import Link
+from relaytrap.observation import Observation
+from relaytrap.sip import Request
+from relaytrap.sip.text import display
+
+if TYPE_CHECKING:
+    from relaytrap.evidence.identifiers import Decoded
+
+__all__ = ["ViaWalk"]
+
+# How much speaks for a relay before any sign: honest software makes this shape far more often than forgers do.
+PRIOR: Final = 30
+
+
+class ViaWalk:
+    """The judgement of one request with several Vias."""
+
+    def __init__(
+        self,
+        message: Request,
+        observation: Observation,
+        setting: PathSetting,
+        decoded: "Sequence[Decoded]",
+        links: tuple[Link, ...],
+    ) -> None:
+        self.message = message
+        self.seen = observation
+        self.setting = setting
+        self.decoded = decoded
+        self.links = links
+        self.reasons: list[Evidence] = []
+        forwards = message.max_forwards
+        self.start = -1 if forwards is None else forwards + len(links) - 1
+        # RFC 3261 16.6: every hop counts one down. More than it could have started with: that many Vias are made up.
+        self.extra = max(self.start - START, 0) if START < self.start <= START + len(links) - 1 else 0
+
+    def judge(self) -> Path:
+        top, address = self._below_own_host()
+        if top + 1 >= len(self.links):
+            text = "All Vias name the source: one host on several ports."
+            self._note("path.same-host", 20, self.links[-1].via.raw, text)
+            return self._finish("direct", 70, None, top)
+        if top == 0 and self._is_forged():
+            return self._finish("forged", 70, None, 0, made_up=1)
+        if address in self.setting.known and address not in self.setting.own:
+            self._note("path.known-proxy", 50, b"", f"{address} is one of our known proxies.")
+            return self._finish("direct", 60, None, top)
+        below = self.links[top + 1]
+        if below.masked:
+            return self._masked(top, address)
+        if self._serves(top, address):
+            return self._finish("unknown", 50, None, top, kind="serving", vouched=below.address)
+        return self._relayed(top, address)
+
+    # ---- who handed it to us -------------------------------------------------------------------------------------
+
+    def _below_own_host(self) -> tuple[int, str]:
+        """Index and address of the element that took the message from others: source or, behind our edge, further down.
+
+        Links of the same host on another port are passed over (a B2BUA and a proxy in one box).
+        """
+        index, address = 0, self.seen.source
+        while index + 1 < len(self.links):
+            below = self.links[index + 1].address
+            edge = address in self.setting.known and address in self.setting.own
+            if below is None or (below != address and not edge):
+                break
+            index, address = index + 1, below
+        return index, address
+
+    # ---- relayed or made up --------------------------------------------------------------------------------------
+
+    def _is_forged(self) -> bool:
+        """Weighs the signs that the source made up the Vias below its own against those that it handed them on."""
+        top, below = self.links[0], self.links[1]
+        honest, forged = PRIOR, 0
+        if top.genuine:
+            honest += 80
+            self._note(
+                "path.kamailio-hash", 80, top.via.branch, "The top branch is Kamailio's own work: its hash agrees."
+            )
+        elif top.genuine is False:
+            forged += 80
+            self._note(
+                "path.kamailio-hash", -80, top.via.branch, "The top branch imitates Kamailio: its hash is wrong."
+            )
+        elif top.maker.role == "proxy":
+            honest += 40
+            self._note(
+                "path.software", 40, top.via.branch, f"The top branch has the form that {top.maker.name} writes."
+            )
+        elif top.maker.role == "scanner":
+            forged += 70
+            text = f"The top branch is that of {top.maker.name}, which begins requests and hands none on."
+            self._note("path.software", -70, top.via.branch, text)
+        elif not top.maker.name and top.maker.role == "agent":
+            forged += 15
+        if below.genuine is False and not top.genuine:
+            forged += 60
+            self._note(
+                "path.kamailio-hash", -60, below.via.branch, "The Via below imitates Kamailio: its hash is wrong."
+            )
+        if top.noted:
+            forged += 40
+            self._note(
+                "path.received-on-top", -40, top.via.raw, "`received` in the top Via on arrival: only we may add it."
+            )
+        if self.extra and not top.genuine:
+            lost = 45 if self.extra >= len(self.links) - 1 else 10
+            forged += lost
+            text = f"Max-Forwards and Vias add up to {self.start}, more than {START}: {self.extra} made up."
+            self._note("path.made-up-via", -lost, _header(self.message, b"max-forwards"), text)
+        elif START - COUNTED <= self.start <= START:
+            honest += 30
+            text = f"Max-Forwards was counted down once for each Via: they add up to {self.start}."
+            self._note("path.max-forwards", 30, _header(self.message, b"max-forwards"), text)
+        if self._records_route():
+            honest += 25
+        honest += 10 * below.explicit + 10 * (isinstance(below.via.rport, int) and below.via.rport is not True)
+        forged += 15 * (not below.explicit and below.sent_by_address is not None) + 10 * (top.via.rport is True)
+        return forged > honest
+
+    def _records_route(self) -> bool:
+        """Record-Route whose nearest entry is the source: it stays on the path of the dialog."""
+        for route in self.message.record_route[:1]:
+            host = address_text(route.uri.host) if route.uri else None
+            if host is not None and host in (self.seen.source, self.links[0].sent_by_address):
+                self._note("path.record-route", 25, route.raw, "The source put itself on the route of the dialog.")
+                return True
+        return False
+
+    def _serves(self, top: int, address: str) -> bool:
+        """Whether the source forwards for its own: the shape of a relay, in the service of its users.
+
+        Its upstream is in a network that only it can reach, or the request was for a name of its own that it looked up.
+        """
+        below = self.links[top + 1]
+        if below.address is not None and not is_public(below.address):
+            text = f"It took the request from {below.address}, inside its own network: a proxy that serves its users."
+            self._note("path.own-network", -30, below.via.raw, text)
+            return True
+        to, uri = self.message.to_address, self.message.uri
+        to_host = to.uri.host.lower() if to and to.uri else b""
+        if uri is None or not to_host or to_host == uri.host.lower() or address_text(uri.host) != self.seen.local:
+            return False
+        named = address_text(to_host)
+        if named in (address, self.links[top].sent_by_address) if named else to_host not in self.setting.own_domains:
+            text = "To names the source's own domain, the Request-URI our address: a proxy that looked us up for its users."
+            self._note("path.serves", -30, _header(self.message, b"to"), text)
+            return True
+        return False
+
+    # ---- the walk down -------------------------------------------------------------------------------------------
+
+    def _relayed(self, top: int, relay: str) -> Path:
+        self._note_signs(relay)
+        index = top + 1
+        while self._may_step(index):
+            index += 1
+        link, above = self.links[index], self.links[index - 1]
+        confidence = self._confidence(top, index)
+        origin, claim = link.address, self._claim_below(index)
+        if link.noted and link.sent_by_address not in (None, origin) and not above.genuine:
+            if is_public(link.sent_by_address or "::"):
+                # Two public addresses for one sender, and no saying which of them the relay wrote.
+                origin, claim, confidence = None, link.sent_by_address, 0
+        return self._finish(
+            "relayed",
+            confidence,
+            relay,
+            top,
+            origin=origin,
+            port=link.port if origin else 0,
+            chain=tuple(each.address or "" for each in self.links[top + 1 : index]),
+            claim=claim or claimed_address(self.message, self.seen),
+            kind=self._kind(relay, origin),
+            made_up=index + 1 if claim is None else len(self.links),
+            depth=index if origin else top,
+        )
+
+    def _may_step(self, index: int) -> bool:
+        """Whether the link is believed to hand on, so that its word about the one below counts.
+
+        Only Kamailio's hash proves that much from one message; other hops need to be known from elsewhere.
+        """
+        below = self.links[index + 1] if index + 1 < len(self.links) - self.extra else None
+        link = self.links[index]
+        if below is None or below.genuine is False or below.address is None or link.address is None:
+            return False
+        counted = START - COUNTED <= self.start - self.extra <= START
+        return bool(link.genuine) and counted and not below.masked and is_public(below.address)
+
+    def _claim_below(self, index: int) -> str | None:
+        """The address that the next link down names, unless it was made up."""
+        if index + 1 >= len(self.links):
+            return None
+        link, below = self.links[index], self.links[index + 1]
+        text = (
+            f"{len(self.links) - index - 1} more below {link.address or link.sent_by}: claims that nobody vouches for."
+        )
+        self._note("path.behind", 0, below.via.raw, text)
+        if index + 1 >= len(self.links) - self.extra or below.genuine is False or link.maker.role == "scanner":
+            return None
+        return below.address if below.address and is_public(below.address) else None
+
+    def _confidence(self, top: int, index: int) -> int:
+        """How far one relay's word goes: 0 to 75, less with every further hop."""
+        link, above = self.links[index], self.links[index - 1]
+        score = 45 if link.explicit else 35
+        score += 10 if above.genuine else 0
+        score += 5 if START - COUNTED <= self.start <= START else 0
+        if above.over_connection:
+            score += 10
+            self._note(
+                "path.connection", 10, above.via.raw, "The relay took it over a connection: the address is real."
+            )
+        if link.address is None:
+            return 0
+        text = f"{self.links[index - 1].sent_by} wrote that it took the request from {link.address}:{link.port}."
+        self._note("path.received" if link.explicit else "path.sent-by", score, link.via.raw, text)
+        if len(set(link.noted)) > 1:
+            score -= 20
+            self._note("path.received-twice", -20, link.via.raw, "Several `received` that disagree: a sign of forging.")
+        if link.noted and link.sent_by_address not in (None, link.address) and is_public(link.sent_by_address or "::"):
+            score -= 20
+            text = f"It calls itself {link.sent_by}, another public address than the one noted: one of them is made up."
+            self._note("path.sent-by-differs", -20, link.via.raw, text)
+        for _ in range(top + 1, index):
+            score = score * 3 // 5
+        return max(min(score, 75), 5)
+
+    def _kind(self, relay: str, origin: str | None) -> str:
+        message = self.message
+        if message.to_tag and message.method in OPENING:
+            return "in-dialog"
+        contact = message.contacts[0].uri if message.contacts else None
+        if contact is not None and address_text(contact.host) == relay != origin:
+            return "rewriting"
+        if message.record_route:
+            return "stateful"
+        return "stateless" if message.method == b"ACK" else ""
+
+    def _note_signs(self, relay: str) -> None:
+        """Signs that say little alone."""
+        message, seen = self.message, self.seen
+        uri = message.uri
+        host = uri.host.lower() if uri else b""
+        if (
+            uri
+            and address_text(host) not in (seen.local, *self.setting.own_addresses)
+            and host not in self.setting.own_domains
+        ):
+            self._note("path.request-uri", 10, message.request_uri, "The Request-URI names a host that is not ours.")
+        if message.to_tag and message.method in OPENING:
+            self._note(
+                "path.to-tag", 10, _header(message, b"to"), "A To tag in a request that begins: we never issued it."
+            )
+        if message.route:
+            self._note("path.route", 10, _header(message, b"route"), "A Route was left in: the sender chose the way.")
+        for address, where, quote in claims(message)[:1]:
+            if address != relay and address != seen.local:
+                self._note("path.contact", 5, quote, f"{where} names {address}, not the source (a claim).")
+        self.reasons += decoded_targets(self.decoded)
+
+    # ---- topology hiding -----------------------------------------------------------------------------------------
+
+    def _masked(self, top: int, relay: str) -> Path:
+        below = self.links[top + 1]
+        sender = below.unmasked
+        if sender is None:
+            text = "The Via below is masked with a key of the relay's own."
+            self._note("path.masked", 60, below.via.branch, text)
+            contact = self.message.contacts[0].uri if self.message.contacts else None
+            line = (contact.param(b"line") if contact else None) or b""
+            mask = (below.via.branch or b"") + (b" " + line if line.startswith(MASKED_PARAM) else b"")
+            claim = claimed_address(self.message, self.seen)
+            return self._finish("hidden", 85, relay, top, kind="hiding", mask=mask, claim=claim)
+        text = (
+            f"Unmasked with the built-in key, the Via below says that the relay took the request from {sender.address}."
+        )
+        self._note("path.unmasked", 55, below.via.branch, text)
+        return self._finish(
+            "relayed",
+            60 if self.links[top].genuine else 50,
+            relay,
+            top,
+            origin=sender.address,
+            port=sender.port,
+            kind="hiding",
+            depth=top + 1,
+        )
+
+    # ---- putting it together -------------------------------------------------------------------------------------
+
+    def _note(self, rule: str, weight: int, quote: bytes | None, text: str) -> None:
+        self.reasons.append(reason(rule, weight, quote or b"", self.message.raw, text))
+
+    def _finish(
+        self,
+        verdict: Verdict,
+        confidence: int,
+        relay: str | None,
+        top: int,
+        *,
+        origin: str | None = None,
+        port: int = 0,
+        chain: tuple[str, ...] = (),
+        claim: str | None = None,
+        kind: str = "",
+        mask: bytes = b"",
+        made_up: int = 0,
+        depth: int = 0,
+        vouched: str | None = None,
+    ) -> Path:
+        hops = self._hops(max(top, depth), made_up or len(self.links))
+        return Path(
+            verdict,
+            confidence,
+            relay,
+            origin,
+            port,
+            chain,
+            claim or vouched,
+            kind,
+            mask,
+            self.start,
+            hops,
+            tuple(self.reasons),
+        )
+
+    def _hops(self, believed: int, made_up: int) -> tuple[Hop, ...]:
+        """believed: index of the last link somebody vouches for. made_up: index of the first that was made up."""
+        hops = []
+        by = ""
+        for index, link in enumerate(self.links):
+            sender = link.unmasked
+            address = self.seen.source if index == 0 else sender.address if sender else link.address or ""
+            port = self.seen.source_port if index == 0 else sender.port if sender else link.port
+            standing: Standing = (
+                "fact" if index == 0 else "vouched" if index <= believed else "claim" if index < made_up else "made-up"
+            )
+            if link.masked and sender is None:
+                address, port, standing = "", 0, "claim"
+            hops.append(
+                Hop(
+                    address,
+                    port,
+                    link.sent_by,
+                    display(link.via.transport),
+                    standing,
+                    by if standing == "vouched" else "",
+                    link.maker.name,
+                    link.over_connection,
+                )
+            )
+            by = address
+        return tuple(hops)
+
+
+def _header(message: Request, name: bytes) -> bytes:
+    return message.headers.get(name) or b""
