@@ -13,6 +13,7 @@ from the sums of all windows whether an apparently direct source is a relay, and
 Pure: results depend on the set of requests, not on their order.
 """
 
+import itertools
 import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -86,7 +87,8 @@ class GroupFit(NamedTuple):
 
     host: where most of them were placed. visits: all. inside: within ranges the hosts tried. fitting: of those, on
     something not tried yet (or tried over and over by a host that repeats). between, pairs: how many pairs of guests of
-    one host have requests of the host between them, in time and in value. log_odds: of belonging against chance. claims: whose claims name the host's origin.
+    one host have requests of the host between them, in time and in value. log_odds: of belonging against chance.
+    claims: guests whose claims name the host's origin.
     """
 
     key: GroupKey
@@ -166,7 +168,7 @@ class Host:
         for targets in self.tried.values():
             ranges += [(c.low, c.high) for c in find_clusters(targets) if c.count >= STRETCH_MIN]
         ranges.sort()
-        return len(ranges) > 1 and all(high < low for (_, high), (low, _) in zip(ranges, ranges[1:], strict=False))
+        return len(ranges) > 1 and all(high < low for (_, high), (low, _) in itertools.pairwise(ranges))
 
     def index_at(self, at: int) -> int:
         """Index of the sweep that was running, or of the nearest while the host was about; -1 when it was not."""
@@ -242,14 +244,11 @@ def _guests(
     several = any(len(host.relays) >= HOST_RELAYS for host in hosts.values())
     for visit in visits:
         info = tracks[visit.track]
-        if (
-            info.verdict == "hidden"
-            or (info.verdict == "relayed" and not info.origin)
-            or (several and info.verdict == "direct")
-        ):
-            groups[GroupKey(visit.source, info.stack, info.shape, "")].append(visit)
-        elif several and info.verdict == "relayed" and info.origin and len(hosts[info.origin].relays) < HOST_RELAYS:
-            groups[GroupKey(visit.source, info.stack, info.shape, info.origin)].append(visit)
+        named = info.origin if info.verdict == "relayed" and info.origin else ""
+        lone = bool(named) and len(hosts[named].relays) < HOST_RELAYS
+        silent = info.verdict == "hidden" or (info.verdict == "relayed" and not named)
+        if silent or (several and (lone or info.verdict == "direct")):
+            groups[GroupKey(visit.source, info.stack, info.shape, named)].append(visit)
     return groups
 
 
@@ -420,7 +419,7 @@ def _group_fit(
     for origin, those in members.items():
         if host := hosts.get(origin):
             pairs += len(those) - 1
-            between += sum(host.is_between(one, other) for one, other in zip(those, those[1:], strict=False))
+            between += sum(host.is_between(one, other) for one, other in itertools.pairwise(those))
     claims = sum(visit.claim == best for visit in guests)
     verdict = tracks[guests[0].track].verdict
     return GroupFit(key, verdict, best, len(guests), inside, fitting, pairs, between, log_odds, claims)

@@ -58,10 +58,10 @@ class Origin:
 class Settled:
     """Conclusions over everything.
 
-    origins: address → Origin. lying: relay → the addresses that it alone names, against others. hiding: (source, stack) of
-    what looks direct and is a relay's, with how sure. inner: relays seen only behind other relays.
-    chained: (relay, inner, origin) → the origin to believe instead ("" for nobody). trusted: relays that agree with
-    another relay about some origin.
+    origins: address → Origin. lying: relay → the addresses that it alone names, against others. hiding: (source, stack)
+    of what looks direct and is a relay's, with how sure. inner: relays seen only behind other relays. chained: (inner,
+    origin) → whom to believe instead of the origin that inner names, "" for nobody. behind: (address, deeper) → whom to
+    believe when the address is a relay and names deeper. trusted: relays that agree with another about some origin.
     """
 
     origins: dict[str, Origin] = field(default_factory=dict)

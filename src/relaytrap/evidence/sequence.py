@@ -44,8 +44,8 @@ class Trial(NamedTuple):
 class Fit(NamedTuple):
     """How one request fits into a sweep.
 
-    log_odds: of belonging to it against chance. taken: it repeats what was tried. inside: within the ranges tried; near:
-    next to them. density: part of the range around it that was tried.
+    log_odds: of belonging to it against chance. taken: it repeats what was tried. inside: within the ranges tried;
+    near: next to them. density: part of the range around it that was tried.
     """
 
     log_odds: float

@@ -161,7 +161,7 @@ class ViaWalk:
             return False
         named = address_text(to_host)
         if named in (address, self.links[top].sent_by_address) if named else to_host not in self.setting.own_domains:
-            text = "To names the source's own domain, the Request-URI our address: a proxy that looked us up for its users."
+            text = "To names the source's own domain, Request-URI our address: a proxy that looked us up for its users."
             self._note("path.serves", -30, _header(self.message, b"to"), text)
             return True
         return False
@@ -176,10 +176,9 @@ class ViaWalk:
         link, above = self.links[index], self.links[index - 1]
         confidence = self._confidence(top, index)
         origin, claim = link.address, self._claim_below(index)
-        if link.noted and link.sent_by_address not in (None, origin) and not above.genuine:
-            if is_public(link.sent_by_address or "::"):
-                # Two public addresses for one sender, and no saying which of them the relay wrote.
-                origin, claim, confidence = None, link.sent_by_address, 0
+        if _is_ambiguous(link) and not above.genuine:
+            # Two public addresses for one sender, and no saying which of them the relay wrote.
+            origin, claim, confidence = None, link.sent_by_address, 0
         return self._finish(
             "relayed",
             confidence,
@@ -237,7 +236,7 @@ class ViaWalk:
         if len(set(link.noted)) > 1:
             score -= 20
             self._note("path.received-twice", -20, link.via.raw, "Several `received` that disagree: a sign of forging.")
-        if link.noted and link.sent_by_address not in (None, link.address) and is_public(link.sent_by_address or "::"):
+        if _is_ambiguous(link):
             score -= 20
             text = f"It calls itself {link.sent_by}, another public address than the one noted: one of them is made up."
             self._note("path.sent-by-differs", -20, link.via.raw, text)
@@ -375,3 +374,9 @@ class ViaWalk:
 
 def _header(message: Request, name: bytes) -> bytes:
     return message.headers.get(name) or b""
+
+
+def _is_ambiguous(link: Link) -> bool:
+    """Whether a sender goes by two public addresses: the one it gives itself and the one noted for it."""
+    own = link.sent_by_address
+    return bool(link.noted) and own is not None and own != link.address and is_public(own)
