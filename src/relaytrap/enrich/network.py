@@ -1,6 +1,7 @@
 """An address's country and network: the operator's own names first, then their tables, then the bundled ones."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,8 @@ from relaytrap.errors import ConfigError
 __all__ = ["Enricher", "Network"]
 
 CACHED_ADDRESSES: Final = 1 << 16
+OCTET: Final = r"(?:0|1[0-9]{0,2}|2(?:[0-4][0-9]?|5[0-5]?|[6-9])?|[3-9][0-9]?)"
+IPV4: Final = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
 
 
 class Network(NamedTuple):
@@ -102,24 +105,15 @@ class Enricher:
         return self._cached(address)
 
     def _look_up(self, text: str) -> Network:
-        if ":" in text:
-            return self._look_up_parsed(text)
-        try:
-            # The reader parses IPv4 text far faster than the ipaddress module, and most sources are ordinary.
-            found = self._from_tables(text)
-        except ValueError:
-            return UNKNOWN
-        if found.country and not self._names:
+        # The reader parses plain IPv4 text far faster than the ipaddress module, and most sources are ordinary.
+        if not self._names and IPV4.fullmatch(text) and (found := self._from_tables(text)) is not UNKNOWN:
             return found
-        return self._with_names(ipaddress.ip_address(text), found)
-
-    def _look_up_parsed(self, text: str) -> Network:
         try:
             address: Address = ipaddress.ip_address(text.partition("%")[0])
         except ValueError:
             return UNKNOWN
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            return self._look_up(str(address.ipv4_mapped))
+            address = address.ipv4_mapped
         return self._with_names(address, self._from_tables(str(address)))
 
     def _with_names(self, address: Address, found: Network) -> Network:
