@@ -13,7 +13,7 @@ from tests.web.conftest import Hub
 
 
 def ids_on(page: str) -> list[str]:
-    return re.findall(r'<td class="nowrap"><a href="/messages/([0-9a-f]{16})">', page)
+    return re.findall(r'<td class="nowrap when"><a href="/messages/([0-9a-f]{16})">', page)
 
 
 def page_of(hub: Hub, **given: str) -> str:

@@ -1,7 +1,14 @@
 """The API: the same rows that pages show, the live stream, and the doors through which sensors and imports deliver."""
 
-from relaytrap.web.api import catalogue, docs, download, live, uplink
+from relaytrap.web.api import catalogue, docs, download, live, sample, uplink
 
 __all__ = ["HANDLERS"]
 
-HANDLERS = (*catalogue.HANDLERS, *docs.HANDLERS, *download.HANDLERS, *live.HANDLERS, *uplink.HANDLERS)
+HANDLERS = (
+    *catalogue.HANDLERS,
+    *docs.HANDLERS,
+    *download.HANDLERS,
+    *live.HANDLERS,
+    *sample.HANDLERS,
+    *uplink.HANDLERS,
+)

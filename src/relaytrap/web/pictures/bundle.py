@@ -4,6 +4,7 @@ vega-embed carries an expression interpreter; pages embed with `ast: true`, so t
 and the content security policy needs no `unsafe-eval`.
 """
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -60,5 +61,6 @@ class Bundle:
             part.write_bytes(script)
             part.replace(path)
         except OSError:
-            part.unlink(missing_ok=True)  # no room for a cache: it is made again next time
+            with contextlib.suppress(OSError):  # no room for a cache: it is made again next time
+                part.unlink()
         return script

@@ -1,0 +1,25 @@
+"""DELETE /api/sample: takes the bundled sample out of a running hub's store, for `relaytrap sample remove`."""
+
+from typing import Any
+
+from anyio import to_thread
+from litestar import Response, delete
+
+from relaytrap.sample.networks import SENSOR_PREFIX
+from relaytrap.store.retention import drop_sensors
+from relaytrap.web.api.uplink import require_local
+from relaytrap.web.site import Ask, Site
+
+__all__ = ["HANDLERS"]
+
+
+@delete("/api/sample", status_code=200)
+async def remove_sample(request: Ask, site: Site) -> Response[Any]:
+    """Remove every message of the sample's sensors; needs the token that hub.json holds. `removed`: how many."""
+    require_local(request, site)
+    removed = await to_thread.run_sync(drop_sensors, site.store, SENSOR_PREFIX)
+    site.answers.forget()
+    return Response({"removed": removed})
+
+
+HANDLERS = (remove_sample,)

@@ -1,0 +1,80 @@
+"""Messages as they come in: as JSON for the terminal, as rows for the page."""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.keys import Keys
+from tests.web.conftest import Hub, start_hub
+from tests.web.scene import request, seen
+from tests.web.test_uplink import segment, send
+
+
+@pytest.fixture(scope="module")
+def live_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    running = start_hub(tmp_path_factory.mktemp("live"))
+    yield running
+    running.stop()
+
+
+def first_event(hub: Hub, path: str, kind: str, begun: threading.Event) -> str:
+    """Data of the first event of a kind."""
+    with httpx.stream("GET", hub.url + path, timeout=20) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        event, data = "", list[str]()
+        for line in answer.iter_lines():
+            begun.set()
+            if line.startswith("event:"):
+                event = line.removeprefix("event:").strip()
+            elif line.startswith("data:"):
+                data.append(line.removeprefix("data:").removeprefix(" "))
+            elif not line and event == kind:
+                return "\n".join(data)
+            elif not line:
+                event, data = "", []
+    raise AssertionError("the stream ended")
+
+
+def received(hub: Hub, path: str, kind: str, number: int, method: str = "OPTIONS") -> str:
+    """The event that one message causes."""
+    with contextlib.closing(HubDatabase(hub.data_dir)) as database:
+        token = Keys(database).add(f"live-{number}")
+    begun, found = threading.Event(), list[str]()
+    listener = threading.Thread(target=lambda: found.append(first_event(hub, path, kind, begun)))
+    listener.start()
+    assert begun.wait(10)
+    raw = request(method, b"sip:<b>@198.51.100.7", "192.0.2.9", call_id=b"live-%d" % number)
+    send(hub, token, number, segment(seen(raw, "192.0.2.9", time.time_ns())))
+    listener.join(20)
+    assert found
+    return found[0]
+
+
+def test_message_reaches_a_listener_as_json(live_hub: Hub) -> None:
+    row = json.loads(received(live_hub, "/api/live", "message", 1))
+    assert (row["call_id"], row["sensor"]) == ("live-1", "live-1")
+
+
+def test_message_reaches_the_page_as_an_escaped_row(live_hub: Hub) -> None:
+    html = received(live_hub, "/live?direction=in", "rows", 2)
+    assert html.lstrip().startswith("<tr")
+    assert "&lt;b&gt;" in html
+
+
+def test_wrong_filter_is_refused(live_hub: Hub) -> None:
+    assert live_hub.get("/api/live", params={"source": "x"}).status_code == 400
+
+
+def test_open_stream_does_not_keep_the_hub_from_ending(tmp_path: Path) -> None:
+    hub = start_hub(tmp_path / "data")
+    with httpx.stream("GET", hub.url + "/api/live", timeout=20) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        assert hub.stop() == 0

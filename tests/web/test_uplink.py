@@ -1,0 +1,151 @@
+"""The doors through which messages come in: tokens, receipts, refusals."""
+
+import contextlib
+import io
+import json
+import zlib
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from relaytrap.capture.pcapng import SegmentWriter
+from relaytrap.errors import InputError
+from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.keys import Keys
+from relaytrap.observation import Observation
+from relaytrap.web.api.uplink import inflated
+from tests.web.conftest import Hub, start_hub
+from tests.web.scene import request, seen
+
+AT_NS = 1_767_225_600_000_000_000
+
+
+@pytest.fixture(scope="module")
+def taker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """A hub of this module's own: these tests change what is stored."""
+    running = start_hub(tmp_path_factory.mktemp("taker"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def token(taker: Hub) -> Iterator[str]:
+    with contextlib.closing(HubDatabase(taker.data_dir)) as database:
+        yield Keys(database).add("field")
+
+
+def segment(*observations: Observation) -> bytes:
+    sink = io.BytesIO()
+    writer = SegmentWriter(sink, sensor="whatever", segment=1)
+    for observation in observations:
+        writer.write(observation)
+    return sink.getvalue()
+
+
+def send(taker: Hub, token: str, number: int, data: bytes, *, packed: bool = True) -> httpx.Response:
+    headers = {"authorization": f"Bearer {token}", "x-relaytrap-segment": str(number), "x-relaytrap-spool": "s1"}
+    if packed:
+        headers["content-encoding"] = "deflate"
+    return taker.client.post("/api/segments", content=zlib.compress(data) if packed else data, headers=headers)
+
+
+def message(call_id: bytes) -> Observation:
+    return seen(request("OPTIONS", b"sip:1@198.51.100.7", "192.0.2.9", call_id=call_id), "192.0.2.9", AT_NS)
+
+
+def test_segment_is_acknowledged_and_its_messages_are_there(taker: Hub, token: str) -> None:
+    answer = send(taker, token, 1, segment(message(b"seg-1")))
+    assert (answer.status_code, answer.json()) == (200, {"acknowledged": 1})
+    (row,) = taker.rows("messages", call_id="seg-1")
+    assert row["sensor"] == "field"
+
+
+def test_segment_sent_again_is_acknowledged_and_not_stored_again(taker: Hub, token: str) -> None:
+    data = segment(message(b"seg-2"))
+    assert [send(taker, token, 2, data).status_code for _ in range(3)] == [200, 200, 200]
+    assert len(taker.rows("messages", call_id="seg-2")) == 1
+
+
+def test_segment_may_come_uncompressed(taker: Hub, token: str) -> None:
+    assert send(taker, token, 3, segment(message(b"seg-3")), packed=False).status_code == 200
+
+
+@pytest.mark.parametrize("wrong", ["nonsense", "ä"])
+def test_segment_without_a_known_token_is_refused(taker: Hub, wrong: str) -> None:
+    headers = [(b"authorization", f"Bearer {wrong}".encode()), (b"x-relaytrap-segment", b"1")]
+    answer = taker.client.post("/api/segments", content=b"x", headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_bytes_that_are_no_segment_are_called_unreadable(taker: Hub, token: str) -> None:
+    answer = send(taker, token, 4, b"not a pcapng")
+    assert answer.status_code == 422
+    assert answer.json()["error"]
+
+
+def test_body_that_is_not_deflated_is_called_unreadable(taker: Hub, token: str) -> None:
+    headers = {"authorization": f"Bearer {token}", "x-relaytrap-segment": "5", "content-encoding": "deflate"}
+    assert taker.client.post("/api/segments", content=b"plain", headers=headers).status_code == 422
+
+
+def test_segment_without_a_number_is_refused(taker: Hub, token: str) -> None:
+    answer = taker.client.post("/api/segments", content=b"", headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 400
+
+
+def test_heartbeat_shows_on_the_sensors_page(taker: Hub, token: str) -> None:
+    headers = {"authorization": f"Bearer {token}"}
+    body = {"clock": "2026-01-01T00:00:00.000000000Z", "spool_bytes": 10}
+    assert taker.client.post("/api/heartbeat", json=body, headers=headers).status_code == 200
+    page = taker.get("/sensors").text
+    assert '<span class="live on">' in page
+    assert "clock -" in page
+
+
+@pytest.mark.parametrize("body", [b"", b"[1]", b"nonsense", b"\xff"])
+def test_heartbeat_that_is_no_object_is_refused(taker: Hub, token: str, body: bytes) -> None:
+    headers = {"authorization": f"Bearer {token}"}
+    assert taker.client.post("/api/heartbeat", content=body, headers=headers).status_code == 400
+
+
+def test_import_needs_the_local_token(taker: Hub, token: str) -> None:
+    for given in (token, "nonsense"):
+        answer = taker.client.post("/api/import", content=b"", headers={"authorization": f"Bearer {given}"})
+        assert answer.status_code == 401
+
+
+def test_import_says_what_became_of_the_capture(taker: Hub) -> None:
+    answer = taker.client.post(
+        "/api/import",
+        params={"name": "../../some dir/night.pcapng", "sensor": "night"},
+        content=iter([segment(message(b"imported-1"))]),
+        headers={"authorization": f"Bearer {taker.token}"},
+    )
+    assert answer.status_code == 200, answer.text
+    told = json.loads(answer.text)
+    assert (told["file"], told["stored"]) == ("night.pcapng", 1)
+    assert not list(taker.data_dir.glob("import-*"))
+
+
+def test_import_of_what_is_no_capture_is_explained(taker: Hub) -> None:
+    answer = taker.client.post(
+        "/api/import", params={"name": "x"}, content=b"nonsense", headers={"authorization": f"Bearer {taker.token}"}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+def test_inflating_stops_at_the_limit() -> None:
+    with pytest.raises(InputError, match="larger than"):
+        inflated(zlib.compress(bytes(2_000_000)), 1_000_000)
+
+
+def test_inflating_a_cut_body_is_refused() -> None:
+    with pytest.raises(InputError, match="cut short"):
+        inflated(zlib.compress(b"abc" * 100)[:-4], 1_000)
+
+
+def test_inflating_gives_the_bytes_back_at_exactly_the_limit() -> None:
+    assert inflated(zlib.compress(b"x" * 1_000), 1_000) == b"x" * 1_000
