@@ -38,6 +38,9 @@ CORE_MIN: Final = 9
 """Nine digits at the end are enough to be unlike any other number, and no prefix reaches into them."""
 
 ESCAPE_MAX: Final = 6
+PADDING_MAX: Final = 4
+"""Digits in front of a bare number, with no way out between; nearly every longer cut would find some country."""
+
 HEAD: Final = 10
 """Escape and international prefix lie within the first ten digits, so candidates are cached by these alone."""
 
@@ -59,7 +62,7 @@ USUAL_PREFIXES: Final = frozenset({"00", "011"})
 MASK_FILLS: Final = "0123456789"
 SEPARATORS: Final = re.compile(rb"[ \-.()/_~\t]+")
 ESCAPED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
-DIALLABLE: Final = re.compile(r"(\+*[*#]*\+?)([0-9][0-9*#xX+]*)\Z")
+DIALLABLE: Final = re.compile(r"[*#]*(\+?[0-9][0-9*#xX+]*)\Z")
 
 
 class Reading(NamedTuple):
@@ -214,9 +217,9 @@ def _digits_among(user: bytes) -> str | None:
     match = DIALLABLE.match(display(SEPARATORS.sub(b"", user)))
     if match is None:
         return None
-    plus, rest = "+" if "+" in match[1] else "", match[2].rstrip("#+")
-    body = rest.replace("X", "x").replace("*", "x").replace("#", "").replace("+", "")
-    return plus + body if len(body) >= DIGITS_MIN and sum(map(str.isdigit, body)) >= 3 else None
+    before, plus, number = match[1].replace("X", "x").replace("*", "x").rstrip("#").replace("#", "").rpartition("+")
+    digits = before.replace("+", "") + (plus if len(before) <= ESCAPE_MAX else "") + number
+    return digits if len(digits) >= DIGITS_MIN and sum(map(str.isdigit, digits)) >= 3 else None
 
 
 # --- candidates -----------------------------------------------------------------------------------------------------
@@ -231,10 +234,11 @@ class _Candidate(NamedTuple):
 @lru_cache(maxsize=1 << 13)
 def _candidates(head: str, home_region: str) -> tuple[_Candidate, ...]:
     """Ways to cut escape and international prefix off the head, cheapest first."""
-    if head.startswith("+"):
-        return (_Candidate(0.0, "", "+"),)
+    if "+" in head:
+        escape = head.partition("+")[0]
+        return (_Candidate(COST_ESCAPE[len(escape)], escape, "+"),)
     known = ways_out()
-    found = [_Candidate(COST_ESCAPE[at] + COST_BARE, head[:at], "") for at in range(ESCAPE_MAX + 1)]
+    found = [_Candidate(COST_ESCAPE[at] + COST_BARE, head[:at], "") for at in range(PADDING_MAX + 1)]
     for at in range(ESCAPE_MAX + 1):
         # A carrier's long prefix behind an escape is not seen; looking for it would invent readings.
         for end in range(at + 1, at + 5 if at else HEAD):
@@ -310,7 +314,7 @@ def _tolerated(candidate: _Candidate, line: Line, home_region: str) -> bool:
 
 
 def _national_reading(digits: str, home_region: str) -> Reading | None:
-    found = home_line(home_region, digits) if home_region and "x" not in digits and digits[0] != "+" else None
+    found = home_line(home_region, digits) if home_region and "x" not in digits and "+" not in digits else None
     if found is None:
         return None
     code, national = found

@@ -189,9 +189,12 @@ def _kinds(metadata: PhoneMetadata) -> Iterator[tuple[str, str]]:
     fixed, mobile = metadata.fixed_line, metadata.mobile
     fixed_pattern = fixed.national_number_pattern if fixed is not None else None
     mobile_pattern = mobile.national_number_pattern if mobile is not None else None
-    if fixed_pattern:
-        yield "fixed or mobile" if fixed_pattern == mobile_pattern else "fixed", fixed_pattern
-    if mobile_pattern and mobile_pattern != fixed_pattern:
+    if fixed_pattern and mobile_pattern:
+        both = fixed_pattern if fixed_pattern == mobile_pattern else f"(?=(?:{mobile_pattern})\\Z)(?:{fixed_pattern})"
+        yield "fixed or mobile", both
+    if fixed_pattern and fixed_pattern != mobile_pattern:
+        yield "fixed", fixed_pattern
+    if mobile_pattern and fixed_pattern != mobile_pattern:
         yield "mobile", mobile_pattern
 
 
