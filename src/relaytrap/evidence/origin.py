@@ -21,11 +21,11 @@ from typing import Final, NamedTuple
 
 from relaytrap.evidence.association import GroupFit, GroupKey
 
-__all__ = ["Origin", "Settled", "Vouch", "settle"]
+__all__ = ["Origin", "Settled", "Standing", "Testimony", "Vouch", "confidence", "settle"]
 
 
 class Vouch(NamedTuple):
-    """What one relay says: it took `messages` requests from `origin`.
+    """What one relay says: it took requests from `origin`.
 
     inner: the hop through which it says so, when it did not see the origin itself; "" for its own testimony.
     deeper: an address that the origin in turn names as its upstream; "" for none. confidence: that of one message.
@@ -36,15 +36,73 @@ class Vouch(NamedTuple):
     origin: str
     inner: str = ""
     deeper: str = ""
-    messages: int = 1
     confidence: int = 50
     network: str = ""
     country: str = ""
 
 
+class Standing(NamedTuple):
+    """How many saw an origin themselves: relays, their networks and countries; the best confidence of one message.
+
+    only: the relay when there is just one, else "".
+    """
+
+    relays: int
+    networks: int
+    countries: int
+    best: int
+    only: str
+
+
 @dataclass(slots=True)
-class Origin:
-    """An address that is vouched for. relays: independent witnesses; doubted: relays whose word was set aside."""
+class Testimony:
+    """Everything that relays say, as far as conclusions need it.
+
+    standing: of each origin that relays saw themselves. trusted: relays that share an origin with another relay.
+    pairs: (relay, origin) that relays saw themselves, at least those that groups of guests ask for. chained: vouches
+    through an inner hop. deeper: vouches for addresses that name somebody further back. sources: relays seen as such,
+    at least those that chained or deeper name.
+    """
+
+    standing: dict[str, Standing] = field(default_factory=dict)
+    trusted: set[str] = field(default_factory=set)
+    pairs: set[tuple[str, str]] = field(default_factory=set)
+    chained: list[Vouch] = field(default_factory=list)
+    deeper: list[Vouch] = field(default_factory=list)
+    sources: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, vouches: Iterable[Vouch], handing_on: Iterable[str] = ()) -> "Testimony":
+        """From single vouches; handing_on: sources that hide for whom they forward."""
+        said = list(vouches)
+        direct: dict[str, list[Vouch]] = defaultdict(list)
+        for vouch in said:
+            if not vouch.inner:
+                direct[vouch.origin].append(vouch)
+        standing = {origin: _standing(those) for origin, those in direct.items()}
+        return cls(
+            standing,
+            {vouch.relay for origin, those in direct.items() if standing[origin].relays > 1 for vouch in those},
+            {(vouch.relay, vouch.origin) for those in direct.values() for vouch in those},
+            [vouch for vouch in said if vouch.inner],
+            [vouch for vouch in said if vouch.deeper and not vouch.inner],
+            {vouch.relay for vouch in said} | set(handing_on),
+        )
+
+
+def _standing(those: list[Vouch]) -> Standing:
+    relays = {vouch.relay for vouch in those}
+    return Standing(
+        len(relays),
+        len({vouch.network or vouch.relay for vouch in those}),
+        len({vouch.country for vouch in those if vouch.country}),
+        max(vouch.confidence for vouch in those),
+        next(iter(relays)) if len(relays) == 1 else "",
+    )
+
+
+class Origin(NamedTuple):
+    """An address that is vouched for: how sure, by how many, and how many relays say otherwise."""
 
     address: str
     confidence: int
@@ -61,7 +119,7 @@ class Settled:
     origins: address → Origin. lying: relay → the addresses that it alone names, against others. hiding: (source, stack)
     of what looks direct and is a relay's, with how sure. inner: relays seen only behind other relays. chained: (inner,
     origin) → whom to believe instead of the origin that inner names, "" for nobody. behind: (address, deeper) → whom to
-    believe when the address is a relay and names deeper. trusted: relays that agree with another about some origin.
+    believe when the address is a relay and names deeper.
     """
 
     origins: dict[str, Origin] = field(default_factory=dict)
@@ -70,7 +128,6 @@ class Settled:
     inner: set[str] = field(default_factory=set)
     chained: dict[tuple[str, str], str] = field(default_factory=dict)
     behind: dict[tuple[str, str], str] = field(default_factory=dict)
-    trusted: set[str] = field(default_factory=set)
 
     def believed(self, relay: str, origin: str, inner: str = "", deeper: str = "") -> str:
         """The origin to believe when a relay names one: itself, another, or "" for nobody."""
@@ -83,8 +140,8 @@ class Settled:
         return origin
 
 
-# A group that looks direct must fit this well before its source is called a relay: one chance in 60,000, six
-# requests, hardly a misfit, most of them inside the sweep and between the host's own requests.
+# A group that looks direct must fit this well before its source is called a relay: one chance in 60,000, six requests,
+# hardly a misfit, most of them inside the sweep and between the host's own requests.
 HIDING_ODDS: Final = 11.0
 HIDING_FITTING: Final = 6
 HIDING_SHARE: Final = 0.9
@@ -98,38 +155,22 @@ LYING_CLAIMS: Final = 3
 MANY_RELAYS: Final = 3
 
 
-def settle(vouches: Iterable[Vouch], groups: Iterable[GroupFit], handing_on: Iterable[str] = ()) -> Settled:
-    """Conclusions from all vouches and all sums of groups, in any order.
-
-    handing_on: addresses seen as sources that hide for whom they forward; relays by other evidence than their word.
-    """
-    said = list(vouches)
+def settle(testimony: Testimony, groups: Iterable[GroupFit]) -> Settled:
+    """Conclusions from all testimony and all sums of groups, in any order."""
     settled = Settled()
-    witnesses = _witnesses(said)
-    sums = _summed(groups)
-    sources = {vouch.relay for vouch in said} | set(handing_on)
+    sums = sum_groups(groups)
     for key, fit in sums.items():
         if _is_hiding(fit):
             pair = key.source, key.stack
-            settled.hiding[pair] = max(settled.hiding.get(pair, 0), _hiding_confidence(fit))
-    sources |= {source for source, _ in settled.hiding}
-    settled.trusted = {relay for relays in witnesses.values() if len(relays) > 1 for relay in relays}
-    settled.lying = _lying(witnesses, sums, settled.trusted)
-    _settle_chains(settled, said, witnesses, sources)
-    _weigh_origins(settled, said)
+            settled.hiding[pair] = max(settled.hiding.get(pair, 0), min(60 + int(fit.log_odds), 90))
+    settled.lying = _lying(testimony, sums)
+    sources = testimony.sources | {source for source, _ in settled.hiding}
+    _settle_chains(settled, testimony, sources)
+    _weigh_origins(settled, testimony, sums)
     return settled
 
 
-def _witnesses(said: Iterable[Vouch]) -> dict[str, set[str]]:
-    """Origin → relays that saw it themselves."""
-    witnesses: dict[str, set[str]] = defaultdict(set)
-    for vouch in said:
-        if not vouch.inner:
-            witnesses[vouch.origin].add(vouch.relay)
-    return witnesses
-
-
-def _summed(groups: Iterable[GroupFit]) -> dict[GroupKey, GroupFit]:
+def sum_groups(groups: Iterable[GroupFit]) -> dict[GroupKey, GroupFit]:
     """One GroupFit a group over all windows; its host is the one with most visits."""
     by_key: dict[GroupKey, list[GroupFit]] = defaultdict(list)
     for group in groups:
@@ -141,11 +182,10 @@ def _sum(fits: list[GroupFit]) -> GroupFit:
     hosts: dict[str, int] = defaultdict(int)
     for fit in fits:
         hosts[fit.host] += fit.visits
-    host = min(hosts, key=lambda origin: (-hosts[origin], origin))
     return GroupFit(
         fits[0].key,
         min(fit.verdict for fit in fits),
-        host,
+        min(hosts, key=lambda origin: (-hosts[origin], origin)),
         sum(fit.visits for fit in fits),
         sum(fit.inside for fit in fits),
         sum(fit.fitting for fit in fits),
@@ -166,83 +206,77 @@ def _is_hiding(fit: GroupFit) -> bool:
     )
 
 
-def _hiding_confidence(fit: GroupFit) -> int:
-    return min(60 + int(fit.log_odds), 90)
-
-
-def _lying(
-    witnesses: Mapping[str, set[str]], sums: Mapping[GroupKey, GroupFit], trusted: set[str]
-) -> dict[str, set[str]]:
+def _lying(testimony: Testimony, sums: Mapping[GroupKey, GroupFit]) -> dict[str, set[str]]:
     """Relays that stand alone against many, and the addresses they name."""
     lying: dict[str, set[str]] = defaultdict(set)
     for key, fit in sums.items():
-        if not key.origin or len(witnesses.get(key.origin, ())) > 1:
+        named, host = testimony.standing.get(key.origin), testimony.standing.get(fit.host)
+        if named is None or named.relays > 1 or host is None or host.relays < MANY_RELAYS:
             continue
-        others = witnesses.get(fit.host, set())
-        if len(others) < MANY_RELAYS or key.source in others:
+        if (key.source, fit.host) in testimony.pairs:
             continue
-        wanted = LYING_ODDS_TRUSTED if key.source in trusted else LYING_ODDS
-        fitting = fit.log_odds >= wanted and fit.fitting >= LYING_SHARE * max(fit.inside, 1)
-        claimed = fit.claims >= LYING_CLAIMS and fit.claims * 2 >= fit.visits and key.source not in trusted
-        if fitting or claimed:
+        trusted = key.source in testimony.trusted
+        fits = fit.log_odds >= (LYING_ODDS_TRUSTED if trusted else LYING_ODDS)
+        claims = fit.claims >= LYING_CLAIMS and fit.claims * 2 >= fit.visits and not trusted
+        if (fits and fit.fitting >= LYING_SHARE * max(fit.inside, 1)) or claims:
             lying[key.source].add(key.origin)
-    for relay in lying:
-        if relay not in trusted:  # nothing it says is shared by anybody
-            lying[relay] |= {origin for origin, relays in witnesses.items() if relays == {relay}}
+    for origin, standing in testimony.standing.items():
+        if standing.only in lying and standing.only not in testimony.trusted:  # nobody shares anything it says
+            lying[standing.only].add(origin)
     return dict(lying)
 
 
-def _settle_chains(
-    settled: Settled, said: Iterable[Vouch], witnesses: Mapping[str, set[str]], sources: set[str]
-) -> None:
+def _settle_chains(settled: Settled, testimony: Testimony, sources: set[str]) -> None:
     """Which hops behind the first are believed, and to whom requests belong when they are not."""
     outer: dict[str, set[str]] = defaultdict(set)
-    for vouch in said:
-        if vouch.inner:
-            outer[vouch.inner].add(vouch.relay)
-    for vouch in said:
-        if vouch.inner:
-            independent = witnesses.get(vouch.origin, set()) - {vouch.inner}
-            if independent or vouch.inner in sources:
-                settled.inner.add(vouch.inner)
-            elif len(outer[vouch.inner]) > 1:
-                # Many relays took requests from it, and nobody else knows whom it names: it is the sender itself.
-                settled.chained[vouch.inner, vouch.origin] = vouch.inner
-            else:
-                settled.chained[vouch.inner, vouch.origin] = ""
-        elif vouch.deeper and vouch.origin in sources:
+    for vouch in testimony.chained:
+        outer[vouch.inner].add(vouch.relay)
+    for vouch in testimony.chained:
+        if _is_vouched(testimony, settled, vouch.origin, vouch.inner) or vouch.inner in sources:
+            settled.inner.add(vouch.inner)
+        elif len(outer[vouch.inner]) > 1:
+            # Many relays took requests from it, and nobody else knows whom it names: it is the sender itself.
+            settled.chained[vouch.inner, vouch.origin] = vouch.inner
+        else:
+            settled.chained[vouch.inner, vouch.origin] = ""
+    for vouch in testimony.deeper:
+        if vouch.origin in sources:
             # The address is a relay of its own; whom it names in turn counts only when others vouch for that one.
-            independent = witnesses.get(vouch.deeper, set()) - {vouch.origin}
-            settled.behind[vouch.origin, vouch.deeper] = vouch.deeper if independent else ""
+            known = _is_vouched(testimony, settled, vouch.deeper, vouch.origin)
+            settled.behind[vouch.origin, vouch.deeper] = vouch.deeper if known else ""
 
 
-def _weigh_origins(settled: Settled, said: Iterable[Vouch]) -> None:
+def _is_vouched(testimony: Testimony, settled: Settled, origin: str, besides: str) -> bool:
+    """Whether an honest relay other than one saw the origin itself."""
+    standing = testimony.standing.get(origin)
+    if standing is None or standing.only == besides:
+        return False
+    return not standing.only or origin not in settled.lying.get(standing.only, ())
+
+
+def _weigh_origins(settled: Settled, testimony: Testimony, sums: Mapping[GroupKey, GroupFit]) -> None:
     """Origins that remain, with confidence from their independent witnesses."""
-    kept: dict[str, list[Vouch]] = defaultdict(list)
-    doubts: dict[str, int] = defaultdict(int)
-    for vouch in said:
-        believed = settled.believed(vouch.relay, vouch.origin, vouch.inner, vouch.deeper)
-        if believed == vouch.origin or (believed and vouch.inner == believed):
-            kept[believed].append(vouch)
-        elif not believed:
-            doubts[vouch.origin] += 1
-    for address, those in kept.items():
-        relays = {vouch.relay: vouch for vouch in those}
-        networks = {vouch.network or vouch.relay for vouch in those}
-        countries = {vouch.country for vouch in those if vouch.country}
-        best = max(vouch.confidence for vouch in those)
-        agreed = bool(settled.trusted & relays.keys())
+    against: dict[str, int] = defaultdict(int)
+    for key, fit in sums.items():
+        if key.origin in settled.lying.get(key.source, ()):
+            against[fit.host] += 1
+    for address, standing in testimony.standing.items():
+        if standing.only and address in settled.lying.get(standing.only, ()):
+            continue
+        score = confidence(standing, standing.only in testimony.trusted)
         settled.origins[address] = Origin(
-            address,
-            confidence(best, len(relays), len(networks), agreed, doubts[address]),
-            len(relays),
-            len(networks),
-            len(countries),
-            doubts[address],
+            address, score, standing.relays, standing.networks, standing.countries, against[address]
         )
+    for vouch in testimony.chained:
+        believed = settled.believed(vouch.relay, vouch.origin, vouch.inner)
+        if believed and believed not in settled.origins:
+            settled.origins[believed] = Origin(believed, max(min(vouch.confidence, 50), 1), 1, 1, 1)
 
 
-def confidence(best: int, relays: int, networks: int, agreed: bool, contradictions: int) -> int:
-    """0 to 99: what one message is worth, more with every doubling of witnesses and of their networks."""
-    score = best + 9 * math.log2(relays) + 6 * math.log2(networks) + (5 if agreed and relays == 1 else 0)
-    return max(min(round(score) - 10 * contradictions, 99), 1)
+def confidence(standing: Standing, trusted: bool = False) -> int:
+    """0 to 99: what one message is worth, more with every doubling of witnesses and of their networks.
+
+    trusted: the only witness agrees with others about somebody else.
+    """
+    score = standing.best + 9 * math.log2(max(standing.relays, 1)) + 6 * math.log2(max(standing.networks, 1))
+    return max(min(round(score) + (5 if trusted and standing.relays == 1 else 0), 99), 1)
