@@ -1,13 +1,16 @@
 """Our own messages for each section of RFC 4475 and RFC 5118: the same traps, other words.
 
 The RFCs' own archives are not copied. Each case says what the section asks for: "valid" parses and nothing is owed;
-"invalid" is refused or at least noted, with the status that the RFC names; "valid_syntax" parses, what is owed is decided
-above the parser.
+"invalid" is refused or at least noted, with the status that the RFC names; "valid_syntax" parses, and what is owed is
+decided above the parser.
 """
 
 from typing import NamedTuple
 
-SDP = b"v=0\r\no=- 7 8 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+SDP = (
+    b"v=0\r\no=- 7 8 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n"
+    b"m=audio 40000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+)
 
 
 class Case(NamedTuple):
@@ -66,7 +69,8 @@ CASES: tuple[Case, ...] = (
         b"INVITE sip:bob@example.net;strange SIP/2.0\r\nTO :\r\n sip:bob@example.net ;   tag    = 77aa\r\n"
         b'from   : "A \\\\\\""       <sip:alice@example.com>\r\n  ;\r\n  tag = 98a\r\nMaX-fOrWaRdS: 0068\r\n'
         b"Call-ID: fold.1@192.0.2.1\r\nContent-Length   : %d\r\ncseq: 0009\r\n  INVITE\r\n"
-        b"Via  : SIP  /   2.0\r\n /UDP\r\n    192.0.2.2;branch=390skdjuw\r\ns :\r\nNewHeader:   value\r\n more of it\r\n"
+        b"Via  : SIP  /   2.0\r\n /UDP\r\n    192.0.2.2;branch=390skdjuw\r\ns :\r\nNewHeader:   value\r\n more "
+        b"of it\r\n"
         b"Odd: ;;,,;;,;\r\nContent-Type: application/sdp\r\nRoute:\r\n <sip:proxy.example.com;lr;a=b;c>\r\n"
         b"v:  SIP  / 2.0  / TCP     second.example.com   ;\r\n  branch  =   z9hG4bK9ikj8  ,\r\n"
         b" SIP  /    2.0   / UDP  192.168.255.111   ; branch=\r\n z9hG4bK30239\r\n"
@@ -78,7 +82,8 @@ CASES: tuple[Case, ...] = (
         "RFC 4475 3.1.1.2",
         "valid",
         message(
-            b"!odd-Method09_*+`.%good'~ sip:1_odd~(to-be!sure)&isn't+it$/why?,/;;*:&it+has=1,weird!*pas$wo~d@example.com SIP/2.0",
+            b"!odd-Method09_*+`.%good'~ "
+            b"sip:1_odd~(to-be!sure)&isn't+it$/why?,/;;*:&it+has=1,weird!*pas$wo~d@example.com SIP/2.0",
             b"Via: SIP/2.0/TCP h1.example.com;branch=z9hG4bK-.!%66*_+`'~",
             b'To: "BEL:\\\x07 NUL:\\\x00 DEL:\\\x7f" <sip:1_odd~(to-be!sure)&isn\'t+it$/why?,/;;*@example.com>',
             b"From: tok1~` tok2'+_ tok3*%!.- <sip:m@example.com>;p''~+*_!.-%=\"\xd1\x80\xd0\xb0\";tag=_t~1'+`*%!-.",
@@ -164,8 +169,10 @@ CASES: tuple[Case, ...] = (
         "valid",
         message(
             OPTIONS,
-            b"Via: SIP/2.0/UDP t1.example.com;branch=z9hG4bKkdjuw,\r\n SIP/2.0/SCTP t2.example.com;branch=z9hG4bKklasjdhf,"
-            b"\r\n SIP/2.0/TLS t3.example.com;branch=z9hG4bK2980unddj,\r\n SIP/2.0/UNKNOWN t4.example.com;branch=z9hG4bKasd0f3en,"
+            b"Via: SIP/2.0/UDP t1.example.com;branch=z9hG4bKkdjuw,\r\n SIP/2.0/SCTP "
+            b"t2.example.com;branch=z9hG4bKklasjdhf,"
+            b"\r\n SIP/2.0/TLS t3.example.com;branch=z9hG4bK2980unddj,\r\n SIP/2.0/UNKNOWN "
+            b"t4.example.com;branch=z9hG4bKasd0f3en,"
             b"\r\n SIP/2.0/TCP t5.example.com;branch=z9hG4bK0a9idfnee",
         ),
     ),
@@ -177,7 +184,8 @@ CASES: tuple[Case, ...] = (
             b"MESSAGE sip:bob@example.org SIP/2.0",
             b"Content-Type: multipart/mixed;boundary=7a9cbec02c",
             b"Content-Transfer-Encoding: binary",
-            body=b"--7a9cbec02c\r\nContent-Type: text/plain\r\n\r\nHello\r\n--7a9cbec02c\r\nContent-Type: application/octet-stream"
+            body=b"--7a9cbec02c\r\nContent-Type: text/plain\r\n\r\nHello\r\n"
+            b"--7a9cbec02c\r\nContent-Type: application/octet-stream"
             b"\r\n\r\n0\x82\x01R\x06\x00\r\n\r\n\xff--7a\x00\r\n--7a9cbec02c--\r\n",
         ),
     ),
@@ -527,7 +535,8 @@ CASES: tuple[Case, ...] = (
             b"INVITE sip:bob@[2001:db8::10] SIP/2.0",
             b"Contact: <sip:alice@[2001:db8::20]>",
             IS_SDP,
-            body=b"v=0\r\no=a 9 9 IN IP6 2001:db8::20\r\ns=-\r\nc=IN IP6 2001:db8::20\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\n",
+            body=b"v=0\r\no=a 9 9 IN IP6 2001:db8::20\r\ns=-\r\nc=IN IP6 2001:db8::20\r\n"
+            b"t=0 0\r\nm=audio 6000 RTP/AVP 0\r\n",
         ),
     ),
     Case(
@@ -547,7 +556,8 @@ CASES: tuple[Case, ...] = (
         message(
             INVITE,
             IS_SDP,
-            body=b"v=0\r\no=bob 2 2 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 22334 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\n"
+            body=b"v=0\r\no=bob 2 2 IN IP4 192.0.2.1\r\ns=-\r\n"
+            b"t=0 0\r\nm=audio 22334 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\n"
             b"m=video 6024 RTP/AVP 107\r\nc=IN IP6 2001:db8::1\r\n",
         ),
     ),
@@ -560,7 +570,8 @@ CASES: tuple[Case, ...] = (
             b"Via: SIP/2.0/UDP [::ffff:192.0.2.10]:19823;branch=z9hG4bKbh19",
             b'Contact: "T. desk" <sip:alice@[::ffff:192.0.2.10]:19823>',
             IS_SDP,
-            body=b"v=0\r\no=a 9 9 IN IP6 ::ffff:192.0.2.2\r\ns=-\r\nc=IN IP6 ::ffff:192.0.2.2\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\n",
+            body=b"v=0\r\no=a 9 9 IN IP6 ::ffff:192.0.2.2\r\ns=-\r\nc=IN IP6 ::ffff:192.0.2.2\r\n"
+            b"t=0 0\r\nm=audio 6000 RTP/AVP 0\r\n",
         ),
     ),
     Case(

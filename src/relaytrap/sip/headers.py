@@ -77,6 +77,7 @@ class Line(NamedTuple):
     raw_name: bytes
     raw_value: bytes
     has_colon: bool
+    line_end: bytes  # the octet that ends lines in this message; a CR elsewhere is part of the value
 
     @property
     def value_offset(self) -> int:
@@ -87,31 +88,29 @@ class Line(NamedTuple):
         """Offsets in `raw` of the octets at positions of the unfolded value."""
         starts, shifts = [0], [self.value_offset]
         used = 0
-        for offset, piece in _pieces(self.raw_value):
+        for offset, piece in _pieces(self.raw_value, self.line_end):
             starts.append(used)
             shifts.append(self.value_offset + offset - used)
             used += len(piece) + 1
         return [position + shifts[bisect_right(starts, position) - 1] for position in positions]
 
 
-def _pieces(raw_value: bytes) -> Iterator[tuple[int, bytes]]:
+def _pieces(raw_value: bytes, line_end: bytes) -> Iterator[tuple[int, bytes]]:
     """What folding parted, blanks around removed, empty pieces left out, each with its offset in the raw value."""
-    line_end = b"\n" if b"\n" in raw_value else b"\r"
     start = 0
     for line in raw_value.split(line_end):
-        piece = line[:-1] if line[-1:] == b"\r" else line
-        left = piece.lstrip()
+        left = line.lstrip()
         stripped = left.rstrip()
         if stripped:
-            yield start + len(piece) - len(left), stripped
+            yield start + len(line) - len(left), stripped
         start += len(line) + 1
 
 
-def unfold(raw_value: bytes) -> bytes:
+def unfold(raw_value: bytes, line_end: bytes) -> bytes:
     """A field value with each fold as one SP and the blanks around it removed (section 7.3.1)."""
-    if b"\n" not in raw_value and b"\r" not in raw_value:
+    if line_end not in raw_value:
         return raw_value.strip()
-    return b" ".join(piece for _, piece in _pieces(raw_value))
+    return b" ".join(piece for _, piece in _pieces(raw_value, line_end))
 
 
 def scan_lines(data: bytes, start: int, end: int, limit: int) -> tuple[list[Line], int]:
@@ -136,12 +135,12 @@ def scan_lines(data: bytes, start: int, end: int, limit: int) -> tuple[list[Line
         elif len(spans) <= limit:
             spans.append([position, content])
         position = end if found < 0 else found + 1
-    return [_line(data, first, last) for first, last in spans], body
+    return [_line(data, first, last, line_end) for first, last in spans], body
 
 
-def _line(data: bytes, start: int, end: int) -> Line:
+def _line(data: bytes, start: int, end: int, line_end: bytes) -> Line:
     name, colon, value = data[start:end].partition(b":")
-    return Line(start, name, value, bool(colon))
+    return Line(start, name, value, bool(colon), line_end)
 
 
 class Headers:
@@ -178,7 +177,7 @@ class Headers:
         more: dict[bytes, list[bytes]] = {}
         for line in lines:
             name = _name_of(line.raw_name)
-            value = unfold(line.raw_value)
+            value = unfold(line.raw_value, line.line_end)
             if name in first:
                 more.setdefault(name, [first[name]]).append(value)
             else:
@@ -242,4 +241,4 @@ class Headers:
 
     def __iter__(self) -> Iterator[Header]:
         for line in self.lines:
-            yield Header(line.raw_name, _name_of(line.raw_name), unfold(line.raw_value), line.offset)
+            yield Header(line.raw_name, _name_of(line.raw_name), unfold(line.raw_value, line.line_end), line.offset)
