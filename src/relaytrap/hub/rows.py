@@ -5,12 +5,12 @@ row cannot know (campaigns, origins by association) is the business of the analy
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
-from relaytrap.config import Config
+from relaytrap.config import Config, NetworkConfig
 from relaytrap.enrich import Enricher
 from relaytrap.evidence.dialplan import DialledNumber, read_number
 from relaytrap.evidence.fingerprint import identify
@@ -20,6 +20,7 @@ from relaytrap.evidence.relay import judge_path
 from relaytrap.evidence.track import keys_of
 from relaytrap.hub.told import decoded_json, evidence_json, hops_json
 from relaytrap.observation import Observation
+from relaytrap.sample.networks import SENSOR_PREFIX, with_sample
 from relaytrap.sip import Message, Request, Response, Unparsed, parse_message
 
 __all__ = ["RULES_VERSION", "Row", "RowSetting", "bare_row", "make_row"]
@@ -46,12 +47,18 @@ class RowSetting:
     enricher: Enricher
     paths: PathSetting
     home_region: str
+    sample: "RowSetting | None" = None
+    """What holds instead for the bundled sample's sensors: documentation addresses with countries and operators."""
 
     @classmethod
     def of(cls, config: Config) -> "RowSetting":
         """From the settings; opens the address tables."""
-        enricher = Enricher.open(config.enrich, config.network, config.data_dir / "tables")
-        return cls(enricher, PathSetting.of(config.network), config.network.home_region.upper())
+        return replace(cls._of(config, config.network), sample=cls._of(config, with_sample(config.network)))
+
+    @classmethod
+    def _of(cls, config: Config, network: NetworkConfig) -> "RowSetting":
+        enricher = Enricher.open(config.enrich, network, config.data_dir / "tables")
+        return cls(enricher, PathSetting.of(network), network.home_region.upper())
 
 
 def make_row(seen: Observation, setting: RowSetting, ingested_ms: int) -> Row:
@@ -59,6 +66,8 @@ def make_row(seen: Observation, setting: RowSetting, ingested_ms: int) -> Row:
 
     ingested_ms: when the hub took it in, milliseconds since the epoch.
     """
+    if setting.sample and seen.sensor.startswith(SENSOR_PREFIX):
+        setting = setting.sample
     message = parse_message(seen.raw)
     network = setting.enricher.network(seen.source)
     return (

@@ -1,9 +1,10 @@
-"""What a message's reasons look like in the store: JSON lists whose text is safe UTF-8.
+"""What a message's reasons look like in the store: JSON lists of lists whose text is safe UTF-8.
 
 Bytes become display text here; the raw message and an offset give them back exactly.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -12,6 +13,7 @@ from relaytrap.evidence.base import Evidence
 from relaytrap.evidence.identifiers import Decoded
 from relaytrap.evidence.path import Hop
 from relaytrap.sip.text import display
+from relaytrap.store.schema import JSON_LISTS
 
 __all__ = ["decoded_json", "evidence_json", "hops_json"]
 
@@ -19,47 +21,45 @@ ENCODE: Final = msgspec.json.Encoder().encode
 QUOTE_MAX: Final = 512
 
 
-def evidence_json(evidence: Iterable[Evidence]) -> bytes:
-    """rule, version, weight, quote, offset, length (bytes of the whole quote), text of each reason."""
-    told = [
-        {
-            "rule": each.rule,
-            "version": each.version,
-            "weight": each.weight,
-            "quote": _quoted(each.quote),
-            "offset": each.offset,
-            "length": len(each.quote),
-            "text": each.text,
-        }
-        for each in evidence
-    ]
-    return ENCODE(told) if told else b""
+def evidence_json(evidence: Sequence[Evidence]) -> bytes:
+    """Each reason as JSON_LISTS["evidence"] names its places; length is that of the whole quote in bytes."""
+    if not evidence:
+        return b""
+    return ENCODE([(e.rule, e.version, e.weight, _quoted(e.quote), e.offset, len(e.quote), e.text) for e in evidence])
 
 
-def hops_json(hops: tuple[Hop, ...]) -> bytes:
-    """address, port, sent_by, transport, standing, by, software, over_connection of each hop, nearest first."""
-    return ENCODE(hops) if hops else b""
+def hops_json(hops: Sequence[Hop]) -> bytes:
+    """Each hop as JSON_LISTS["hops"] names its places, nearest first."""
+    if not hops:
+        return b""
+    return ENCODE(list(map(HOP, hops)))
 
 
-def decoded_json(decoded: tuple[Decoded, ...]) -> bytes:
-    """field, encoding, kind, value, quote, offset, length, note, is_source, is_local of each identifier."""
-    told = [
-        {
-            "field": each.field,
-            "encoding": each.encoding,
-            "kind": each.kind,
-            "value": each.value,
-            "quote": _quoted(each.quote),
-            "offset": each.offset,
-            "length": len(each.quote),
-            "note": each.note,
-            "is_source": each.is_source,
-            "is_local": each.is_local,
-        }
-        for each in decoded
-    ]
-    return ENCODE(told) if told else b""
+def decoded_json(decoded: Sequence[Decoded]) -> bytes:
+    """Each identifier as JSON_LISTS["decoded"] names its places; length is that of the quote in bytes."""
+    if not decoded:
+        return b""
+    return ENCODE(
+        [
+            (
+                d.field,
+                d.encoding,
+                d.kind,
+                d.value,
+                _quoted(d.quote),
+                d.offset,
+                len(d.quote),
+                d.note,
+                d.is_source,
+                d.is_local,
+            )
+            for d in decoded
+        ]
+    )
+
+
+HOP: Final = attrgetter(*JSON_LISTS["hops"])
 
 
 def _quoted(value: bytes) -> str:
-    return display(value[:QUOTE_MAX])
+    return value.decode("utf-8", "backslashreplace") if len(value) <= QUOTE_MAX else display(value[:QUOTE_MAX])

@@ -44,11 +44,35 @@ SHORT = tuple(varint(length) for length in range(1 << 14))
 
 
 def _texts(values: Sequence[bytes]) -> bytes:
+    first = values[0] if values else b""
+    if values and first == values[-1] and values.count(first) == len(values):
+        return (varint(len(first)) + first) * len(values)
     short = SHORT
     try:
         return b"".join([short[len(v)] + v for v in values])
     except IndexError:  # one of them is longer than the table of lengths
         return b"".join([varint(len(v)) + v for v in values])
+
+
+class _Words(dict[bytes, bytes]):
+    """Word → the word behind its length; made when first seen, forgotten all at once when there are too many."""
+
+    def __missing__(self, word: bytes) -> bytes:
+        if len(self) >= WORDS_MAX:
+            self.clear()
+        self[word] = made = varint(len(word)) + word
+        return made
+
+
+WORDS_MAX = 1 << 16
+WORDS = _Words()
+
+
+def _words(values: Sequence[bytes]) -> bytes:
+    first = values[0] if values else b""
+    if values and first == values[-1] and values.count(first) == len(values):
+        return WORDS[first] * len(values)
+    return b"".join(map(WORDS.__getitem__, values))
 
 
 def _text_lists(values: Sequence[Sequence[bytes]]) -> bytes:
@@ -58,7 +82,7 @@ def _text_lists(values: Sequence[Sequence[bytes]]) -> bytes:
         end += len(value)
         ends.append(end)
         flat.extend(value)
-    return _little(ends) + _texts(flat)
+    return _little(ends) + _words(flat)
 
 
 def _numbers(code: str) -> Callable[[Sequence[int]], bytes]:
@@ -95,7 +119,8 @@ def _encoders() -> tuple[tuple[bytes, Callable[[Any], bytes]], ...]:
     for column in COLUMNS:
         name, sent = column.name.encode(), column.sent.encode()
         head = varint(len(name)) + name + varint(len(sent)) + sent
-        made.append((head, BY_TYPE[column.sent.partition("(")[0]]))
+        encode = _words if column.stored == "LowCardinality(String)" else BY_TYPE[column.sent.partition("(")[0]]
+        made.append((head, encode))
     return tuple(made)
 
 
