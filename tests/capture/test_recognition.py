@@ -8,10 +8,12 @@ from relaytrap.capture.recognition import (
     begins_cut_request,
     begins_message,
     find_message,
+    is_one_message,
     is_response,
     may_begin,
     what_else,
 )
+from relaytrap.sip.stream import Framed, StreamParser
 from tests.capture.packets import request, response
 
 MESSAGES = [
@@ -86,6 +88,27 @@ def test_a_request_cut_in_its_first_line_needs_a_known_method_and_a_uri():
 def test_a_start_of_a_message_may_begin_one_until_it_does(kept):
     start = request()[:kept]
     assert begins_message(start) or may_begin(start)
+
+
+@given(
+    st.sampled_from([request(), request(body=b"four"), response(), request(body=b"a\r\n\r\nb")]),
+    st.integers(0, 400),
+    st.sampled_from([b"", b"\r\n", b"l: 0\r\n", b"x", b"\n", b" ", b"\0", b"Content-Length: 4\r\n", b"SIP/2.0 "]),
+    st.integers(0, 3),
+)
+def test_what_is_plainly_one_message_is_framed_as_that_one(message, place, inserted, removed):
+    at = place % (len(message) + 1)
+    octets = message[:at] + inserted + message[at + removed :]
+    if is_one_message(octets):
+        assert StreamParser().receive(octets) == [Framed(octets, "message", "")]
+
+
+def test_messages_as_programs_write_them_are_plainly_one():
+    assert is_one_message(request(body=b"four"))
+    assert is_one_message(response())
+    assert not is_one_message(request(body=b"four", length=3))
+    assert not is_one_message(request() + request())
+    assert not is_one_message(b"\r\n" + request())
 
 
 @pytest.mark.parametrize("octets", [b"GET / HTTP/1.1\r\n", b"\x16\x03\x01", b"x" * 9000])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 from relaytrap.capture import hep
-from relaytrap.capture.recognition import KEEPALIVE, begins_message, find_message, may_begin
+from relaytrap.capture.recognition import KEEPALIVE, begins_message, find_message, is_one_message, may_begin
 from relaytrap.capture.websocket import MAX_HANDSHAKE, WebSocketFrames, begins_handshake, upgrades_to_sip
 from relaytrap.sip.stream import Framed, StreamParser
 
@@ -133,6 +133,8 @@ class StreamContent:
 
     def _sip(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:
         assert self._parser
+        if not self._parser.pending and is_one_message(data):  # most segments are: no need to take them apart here
+            return [Piece(data, frame, moment_ns, self._notes(""))]
         framed_pieces = self._parser.receive(data)
         return self._messages(framed_pieces, frame, moment_ns) if framed_pieces else []
 

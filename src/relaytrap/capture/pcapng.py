@@ -17,13 +17,13 @@ import errno
 import io
 import json
 import os
-import re
 import struct
 from collections.abc import Iterable
 from typing import Final, Protocol
 
 from relaytrap import __version__
 from relaytrap.capture import synthesis
+from relaytrap.capture.recognition import is_one_message
 from relaytrap.observation import FORMAT_VERSION, Direction, Observation
 
 __all__ = ["MARK", "SegmentWriter", "write_capture"]
@@ -58,7 +58,6 @@ WEBSOCKET: Final = frozenset({"ws", "wss"})
 """Written with SIP's port, because on a web port every reader takes the plain message for broken HTTP."""
 NO_ADDRESS: Final = "0.0.0.0"
 SIP_PORT: Final = 5060
-CONTENT_LENGTH: Final = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*(\d{1,10})[ \t]*\r?\n", re.IGNORECASE)
 
 
 class ByteSink(Protocol):
@@ -127,7 +126,7 @@ class SegmentWriter:
         pair = _endpoints(observation, beyond)
         protocol = synthesis.UDP
         if observation.transport not in OVER_UDP:
-            if _delimits_itself(raw):
+            if is_one_message(raw) or not raw.strip(b"\r\n"):
                 protocol = synthesis.TCP
             else:
                 beyond["transport"] = observation.transport
@@ -178,15 +177,6 @@ def _beyond(observation: Observation) -> dict[str, object]:
     if observation.capture or observation.frame:
         beyond |= {"capture": observation.capture, "frame": observation.frame}
     return beyond
-
-
-def _delimits_itself(raw: bytes) -> bool:
-    """Whether a reader of a stream knows after these octets that a new message begins."""
-    head_end = raw.find(b"\r\n\r\n")
-    if head_end < 0:
-        return not raw.strip(b"\r\n")
-    declared = CONTENT_LENGTH.search(raw, 0, head_end + 2)
-    return declared is not None and int(declared[1]) == len(raw) - head_end - 4
 
 
 def _enhanced_packet(

@@ -8,7 +8,16 @@ RTP on port 5060 are not.
 import re
 from typing import Final
 
-__all__ = ["KEEPALIVE", "begins_cut_request", "begins_message", "find_message", "is_response", "may_begin", "what_else"]
+__all__ = [
+    "KEEPALIVE",
+    "begins_cut_request",
+    "begins_message",
+    "find_message",
+    "is_one_message",
+    "is_response",
+    "may_begin",
+    "what_else",
+]
 
 # Request-Line  =  Method SP Request-URI SP SIP-Version CRLF        (RFC 3261 25.1; Method = token)
 # Status-Line   =  SIP-Version SP Status-Code SP Reason-Phrase CRLF
@@ -27,6 +36,8 @@ PLAIN_REQUEST: Final = TOKEN + rb"[ \t]++[^\s]++[ \t]++" + VERSION + rb"[ \t]*+"
 LINE_START: Final = rb"(?m:^)(?:" + STATUS_LINE + rb"[^\r\n]*+|" + PLAIN_REQUEST + rb")"
 IN_STREAM: Final = re.compile(rb"(?:" + LINE_START + rb"|" + PLAIN_START + rb")" + HEADER_BELOW)
 BEHIND_BODY: Final = re.compile(rb"[^\s]*?(" + METHODS + rb")[ \t]++sips?:")
+PLAIN_AT_START: Final = re.compile(rb"SIP/2\.0 \d{3} |" + TOKEN + rb" [^\s]++ SIP/2\.0\r\n")
+CONTENT_LENGTH: Final = re.compile(rb"\n(?:content-length|l)[ \t]*+:[ \t]*+(\d{1,6})[ \t]*+(?=\r\n)", re.IGNORECASE)
 BEFORE_VERSION: Final = re.compile(TOKEN + rb"[ \t]++(?:sips?|tel|im|pres|urn|https?):", re.IGNORECASE)
 KNOWN_METHODS: Final = re.compile(METHODS + rb"[ \t]")
 UNFINISHED: Final = re.compile(rb"[\r\n\t \0]*+[\t -~\x80-\xff]*+\Z")
@@ -55,6 +66,15 @@ def begins_cut_request(payload: bytes) -> bool:
 def may_begin(octets: bytes) -> bool:
     """Whether more octets could still turn this start of a stream into a start line."""
     return len(octets) < MAX_LINE and UNFINISHED.match(octets) is not None
+
+
+def is_one_message(octets: bytes) -> bool:
+    """Whether octets of a stream are plainly one message, which every reader of the stream sees end where they end."""
+    head_end = octets.find(b"\n\r\n") + 3
+    if head_end < 3 or octets.find(b"\n\n", 0, head_end) >= 0 or not PLAIN_AT_START.match(octets):
+        return False
+    lengths: list[bytes] = CONTENT_LENGTH.findall(octets, 0, head_end)
+    return len(lengths) == 1 and int(lengths[0]) == len(octets) - head_end
 
 
 def find_message(octets: bytes, start: int = 0) -> int:

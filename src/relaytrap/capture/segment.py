@@ -101,7 +101,7 @@ class SegmentDecoder:
         """The observation that this packet is or completes; None while more parts must follow."""
         moment, interface, _, data, option_list = packet
         ends = _headers(data)
-        if ends is None:
+        if ends is None or moment < 0:
             self._unread[NOT_OURS] += 1
             return None
         protocol, source, source_port, destination, destination_port, payload_at = ends
