@@ -98,7 +98,12 @@ def _fill_rollups(store: "Store", origin: str, day: str) -> None:
 
 def _exchange_rollups(store: "Store", day: str) -> None:
     for name in ROLLUPS:
-        store.command(f"ALTER TABLE {name} REPLACE PARTITION ID '{_checked(day)}' FROM {name}{REBUILT}")
+        partition = f"PARTITION ID '{_checked(day)}'"
+        # The engine refuses to replace a partition by nothing: a day whose messages are all gone is dropped.
+        if store.row(f"SELECT count() AS n FROM {name}{REBUILT}")["n"]:
+            store.command(f"ALTER TABLE {name} REPLACE {partition} FROM {name}{REBUILT}")
+        else:
+            store.command(f"ALTER TABLE {name} DROP {partition}")
 
 
 def _checked(day: str) -> str:
