@@ -15,6 +15,8 @@ from relaytrap.enrich import Enricher
 from relaytrap.hub.ingest import Ingest
 from relaytrap.hub.keys import Keys
 from relaytrap.hub.ledger import Ledger
+from relaytrap.sample.networks import SENSOR_PREFIX as SAMPLE_PREFIX
+from relaytrap.sample.networks import country_of
 from relaytrap.store import Store
 from relaytrap.store.queries import Filter, run_query
 from relaytrap.web.cache import Answers
@@ -23,11 +25,10 @@ from relaytrap.web.render import environment
 from relaytrap.web.static_files import Assets
 from relaytrap.web.window import NAMES, Window, choose_window
 
-__all__ = ["Site"]
+__all__ = ["SAMPLE_PREFIX", "Ask", "Rows", "Site"]
 
 Rows = list[dict[str, Any]]
 Ask = Request[Any, Any, State]
-SAMPLE_PREFIX: Final = "sample-"
 HTML: Final = "text/html; charset=utf-8"
 
 
@@ -87,8 +88,10 @@ class Site:
             return Response(b"", status_code=304, headers=headers, media_type=HTML)
         return Response(body, status_code=status, headers=headers, media_type=HTML)
 
-    def home_region(self, local: str) -> str:
+    def home_region(self, local: str, sensor: str = "") -> str:
         """Country whose dialling rules apply at one of our addresses; "" when unknown."""
+        if sensor.startswith(SAMPLE_PREFIX):
+            return country_of(local)
         configured = self.config.network.home_region.upper()
         return configured or (self.enricher.network(local).country if self.enricher else "")
 

@@ -55,7 +55,7 @@ def _number(row: Mapping[str, Any], site: Site) -> DialledNumber | None:
     """The dialled number read again, with the readings that the row has no room for."""
     if not row["dialled_digits"]:
         return None
-    return read_number(row["dialled_digits"].encode(), site.home_region(row["local"]))
+    return read_number(row["dialled_digits"].encode(), site.home_region(row["local"], row["sensor"]))
 
 
 HANDLERS = (message,)
