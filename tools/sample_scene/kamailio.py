@@ -73,7 +73,7 @@ def route_of(kind: str, brand: str, next_hop: str, customer: str) -> str:
     if kind == "stateless":
         return TO_ITSELF + branding + "    forward();"
     if kind == "carrier":
-        return TRANSACTIONS + CUSTOMERS_ONLY.format(customer=customer) + RELAY
+        return TRANSACTIONS + CUSTOMERS_ONLY.format(customer=customer) + OVER_TCP + RELAY
     steps = TRANSACTIONS + TO_ITSELF
     if kind != "keeps-user-agent":
         steps += branding
@@ -87,7 +87,7 @@ def route_of(kind: str, brand: str, next_hop: str, customer: str) -> str:
 def configuration(kind: str, relays: list[Relay], modules: str, customer: str = "") -> str:
     """The configuration of one process that plays all these relays; they share kind, brand, key and next hop."""
     first = relays[0]
-    transports = ("udp", "tcp") if kind == "to-tcp" else ("udp",)
+    transports = ("udp", "tcp") if kind in ("to-tcp", "carrier") else ("udp",)
     listen = [f"listen={transport}:{relay.address}:5060" for relay in relays for transport in transports]
     if transports == ("udp",):
         listen.append("disable_tcp=yes")

@@ -47,10 +47,12 @@ class Phase:
     tools: list[Tool] = field(default_factory=list)
 
 
-def job(source: str, port: int, shots: Sequence[tuple[float, str, bytes]], transport: str = "udp") -> Job:
-    """One sender's work; shots: (second, first hop, bytes)."""
+def job(
+    source: str, port: int, shots: Sequence[tuple[float, str, bytes]], transport: str = "udp", patience_s: float = 2.5
+) -> Job:
+    """One sender's work; shots: (second, first hop, bytes). patience_s: how long it listens after the last one."""
     items = [[at, [hop, 5060], base64.b64encode(data).decode()] for at, hop, data in shots]
-    return {"source": source, "port": port, "transport": transport, "items": items}
+    return {"source": source, "port": port, "transport": transport, "items": items, "patience_s": patience_s}
 
 
 # --- The 2022 story ---
@@ -102,14 +104,17 @@ def bound(address: str) -> tuple[str, ...]:
 
 
 def answered_calls() -> Phase:
-    """sipp calls numbers abroad through record-routing relays and hangs up when answered."""
+    """sipp calls numbers abroad through record-routing relays and hangs up when answered.
+
+    Through relays that go on over TCP: a caller over UDP alone has not proved its address, and no sensor answers it.
+    """
     tools = []
-    for n, number in enumerate(("00441632960123", "+46846500412")):
-        hop, target = relays_of("stateful")[10 + n], HONEYPOTS[(2 * n + 1) % 4]
+    for n, number in enumerate(("00441134960123", "+46846500412")):
+        hop, target = relays_of("to-tcp")[n], HONEYPOTS[0]
         port = str(5060 + n)
-        options = ("-i", plan.CALLER, "-p", port, "-m", "3", "-r", "1", "-nostdin", "-timeout", "10")
+        options = ("-i", plan.CALLER, "-p", port, "-m", "3", "-r", "1", "-nostdin", "-timeout", "24")
         scenario = ("-sf", str(HERE / "calls.xml"), "-rsa", f"{hop}:5060", "-s", number)
-        tools.append(Tool(("sipp", target, *scenario, *options), timeout=14))
+        tools.append(Tool(("sipp", target, *scenario, *options), timeout=28))
     return Phase("answered-calls", "answered-calls", {"": (-37.4, -36.9)}, tools=tools)
 
 
@@ -134,7 +139,7 @@ def forging() -> Phase:
 
 PREFIXES = ("0011", "011", "00", "900", "9011", "+", "90011", "000", "7700", "")
 # Kept by regulators for films and examples: Ofcom, ARCEP, PTS, Bundesnetzagentur, NANPA, ACMA.
-CORES = ("442079460123", "441632960456", "33199001234", "46846500412", "493023125042", "12125550147", "61255501234")
+CORES = ("442079460123", "441134960456", "33199001234", "46846500412", "493023125042", "12125550147", "61255501234")
 DIALLER_COUNTRIES = ("PS", "FR", "NL", "VN", "EG", "US")
 
 
@@ -166,7 +171,9 @@ def letter_of_2010() -> Phase:
     """One INVITE to the Australian honeypot, for a number in France, from a telephone that it is not."""
     shot = Shot(random.Random("2010"), plan.OLD_DIALLER, 2452, HONEYPOTS[0], "001133199001234")
     shots = [(0.0, HONEYPOTS[0], messages.faked_eyebeam(shot))]
-    return Phase("2010", "2010", {plan.OLD_DIALLER: (-27.7, -27.6)}, [job(plan.OLD_DIALLER, 2452, shots)])
+    return Phase(
+        "2010", "2010", {plan.OLD_DIALLER: (-27.7, -27.6)}, [job(plan.OLD_DIALLER, 2452, shots, patience_s=14)]
+    )
 
 
 def relay_hunting() -> Phase:
@@ -187,11 +194,11 @@ def honest_calls() -> Phase:
     """A carrier's customer calls us through the carrier's proxy, in office hours of most days."""
     rng = random.Random("honest")
     shots = []
-    for n in range(14):
+    for n in range(9):
         shot = Shot(rng, plan.CUSTOMER, 5060, HONEYPOTS[0], f"+6125550{1000 + n}")
         shots.append((n * 0.6, plan.CARRIER, messages.honest_call(shot)))
     place = {"": (-124.0, -6.5), plan.CARRIER: (-124.0, -6.5)}
-    return Phase("honest-calls", "honest-calls", place, [job(plan.CUSTOMER, 5060, shots)])
+    return Phase("honest-calls", "honest-calls", place, [job(plan.CUSTOMER, 5060, shots, patience_s=16)])
 
 
 # --- The world's background ---

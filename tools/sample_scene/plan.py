@@ -29,10 +29,10 @@ class Sensor:
 
 
 SENSORS = (
-    Sensor("sample-sydney", ("192.0.2.10",), "asterisk", "AU"),
+    Sensor("sample-sydney", ("192.0.2.10",), "cisco", "AU"),
     Sensor("sample-frankfurt", ("192.0.2.74", "2001:db8:1::10"), "kamailio", "DE"),
     Sensor("sample-ashburn", ("192.0.2.138", "2001:db8:2::10"), "sbc", "US"),
-    Sensor("sample-singapore", ("192.0.2.202",), "cisco", "SG"),
+    Sensor("sample-singapore", ("192.0.2.202",), "freepbx", "SG"),
 )
 HONEYPOTS = tuple(sensor.addresses[0] for sensor in SENSORS)
 HONEYPOTS6 = tuple(sensor.addresses[1] for sensor in SENSORS if len(sensor.addresses) > 1)

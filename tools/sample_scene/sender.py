@@ -5,6 +5,7 @@ usage: sender.py JOBS.json, a list of jobs:
 source, port    the address and port to send from
 transport       "udp", or "tcp" for a connection per destination that is closed at the end
 items           [seconds after start, [address, port], bytes in base64], in order of time
+patience_s      how long to go on listening after the last item
 
 It answers as a caller must, and no more: ACK for every final answer to an INVITE, BYE a second after a call was
 answered. It never repeats a request.
@@ -22,7 +23,6 @@ from typing import Any
 from wire import HeaderList, join, split, value_of
 
 Address = tuple[str, int]
-PATIENCE_S = 2.5
 
 
 class Caller:
@@ -98,7 +98,7 @@ async def send_udp(job: dict[str, Any]) -> None:
     for at, to, data in job["items"]:
         await asyncio.sleep(max(0.0, begun + at - loop.time()))
         sender.send(base64.b64decode(data), tuple(to))
-    await asyncio.sleep(PATIENCE_S)
+    await asyncio.sleep(job["patience_s"])
     transport.close()
 
 
@@ -117,7 +117,7 @@ async def send_tcp(job: dict[str, Any]) -> None:
         with contextlib.suppress(ConnectionError):  # a honeypot may hang up on junk
             writer.write(base64.b64decode(data))
             await writer.drain()
-    await asyncio.sleep(PATIENCE_S)
+    await asyncio.sleep(job["patience_s"])
     for writer, task in connections.values():
         task.cancel()
         writer.close()
