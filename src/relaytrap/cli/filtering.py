@@ -1,7 +1,7 @@
 """The filter's fields as options of every command that lists."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -9,19 +9,55 @@ __all__ = ["filter_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+# Shown in a command's help; the others work too and are listed by --conditions, so that help fits one screen.
+COMMON: Final = (
+    "since",
+    "until",
+    "source",
+    "country",
+    "sensor",
+    "method",
+    "tool",
+    "verdict",
+    "target",
+    "dialled",
+    "text",
+)
+
 
 def filter_options(*, without: Iterable[str] = ()) -> Callable[[F], F]:
     """Adds an option for each field of store.queries.Filter, passed on under the field's name; None when not given."""
+    left_out = frozenset(without)
 
     def decorate(command: F) -> F:
         from relaytrap.store.queries.filter import FIELDS
 
-        for name, meta in reversed(FIELDS.items()):
-            if name not in without:
-                # Parsed in one place (parse_filter) for the command line and the API alike.
-                command = click.option(f"--{name.replace('_', '-')}", name, metavar="TEXT", help=f"{meta['doc']}.")(
-                    command
-                )
+        names = [name for name in FIELDS if name not in left_out]
+
+        def show_all(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+            if wanted:
+                formatter = ctx.make_formatter()
+                formatter.write_dl([(f"{_option(name)} TEXT", f"{FIELDS[name]['doc']}.") for name in names])
+                click.echo(formatter.getvalue(), nl=False)
+                ctx.exit()
+
+        text = f"Show all {len(names)} conditions that messages can be chosen by."
+        command = click.option(
+            "--conditions", is_flag=True, is_eager=True, expose_value=False, callback=show_all, help=text
+        )(command)
+        for name in sorted(names, key=_rank, reverse=True):
+            # Parsed in one place (parse_filter) for the command line and the API alike.
+            command = click.option(
+                _option(name), name, metavar="TEXT", help=f"{FIELDS[name]['doc']}.", hidden=name not in COMMON
+            )(command)
         return command
 
     return decorate
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _rank(name: str) -> int:
+    return COMMON.index(name) if name in COMMON else len(COMMON)
