@@ -90,7 +90,7 @@ def read_addresses(value: bytes, defects: list[Defect]) -> tuple[Address, ...]:
 def _read_odd(value: bytes, offset: int, defects: list[Defect]) -> Address | None:
     name, bracket = _read_display_name(value, offset, defects)
     if bracket < 0:
-        return _read_addr_spec(value, offset, defects)
+        return _read_addr_spec(name, value, offset, defects)
     end = value.find(b">", bracket)
     if end < 0:
         defects.append(("bracket-open", offset + bracket))
@@ -129,16 +129,22 @@ def _read_display_name(value: bytes, offset: int, defects: list[Defect]) -> tupl
     return name or None, bracket
 
 
-def _read_addr_spec(value: bytes, offset: int, defects: list[Defect]) -> Address | None:
-    """addr-spec without angle brackets: it ends where the header's parameters begin (section 20)."""
-    end = value.find(b";")
+def _read_addr_spec(name: bytes | None, value: bytes, offset: int, defects: list[Defect]) -> Address | None:
+    """addr-spec without angle brackets: it ends where the header's parameters begin (section 20).
+
+    A quoted name before it does not belong there, and was noted.
+    """
+    match = QUOTED_STRING.match(value) if name is not None else None
+    start = match.end() if match else 0
+    start += len(value) - start - len(value[start:].lstrip(b" \t"))
+    end = value.find(b";", start)
     if end < 0:
         end = len(value)
-    text = value[:end].rstrip(b" \t")
-    defects += [("uri-needs-brackets", offset + text.index(octet)) for octet in b"?," if octet in text]
-    uri = _read_inner(text, offset, defects)
+    text = value[start:end].rstrip(b" \t")
+    defects += [("uri-needs-brackets", offset + start + text.index(octet)) for octet in b"?," if octet in text]
+    uri = _read_inner(text, offset + start, defects)
     params = read_params(value[end:], offset + end, defects)
-    return Address(None, uri, params, value) if uri else None
+    return Address(name, uri, params, value) if uri else None
 
 
 def _read_inner(text: bytes, offset: int, defects: list[Defect]) -> Uri | None:

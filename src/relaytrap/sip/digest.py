@@ -105,6 +105,8 @@ def read_credentials(value: bytes, defects: list[Defect]) -> Credentials | None:
         return None
     params: dict[bytes, bytes] = {}
     position, end = 0, len(rest)
+    if scheme.lower() == b"basic":  # one base64 text, whose padding looks like a parameter
+        end = 0
     while position < end and len(params) < MAX_PARAMS:
         match = _PAIR.match(rest, position)
         if match is None:

@@ -65,10 +65,12 @@ def read_params(text: bytes, base: int, defects: list[Defect]) -> Params:
     """
     found: list[tuple[bytes, bytes | None]] = []
     position, end = 0, len(text)
+    left = MAX_PARAMS
     while position < end:
-        if len(found) == MAX_PARAMS:
+        if not left:
             defects.append(("too-many-values", base + position))
             break
+        left -= 1
         match = PARAM.match(text, position)
         if match and (match.end() == end or text[match.end()] == 0x3B):
             found.append((match[1], match[2]))
