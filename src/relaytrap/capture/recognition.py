@@ -37,7 +37,9 @@ LINE_START: Final = rb"(?m:^)(?:" + STATUS_LINE + rb"[^\r\n]*+|" + PLAIN_REQUEST
 IN_STREAM: Final = re.compile(rb"(?:" + LINE_START + rb"|" + PLAIN_START + rb")" + HEADER_BELOW)
 BEHIND_BODY: Final = re.compile(rb"[^\s]*?(" + METHODS + rb")[ \t]++sips?:")
 PLAIN_AT_START: Final = re.compile(rb"SIP/2\.0 \d{3} |" + TOKEN + rb" [^\s]++ SIP/2\.0\r\n")
-CONTENT_LENGTH: Final = re.compile(rb"\n(?:content-length|l)[ \t]*+:[ \t]*+(\d{1,6})[ \t]*+(?=\r\n)", re.IGNORECASE)
+CONTENT_LENGTH: Final = re.compile(
+    rb"\n(?:content-length|l)(?=[\s:])(?:[ \t]*+:[ \t]*+(\d{1,6})[ \t]*+(?=\r\n[^ \t]))?", re.IGNORECASE
+)
 BEFORE_VERSION: Final = re.compile(TOKEN + rb"[ \t]++(?:sips?|tel|im|pres|urn|https?):", re.IGNORECASE)
 KNOWN_METHODS: Final = re.compile(METHODS + rb"[ \t]")
 UNFINISHED: Final = re.compile(rb"[\r\n\t \0]*+[\t -~\x80-\xff]*+\Z")
@@ -70,11 +72,14 @@ def may_begin(octets: bytes) -> bool:
 
 def is_one_message(octets: bytes) -> bool:
     """Whether octets of a stream are plainly one message, which every reader of the stream sees end where they end."""
-    head_end = octets.find(b"\n\r\n") + 3
-    if head_end < 3 or octets.find(b"\n\n", 0, head_end) >= 0 or not PLAIN_AT_START.match(octets):
+    head_end = octets.find(b"\r\n\r\n") + 4
+    if head_end < 4 or not PLAIN_AT_START.match(octets):
+        return False
+    lines = octets.count(b"\r\n", 0, head_end)
+    if octets.count(b"\r", 0, head_end) != lines or octets.count(b"\n", 0, head_end) != lines:
         return False
     lengths: list[bytes] = CONTENT_LENGTH.findall(octets, 0, head_end)
-    return len(lengths) == 1 and int(lengths[0]) == len(octets) - head_end
+    return len(lengths) == 1 and lengths[0] != b"" and int(lengths[0]) == len(octets) - head_end
 
 
 def find_message(octets: bytes, start: int = 0) -> int:
