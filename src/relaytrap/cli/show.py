@@ -1,0 +1,130 @@
+"""`relaytrap show ID`: one message, source, relay, origin or campaign, explained with its evidence."""
+
+import base64
+import ipaddress
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from relaytrap.cli.main import Settings
+from relaytrap.cli.output import for_terminal
+from relaytrap.cli.session import HubSession, StoreSession, open_session
+from relaytrap.errors import InputError
+from relaytrap.sip.text import display, visible
+
+__all__ = ["command", "message_lines"]
+
+Row = dict[str, Any]
+MESSAGE_ID = re.compile(r"[0-9a-f]{16}")
+WIDE = 400
+STANDING = {"fact": "our socket saw it", "vouched": "vouched for by", "claim": "only claimed"}
+
+
+@click.command()
+@click.argument("what")
+@click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
+@click.pass_obj
+def command(settings: Settings, what: str, as_json: bool) -> None:
+    """Explain one thing with its evidence.
+
+    WHAT is a message's identifier (16 hex digits), an address (as source, relay and origin), or a campaign's
+    identifier.
+    """
+    with open_session(settings.load()) as session:
+        found = find(session, what.strip())
+    if not found:
+        raise InputError(
+            f"nothing is known of {what!r}; relaytrap messages, sources, relays and campaigns list what is"
+        )
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for kind, row in found.items():
+        lines = message_lines(row) if kind == "message" else finding_lines(kind, row)
+        click.echo("\n".join(lines) + "\n")
+
+
+def find(session: StoreSession | HubSession, what: str) -> dict[str, Row]:
+    """What is known under an identifier or address: question → its one row."""
+    given: dict[str, dict[str, str]]
+    if address := _address(what):
+        given = {name: {"address": address} for name in ("source", "relay", "origin")}
+    elif MESSAGE_ID.fullmatch(what.lower()):
+        given = {name: {"id": what.lower()} for name in ("message", "campaign")}
+    else:
+        given = {"campaign": {"id": what}}
+    rows = {name: next(iter(session.query(name, options)), None) for name, options in given.items()}
+    return {name: row for name, row in rows.items() if row}
+
+
+def _address(what: str) -> str:
+    try:
+        return str(ipaddress.ip_address(what))
+    except ValueError:
+        return ""
+
+
+def message_lines(row: Row) -> Iterator[str]:
+    """One message: what it is, the way it came, why we say so, and its bytes."""
+    what = row["method"] or row["status_code"] or row["kind"]
+    ends = f"{row['source']}:{row['source_port']} {'←' if row['direction'] == 'out' else '→'} {row['sensor']}"
+    yield click.style(f"{what} {for_terminal(row['request_uri'], WIDE)}".strip(), bold=True)
+    yield f"{row['received_at']}  {ends} ({row['transport'].upper()} {row['local']}:{row['local_port']})"
+    place = " ".join(filter(None, (row["country"], f"AS{row['asn']}" if row["asn"] else "", row["as_name"])))
+    if place:
+        yield f"Source     {for_terminal(place)}"
+    if row["tool"] or row["tool_claimed"]:
+        faked = ", which it is not" if row["tool_faked"] else ""
+        claim = f" (calls itself {for_terminal(row['tool_claimed'])}{faked})" if row["tool_claimed"] else ""
+        yield f"Tool       {for_terminal(row['tool'] or 'unknown')}{claim}"
+    if row["dialled"]:
+        way = f", after {row['dialled_prefix']}" if row["dialled_prefix"] else ""
+        number = " ".join(filter(None, (row["dialled"], row["dialled_country"], row["dialled_kind"])))
+        yield f"Dialled    {for_terminal(number + way)}"
+    yield from path_lines(row)
+    for decoded in row["decoded"]:
+        mark = " = the source" if decoded["is_source"] else " = our own" if decoded["is_local"] else ""
+        text = f"{decoded['field']}: {decoded['kind']} {decoded['value']}{mark} ({decoded['encoding']})"
+        yield f"Decoded    {for_terminal(text, WIDE)}"
+    for name in (*row["anomalies"], *row["notes"]):
+        yield f"Anomaly    {for_terminal(name)}"
+    yield ""
+    for line in display(base64.b64decode(row["raw"])).splitlines():
+        yield f"  {visible(line)}"
+
+
+def path_lines(row: Row) -> Iterator[str]:
+    """The way a message came, hop by hop, and each reason with the bytes it rests on."""
+    if not row["path_verdict"]:
+        return
+    origin = f", from {row['origin']} (confidence {row['origin_confidence']})" if row["origin"] else ""
+    relay = f" by {row['relay']}" if row["relay"] else ""
+    association = " by association" if row["association"] else ""
+    campaign = f"; campaign {row['campaign']}{association}" if row["campaign"] else ""
+    yield f"Path       {row['path_verdict']}{relay}{origin}{campaign}"
+    for number, hop in enumerate(row["hops"]):
+        standing = STANDING.get(hop["standing"], hop["standing"])
+        by = f" {hop['by']}" if hop["by"] else ""
+        software = f", {hop['software']}" if hop["software"] else ""
+        place = f"{hop['address']}:{hop['port']}" if hop["port"] else hop["address"]
+        yield f"  {'  ' * number}└ {for_terminal(place or hop['sent_by'])}  {standing}{by}{for_terminal(software)}"
+    for reason in row["evidence"]:
+        quote = f"  «{for_terminal(reason['quote'], 100)}»" if reason["quote"] else ""
+        yield f"  {reason['weight']:+4d} {reason['rule']}: {for_terminal(reason['text'], WIDE)}{quote}"
+
+
+def finding_lines(kind: str, row: Row) -> Iterator[str]:
+    """A source, relay, origin or campaign: every field on a line of its own, lists of reasons below."""
+    yield click.style(f"{kind} {for_terminal(row.get('address') or row.get('id') or '')}", bold=True)
+    for key, value in row.items():
+        if key in ("address", "id") or value in (None, "", [], {}):
+            continue
+        if isinstance(value, list) and isinstance(value[0], dict):
+            yield f"  {key}"
+            for each in value:
+                yield "    " + "  ".join(f"{name} {for_terminal(part, 80)}" for name, part in each.items() if part)
+        else:
+            yield f"  {key:18} {for_terminal(value, WIDE)}"
