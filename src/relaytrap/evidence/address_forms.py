@@ -120,7 +120,7 @@ def find_address_forms(address: str) -> tuple[AddressForm, ...]:
 
 
 def _is_sure(encoding: str, text: bytes) -> bool:
-    return len(text) >= SURE_MIN or encoding in ("dotted", "text")
+    return len(text) >= SURE_MIN or encoding == "dotted"
 
 
 def _forms_of_ipv4(octets: bytes) -> Iterator[tuple[str, bytes]]:

@@ -26,6 +26,8 @@ FIELD_MAX: Final = 512
 
 NUMBER_MIN: Final = 7
 VIAS_MAX: Final = 4
+HOST_MIN: Final = 6
+"""Shorter IPv6 addresses ("::1") stand anywhere by accident; IPv4 with its dots has seven octets at least."""
 
 
 class Decoded(NamedTuple):
@@ -128,7 +130,11 @@ class _Decoder:
         """Notes one finding, unless the same bytes, or bytes around them, already told the same."""
         address = value.partition(":")[0] if kind == "target address" else value
         for one in self.found:
-            if one.field == field[0] and quote in one.quote and one.value.partition(":")[0] == address:
+            if (
+                one.field == field[0]
+                and quote in one.quote
+                and (one.value == value or one.value.startswith(f"{value}:"))
+            ):
                 return
         is_address = kind.endswith("address")
         self.found.append(
@@ -181,14 +187,14 @@ class _Decoder:
         known = self._known()
         has_digits = EIGHT_DIGITS.search(text) is not None
         for host in known:
-            if host in text:
-                self._add_form("dotted" if b"." in host else "text", host, host)
-                dots -= 3
+            if host in text and len(host) >= HOST_MIN:
+                self._add_form("text" if b":" in host else "dotted", host, host)
+                dots -= host.count(b".")
             if has_digits or _may_hold_hex(host, text):
                 for encoding, form in plain_forms(host):
                     if form in text:
                         self._add_form(encoding, form, host)
-        if self._is_elaborate():
+        if dots >= 3 or self._is_elaborate() or any(b":" in host for host in known):
             for host in known:
                 for one in find_address_forms(host.decode("ascii")):
                     if one.sure and one.text in text:
@@ -211,7 +217,7 @@ class _Decoder:
         return [host for host in dict.fromkeys(hosts) if (host[:1].isdigit() or b":" in host) and host.isascii()]
 
     def _is_elaborate(self) -> bool:
-        """Whether capitals, hyphens, escapes, colons or hex of text make the rarer forms worth looking for."""
+        """Whether capitals, hyphens, escapes or hex of text make the rarer forms worth looking for."""
         text = self.text.replace(b"z9hG4bK", b"")
         return not text.islower() or text.count(b"-") > 2 or text.count(b"_") > 2 or b"%" in text or b"2e3" in text
 
