@@ -12,7 +12,7 @@ from relaytrap.sip.grammar import QUOTED_STRING, TOKEN
 from relaytrap.sip.message import Request
 from relaytrap.sip.params import Params, split_list
 from relaytrap.sip.uri import is_ipv6, parse_uri
-from relaytrap.sip.via import Via, read_vias
+from relaytrap.sip.via import read_vias
 
 __all__ = ["DEFAULT_ORDER", "build_address", "build_message", "build_request", "build_response", "build_via"]
 
@@ -20,7 +20,8 @@ Field = tuple[bytes, bytes]
 
 DEFAULT_ORDER: Final = (b"Via", b"Record-Route", b"From", b"To", b"Call-ID", b"CSeq")
 
-_FORBIDDEN: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# Line ends anywhere; other control characters unless a quoted-pair holds them.
+_FORBIDDEN: Final = re.compile(rb"[\r\n]|(?<!\\)[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def build_message(first_line: bytes, fields: Iterable[Field], body: bytes = b"") -> bytes:
@@ -168,7 +169,7 @@ def build_via(
     value = protocol + b"/" + transport + b" " + _host_port(host, port) + _params(params)
     defects: list[tuple[str, int]] = []
     hops = read_vias(value, defects)
-    if defects or len(hops) != 1 or not isinstance(hops[0], Via):
+    if defects or len(hops) != 1 or hops[0].sent_by_host != host:
         raise ValueError(f"{value!r} is no Via")
     return value
 

@@ -1,0 +1,224 @@
+"""Values to bytes, strictly."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relaytrap.sip import Request, Response, parse_address, parse_message, parse_via, validate
+from relaytrap.sip.build import build_address, build_message, build_request, build_response, build_via
+from tests.property.strategies import WireMessage, any_message, mutated, requests
+from tests.sip.torture import INVITE, OPTIONS, message
+
+FIELDS = [
+    (b"Via", b"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1"),
+    (b"From", b"<sip:a@h>;tag=1"),
+    (b"To", b"<sip:b@h>"),
+    (b"Call-ID", b"x"),
+    (b"CSeq", b"1 OPTIONS"),
+    (b"Max-Forwards", b"70"),
+]
+
+
+def request(data: bytes) -> Request:
+    parsed = parse_message(data)
+    assert isinstance(parsed, Request)
+    return parsed
+
+
+def response(data: bytes) -> Response:
+    parsed = parse_message(data)
+    assert isinstance(parsed, Response)
+    return parsed
+
+
+def test_request_is_built_in_the_order_given() -> None:
+    built = build_request(b"OPTIONS", b"sip:b@h", FIELDS, b"x")
+    parsed = request(built)
+    assert parsed.headers.names() == (b"Via", b"From", b"To", b"Call-ID", b"CSeq", b"Max-Forwards", b"Content-Length")
+    assert (parsed.body, validate(parsed)) == (b"x", None)
+
+
+@pytest.mark.parametrize("missing", range(6))
+def test_request_without_a_required_field_is_refused(missing: int) -> None:
+    with pytest.raises(ValueError, match="needs"):
+        build_request(b"OPTIONS", b"sip:b@h", FIELDS[:missing] + FIELDS[missing + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (b"Subject", b"a\r\nVia: evil"),
+        (b"Subject", b"a\nb"),
+        (b"Subject", b"a\x00"),
+        (b"Sub ject", b"a"),
+        (b"", b"a"),
+        (b"A:", b"a"),
+        (b"Content-Length", b"5"),
+    ],
+)
+def test_fields_that_would_break_the_message_are_refused(name: bytes, value: bytes) -> None:
+    with pytest.raises(ValueError):
+        build_message(b"SIP/2.0 200 OK", [(name, value)])
+
+
+@pytest.mark.parametrize(
+    ("method", "uri"),
+    [(b"OP TIONS", b"sip:b@h"), (b"OPTIONS", b"sip:b@h\r\n"), (b"OPTIONS", b"sip:b h"), (b"BYE", b"sip:b@h")],
+)
+def test_first_line_that_breaks_the_grammar_is_refused(method: bytes, uri: bytes) -> None:
+    with pytest.raises(ValueError):
+        build_request(method, uri, FIELDS)
+
+
+def test_response_copies_what_the_request_carries() -> None:
+    asked = request(
+        message(INVITE, b"Via: SIP/2.0/UDP a;branch=z9hG4bK1;rport", b"v: SIP/2.0/TCP b ; branch = 2, SIP/2.0/TCP c")
+    )
+    answer = response(build_response(asked, 180, b"Ringing", to_tag=b"t1"))
+    assert [via.sent_by_host for via in answer.vias] == [b"a", b"b", b"c"]
+    assert answer.headers.get_all(b"via") == asked.headers.get_all(b"via")
+    assert (answer.from_tag, answer.to_tag, answer.call_id, answer.cseq) == (
+        asked.from_tag,
+        b"t1",
+        asked.call_id,
+        asked.cseq,
+    )
+
+
+def test_to_tag_of_the_request_stays() -> None:
+    asked = request(message(INVITE, b"To: <sip:bob@h>;tag=there"))
+    assert response(build_response(asked, 200, b"OK", to_tag=b"mine")).to_tag == b"there"
+
+
+def test_tag_follows_an_address_without_brackets() -> None:
+    asked = request(message(INVITE, b"To: sip:bob@h"))
+    assert response(build_response(asked, 200, b"OK", to_tag=b"mine")).to_tag == b"mine"
+
+
+def test_received_and_rport_go_to_the_topmost_hop() -> None:
+    asked = request(message(OPTIONS, b"Via: SIP/2.0/UDP a;rport;branch=z9hG4bK1, SIP/2.0/UDP b;rport;branch=z9hG4bK2"))
+    top, below = response(build_response(asked, 200, b"OK", received=b"192.0.2.9", rport=1024)).vias
+    assert (top.received, top.rport) == (b"192.0.2.9", 1024)
+    assert (below.received, below.rport) == (None, True)
+
+
+def test_rport_is_only_filled_in_where_it_was_asked_for() -> None:
+    asked = request(message(OPTIONS, b"Via: SIP/2.0/UDP a;branch=z9hG4bK1"))
+    (via,) = response(build_response(asked, 200, b"OK", received=b"2001:db8::1", rport=1024)).vias
+    assert (via.received, via.rport) == (b"2001:db8::1", None)
+
+
+def test_received_that_the_sender_wrote_is_overwritten() -> None:
+    asked = request(
+        message(OPTIONS, b"Via: SIP/2.0/UDP a;received=6.6.6.6;rport=7;branch=z9hG4bK1;Received=6.6.6.6;rport")
+    )
+    answer = build_response(asked, 200, b"OK", received=b"192.0.2.9", rport=1024)
+    (via,) = response(answer).vias
+    assert (via.received, via.rport) == (b"192.0.2.9", 1024)
+    assert b"6.6.6.6" not in answer
+
+
+def test_record_route_goes_back_in_answers_that_make_a_dialog() -> None:
+    asked = request(message(INVITE, b"Record-Route: <sip:p;lr>"))
+    assert b"Record-Route" in build_response(asked, 200, b"OK")
+    assert b"Record-Route" not in build_response(asked, 486, b"Busy Here")
+    assert b"Record-Route" not in build_response(asked, 100, b"Trying")
+
+
+def test_fields_stand_in_the_order_of_the_persona() -> None:
+    answer = build_response(
+        request(message(OPTIONS)),
+        200,
+        b"OK",
+        headers=[(b"Allow", b"INVITE"), (b"Server", b"x")],
+        order=(b"Server", b"CSeq", b"Via", b"From", b"To", b"content-length"),
+    )
+    assert response(answer).headers.names() == (
+        b"Server",
+        b"CSeq",
+        b"Via",
+        b"From",
+        b"To",
+        b"Content-Length",
+        b"Call-ID",
+        b"Allow",
+    )
+
+
+def test_control_characters_of_the_sender_do_not_come_back() -> None:
+    asked = request(message(OPTIONS, b"Call-ID: a\rb\x00c", b"From: <sip:a@h>;tag=1\r\n ;x"))
+    answer = response(build_response(asked, 200, b"OK", headers=[(b"Server", b"x")]))
+    assert answer.call_id == b"a b c"
+    assert answer.headers.get(b"from") == b"<sip:a@h>;tag=1 ;x"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"to_tag": b"a b"}, {"received": b"x;y"}, {"headers": [(b"Server", b"a\r\nb")]}, {"headers": [(b"l", b"9")]}],
+)
+def test_arguments_that_break_the_grammar_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        build_response(request(message(OPTIONS)), 200, b"OK", **change)  # type: ignore[arg-type]  # on purpose
+
+
+@pytest.mark.parametrize("status", [99, 700])
+def test_statuses_outside_sip_are_refused(status: int) -> None:
+    with pytest.raises(ValueError):
+        build_response(request(message(OPTIONS)), status, b"x")
+
+
+def test_via_and_address_are_read_back() -> None:
+    via = build_via(b"TCP", b"2001:db8::1", 5061, ((b"branch", b"z9hG4bK1"), (b"rport", None)))
+    assert via == b"SIP/2.0/TCP [2001:db8::1]:5061;branch=z9hG4bK1;rport"
+    address = build_address(b"sip:a@h;lr", display_name=b'A "B" \\', tag=b"1")
+    assert parse_address(address).display_name == b'A "B" \\'
+
+
+@pytest.mark.parametrize("host", [b"a b", b"", b"a;b", b"a,b"])
+def test_via_of_an_odd_host_is_refused(host: bytes) -> None:
+    with pytest.raises(ValueError):
+        build_via(b"UDP", host, None)
+
+
+@pytest.mark.parametrize("uri", [b"sip:a@h>;tag=x", b"a b", b""])
+def test_address_of_an_odd_uri_is_refused(uri: bytes) -> None:
+    with pytest.raises(ValueError):
+        build_address(uri)
+
+
+@given(st.text(max_size=20).map(str.encode))
+def test_display_name_is_quoted_or_refused(name: bytes) -> None:
+    try:
+        address = build_address(b"sip:a@h", display_name=name)
+    except ValueError:
+        return
+    assert parse_address(address).display_name == name
+
+
+@given(requests())
+def test_answer_to_a_good_request_is_a_good_response(wire: WireMessage) -> None:
+    asked = request(wire.data)
+    answer = response(build_response(asked, 200, b"OK", to_tag=b"t", received=b"192.0.2.1", rport=9))
+    assert len(answer.vias) == len(asked.vias)
+    assert answer.vias[1:] == asked.vias[1:]
+    assert answer.vias[0].branch == asked.vias[0].branch
+    assert answer.vias[0].received == b"192.0.2.1"
+    assert (answer.call_id, answer.cseq, answer.from_tag) == (asked.call_id, asked.cseq, asked.from_tag)
+
+
+@given(mutated() | any_message())
+def test_answer_to_any_request_is_one_message(data: bytes) -> None:
+    asked = parse_message(data)
+    if not isinstance(asked, Request):
+        return
+    built = build_response(asked, 400, b"Bad Request", to_tag=b"t", received=b"192.0.2.1", rport=9)
+    answer = response(built)
+    assert (answer.status_code, answer.body, answer.extra) == (400, b"", b"")
+    wanted = 5 + len(asked.headers.get_all(b"via"))
+    assert len(answer.headers) <= wanted
+
+
+@given(st.lists(st.sampled_from([b"a", b"h.example", b"192.0.2.1"]), min_size=1, max_size=3))
+def test_built_vias_are_parsed_back(hosts: list[bytes]) -> None:
+    value = b", ".join(build_via(b"UDP", host, 5060, ((b"branch", b"z9hG4bK1"),)) for host in hosts)
+    assert [via.sent_by_host for via in parse_via(value)] == hosts
