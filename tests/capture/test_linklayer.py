@@ -13,7 +13,12 @@ MESSAGE = request(1)
 PACKET_4 = ipv4(udp(MESSAGE))
 PACKET_6 = ipv6(udp(MESSAGE))
 SNAP = b"\xaa\xaa\x03\0\0\0\x08\x00"
-PPPOE = b"\x11\0\0\x01\0\0"
+
+
+def pppoe(payload: bytes) -> bytes:
+    """A session packet's header and payload (RFC 2516)."""
+    return struct.pack(">BBHH", 0x11, 0, 1, len(payload)) + payload
+
 
 CASES = {
     "ethernet": (1, ethernet(PACKET_4)),
@@ -22,8 +27,8 @@ CASES = {
     "qinq": (1, ethernet(PACKET_4, 0x0800, (0x88A8, 7), (0x8100, 8))),
     "qinq of old": (1, ethernet(PACKET_6, 0x86DD, (0x9100, 7), (0x8100, 8))),
     "802.2 with SNAP": (1, bytes(12) + struct.pack(">H", 500) + SNAP + PACKET_4),
-    "pppoe": (1, ethernet(PPPOE + b"\x00\x21" + PACKET_4, 0x8864)),
-    "pppoe IPv6 in a vlan": (1, ethernet(PPPOE + b"\x00\x57" + PACKET_6, 0x8864, (0x8100, 9))),
+    "pppoe": (1, ethernet(pppoe(b"\x00\x21" + PACKET_4), 0x8864)),
+    "pppoe IPv6 in a vlan": (1, ethernet(pppoe(b"\x00\x57" + PACKET_6), 0x8864, (0x8100, 9))),
     "mpls": (1, ethernet(b"\0\x01\x00\x40" + b"\0\x02\x01\x40" + PACKET_4, 0x8847)),
     "loopback, little-endian": (0, b"\x02\0\0\0" + PACKET_4),
     "loopback, big-endian": (0, b"\0\0\0\x02" + PACKET_4),
@@ -33,7 +38,7 @@ CASES = {
     "ppp": (9, b"\xff\x03\x00\x21" + PACKET_4),
     "ppp without address and control": (9, b"\x00\x57" + PACKET_6),
     "ppp, protocol compressed": (50, b"\x21" + PACKET_4),
-    "pppoe payload": (51, PPPOE + b"\x00\x21" + PACKET_4),
+    "pppoe payload": (51, pppoe(b"\x00\x21" + PACKET_4)),
     "raw 12": (12, PACKET_4),
     "raw 14": (14, PACKET_6),
     "raw 101": (101, PACKET_4),
@@ -46,8 +51,8 @@ CASES = {
     "cooked 2": (276, b"\x08\x00" + bytes(18) + PACKET_4),
     "cooked 2 IPv6": (276, b"\x86\xdd" + bytes(18) + PACKET_6),
     "cooked 2 vlan": (276, b"\x81\x00" + bytes(18) + b"\0\x05\x08\x00" + PACKET_4),
-    "pflog": (117, b"\x3d" + bytes(63) + PACKET_4),
-    "enc": (109, bytes(12) + PACKET_6),
+    "pflog": (117, b"\x3d\x02" + bytes(62) + PACKET_4),
+    "enc": (109, b"\x18\0\0\0" + bytes(8) + PACKET_6),
 }
 
 

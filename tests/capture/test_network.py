@@ -171,8 +171,8 @@ def test_memory_for_fragments_is_bounded():
 
 INNER_4, INNER_6 = ipv4(udp(LONG), source="192.0.2.1"), ipv6(udp(LONG), source="2001:db8:1::1")
 GRE = struct.Struct(">HH").pack
-ERSPAN_2 = GRE(0x1000, 0x88BE) + bytes(4) + bytes(8)
-ERSPAN_3 = GRE(0x1000, 0x22EB) + bytes(4) + bytes(12)
+ERSPAN_2 = GRE(0x1000, 0x88BE) + bytes(4) + b"\x10" + bytes(7)
+ERSPAN_3 = GRE(0x1000, 0x22EB) + bytes(4) + b"\x20" + bytes(11)
 
 TUNNELS = {
     "IPv4 in IPv4": ipv4(INNER_4, 4),
