@@ -24,13 +24,14 @@ from typing import Final, NamedTuple
 from relaytrap.evidence.sequence import Fit, Sweep, Trial, find_clusters, split_sweeps
 from relaytrap.evidence.topology_hiding import Masked, fits, sender_key, solve
 
-__all__ = ["GroupFit", "GroupKey", "Placement", "TrackInfo", "Visit", "WindowFindings", "associate"]
+__all__ = ["HOST_RELAYS", "GroupFit", "GroupKey", "Placement", "TrackInfo", "Visit", "WindowFindings", "associate"]
 
 
 class TrackInfo(NamedTuple):
     """What the messages of one track have in common (columns of `messages` of the same names).
 
-    source: where its requests came from; for a vouched track any of its relays. masks: some of the masked hops.
+    source: where its requests came from; for a vouched track any of its relays, of which there are `relays`. masks:
+    some of the masked hops.
     """
 
     verdict: str
@@ -40,6 +41,7 @@ class TrackInfo(NamedTuple):
     shape: int
     stack: int
     masks: tuple[Masked, ...] = ()
+    relays: int = 1
 
 
 class Visit(NamedTuple):

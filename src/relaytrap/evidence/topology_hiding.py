@@ -155,8 +155,9 @@ class Solution:
     messages: int
 
 
-# Symbols of a masked Via that lie within "SIP/2.0/UDP " and the shortest address behind it.
-SENDER_SYMBOLS: Final = 32
+# Symbols of a masked Via: 36 octets, as many as "SIP/2.0/UDP " and the longest IPv4 address with a port have, and
+# hardly more than the shortest Via has before its branch begins.
+SENDER_SYMBOLS: Final = 48
 HEADS: Final = (b"SIP/2.0/UDP ", b"SIP/2.0/TCP ", b"SIP/2.0/TLS ")
 # What topoh's `received` is followed by: its own mark in 5.x, the branch in others.
 BEHIND_RECEIVED: Final = (b";TH=", b";branch=")

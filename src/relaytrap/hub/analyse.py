@@ -1,0 +1,212 @@
+"""From messages to findings over sets: what is new is summed up, associated and settled; everything else stays.
+
+Place in the flow: after `ingest`, beside the pages. `update` may be called at any time and as often as one likes: it
+compares what the messages are now with what was last worked on, five minutes at a time, and works on the difference.
+So a crash, a restart, a reanalysis, a dropped day or the removal of a sample need nothing but another `update`, and
+the order in which messages came leaves no trace.
+
+The cost of a batch is that of the hours it lies in, of the window in which it is associated, and of the sums over
+relays and origins. A window is a day, or an hour or five minutes of a day that holds more than WINDOW_REQUESTS.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from relaytrap import clock
+from relaytrap.evidence.association import HOST_RELAYS, TrackInfo, associate
+from relaytrap.evidence.origin import settle
+from relaytrap.store import Store, findings
+from relaytrap.store.findings import BUCKET_S, Bucket, Window
+
+__all__ = ["Analysis", "Analyst"]
+
+log = logging.getLogger(__name__)
+
+WINDOW_REQUESTS: Final = 50_000
+WIDTHS: Final = (86_400, 3_600, BUCKET_S)
+HOUR_S: Final = 3_600
+DAY_S: Final = 86_400
+NS_PER_S: Final = 10**9
+
+Span = tuple[int, int]
+
+
+class Analysis:
+    """Keeps the findings of one store up to date. One thread works at a time; others wait."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._turn = threading.Lock()
+        self._version = findings.newest_version(store)
+        self._origins = findings.read_origins(store)
+        self._conclusions: list[dict[str, object]] | None = None
+
+    def update(self, spans: Iterable[Span] | None = None) -> bool:
+        """Work on what changed; gives whether anything had.
+
+        spans: first and last received_at (ns) of what was stored since the last call; None looks at everything.
+        """
+        with self._turn:
+            days = None if spans is None else _days_of(spans)
+            changed = self._changed(days)
+            if not changed and self._conclusions is not None:
+                return False
+            self._version = max(self._version + 1, clock.now_ns())
+            for day, buckets in _by_day(changed).items():
+                self._work_on(day, buckets)
+            self._settle()
+            return bool(changed)
+
+    def rebuild(self) -> None:
+        """Forget all findings and work them out again."""
+        with self._turn:
+            findings.clear_findings(self.store)
+            self._origins, self._conclusions = {}, None
+        self.update()
+
+    def _changed(self, days: list[int] | None) -> list[Bucket]:
+        """Buckets that are not as they were last worked on; what has lost messages is dropped first, whole days."""
+        changed: list[Bucket] = []
+        for since, until in [(0, 0)] if days is None else [(day, day + DAY_S) for day in days]:
+            now, then = (
+                findings.read_buckets(self.store, since, until),
+                findings.stored_buckets(self.store, since, until),
+            )
+            lost = {
+                _day(start) for start, old in then.items() if start not in now or now[start].messages < old.messages
+            }
+            findings.drop_days(self.store, (clock.rfc3339(day * NS_PER_S)[:10].replace("-", "") for day in lost))
+            changed += (
+                bucket for bucket in now.values() if _day(bucket.start) in lost or bucket != then.get(bucket.start)
+            )
+        return changed
+
+    def _work_on(self, day: int, changed: list[Bucket]) -> None:
+        """One day: its hours' sums, its windows, and last the mark that this was done."""
+        starts = {bucket.start for bucket in changed}
+        findings.write_hours(self.store, sorted({start - start % HOUR_S for start in starts}), self._version)
+        buckets = findings.stored_buckets(self.store, day, day + DAY_S) | {each.start: each for each in changed}
+        wanted = set(split_windows(day, buckets))
+        standing = findings.read_windows(self.store, day, day + DAY_S)
+        findings.write_windows(self.store, standing - wanted, self._version, alive=False)
+        for window in sorted(wanted):
+            if window not in standing or any(window.start <= start < window.start + window.width for start in starts):
+                self._associate(window)
+        findings.write_buckets(self.store, changed, self._version)
+
+    def _associate(self, window: Window) -> None:
+        tracks = findings.read_tracks(self.store, window)
+        kept = _relevant(tracks)
+        visits = findings.read_visits(self.store, window, kept) if kept else []
+        findings.write_window(self.store, window, associate(tracks, visits), tracks, self._version)
+
+    def _settle(self) -> None:
+        groups = findings.read_groups(self.store)
+        settled = settle(findings.read_testimony(self.store, groups), groups)
+        rows = findings.conclusion_rows(settled)
+        if rows != self._conclusions:
+            findings.write_conclusions(self.store, rows, self._version)
+        changed = [each for address, each in settled.origins.items() if self._origins.get(address) != each]
+        findings.write_origins(self.store, changed, self._origins.keys() - settled.origins.keys(), self._version)
+        self._conclusions, self._origins = rows, settled.origins
+
+
+def _relevant(tracks: Mapping[int, TrackInfo]) -> list[int]:
+    """Tracks that association can say something about; what came direct only where relays are at work as well."""
+    relays = max((info.relays for info in tracks.values() if info.verdict == "relayed" and info.origin), default=0)
+    if not relays:
+        return [track for track, info in tracks.items() if info.masks]
+    return [track for track, info in tracks.items() if info.verdict != "direct" or relays >= HOST_RELAYS]
+
+
+def _days_of(spans: Iterable[Span]) -> list[int]:
+    days: set[int] = set()
+    for first, last in spans:
+        days.update(range(_day(first // NS_PER_S), last // NS_PER_S + 1, DAY_S))
+    return sorted(days)
+
+
+def _day(second: int) -> int:
+    return second - second % DAY_S
+
+
+def _by_day(buckets: Iterable[Bucket]) -> dict[int, list[Bucket]]:
+    days: dict[int, list[Bucket]] = {}
+    for bucket in sorted(buckets):
+        days.setdefault(_day(bucket.start), []).append(bucket)
+    return days
+
+
+def split_windows(day: int, buckets: Mapping[int, Bucket]) -> Iterator[Window]:
+    """Windows of a day: as wide as they can be without holding more than WINDOW_REQUESTS."""
+    return _split(Window(day, WIDTHS[0]), [bucket for bucket in buckets.values() if bucket.openers])
+
+
+def _split(window: Window, buckets: list[Bucket]) -> Iterator[Window]:
+    narrower = next((width for width in WIDTHS if width < window.width), 0)
+    if not narrower or sum(bucket.openers for bucket in buckets) <= WINDOW_REQUESTS:
+        yield window
+        return
+    parts: dict[int, list[Bucket]] = {}
+    for bucket in buckets:
+        parts.setdefault(bucket.start - bucket.start % narrower, []).append(bucket)
+    for start, part in sorted(parts.items()):
+        yield from _split(Window(start, narrower), part)
+
+
+class Analyst:
+    """Runs an Analysis in the background of a hub: soon after messages came, not more often than it can."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self._spans: list[Span] = []
+        self._news = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="analyst", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with a look at everything."""
+        self._thread.start()
+
+    def take(self, first_ns: int, last_ns: int) -> None:
+        """Messages of that span of time were stored."""
+        with self._news:
+            self._spans.append((first_ns, last_ns))
+            self._news.notify()
+
+    def stop(self) -> None:
+        """End after the work at hand."""
+        with self._news:
+            self._stopping = True
+            self._news.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        self._update(None)
+        while True:
+            with self._news:
+                self._news.wait_for(lambda: self._stopping or self._spans)
+                if self._stopping:
+                    return
+            began = clock.monotonic()
+            with self._news:
+                # Let a burst arrive before it is looked at.
+                self._news.wait_for(lambda: self._stopping, PAUSE_S)
+                spans, self._spans = self._spans, []
+            self._update(spans)
+            with self._news:
+                # As long at rest as at work: ingest and pages want the machine as well.
+                self._news.wait_for(lambda: self._stopping, min(clock.monotonic() - began, REST_MAX_S))
+
+    def _update(self, spans: list[Span] | None) -> None:
+        try:
+            self.analysis.update(spans)
+        except Exception:  # the edge of one unit of work: the next update finds the same difference again
+            log.exception("analysis failed")
+
+
+PAUSE_S: Final = 1.0
+REST_MAX_S: Final = 5.0

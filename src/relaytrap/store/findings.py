@@ -1,0 +1,416 @@
+"""What the analysis over sets reads and writes: changed buckets, windows of visits, testimony, conclusions.
+
+Sets are formed here, in SQL over columns; only sums, and the visits of one window at a time, reach Python.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from relaytrap.evidence.association import GroupFit, GroupKey, TrackInfo, Visit, WindowFindings
+from relaytrap.evidence.origin import Origin, Settled, Standing, Testimony, Vouch
+from relaytrap.evidence.topology_hiding import Masked
+from relaytrap.store.findings_schema import FINDINGS, NONE, REQUESTS, relay_hours_select, track_hours_select
+from relaytrap.store.queries.filter import storage_address
+from relaytrap.store.queries.shape import address
+
+if TYPE_CHECKING:
+    from relaytrap.store.engine import Store
+
+__all__ = [
+    "BUCKET_S",
+    "Bucket",
+    "Window",
+    "clear_findings",
+    "conclusion_rows",
+    "drop_days",
+    "newest_version",
+    "read_buckets",
+    "read_groups",
+    "read_origins",
+    "read_testimony",
+    "read_tracks",
+    "read_visits",
+    "read_windows",
+    "stored_buckets",
+    "write_buckets",
+    "write_conclusions",
+    "write_hours",
+    "write_origins",
+    "write_window",
+    "write_windows",
+]
+
+BUCKET_S: Final = 300
+HOUR_S: Final = 3600
+DAY_S: Final = 86_400
+NO_ADDRESS: Final = "::"
+
+
+class Bucket(NamedTuple):
+    """Five minutes of messages. start: seconds since the epoch. checksum: changes with any message or its track."""
+
+    start: int
+    messages: int
+    openers: int
+    checksum: int
+
+
+class Window(NamedTuple):
+    """A span of time that is associated as a whole; seconds since the epoch."""
+
+    start: int
+    width: int
+
+
+# ---- what is new -------------------------------------------------------------------------------------------------
+
+
+def read_buckets(store: "Store", since: int = 0, until: int = 0) -> dict[int, Bucket]:
+    """The buckets that the messages make now, of all time or of whole days [since, until)."""
+    sql = (
+        "SELECT toUnixTimestamp(toStartOfFiveMinutes(received_at)) AS start, count() AS messages, "
+        "countIf(opener) AS openers, groupBitXor(cityHash64(id, track)) AS checksum "
+        f"FROM messages WHERE {REQUESTS} AND {_between('received_at', since, until)} GROUP BY start"
+    )
+    return _buckets(store, sql)
+
+
+def stored_buckets(store: "Store", since: int = 0, until: int = 0) -> dict[int, Bucket]:
+    """The buckets as they were when they were last worked on."""
+    sql = (
+        "SELECT toUnixTimestamp(bucket) AS start, messages, openers, checksum FROM buckets FINAL "
+        f"WHERE messages > 0 AND {_between('bucket', since, until)}"
+    )
+    return _buckets(store, sql)
+
+
+def _buckets(store: "Store", sql: str) -> dict[int, Bucket]:
+    decode = msgspec.json.Decoder(Bucket).decode
+    return {bucket.start: bucket for bucket in map(decode, store.raw(sql, fmt="JSONCompactEachRow").splitlines())}
+
+
+def write_buckets(store: "Store", buckets: Iterable[Bucket], version: int) -> None:
+    """Note what has been worked on."""
+    rows = [
+        {"bucket": b.start, "messages": b.messages, "openers": b.openers, "checksum": b.checksum, "version": version}
+        for b in buckets
+    ]
+    store.insert_rows("buckets", rows)
+
+
+def newest_version(store: "Store") -> int:
+    """The highest version that any findings carry."""
+    tables = ("buckets", "windows", "conclusions", "origin_findings")
+    union = " UNION ALL ".join(f"SELECT max(version) AS version FROM {table}" for table in tables)
+    return int(store.row(f"SELECT max(version) AS version FROM ({union})")["version"])
+
+
+def _between(column: str, since: int, until: int) -> str:
+    if not until:
+        return "1"
+    return f"{column} >= toDateTime({int(since)}, 'UTC') AND {column} < toDateTime({int(until)}, 'UTC')"
+
+
+def clear_findings(store: "Store") -> None:
+    """Empty every table of findings."""
+    for name in FINDINGS:
+        store.command(f"TRUNCATE TABLE {name}")
+
+
+def drop_days(store: "Store", days: Iterable[str]) -> None:
+    """Drop what was found of some days (YYYYMMDD), so that they can be worked out again."""
+    for day in days:
+        for name, (_, _, partition) in FINDINGS.items():
+            if partition != "tuple()":
+                store.command(f"ALTER TABLE {name} DROP PARTITION ID '{int(day)}'")
+
+
+def write_hours(store: "Store", hours: Sequence[int], version: int) -> None:
+    """Sum up some hours (seconds since the epoch) again: track_hours and relay_hours."""
+    for first, last in _runs(sorted(hours), HOUR_S):
+        where = _between("received_at", first, last + HOUR_S)
+        store.command(f"INSERT INTO track_hours {track_hours_select(where, version)}")
+        store.command(f"INSERT INTO relay_hours {relay_hours_select(where, version)}")
+
+
+def _runs(starts: Sequence[int], step: int) -> Iterator[tuple[int, int]]:
+    """Runs without gaps as (first, last), none longer than a day."""
+    index = 0
+    while index < len(starts):
+        end = index
+        while end + 1 < len(starts) and starts[end + 1] == starts[end] + step and starts[end + 1] % DAY_S:
+            end += 1
+        yield starts[index], starts[end]
+        index = end + 1
+
+
+# ---- windows of association --------------------------------------------------------------------------------------
+
+
+def read_windows(store: "Store", since: int, until: int) -> set[Window]:
+    """Windows that stand, of whole days [since, until)."""
+    sql = (
+        "SELECT toUnixTimestamp(start) AS start, width FROM windows FINAL "
+        f"WHERE alive AND {_between('start', since, until)}"
+    )
+    return {Window(row["start"], row["width"]) for row in store.rows(sql)}
+
+
+def write_windows(store: "Store", windows: Iterable[Window], version: int, *, alive: bool) -> None:
+    """Set windows up, or declare them split; only rows of their newest version count."""
+    rows = [{"start": w.start, "width": w.width, "alive": int(alive), "version": version} for w in windows]
+    store.insert_rows("windows", rows)
+
+
+MASKS_KEPT: Final = 32
+
+
+def read_tracks(store: "Store", window: Window) -> dict[int, TrackInfo]:
+    """Tracks of the requests that open something, with some of their masked hops."""
+    where = _between("received_at", window.start, window.start + window.width)
+    sql = (
+        f"SELECT track, any(path_verdict) AS verdict, {address('any(source)')} AS source, "
+        f"{address('any(origin)')} AS origin, any(origin_port) AS origin_port, any(shape) AS shape, any(stack) AS stack, uniq(source) AS relays, "
+        f"arraySort(groupUniqArrayIf({MASKS_KEPT})((mask, from_user, {address('local')}), mask != '')) AS masks "
+        f"FROM messages WHERE {REQUESTS} AND opener AND track != 0 AND path_verdict IN ('relayed', 'hidden', 'direct') "
+        f"AND {where} GROUP BY track SETTINGS prefer_column_name_to_alias = 1"
+    )
+    return {row["track"]: _track_info(row) for row in store.rows(sql)}
+
+
+def _track_info(row: Mapping[str, Any]) -> TrackInfo:
+    masks = tuple(
+        Masked.read(mask.encode("latin-1", "replace"), user.encode(), local.encode())
+        for mask, user, local in (each if isinstance(each, list) else each.values() for each in row["masks"])
+    )
+    origin = None if row["origin"] == NO_ADDRESS else row["origin"]
+    return TrackInfo(
+        row["verdict"], row["source"], origin, row["origin_port"], row["shape"], row["stack"], masks, row["relays"]
+    )
+
+
+def read_visits(store: "Store", window: Window, tracks: Sequence[int]) -> list[Visit]:
+    """Requests of some tracks in a window."""
+    where = _between("received_at", window.start, window.start + window.width)
+    none = f"claim = {NONE}"
+    sql = (
+        f"SELECT id, toUnixTimestamp64Nano(received_at) AS at, track, {address('source')} AS by, target_key, sensor, "
+        f"cityHash64(source, call_id, cseq, method) AS transaction, if({none}, '', {address('claim')}) AS said, goal "
+        f"FROM messages WHERE {REQUESTS} AND opener AND track IN {{tracks:Array(UInt64)}} AND {where}"
+    )
+    decode = msgspec.json.Decoder(Visit).decode
+    data = store.raw(sql, {"tracks": list(tracks)}, fmt="JSONCompactEachRow")
+    return [decode(line) for line in data.splitlines()]
+
+
+def write_window(
+    store: "Store", window: Window, found: WindowFindings, tracks: Mapping[int, TrackInfo], version: int
+) -> None:
+    """Keep what a window gave; the window itself is set up last, so that half of it never counts."""
+    placements = []
+    for place in found.placements:
+        visit, info = place.visit, tracks[place.visit.track]
+        placements.append(
+            {
+                "id": visit.id,
+                "track": visit.track,
+                "at": f"{visit.at // 10**9}.{visit.at % 10**9:09d}",
+                "source": storage_address(visit.source),
+                "stack": info.stack,
+                "shape": info.shape,
+                "verdict": info.verdict,
+                "named": storage_address(info.origin or NO_ADDRESS),
+                "sensor": visit.sensor,
+                "target_key": visit.target,
+                "origin": storage_address(place.origin or NO_ADDRESS),
+                "odds": round(place.odds, 3),
+                "why": place.why,
+                "inferred": place.inferred,
+                "version": version,
+            }
+        )
+    store.insert_rows("placements", placements)
+    store.insert_rows("group_fits", [_group_row(window, group, version) for group in found.groups])
+    write_windows(store, [window], version, alive=True)
+
+
+def _group_row(window: Window, group: GroupFit, version: int) -> dict[str, Any]:
+    row = group._asdict()
+    key: GroupKey = row.pop("key")
+    return row | {
+        "start": window.start,
+        "width": window.width,
+        "source": storage_address(key.source),
+        "stack": key.stack,
+        "shape": key.shape,
+        "named": storage_address(key.origin or NO_ADDRESS),
+        "host": storage_address(group.host),
+        "version": version,
+    }
+
+
+# ---- testimony ---------------------------------------------------------------------------------------------------
+
+# Groups below both of these cannot lead to any conclusion.
+ODDS_MIN: Final = 8
+CLAIMS_MIN: Final = 3
+
+
+def read_groups(store: "Store") -> list[GroupFit]:
+    """Sums of groups over all windows, those that may matter."""
+    sums = ", ".join(f"sum({n}) AS {n}" for n in ("visits", "inside", "fitting", "pairs", "between", "claims"))
+    sql = (
+        f"SELECT {address('source')} AS source, stack, shape, {address('named')} AS named, min(verdict) AS verdict, "
+        f"{address('argMax(host, (visits, host))')} AS host, {sums}, sum(log_odds) AS log_odds FROM ("
+        f"SELECT source, stack, shape, named, host, min(verdict) AS verdict, {sums}, sum(log_odds) AS log_odds "
+        "FROM group_fits FINAL WHERE (start, width, version) IN "
+        "(SELECT start, width, version FROM windows FINAL WHERE alive) "
+        "GROUP BY source, stack, shape, named, host) GROUP BY source, stack, shape, named "
+        f"HAVING sum(log_odds) >= {ODDS_MIN} OR sum(claims) >= {CLAIMS_MIN} SETTINGS prefer_column_name_to_alias = 1"
+    )
+    found = []
+    for row in store.rows(sql):
+        named = row.pop("named")
+        key = GroupKey(row.pop("source"), row.pop("stack"), row.pop("shape"), "" if named == NO_ADDRESS else named)
+        found.append(GroupFit(key, **row))
+    return found
+
+
+VOUCHING: Final = f"verdict = 'relayed' AND origin != {NONE}"
+# One operator: an autonomous system, or else a /16 of IPv4 or a /32 of IPv6.
+NETWORK: Final = (
+    "if(asn > 0, toString(asn), "
+    "toString(IPv6CIDRToRange(relay, if(startsWith(IPv6NumToString(relay), '::ffff:'), 112, 32)).1))"
+)
+
+
+def read_testimony(store: "Store", groups: Sequence[GroupFit]) -> Testimony:
+    """What relays vouch for, as far as conclusions over these groups need it."""
+    testimony = Testimony(_standing(store))
+    lone = sorted({standing.only for standing in testimony.standing.values() if standing.only})
+    testimony.trusted = _trusted(store, lone)
+    testimony.pairs = _pairs(store, {(group.key.source, group.host) for group in groups if group.key.origin})
+    testimony.chained = _vouches(store, f"inner != {NONE}")
+    testimony.deeper = _vouches(store, f"inner = {NONE} AND deeper != {NONE}")
+    asked = {vouch.inner for vouch in testimony.chained} | {vouch.origin for vouch in testimony.deeper}
+    testimony.sources = _sources(store, sorted(asked))
+    return testimony
+
+
+def _standing(store: "Store") -> dict[str, Standing]:
+    sql = (
+        f"SELECT {address('origin')} AS origin, uniqExact(relay) AS relays, uniqExact({NETWORK}) AS networks, "
+        f"uniqExactIf(country, country != '') AS countries, max(confidence) AS best, {address('any(relay)')} AS only "
+        f"FROM relay_hours FINAL WHERE {VOUCHING} AND inner = {NONE} GROUP BY origin "
+        "SETTINGS prefer_column_name_to_alias = 1"
+    )
+    return {
+        row["origin"]: Standing(
+            row["relays"], row["networks"], row["countries"], row["best"], row["only"] if row["relays"] == 1 else ""
+        )
+        for row in store.rows(sql)
+    }
+
+
+def _trusted(store: "Store", relays: Sequence[str]) -> set[str]:
+    """Those of some relays that share an origin with another relay."""
+    shared = (
+        f"SELECT origin FROM relay_hours WHERE {VOUCHING} AND inner = {NONE} GROUP BY origin "
+        "HAVING uniqExact(relay) > 1"
+    )
+    sql = (
+        f"SELECT DISTINCT {address('relay')} AS relay FROM relay_hours WHERE {VOUCHING} AND inner = {NONE} "
+        f"AND relay IN {{relays:Array(IPv6)}} AND origin IN ({shared}) SETTINGS prefer_column_name_to_alias = 1"
+    )
+    return {row["relay"] for row in store.rows(sql, {"relays": _stored(relays)})} if relays else set()
+
+
+def _pairs(store: "Store", asked: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    if not asked:
+        return set()
+    relays, origins = sorted({relay for relay, _ in asked}), sorted({origin for _, origin in asked})
+    sql = (
+        f"SELECT DISTINCT {address('relay')} AS relay, {address('origin')} AS origin FROM relay_hours "
+        f"WHERE {VOUCHING} AND inner = {NONE} AND relay IN {{relays:Array(IPv6)}} "
+        "AND origin IN {origins:Array(IPv6)} SETTINGS prefer_column_name_to_alias = 1"
+    )
+    rows = store.rows(sql, {"relays": _stored(relays), "origins": _stored(origins)})
+    return {(row["relay"], row["origin"]) for row in rows}
+
+
+def _vouches(store: "Store", where: str) -> list[Vouch]:
+    columns = ", ".join(f"{address(name)} AS {name}" for name in ("relay", "origin", "inner", "deeper"))
+    sql = (
+        f"SELECT {columns}, max(confidence) AS confidence, any({NETWORK}) AS network, any(country) AS country "
+        f"FROM relay_hours FINAL WHERE {VOUCHING} AND {where} GROUP BY relay, origin, inner, deeper "
+        "SETTINGS prefer_column_name_to_alias = 1"
+    )
+    found = []
+    for row in store.rows(sql):
+        for name in ("inner", "deeper"):
+            row[name] = "" if row[name] == NO_ADDRESS else row[name]
+        found.append(Vouch(**row))
+    return found
+
+
+def _sources(store: "Store", asked: Sequence[str]) -> set[str]:
+    """Those of some addresses that handed requests on to us."""
+    if not asked:
+        return set()
+    sql = (
+        f"SELECT DISTINCT {address('relay')} AS relay FROM relay_hours WHERE verdict IN ('relayed', 'hidden') "
+        "AND relay IN {asked:Array(IPv6)} SETTINGS prefer_column_name_to_alias = 1"
+    )
+    return {row["relay"] for row in store.rows(sql, {"asked": _stored(asked)})}
+
+
+def _stored(addresses: Iterable[str]) -> list[str]:
+    return [storage_address(each) for each in addresses]
+
+
+# ---- conclusions -------------------------------------------------------------------------------------------------
+
+
+def conclusion_rows(settled: Settled) -> list[dict[str, Any]]:
+    """Settled as rows (kind, one, other, said, confidence), in a fixed order."""
+    rows = [("hiding", source, str(stack), "", score) for (source, stack), score in settled.hiding.items()]
+    rows += [("lying", relay, origin, "", 0) for relay, origins in settled.lying.items() for origin in origins]
+    rows += [("inner", relay, "", "", 0) for relay in settled.inner]
+    rows += [("chained", inner, origin, said, 0) for (inner, origin), said in settled.chained.items()]
+    rows += [("behind", origin, deeper, said, 0) for (origin, deeper), said in settled.behind.items()]
+    names = ("kind", "one", "other", "said", "confidence")
+    return [dict(zip(names, row, strict=True)) for row in sorted(rows)]
+
+
+def write_conclusions(store: "Store", rows: Sequence[Mapping[str, Any]], version: int) -> None:
+    """Replace all conclusions; a row of kind "all" marks the version even when there are none."""
+    marked = [{"kind": "all", "one": "", "other": "", "said": "", "confidence": 0}, *rows]
+    store.insert_rows("conclusions", [{**row, "version": version} for row in marked])
+
+
+def read_origins(store: "Store") -> dict[str, Origin]:
+    """The standing of every origin as last written."""
+    sql = (
+        f"SELECT {address('origin')} AS address, confidence, relays, networks, countries, contradictions "
+        "FROM origin_findings FINAL WHERE confidence > 0"
+    )
+    return {row["address"]: Origin(**row) for row in store.rows(sql)}
+
+
+def write_origins(store: "Store", origins: Iterable[Origin], gone: Iterable[str], version: int) -> None:
+    """Replace the standing of some origins; those gone get confidence 0."""
+    rows = [
+        {
+            "origin": storage_address(each.address),
+            "confidence": each.confidence,
+            "relays": each.relays,
+            "networks": each.networks,
+            "countries": each.countries,
+            "contradictions": each.contradictions,
+            "version": version,
+        }
+        for each in (*origins, *(Origin(address, 0, 0, 0, 0) for address in gone))
+    ]
+    store.insert_rows("origin_findings", rows)
