@@ -1,15 +1,19 @@
 """Tools, borrowed names, structure keys and hops."""
 
+import json
 import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relaytrap.capture import read_capture
 from relaytrap.evidence.fingerprint import find_hop_software, find_tool, identify, structure
 from relaytrap.evidence.signatures import HOSTILE_KINDS, load_signatures
-from relaytrap.sip import parse_message
+from relaytrap.sip import Request, parse_message
 from tests.evidence.samples import invite, request, wire
 
 SAMPLES = {signature.name: signature.samples[0] for signature in load_signatures()}
@@ -181,6 +185,69 @@ def test_honeynet_log_of_2010_is_one_svmap_and_a_svwar_sweep(material: Path) -> 
     ]
     tools = [find_tool(parse_message(wire(message))).name for message in messages]
     assert (tools[0], set(tools[1:]), len(tools)) == ("svmap", {"svwar"}, 1500)
+
+
+def requests_in(path: Path) -> Iterator[tuple[int, Request]]:
+    """Frame number and message of each request in a capture."""
+    with path.open("rb") as stream:
+        for observation in read_capture(stream, name=path.name, sensor="test"):
+            message = parse_message(observation.raw)
+            if isinstance(message, Request):
+                yield observation.frame, message
+
+
+@pytest.mark.material
+def test_honest_traffic_is_not_called_an_attack_tool(material: Path) -> None:
+    attacked = {"goffinet_Forensic_challenge_4.pcap", "goffinet_uac-uas-scenario-sipp.pcapng"}
+    captures = [path for path in sorted((material / "pcap").iterdir()) if path.name not in attacked]
+    found = [(path.name, frame, find_tool(message)) for path in captures for frame, message in requests_in(path)]
+    assert len(found) > 200
+    assert [each for each in found if each[2].kind in HOSTILE_KINDS] == []
+    assert [each for each in found if each[2].faked] == []
+
+
+@pytest.mark.material
+def test_telephones_in_stored_calls_are_named(material: Path) -> None:
+    names = {find_tool(message).name for _, message in requests_in(material / "pcap/gprshome_sip.pcap")}
+    assert names == {"CounterPath", ""}
+    names = {
+        find_tool(message).name for _, message in requests_in(material / "pcap/goffinet_private-test-sip-2.pcapng")
+    }
+    assert names == {"Jitsi", "PJSIP"}
+
+
+@pytest.mark.material
+def test_structure_key_joins_a_campaign_over_every_kind_of_relay_but_b2buas(material: Path) -> None:
+    truth = json.loads((material / "lab-open.json").read_text())
+    keys: dict[str, set[str]] = {"A": set(), "B": set(), "C": set(), "E": set()}
+    for name, told in truth["pcaps"].items():
+        requests = {row["frame"]: row for row in told["requests"]}
+        for frame, message in requests_in(material / name):
+            row = requests.get(frame)
+            if row is None or row["method"] == "ACK" or row["campaign"] not in keys:
+                continue
+            if [truth["relay_kinds"].get(relay) for relay in row["path"]] != ["b2bua"]:
+                keys[row["campaign"]].add(f"{row['method']} {structure(message).key}")
+    assert [len(keys[campaign]) for campaign in "ABCE"] == [1, 2, 1, 1]
+    assert keys["C"] == keys["E"]
+
+
+@pytest.mark.material
+def test_tools_of_the_lab_are_named_behind_relays_that_replace_the_user_agent(material: Path) -> None:
+    truth = json.loads((material / "lab-open.json").read_text())
+    tools = {"B": "svwar", "C": "svmap", "D": "SIPp", "E": "svmap", "F": "svwar", "G": "svcrack"}
+    named: Counter[tuple[str, str]] = Counter()
+    for name, told in truth["pcaps"].items():
+        requests = {row["frame"]: row for row in told["requests"]}
+        for frame, message in requests_in(material / name):
+            row = requests.get(frame)
+            if row is not None and [truth["relay_kinds"].get(relay) for relay in row["path"]] != ["b2bua"]:
+                named[row["campaign"], find_tool(message).name] += 1
+    # A, H and L are scripts without a name, but for one call of L's that baresip made.
+    assert {campaign: tool for campaign, tool in named if tool not in ("", "baresip")} == tools
+    assert {campaign for campaign, tool in named if tool == ""} == {"A", "H", "L"}
+    assert {campaign for campaign, tool in named if tool == "baresip"} == {"L"}
+    assert sum(named.values()) > 1800
 
 
 # --- anything ---------------------------------------------------------------------------------------------------------

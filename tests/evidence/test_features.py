@@ -1,0 +1,70 @@
+"""The classes of one request."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relaytrap.evidence.features import features_of, sdp_lines
+from relaytrap.sip import Request, parse_message
+from tests.evidence.samples import invite, request, wire
+
+
+def test_branch_is_that_of_the_lowest_via() -> None:
+    data = invite(branch="z9hG4bK-1").raw.replace(
+        b"Via:", b"Via: SIP/2.0/UDP 203.0.113.9;branch=z9hG4bK1.1234567.0\r\nVia:", 1
+    )
+    features, _ = features_of(request(data))
+    assert (features.branch, features.relayed) == ("dash-decimal", True)
+
+
+@pytest.mark.parametrize(
+    ("arrived", "vias", "start"), [(20, 1, "20"), (19, 2, "20"), (18, 3, "20"), (70, 1, ""), (20, 2, "")]
+)
+def test_max_forwards_is_counted_back_to_its_start(arrived: int, vias: int, start: str) -> None:
+    path = "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\n" * vias
+    text = f"OPTIONS sip:a@192.0.2.1 SIP/2.0\n{path}Max-Forwards: {arrived}"
+    assert features_of(request(wire(text)))[0].max_forwards == start
+
+
+def test_order_does_not_see_what_proxies_and_second_requests_add() -> None:
+    order = ("To", "From", "Call-ID", "CSeq", "Contact", "Max-Forwards", "User-Agent", "Content-Length")
+    plain = "\n".join(f"{name}: 1" for name in order)
+    added = f"Via: SIP/2.0/UDP a\nRoute: <sip:a>\nAuthorization: Digest x\nX-Seen: 1\nP-Charging-Vector: 1\n{plain}"
+    for headers in (plain, added):
+        assert features_of(request(wire(f"INVITE sip:a@b SIP/2.0\n{headers}")))[0].order == "sipcli"
+
+
+def test_compact_names_count_as_the_long_ones() -> None:
+    names = "t: <sip:a@b>\nf: <sip:a@b>;tag=1\ni: 1\nCSeq: 1 INVITE\nm: <sip:a@b>\nMax-Forwards: 70\nl: 0"
+    features, layout = features_of(request(wire(f"INVITE sip:a@b SIP/2.0\n{names}")))
+    assert features.order == "sipcli"
+    assert layout.written == (b"t", b"f", b"i", b"CSeq", b"m")
+
+
+def test_layout_leaves_out_what_changes_on_the_way() -> None:
+    _, layout = features_of(invite())
+    assert layout.written == (b"From", b"To", b"Call-ID", b"CSeq", b"Contact")
+
+
+def test_in_dialog_request_is_marked() -> None:
+    assert [features_of(invite(to_tag=tag))[0].in_dialog for tag in ("", "abc")] == [False, True]
+
+
+def test_session_description_is_read_by_line_type() -> None:
+    body = "v=0\no=- 16264 18299 IN IP4 192.0.2.1\ns=call\nm=audio 25282 RTP/AVP 0\na=x"
+    text = f"INVITE sip:a@b SIP/2.0\nContent-Type: application/sdp\nContent-Length: {len(body) + 6}\n\n{body}"
+    assert features_of(request(wire(text)))[0].sdp == ("16264 18299", "audio 25282", "s=call")
+
+
+def test_huge_body_is_read_to_a_limit() -> None:
+    assert len(sdp_lines(b"a=x\r\n" * 100_000)) == 200
+    assert sdp_lines(b"x" * 1_000_000) == [b"x" * 16384]
+
+
+@given(st.binary(max_size=300))
+def test_any_request_has_features(data: bytes) -> None:
+    message = parse_message(b"INVITE sip:a@b SIP/2.0\r\n" + data)
+    if isinstance(message, Request):
+        features, layout = features_of(message)
+        assert features.method == b"INVITE"
+        assert isinstance(layout.written, tuple)
