@@ -202,12 +202,18 @@ def _find_signs(request: Request, verdict: _Verdict) -> tuple[Evidence, ...]:
 
 def _evidence(request: Request, signature: Signature, sign: Sign) -> Evidence:
     quote = _quote(request, sign)
-    offset = request.raw.find(quote) if quote else -1
-    if sign.feature in HEADER_OF and quote and (line := request.headers.line(HEADER_OF[sign.feature], 0)) is not None:
-        offset = request.raw.find(quote, line.offset)
-    rule = f"tool.{signature.name.lower().replace(' ', '-')}.{sign.feature}"
-    text = f"{sign.text[0].upper()}{sign.text[1:]}."
-    return Evidence(rule, signature.version, sign.weight, quote if offset >= 0 else b"", offset, text)
+    offset = _offset(request, sign.feature, quote) if quote else -1
+    return Evidence(sign.rule, signature.version, sign.weight, quote if offset >= 0 else b"", offset, sign.text)
+
+
+def _offset(request: Request, feature: str, quote: bytes) -> int:
+    """Where the quote stands; in its own header when the same bytes stand elsewhere too."""
+    raw = request.raw
+    first = raw.find(quote)
+    if first < 0 or raw.find(quote, first + 1) < 0:
+        return first
+    line = request.headers.line(HEADER_OF[feature], 0) if feature in HEADER_OF else None
+    return first if line is None else raw.find(quote, line.offset)
 
 
 HEADER_OF: Final = {

@@ -219,7 +219,7 @@ class _Decoder:
     def _is_elaborate(self) -> bool:
         """Whether capitals, hyphens, escapes or hex of text make the rarer forms worth looking for."""
         text = self.text.replace(b"z9hG4bK", b"")
-        return not text.islower() or text.count(b"-") > 2 or text.count(b"_") > 2 or b"%" in text or b"2e3" in text
+        return text != text.lower() or text.count(b"-") > 2 or text.count(b"_") > 2 or b"%" in text or b"2e3" in text
 
     def _add_form(self, encoding: str, text: bytes, host: bytes) -> None:
         for field in self.fields:

@@ -27,11 +27,12 @@ FREE_FEATURES: Final = frozenset({"has", "max_forwards", "order"})
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One feature that speaks for the tool when its class is among `classes`."""
+    """One feature that speaks for the tool when its class is among `classes`; rule and text as evidence shows them."""
 
     feature: str
     classes: frozenset[str]
     weight: int
+    rule: str
     text: str
 
 
@@ -90,12 +91,19 @@ def _signature(file: str, document: Mapping[str, Any], vocabulary: Vocabulary) -
         source=document["source"],
         version=document.get("version", 1),
         user_agents=frozenset(document["user_agents"]),
-        signs=tuple(Sign(row["feature"], frozenset(row["is"]), row["weight"], row["text"]) for row in document["sign"]),
+        signs=tuple(_sign(document["name"], row) for row in document["sign"]),
         genuine=tuple(
             Genuine(row["feature"], frozenset(row.get("is", ())), frozenset(row.get("never", ())), row["text"])
             for row in document.get("genuine", [])
         ),
         samples=tuple(row["text"].lstrip("\n") for row in document["sample"]),
+    )
+
+
+def _sign(tool: str, row: Mapping[str, Any]) -> Sign:
+    rule = f"tool.{tool.lower().replace(' ', '-')}.{row['feature']}"
+    return Sign(
+        row["feature"], frozenset(row["is"]), row["weight"], rule, f"{row['text'][0].upper()}{row['text'][1:]}."
     )
 
 
