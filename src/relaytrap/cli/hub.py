@@ -1,6 +1,7 @@
 """`relaytrap hub`: takes in what sensors send; serves the page and the API."""
 
 import contextlib
+import logging
 import secrets
 import threading
 from collections.abc import Callable
@@ -9,12 +10,19 @@ from typing import TYPE_CHECKING
 import click
 
 from relaytrap.cli.main import Settings
+from relaytrap.clock import now_ns
+from relaytrap.errors import RelaytrapError
 
 if TYPE_CHECKING:
     from relaytrap.config import Config
+    from relaytrap.store import Store
     from relaytrap.web.site import Site
 
 __all__ = ["command", "run_hub"]
+
+log = logging.getLogger(__name__)
+UPKEEP_S = 3600.0
+STOP_S = 10.0
 
 
 @click.command(name="hub")
@@ -61,4 +69,30 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
         )
         # The map's script takes a second to make, once an installation: before the first reader asks.
         threading.Thread(target=site.bundle.asset, name="bundle", daemon=True).start()
+        stack.callback(keep_up(store))
         serve(site, listener, ready)
+
+
+def keep_up(store: "Store") -> "Callable[[], None]":
+    """Apply the retention settings once an hour from now on; gives what ends that."""
+    from relaytrap.store.retention import apply_retention
+
+    ended = threading.Event()
+
+    def keep() -> None:
+        while True:
+            try:
+                apply_retention(store, now_ns())
+            except RelaytrapError as error:
+                log.warning("retention could not be applied: %s", error)
+            if ended.wait(UPKEEP_S):
+                return
+
+    thread = threading.Thread(target=keep, name="upkeep", daemon=True)
+    thread.start()
+
+    def end() -> None:
+        ended.set()
+        thread.join(STOP_S)
+
+    return end

@@ -25,7 +25,7 @@ from relaytrap.web.render import environment
 from relaytrap.web.static_files import Assets
 from relaytrap.web.window import NAMES, Window, choose_window
 
-__all__ = ["SAMPLE_PREFIX", "Ask", "Rows", "Site"]
+__all__ = ["Ask", "Rows", "Site"]
 
 Rows = list[dict[str, Any]]
 Ask = Request[Any, Any, State]

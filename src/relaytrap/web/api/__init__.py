@@ -1,6 +1,6 @@
 """The API: the same rows that pages show, the live stream, and the doors through which sensors and imports deliver."""
 
-from relaytrap.web.api import catalogue, docs, download, live, sample, uplink
+from relaytrap.web.api import catalogue, docs, download, live, maintenance, sample, uplink
 
 __all__ = ["HANDLERS"]
 
@@ -11,4 +11,5 @@ HANDLERS = (
     *live.HANDLERS,
     *sample.HANDLERS,
     *uplink.HANDLERS,
+    *maintenance.HANDLERS,
 )

@@ -60,7 +60,7 @@ async function draw() {
   const made = await vegaEmbed(stage, spec, { ast: true, actions: false, defaultStyle: false, tooltip: false, renderer: "canvas" });
   if (turn !== drawing) { made.finalize(); stage.remove(); return; }
   for (const old of [...box.children]) if (old !== stage) old.remove();
-  view = made.view;
+  view = window.mapView = made.view;
   view.addEventListener("mousemove", hover);
   view.addEventListener("mouseout", () => { $("#tip").hidden = true; });
   view.addEventListener("click", (event, item) => {
@@ -68,6 +68,7 @@ async function draw() {
     if (code) location.href = `/countries/${encodeURIComponent(code)}?last=${encodeURIComponent(data.last)}`;
   });
   await show();
+  box.dataset.measure = measure;
   box.dataset.drawn = isDark() ? "dark" : "light";
 }
 

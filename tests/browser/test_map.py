@@ -1,0 +1,90 @@
+"""The world map in a real browser."""
+
+import re
+
+import pytest
+
+from tests.browser.conftest import Watched
+
+CENTRE = """(code) => {
+  const view = window.mapView;
+  const item = (function find(group) {
+    for (const each of group.items || []) {
+      if (each.datum && each.datum.id === code && each.bounds && each.mark.marktype !== "group") {
+        if (each.mark.marktype === "symbol" || each.datum.count) return each;
+      }
+      const inner = find(each);
+      if (inner) return inner;
+    }
+    return null;
+  })({ items: [view.scenegraph().root.items[0]] });
+  if (!item) return null;
+  const box = document.querySelector("#map canvas").getBoundingClientRect();
+  const [x, y] = view.origin();
+  const bounds = item.bounds;
+  return [box.left + x + (bounds.x1 + bounds.x2) / 2, box.top + y + (bounds.y1 + bounds.y2) / 2];
+}"""
+
+
+def test_click_on_a_country_opens_its_page(watched: Watched) -> None:
+    page = watched.open("/countries")
+    x, y = page.evaluate(CENTRE, "DE")
+    page.mouse.click(x, y)
+    page.wait_for_url(re.compile(r"/countries/DE\?last=7d"))
+
+
+def test_small_country_can_be_hit(watched: Watched) -> None:
+    page = watched.open("/countries?last=all")
+    x, y = page.evaluate(CENTRE, "SG")
+    page.mouse.click(x, y)
+    page.wait_for_url(re.compile("/countries/SG"))
+
+
+def test_pointing_at_a_country_tells_its_numbers(watched: Watched) -> None:
+    page = watched.open("/countries")
+    x, y = page.evaluate(CENTRE, "DE")
+    page.mouse.move(x, y)
+    page.locator("#tip").wait_for(state="visible")
+    assert page.locator("#tip").inner_text() == "Germany\n1 message, 1 source"
+
+
+def test_slider_shows_one_hour_and_back(watched: Watched) -> None:
+    page = watched.open("/countries?last=24h")
+    slider = page.get_by_role("slider", name="Hour")
+    slider.wait_for()
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("#map[data-shown='22']")
+    assert "1 message" in page.locator("[data-hour-label]").inner_text()
+    page.get_by_role("button", name="All hours").click()
+    page.wait_for_selector("#map[data-shown='all']")
+    assert page.locator("[data-hour-label]").inner_text() == ""
+
+
+def test_play_walks_through_the_hours(watched: Watched) -> None:
+    page = watched.open("/countries?last=24h")
+    page.get_by_role("button", name="Play hour by hour").click()
+    page.wait_for_selector("#map[data-shown='2']")
+    page.get_by_role("button", name="Pause").click()
+    assert page.get_by_role("button", name="Play hour by hour").is_visible()
+
+
+def test_switch_from_messages_to_sources_counts_sources(watched: Watched) -> None:
+    page = watched.open("/countries")
+    assert page.evaluate("window.mapView.signal('counts').US") > 1
+    page.get_by_role("button", name="Unique sources").click()
+    page.wait_for_selector("#map[data-measure='sources']")
+    assert page.evaluate("window.mapView.signal('counts').US") == 1
+
+
+@pytest.mark.parametrize("watched", [{"color_scheme": "dark"}], indirect=True)
+def test_map_is_drawn_in_the_theme_and_again_when_it_changes(watched: Watched) -> None:
+    page = watched.open("/")
+    page.wait_for_selector("#map[data-drawn='dark']")
+    page.get_by_role("button", name="Switch between light and dark").click()
+    page.wait_for_selector("#map[data-drawn='light']")
+
+
+def test_live_ticker_is_connected(watched: Watched) -> None:
+    page = watched.open("/")
+    page.locator("[data-live].on").wait_for()

@@ -1,0 +1,105 @@
+"""Pages in a real browser."""
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.conftest import NARROW, WIDE, Watched
+from tests.web import scene
+from tests.web.conftest import Hub
+
+PAGES = ("/", "/countries", "/countries/US", "/messages", "/sources", "/numbers", "/sensors", "/api")
+DARK = {"color_scheme": "dark"}
+
+
+@pytest.mark.parametrize(
+    "watched", [{"viewport": WIDE}, {"viewport": NARROW}, {"viewport": NARROW, **DARK}], indirect=True
+)
+def test_every_page_is_quiet_local_and_fits_the_screen(watched: Watched, hub: Hub) -> None:
+    relayed = hub.rows("messages", call_id="relayed-1", limit=1)[0]["id"]
+    for path in (*PAGES, f"/messages/{relayed}", f"/sources/{scene.HOSTILE}"):
+        page = watched.open(path)
+        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert overflow <= 0, path
+        assert watched.complaints == [], path
+
+
+def test_hostile_text_is_shown_and_not_run(watched: Watched, hub: Hub) -> None:
+    for row in hub.rows("messages", source=scene.HOSTILE, limit=20):
+        page = watched.open(f"/messages/{row['id']}")
+        assert page.evaluate("window.hacked") is None
+    page = watched.open(f"/messages?source={scene.HOSTILE}")
+    assert page.evaluate("window.hacked") is None
+    assert page.get_by_text("<script>window.hacked=1</script>").count() > 0
+
+
+@pytest.mark.parametrize("watched", [{"viewport": NARROW}], indirect=True)
+def test_hostile_text_does_not_stretch_a_narrow_page(watched: Watched, hub: Hub) -> None:
+    for row in hub.rows("messages", source=scene.HOSTILE, limit=20):
+        page = watched.open(f"/messages/{row['id']}")
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_reason_leads_to_its_bytes(watched: Watched, hub: Hub) -> None:
+    row = hub.rows("messages", call_id="relayed-1", limit=1)[0]
+    page = watched.open(f"/messages/{row['id']}")
+    page.locator("#path a[data-byte]").first.click()
+    line = page.locator(".raw .line.target")
+    line.wait_for()
+    assert line.count() == 1
+    assert line.locator("mark.path").count() >= 1
+
+
+def test_hex_view_takes_the_place_of_the_annotated_one(watched: Watched, hub: Hub) -> None:
+    row = hub.rows("messages", call_id="dial-1", limit=1)[0]
+    page = watched.open(f"/messages/{row['id']}")
+    page.get_by_role("button", name="Hex").click()
+    assert page.locator("pre.hex").is_visible()
+    assert not page.locator("#annotated").is_visible()
+
+
+def test_row_of_a_message_opens_it(watched: Watched) -> None:
+    page = watched.open("/messages?call_id=dial-1")
+    page.locator("table.messages tbody tr").first.locator("td.what").click()
+    page.wait_for_url("**/messages/*")
+    assert "INVITE" in page.locator("h1").inner_text()
+
+
+def test_choice_narrows_at_once_and_leaves_empty_fields_out_of_the_address(watched: Watched) -> None:
+    page = watched.open("/messages")
+    page.get_by_label("Method").select_option("REGISTER")
+    page.wait_for_url("**/messages?method=REGISTER")
+    assert page.locator("table.messages tbody tr").count() == 1
+
+
+def test_number_of_fitting_messages_follows(watched: Watched) -> None:
+    page = watched.open("/messages?method=REGISTER")
+    page.get_by_text("1 message from 1 source.").wait_for()
+
+
+def test_slash_goes_to_the_search_box_and_search_finds_an_address(watched: Watched) -> None:
+    page = watched.open("/")
+    page.keyboard.press("/")
+    page.keyboard.type(scene.FR)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/sources/{scene.FR}")
+
+
+def test_light_and_dark_follow_the_system_and_then_the_reader(watched: Watched) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    page = watched.open("/sources")
+    light = page.evaluate(ground)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(ground)
+    assert light != dark
+    page.get_by_role("button", name="Switch between light and dark").click()
+    assert page.evaluate(ground) == light
+    watched.open("/numbers")
+    assert page.evaluate(ground) == light
+
+
+def test_page_without_scripts_has_the_map_as_a_picture(browser: Browser, hub: Hub) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(hub.url + "/countries")
+    page.locator(".map img").wait_for(state="visible")
+    context.close()
