@@ -10,6 +10,7 @@ from pathlib import Path
 
 from plan import Relay
 
+OVER_TCP_KINDS = ("to-tcp", "carrier")
 KINDS = ("stateful", "stateless", "topoh", "topoh-key", "keeps-user-agent", "to-tcp", "carrier")
 
 CORE = """#!KAMAILIO
@@ -40,6 +41,11 @@ request_route {{
     if (!mf_process_maxfwd_header("70")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
 {route}
 }}
+
+route[ONWARD] {{
+{onward}
+    return;
+}}
 """
 
 # What makes them open: nobody asks who sends, or whether the Request-URI is theirs to serve.
@@ -51,7 +57,7 @@ TRANSACTIONS = """    if (is_method("CANCEL")) { if (t_check_trans()) t_relay();
         t_check_trans();
     }
     if (has_totag()) {
-        if (loose_route()) { t_relay(); exit; }
+        if (loose_route()) { route(ONWARD); t_relay(); exit; }
         if (is_method("ACK")) { if (t_check_trans()) t_relay(); exit; }
     }
 """
@@ -59,6 +65,7 @@ BRANDING = """    remove_hf("User-Agent");
     append_hf("User-Agent: {brand}\\r\\n");
 """
 RELAY = """    if (is_method("INVITE")) record_route();
+    route(ONWARD);
     if (!t_relay()) sl_reply_error();"""
 OVER_TCP = """    $fs = "tcp:" + $Ri + ":5060";
     $du = "sip:" + $rd + ":5060;transport=tcp";
@@ -67,27 +74,30 @@ CUSTOMERS_ONLY = """    if (src_ip!={customer}) {{ sl_send_reply("403", "Not rel
 """
 
 
-def route_of(kind: str, brand: str, next_hop: str, customer: str) -> str:
+def route_of(kind: str, brand: str, customer: str) -> str:
     """The route block of one kind of relay."""
     branding = BRANDING.format(brand=brand)
     if kind == "stateless":
         return TO_ITSELF + branding + "    forward();"
     if kind == "carrier":
-        return TRANSACTIONS + CUSTOMERS_ONLY.format(customer=customer) + OVER_TCP + RELAY
+        return TRANSACTIONS + CUSTOMERS_ONLY.format(customer=customer) + RELAY
     steps = TRANSACTIONS + TO_ITSELF
     if kind != "keeps-user-agent":
         steps += branding
-    if kind == "to-tcp":
-        steps += OVER_TCP
-    if next_hop:
-        steps += f'    $du = "sip:{next_hop}:5060";\n'
     return steps + RELAY
+
+
+def onward(kind: str, next_hop: str) -> str:
+    """Where a kind of relay sends what it relays, when that is not simply where the request says."""
+    if kind in OVER_TCP_KINDS:
+        return OVER_TCP
+    return f'    $du = "sip:{next_hop}:5060";' if next_hop else ""
 
 
 def configuration(kind: str, relays: list[Relay], modules: str, customer: str = "") -> str:
     """The configuration of one process that plays all these relays; they share kind, brand, key and next hop."""
     first = relays[0]
-    transports = ("udp", "tcp") if kind in ("to-tcp", "carrier") else ("udp",)
+    transports = ("udp", "tcp") if kind in OVER_TCP_KINDS else ("udp",)
     listen = [f"listen={transport}:{relay.address}:5060" for relay in relays for transport in transports]
     if transports == ("udp",):
         listen.append("disable_tcp=yes")
@@ -101,7 +111,8 @@ def configuration(kind: str, relays: list[Relay], modules: str, customer: str = 
         listen="\n".join(listen),
         modules=modules,
         more=more,
-        route=route_of(kind, first.brand, first.next_hop, customer),
+        route=route_of(kind, first.brand, customer),
+        onward=onward(kind, first.next_hop),
     )
 
 

@@ -84,13 +84,12 @@ def relays_of(*kinds: str) -> list[str]:
 
 
 def war_dialling() -> Phase:
-    """svwar with a relay as its target and the honeypot as its domain."""
+    """svwar with a relay as its target and the honeypot as its domain; only one honeypot tells users apart."""
     hops = [relays_of("stateful")[3], relays_of("stateless")[0], relays_of("topoh")[0], relays_of("stateful")[20]]
     tools = []
-    for n, (hop, target) in enumerate(zip(hops, HONEYPOTS, strict=True)):
-        method = "INVITE" if n % 2 else "REGISTER"
-        options = ("-e", f"{2000 + 15 * n}-{2012 + 15 * n}", "-m", method, "-P", str(5060 + n), "--maximumtime", "2")
-        command = ("svwar", *options, *bound(plan.WAR_DIALLER), "--force", "--domain", target, hop)
+    for n, hop in enumerate(hops):
+        options = ("-e", f"{2000 + 15 * n}-{2012 + 15 * n}", "-P", str(5060 + n), "--maximumtime", "2")
+        command = ("svwar", *options, *bound(plan.WAR_DIALLER), "--force", "--domain", HONEYPOTS[3], hop)
         tools.append(Tool(command, 12, plan.WAR_DIALLER))
     return Phase("war-dialling", "war-dialling", {"": (-61.0, -60.2)}, tools=tools)
 
@@ -282,9 +281,9 @@ def _svmap(address: str) -> tuple[Tool, ...]:
 
 def _svwar(address: str) -> tuple[Tool, ...]:
     pick = sum(address.encode())
-    method = ("REGISTER", "OPTIONS", "INVITE")[pick % 3]
+    method, target = (("REGISTER", HONEYPOTS[3]), ("OPTIONS", HONEYPOTS[pick % 4]))[pick % 3 == 0]
     options = ("-e", f"{100 * (1 + pick % 7)}-{100 * (1 + pick % 7) + 14}", "-m", method, "--force")
-    return (Tool(("svwar", *options, *bound(address), "--maximumtime", "2", HONEYPOTS[pick % 4]), 9, address),)
+    return (Tool(("svwar", *options, *bound(address), "--maximumtime", "2", target), 9, address),)
 
 
 def _svcrack(address: str) -> tuple[Tool, ...]:

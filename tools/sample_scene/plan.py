@@ -21,7 +21,6 @@ class Sensor:
     name: str
     addresses: tuple[str, ...]
     persona: str
-    dials: str  # ISO country whose dialling rules its visitors assume
 
     @property
     def room(self) -> str:
@@ -29,10 +28,10 @@ class Sensor:
 
 
 SENSORS = (
-    Sensor("sample-sydney", ("192.0.2.10",), "cisco", "AU"),
-    Sensor("sample-frankfurt", ("192.0.2.74", "2001:db8:1::10"), "kamailio", "DE"),
-    Sensor("sample-ashburn", ("192.0.2.138", "2001:db8:2::10"), "sbc", "US"),
-    Sensor("sample-singapore", ("192.0.2.202",), "freepbx", "SG"),
+    Sensor("sample-sydney", ("192.0.2.10",), "cisco"),
+    Sensor("sample-frankfurt", ("192.0.2.74", "2001:db8:1::10"), "kamailio"),
+    Sensor("sample-ashburn", ("192.0.2.138", "2001:db8:2::10"), "sbc"),
+    Sensor("sample-singapore", ("192.0.2.202",), "asterisk"),
 )
 HONEYPOTS = tuple(sensor.addresses[0] for sensor in SENSORS)
 HONEYPOTS6 = tuple(sensor.addresses[1] for sensor in SENSORS if len(sensor.addresses) > 1)
