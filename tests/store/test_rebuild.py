@@ -1,0 +1,60 @@
+import threading
+
+from relaytrap.store import Store
+from relaytrap.store.rebuild import check_rollups, list_days, rebuild_rollups
+from relaytrap.store.upkeep import keep_up
+from tests.storing import NOON_NS, keep, row
+
+DAY_S = 86_400
+
+
+def rolled(store: Store) -> list[dict[str, object]]:
+    return store.rows(
+        "SELECT facet, hour, country, value, sum(messages) AS n, uniqMerge(sources) AS u FROM hourly "
+        "GROUP BY ALL ORDER BY ALL"
+    ) + store.rows(
+        "SELECT hour, source, sum(messages) AS n, min(first_seen) AS f FROM hourly_sources GROUP BY ALL ORDER BY ALL"
+    )
+
+
+def test_rollups_made_again_are_the_same(kept):
+    store = kept(*(row(n * 1800, country=b"FR" if n % 2 else b"DE", tool=b"sipp") for n in range(60)))
+    before = rolled(store)
+    rebuild_rollups(store)
+    assert rolled(store) == before
+
+
+def test_days_whose_rollups_fall_short_are_found_and_mended(kept):
+    store = kept(row(0), row(DAY_S), row(DAY_S + 1))
+    before = rolled(store)
+    assert check_rollups(store) == []
+    store.command("ALTER TABLE hourly DROP PARTITION ID '20260923'")
+    assert check_rollups(store) == ["20260923"]
+    keep_up(store, NOON_NS)
+    assert check_rollups(store) == []
+    assert rolled(store) == before
+
+
+def test_a_rebuild_leaves_no_tables_behind(kept):
+    rebuild_rollups(store := kept(row(0)))
+    names = [each["name"] for each in store.rows("SHOW TABLES")]
+    assert not [name for name in names if name.endswith("_rebuilt")]
+
+
+def test_days_are_listed_oldest_first(kept):
+    assert list_days(kept(row(DAY_S), row(0))) == ["20260922", "20260923"]
+
+
+def test_writers_wait_while_one_rewrites(store):
+    done = threading.Event()
+
+    def write() -> None:
+        keep(store, [row(0)], "waits-for-the-gate")
+        done.set()
+
+    with store.gate.alone():
+        thread = threading.Thread(target=write)
+        thread.start()
+        assert not done.wait(0.2)
+    assert done.wait(10)
+    thread.join()
