@@ -164,7 +164,8 @@ class StreamContent:
         if at >= 0:
             self._buffer = b""
             self._sought = 0
-            self._unread[HEADLESS] += at > 0
+            if at:
+                self._unread[HEADLESS] += 1
             return self._enter_sip(data[at:], frame, moment_ns)
         self._sought += len(data)
         if self._sought > MAX_SOUGHT:

@@ -151,9 +151,9 @@ class Dissector:
         data = packet.data[8:length] if length >= 8 else packet.data[8:]
         if (length > len(packet.data) or packet.missing) and FRAGMENTS_MISSING not in notes:
             notes += (CUT_BY_SNAPLEN if cut else SHORT,)
-        return self.datagram(packet, source_port, destination_port, data, notes)
+        return self._datagram(packet, source_port, destination_port, data, notes)
 
-    def datagram(
+    def _datagram(
         self, packet: Payload, source_port: int, destination_port: int, data: bytes, notes: tuple[str, ...] = ()
     ) -> list[Observation]:
         """A UDP payload: a message, HEP or a tunnel around some, or something to count."""
