@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from relaytrap.store.queries.shape import address_or_null, hex_id
+from relaytrap.store.queries.shape import COLUMNS_FIRST, address_or_null, hex_id
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
@@ -30,6 +30,6 @@ def attach_campaigns(store: "Store", rows: "list[Row]") -> None:
 def _said_of(store: "Store", tracks: list[int]) -> "dict[str, Row]":
     sql = (
         f"SELECT {hex_id('track')} AS track, campaign, association, {address_or_null('origin')} AS origin, "
-        "origin_confidence FROM tracks FINAL WHERE track IN {tracks:Array(UInt64)}"
+        f"origin_confidence FROM tracks FINAL WHERE track IN {{tracks:Array(UInt64)}} {COLUMNS_FIRST}"
     )
     return {row["track"]: row for row in store.rows(sql, {"tracks": tracks})}
