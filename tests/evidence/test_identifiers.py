@@ -313,3 +313,19 @@ def test_samples_of_scanners_decode_to_their_targets() -> None:
     assert set(values["svmap"]) == {"192.0.2.10:5060"}
     assert values["svwar"] == ["101"]
     assert values["svcrack"] == ["svcrack", "100:s3cret"]
+
+
+def test_reference_page_explains_every_kind() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/reference/evidence-facts.md").read_text(encoding="utf-8")
+    kinds = (
+        "target address",
+        "target",
+        "credentials",
+        "address",
+        "possible address",
+        "number",
+        "hash",
+        "text",
+        "constant",
+    )
+    assert all(f"`{kind}`" in page for kind in kinds)

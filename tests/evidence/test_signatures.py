@@ -1,5 +1,7 @@
 """Signature files: each holds together, and finds its own samples."""
 
+from pathlib import Path
+
 import pytest
 
 from relaytrap.evidence.fingerprint import find_tool
@@ -99,3 +101,12 @@ def test_samples_use_documentation_addresses_only() -> None:
 def test_word_that_the_vocabulary_lacks_is_refused(row: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         _check_words("file.toml", row, load_vocabulary())
+
+
+def test_reference_page_lists_every_tool_and_hop() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/reference/evidence-facts.md").read_text(encoding="utf-8")
+    for signature in SIGNATURES:
+        assert f"| {signature.name} | {signature.kind} | {signature.what} |" in page
+    folded = " ".join(page.split())
+    for software in load_vocabulary().hops.values():
+        assert software.partition(" (")[0] in folded, software

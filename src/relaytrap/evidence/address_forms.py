@@ -39,7 +39,7 @@ def _decimal(octets: bytes) -> bytes:
 
 
 def _letters(octets: bytes) -> bytes:
-    """Each decimal digit as a letter, 0 = A: newer Grandstream telephones write the host of their Call-IDs so."""
+    """Each decimal digit as a letter, 0 = A: Grandstream telephones write the host of their Call-IDs so."""
     return b".".join((b"%d" % octet).translate(DIGIT_LETTERS) for octet in octets)
 
 
