@@ -5,10 +5,11 @@
 
 Recording is not done here: the listener writes down every message before this looks at it, and every answer that left.
 
-The law is kept in one place, `_let_go`: every octet that goes out passes the ledger there. Answers go back over the
-flow that the request came by: to its source address and, over UDP, to its source port. RFC 3261 18.2.2 would send to
-the port in Via when there is no `rport`; behind one address another port may be somebody else, so we do as every
-Asterisk with `force_rport` does. `maddr` in Via is never followed.
+The law: `_emit` (what is said) and `_take` (what is said again) ask the ledger how much may go out, and nothing goes
+out but through `_let_go`, which tells the ledger. Answers go back over the flow that the request came by: to its source
+address and, over UDP, to its source port. RFC 3261 18.2.2 would send to the port in Via when there is no `rport`;
+behind one address another port may be somebody else, so we do as every Asterisk with `force_rport` does. `maddr` in Via
+is never followed.
 
 What belongs to the RFC's transactions is in sip/transaction.py; what to say is the persona's. The rest here is order:
 who may be answered at all, what is refused, then calls, challenges, methods.
@@ -56,13 +57,15 @@ class Later(NamedTuple):
 
 @dataclass(slots=True)
 class Exchange:
-    """One request on its way to its answers. out: where those go that leave at once."""
+    """One request on its way to its answers. out: where those go that leave at once. challenge: the one it gets."""
 
     request: Request
     flow: Flow
+    source: Source
     slots: Slots
     out: list[Answer] = field(default_factory=list)
     transaction: Transaction | None = None
+    challenge: str = ""
 
 
 class Engine:
@@ -101,9 +104,9 @@ class Engine:
             self.counts["forbidden-address"] += 1
             return []
         self._look_for_proof(message, flow, source, now)
-        exchange = Exchange(message, flow, Slots(message, flow, self.persona, now_ns))
+        exchange = Exchange(message, flow, source, Slots(message, flow, self.persona, now_ns))
         try:
-            self._process(exchange, source, now)
+            self._process(exchange, now)
         except ValueError:
             # A mandatory header is missing or cannot be copied: no product can answer that, and none does.
             self.counts["unanswerable"] += 1
@@ -123,10 +126,11 @@ class Engine:
         while self._later and self._later[0].due <= now:
             later = heapq.heappop(self._later)
             later.exchange.out = out
+            later.exchange.source = self._ledger.source(later.exchange.flow.source, now)
             later.exchange.slots.now_ns = now_ns
             self._say_later(later, now)
         for action in self._transactions.handle_timers(now):
-            self._take(action, out, now)
+            self._take(action, out, now, unasked=True)
         return out
 
     def _look_for_proof(self, request: Request, flow: Flow, source: Source, now: float) -> None:
@@ -142,25 +146,25 @@ class Engine:
 
     # What is done with a request
 
-    def _process(self, exchange: Exchange, source: Source, now: float) -> None:
+    def _process(self, exchange: Exchange, now: float) -> None:
         request, flow = exchange.request, exchange.flow
         if request.method != b"ACK" and self._is_refused(exchange, now):
             return
         for action in self._transactions.receive_request(request, flow, now, is_reliable=flow.is_connected):
             if isinstance(action, PassUp):
                 exchange.transaction = action.transaction
-                self._decide(exchange, action.matched, source, now)
+                self._decide(exchange, action.matched, now)
             elif isinstance(action, Drop) and action.why == "retransmission" and action.transaction is not None:
-                self._hear_again(exchange, action.transaction, source, now)
+                self._hear_again(exchange, action.transaction, now)
             else:
                 self._take(action, exchange.out, now)
 
-    def _hear_again(self, exchange: Exchange, transaction: Transaction, source: Source, now: float) -> None:
+    def _hear_again(self, exchange: Exchange, transaction: Transaction, now: float) -> None:
         """Decide anew on a request whose answer was held back: by coming again it has earned more credit."""
         if transaction.last_response is None and self._calls.of(transaction) is None:
             exchange.transaction = transaction
             matched = self._transactions.find(exchange.request, exchange.flow, method=b"INVITE")
-            self._decide(exchange, matched, source, now)
+            self._decide(exchange, matched, now)
 
     def _is_refused(self, exchange: Exchange, now: float) -> bool:
         """Answer, or pass over in silence, what the persona's product would not process."""
@@ -179,7 +183,7 @@ class Engine:
         self._say(exchange, name, now)
         return True
 
-    def _decide(self, exchange: Exchange, matched: Transaction | None, source: Source, now: float) -> None:
+    def _decide(self, exchange: Exchange, matched: Transaction | None, now: float) -> None:
         request, cases = exchange.request, self.persona.cases
         method = request.method
         if method == b"ACK":
@@ -191,25 +195,25 @@ class Engine:
         elif method == b"OPTIONS" and cases.options_without_user and not exchange.slots[b"user"]:
             self._say(exchange, cases.options_without_user, now)
         elif rule := self.persona.rule(method):
-            self._apply(exchange, rule, source, now)
+            self._apply(exchange, rule, now)
 
-    def _apply(self, exchange: Exchange, rule: Rule, source: Source, now: float) -> None:
-        name = self._judge(exchange, rule, source) if rule.challenge else rule.answer
+    def _apply(self, exchange: Exchange, rule: Rule, now: float) -> None:
+        name = self._judge(exchange, rule) if rule.challenge else rule.answer
         if name == "ring":
-            self._ring(exchange, source, now)
+            self._ring(exchange, now)
             return
         is_challenge = name == "challenge"
-        form = self._challenge(exchange, rule.challenge, source) if is_challenge else self._voice.forms.get(name)
+        form = self._challenge(exchange, rule.challenge) if is_challenge else self._voice.forms.get(name)
         if form is None:
             self.counts["persona-silent"] += 1
             return
         if rule.trying:
-            self._say_before(exchange, self._voice.forms[rule.trying], form, source, now)
+            self._say_before(exchange, self._voice.forms[rule.trying], form, now)
         self._say_form(exchange, form, now)
 
     # Credentials
 
-    def _judge(self, exchange: Exchange, rule: Rule, source: Source) -> str:
+    def _judge(self, exchange: Exchange, rule: Rule) -> str:
         """Name of the answer that this request has earned; "challenge" for none yet."""
         request, persona = exchange.request, self.persona
         challenge = persona.challenges[rule.challenge]
@@ -221,7 +225,7 @@ class Engine:
         given = credentials[0]
         password = persona.password(given.get(b"username") or b"")
         right = bool(password) and is_right(given, request.method, password or "")
-        if (given.get(b"nonce") or b"") not in source.secrets:
+        if (given.get(b"nonce") or b"") not in exchange.source.secrets:
             exchange.slots[b"stale"] = challenge.stale.encode() if right else b""
             return "challenge"
         if right:
@@ -230,16 +234,17 @@ class Engine:
             return rule.unknown_user
         return rule.refused
 
-    def _challenge(self, exchange: Exchange, name: str, source: Source) -> Form:
+    def _challenge(self, exchange: Exchange, name: str) -> Form:
+        exchange.challenge = name
         stale = exchange.slots.get(b"stale", b"")
         nonce, value = self._voice.challenge(name, stale, self._now_ns)
         exchange.slots[b"challenge"] = value
-        self._ledger.issue(source, nonce)
+        self._ledger.issue(exchange.source, nonce)
         return self._voice.challenges[name]
 
     # Calls
 
-    def _ring(self, exchange: Exchange, source: Source, now: float) -> None:
+    def _ring(self, exchange: Exchange, now: float) -> None:
         """Ring and answer; a UDP source that has not proven itself hears it ring, then a refusal."""
         ring, transaction = self.persona.ring, exchange.transaction
         if ring is None or transaction is None or not is_number(ring.number, exchange.slots[b"user"]):
@@ -248,12 +253,13 @@ class Engine:
         if len(self._later) + 2 > LATER_MAX:
             self._say(exchange, ring.unproven, now)
             return
-        proven = exchange.flow.is_connected or self._ledger.is_proven(source, now)
+        proven = exchange.flow.is_connected or self._ledger.is_proven(exchange.source, now)
         forms = self._voice.forms
         final = forms[ring.answered if proven else ring.unproven]
-        self._prepare(exchange, final, source)
+        self._prepare(exchange, final)
         call = self._calls.open(transaction, exchange.flow, exchange.slots.tag)
-        self._say_before(exchange, forms[ring.trying], final, source, now)
+        # Where credit is short, ringing is worth more than the 100 before it and the final answer behind it.
+        self._say_before(exchange, forms[ring.trying], forms[ring.ringing], now)
         rings_at = now + self._between(ring.ringing_after_s)
         self._schedule(rings_at, exchange, forms[ring.ringing], call)
         self._schedule(rings_at + self._between(ring.answered_after_s), exchange, final, call)
@@ -272,7 +278,7 @@ class Engine:
         self._calls.end(call)
         slots = Slots(matched.request, exchange.flow, self.persona, self._now_ns)
         slots.use_tag(call.local_tag)
-        invite = Exchange(matched.request, exchange.flow, slots, exchange.out, matched)
+        invite = Exchange(matched.request, exchange.flow, exchange.source, slots, exchange.out, matched)
         self._say(invite, ring.cancelled, now)
 
     def _in_dialog(self, exchange: Exchange, now: float) -> None:
@@ -304,55 +310,79 @@ class Engine:
         else:
             self._emit(exchange, form, now)
 
-    def _say_before(self, exchange: Exchange, form: Form, final: Form, source: Source, now: float) -> None:
+    def _say_before(self, exchange: Exchange, form: Form, final: Form, now: float) -> None:
         """A provisional answer, if what may be sent leaves room for the final one behind it."""
-        self._prepare(exchange, final, source)
-        self._emit(exchange, form, now, len(final.templates[-1] % exchange.slots) + HEADER_BYTES)
+        self._prepare(exchange, final)
+        self._emit(exchange, form, now, final.shortest(exchange.slots) + HEADER_BYTES)
 
     def _emit(self, exchange: Exchange, form: Form, now: float, reserved: int = 0) -> None:
         """Write an answer as long as the ledger allows, less what is reserved, and let it go."""
-        flow, transaction = exchange.flow, exchange.transaction
-        source = self._ledger.source(flow.source, now)
-        self._prepare(exchange, form, source)
+        flow, source, transaction = exchange.flow, exchange.source, exchange.transaction
+        self._prepare(exchange, form)
         most = self._ledger.allowance(source, now, connected=flow.is_connected) - reserved
         data = form.fill(exchange.slots, most)
+        if data is None and self._shorten(exchange):
+            data = form.fill(exchange.slots, most)
         if data is None:
             self.counts["held-back"] += 1
         elif transaction is None:
-            self._let_go(data, flow, exchange.out, now)
+            self._let_go(data, flow, source, exchange.out, now)
         else:
             for action in self._transactions.send_response(transaction, form.status_code, data, now):
-                self._take(action, exchange.out, now)
+                if isinstance(action, Send):
+                    self._let_go(data, flow, source, exchange.out, now)
 
-    def _prepare(self, exchange: Exchange, form: Form, source: Source) -> None:
+    def _shorten(self, exchange: Exchange) -> bool:
+        """Make tag and challenge as short as clients take them, if nobody has seen them yet: the last resort.
+
+        An extension scanner's REGISTER has 340 octets; what a modern Asterisk says to it does not fit in there.
+        """
+        slots, transaction = exchange.slots, exchange.transaction
+        if transaction is None or transaction.last_response is not None or self._calls.of(transaction) is not None:
+            return False
+        tag = self._voice.make_tag(self._voice.short_tag, exchange.request, self._now_ns)
+        if len(tag) < len(slots.tag):
+            slots.use_tag(tag)
+        if exchange.challenge:
+            nonce, slots[b"challenge"] = self._voice.challenge(exchange.challenge, b"", self._now_ns, short=True)
+            self._ledger.issue(exchange.source, nonce)
+        return True
+
+    def _prepare(self, exchange: Exchange, form: Form) -> None:
         """Put the To tag and the body in their slots. A tag in an answer to INVITE comes back in the ACK: a proof."""
         slots, request = exchange.slots, exchange.request
         if not slots.tag:
             pattern = self._voice.tag_pattern(form)
             slots.use_tag(self._voice.make_tag(pattern, request, self._now_ns))
             if request.method == b"INVITE" and pattern.random_bits >= PROVING_BITS:
-                self._ledger.issue(source, slots.tag)
+                self._ledger.issue(exchange.source, slots.tag)
         if form.answer.body and b"body" not in slots:
             slots[b"body"] = self._voice.session(request, exchange.flow, self._now_ns)
 
-    def _take(self, action: Action, out: list[Answer], now: float) -> None:
-        """What the transactions want done. (Trying asks for nothing: the persona said its own 100, or keeps silent.)"""
+    def _take(self, action: Action, out: list[Answer], now: float, *, unasked: bool = False) -> None:
+        """What the transactions want done. (Trying asks for nothing: the persona said its own 100, or keeps silent.)
+
+        unasked: a timer wants it. What an unproven source did not ask for again is not sent: its credit is for what it
+        asks next.
+        """
         if isinstance(action, Send):
-            self._let_go(action.data, cast(Flow, action.transaction.peer), out, now)
+            flow = cast(Flow, action.transaction.peer)
+            connected, source = flow.is_connected, self._ledger.source(flow.source, now)
+            if unasked and not connected and not self._ledger.is_proven(source, now):
+                return
+            if len(action.data) <= self._ledger.allowance(source, now, connected=connected):
+                self._let_go(action.data, flow, source, out, now)
+            else:
+                self.counts["held-back"] += 1
         elif isinstance(action, Ended):
             call = self._calls.of(action.transaction)
             # A call that was answered and acknowledged goes on without its transaction; no other does.
             if call is not None and (action.why != "done" or action.transaction.last_status >= 300):
                 self._calls.end(call)
 
-    def _let_go(self, data: bytes, flow: Flow, out: list[Answer], now: float) -> None:
-        """The one way out: whatever is sent, sent again or sent late, the ledger must allow it."""
-        connected = flow.is_connected
-        source = self._ledger.source(flow.source, now)
-        if len(data) > self._ledger.allowance(source, now, connected=connected):
-            self.counts["held-back"] += 1
-            return
-        self._ledger.spend(source, len(data), now, connected=connected)
+    def _let_go(self, data: bytes, flow: Flow, source: Source, out: list[Answer], now: float) -> None:
+        """The one way out. The ledger was asked; here it is told."""
+        self._ledger.spend(source, len(data), now, connected=flow.is_connected)
         self.counts["answered"] += 1
         out.append(Answer(data, flow))
 

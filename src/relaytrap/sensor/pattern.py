@@ -28,12 +28,12 @@ NS_PER_S: Final = 1_000_000_000
 
 
 class Pattern:
-    """Text with fields, compiled. random_bits: how much of it nobody can guess."""
+    """Text with fields, compiled. random_bits: how much of it nobody can guess. names_branch: needs `branch` given."""
 
-    __slots__ = ("_pieces", "random_bits", "text")
+    __slots__ = ("_pieces", "names_branch", "random_bits")
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.names_branch = "{branch}" in text
         self.random_bits = 0
         self._pieces: list[bytes | Made] = []
         at = 0

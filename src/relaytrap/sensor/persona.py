@@ -25,12 +25,16 @@ Seconds = tuple[float, float]
 
 
 class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[wire]`: how every answer is written."""
+    """`[wire]`: how every answer is written.
+
+    trim: what an answer loses, step by step, until it is as short as it must be. short_tag: To tag of the last resort.
+    """
 
     order: list[str]
     every: list[str] = []
     to_tag: str
     dialog_tag: str = ""
+    short_tag: str = "{hex:8}"
     trying_tag: bool = False
     received: Literal["always", "differs"] = "differs"
     rport: Literal["always", "asked"] = "asked"
@@ -42,13 +46,15 @@ class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[challenges.NAME]`: how credentials are asked for."""
+    """`[challenges.NAME]`: how credentials are asked for. short_value, short_nonce: of the last resort."""
 
     status: str
     header: str
     value: str
     nonce: str
     stale: str = ""
+    short_value: str = 'Digest realm="{realm}",nonce="{nonce}"'
+    short_nonce: str = "{hex:8}"
     headers: list[str] = []
 
 

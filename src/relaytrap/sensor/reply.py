@@ -2,14 +2,15 @@
 
 What an answer copies from its request (Via, From, To, Call-ID, CSeq; RFC 3261 8.2.6) is copied as it was written, in
 the persona's order and manner. An answer that may not be longer than so many octets (the sensor's law) is made in its
-fullest form that fits: the persona's `trim` list says what goes first. What never goes: the copied headers, the
-challenge, Content-Length.
+fullest form that fits: the persona's `trim` list says what goes first. What never goes: the copied headers and the
+challenge.
 """
 
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import groupby
 from typing import Final
 
 import msgspec
@@ -20,33 +21,43 @@ from relaytrap.sip import Request
 
 __all__ = ["Form", "Slots", "compile_form", "stamp_via"]
 
-COPIED_NAMES: Final = frozenset({b"via", b"from", b"to", b"call-id", b"cseq"})
+MANDATORY: Final = frozenset({b"via", b"from", b"to", b"call-id", b"cseq"})
+AT: Final = ord("@")
+PLAIN_VIA: Final = re.compile(rb'[,"]|received|rport.*rport', re.IGNORECASE)
+SLOT: Final = re.compile(rb"%\([^)]*\)b")
 FIRST_HOP: Final = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*")*')
 NAME_ADDR: Final = re.compile(rb'\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^<>]*)>\s*(.*)', re.S)
 UNSAFE: Final = re.compile(rb"[\x00-\x1f\x7f<>\"]")
-TEMPLATE_SLOTS: Final = {"Via": "via", "From": "from", "Call-ID": "call_id", "CSeq": "cseq"}
 
 
 class Form:
     """One answer of a persona, ready to fill. templates: fullest first."""
 
-    __slots__ = ("answer", "is_final", "reason_phrase", "status_code", "templates")
+    __slots__ = ("_spared", "answer", "status_code", "templates")
 
     def __init__(self, answer: Answer, templates: tuple[bytes, ...]) -> None:
         self.answer = answer
         self.templates = templates
-        code, _, reason = answer.status.partition(" ")
-        self.status_code = int(code)
-        self.reason_phrase = reason
-        self.is_final = self.status_code >= 200
+        self.status_code = int(answer.status[:3])
+        # How much shorter each template is than the first, not counting what fills the slots that it lacks.
+        fixed = [len(SLOT.sub(b"", template)) for template in templates]
+        self._spared = [fixed[0] - each for each in fixed]
 
     def fill(self, slots: "Slots", most: int) -> bytes | None:
         """The fullest form of at most that many octets; None when not even the shortest is."""
-        for template in self.templates:
-            data = template % slots
-            if len(data) <= most:
-                return data
-        return None
+        data = self.templates[0] % slots
+        excess = len(data) - most
+        if excess <= 0:
+            return data
+        for spared, template in zip(self._spared, self.templates, strict=True):
+            if spared >= excess:
+                return template % slots
+        data = self.templates[-1] % slots
+        return data if len(data) <= most else None
+
+    def shortest(self, slots: "Slots") -> int:
+        """Octets of the shortest form."""
+        return len(self.templates[-1] % slots)
 
 
 class Slots(dict[bytes, bytes]):
@@ -65,23 +76,15 @@ class Slots(dict[bytes, bytes]):
         self.tag = b""
 
     def __missing__(self, key: bytes) -> bytes:
-        value = MAKERS[key](self)
-        self[key] = value
+        value = self[key] = _copied(self, key) if key[0] == AT else MAKERS[key](self)
         return value
 
     def use_tag(self, tag: bytes) -> None:
         """Give the next answers another To tag."""
         if tag != self.tag:
             self.tag = tag
-            self.pop(b"to", None)
-            self.pop(b"copied", None)
-
-    def copied(self, name: bytes) -> bytes:
-        """A mandatory header's value, fit to be sent back."""
-        value = self.request.headers.get(name)
-        if value is None or b"\n" in value or b"\r" in value:
-            raise ValueError(name.decode())
-        return value
+            for key in [key for key in self if key.startswith(b"@")]:
+                del self[key]
 
 
 def compile_form(answer: Answer, persona: Persona, *, challenge_header: str = "") -> Form:
@@ -94,48 +97,49 @@ def compile_form(answer: Answer, persona: Persona, *, challenge_header: str = ""
     values = {name: answer.values.get(name) or persona.headers.get(name, "") for name in wanted}
     if challenge_header:
         values[challenge_header] = "{challenge}"
-    templates = [_template(answer, wire, values, persona.headers)]
+    length = b"Content-Length: " + _places(persona.headers.get("Content-Length", "{length}")) + b"\r\n"
+    templates = [_template(answer, wire, values, length)]
     for step in wire.trim:
         name, equals, shorter = step.partition("=")
         if step == "@body" and answer.body and answer.tag != "dialog":
             answer = msgspec.structs.replace(answer, body="")
             values.pop("Content-Type", None)
+        elif step == "@length":
+            length = b""
         elif name not in values:
             continue
         elif equals:
             values[name] = shorter
         else:
             del values[name]
-        templates.append(_template(answer, wire, values, persona.headers))
+        templates.append(_template(answer, wire, values, length))
     return Form(whole, tuple(templates))
 
 
-def _template(answer: Answer, wire: Wire, values: dict[str, str], headers: dict[str, str]) -> bytes:
-    bare = answer.tag == "none"
+def _template(answer: Answer, wire: Wire, values: dict[str, str], length: bytes) -> bytes:
     lines = [f"SIP/2.0 {answer.status}\r\n".encode()]
-    for name in wire.order:
-        if name == "@copied":
-            lines.append(b"%(copied_bare)b" if bare else b"%(copied)b")
-        elif name in COPIED:
-            lines.append(_copied_line(name, bare=bare))
-        elif name == "Content-Length":
-            length = headers.get("Content-Length", "{length}")
-            lines.append(b"Content-Length: " + _places(length) + b"\r\n")
-        elif name in values:
-            lines.append(name.encode() + b": " + _places(values[name]) + b"\r\n")
+    for is_copied, names in groupby(wire.order, key=lambda name: name in COPIED or name == "@copied"):
+        if is_copied:
+            lines.append(_copied_slot(list(names), answer))
+            continue
+        for name in names:
+            if name == "Content-Length":
+                lines.append(length)
+            elif name in values:
+                lines.append(name.encode() + b": " + _places(values[name]) + b"\r\n")
     lines.append(b"\r\n%(body)b" if answer.body else b"\r\n")
     whole = b"".join(lines)
     return whole if answer.body else whole.replace(b"%(length)b", b"0")
 
 
-def _copied_line(name: str, *, bare: bool) -> bytes:
-    if name == "Via":
-        return b"%(via)b"
-    if name == "Record-Route":
-        return b"%(record_route)b"
-    if name == "To":
-        return b"To: %(to_bare)b\r\n" if bare else b"To: %(to)b\r\n"
-    return f"{name}: %({TEMPLATE_SLOTS[name]})b\r\n".encode()
+def _copied_slot(names: list[str], answer: Answer) -> bytes:
+    """One slot for a run of copied headers: `%(@To|via|from|to)b`, with `@to` in place of `@To` for a To without tag.
+
+    Record-Route goes only into answers that make a dialog (RFC 3261 12.1.1).
+    """
+    if answer.tag != "dialog":
+        names = [name for name in names if name != "Record-Route"]
+    return b"%(" + b"|".join([b"@to" if answer.tag == "none" else b"@To", *(n.encode() for n in names)]) + b")b"
 
 
 def _places(text: str) -> bytes:
@@ -148,6 +152,11 @@ def stamp_via(value: bytes, source: str, port: int, wire: Wire) -> bytes:
     `received` when sent-by is a name or another address (RFC 3261 18.2.1), and always beside a filled `rport` (RFC
     3581 section 4); a `received` that the sender wrote himself does not survive. value may hold several hops.
     """
+    if value.endswith(b";rport") and wire.via_params != "first" and not PLAIN_VIA.search(value):
+        # What nearly everybody writes: a branch, and the bare rport last.
+        both = b";received=%b;rport=%d" if wire.via_params == "end" else b";rport=%d;received=%b"
+        given = (source.encode(), port)
+        return value[:-6] + both % (given if wire.via_params == "end" else given[::-1])
     rest = b""
     if b"," in value:
         first = FIRST_HOP.match(value)
@@ -202,60 +211,67 @@ def in_uri(address: str) -> bytes:
     return f"[{address}]".encode() if ":" in address else address.encode()
 
 
-def _via(slots: Slots) -> bytes:
-    return b"".join(b"Via: " + value + b"\r\n" for value in _stamped(slots))
+@lru_cache(maxsize=64)
+def _run(key: bytes) -> tuple[bool, tuple[tuple[bytes, bytes], ...]]:
+    """What a copied slot's name says: whether To gets a tag, and (line start, canonical name) of each header."""
+    flag, *names = key.split(b"|")
+    return flag == b"@To", tuple((name + b": ", name.lower()) for name in names)
+
+
+def _copied(slots: Slots, key: bytes) -> bytes:
+    """A run of header lines as they go back. Raises ValueError when one is missing or would not stay one line."""
+    is_tagged, run = _run(key)
+    first = slots.request.headers.first
+    reprinted = slots.persona.wire.addresses == "reprinted"
+    lines: list[bytes] = []
+    for start, name in run:
+        if name == b"@copied":
+            _add_in_request_order(slots, lines, is_tagged)
+        elif name == b"via":
+            lines += [start + value for value in _stamped(slots)]
+        elif name == b"record-route":
+            lines += [start + value for value in slots.request.headers.get_all(name)]
+        elif name not in first:
+            raise ValueError(name.decode())
+        elif name == b"to":
+            lines.append(start + _to(slots, is_tagged))
+        else:
+            lines.append(start + (reprint(first[name]) if reprinted and name == b"from" else first[name]))
+    block = b"\r\n".join(lines) + b"\r\n" if lines else b""
+    if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines):
+        raise ValueError("line end inside a header")
+    return block
+
+
+def _add_in_request_order(slots: Slots, lines: list[bytes], is_tagged: bool) -> None:
+    """The request's own lines in the request's own order and spelling, as Kamailio copies them."""
+    headers = slots.request.headers
+    if not all(name in headers for name in MANDATORY):
+        raise ValueError("a mandatory header is missing")
+    vias = iter(_stamped(slots))
+    seen = set()
+    for raw_name, name in zip(headers.names(), headers.canonical_names(), strict=True):
+        if name not in MANDATORY or (name in seen and name != b"via"):
+            continue
+        seen.add(name)
+        value = next(vias) if name == b"via" else _to(slots, is_tagged) if name == b"to" else headers.first[name]
+        lines.append(raw_name.rstrip() + b": " + value)
 
 
 def _stamped(slots: Slots) -> list[bytes]:
     values = slots.request.headers.get_all(b"via")
     if not values:
         raise ValueError("via")
-    if any(b"\n" in value or b"\r" in value for value in values):
-        raise ValueError("via")
     flow = slots.flow
     return [stamp_via(values[0], flow.source, flow.source_port, slots.persona.wire), *values[1:]]
 
 
-def _from(slots: Slots) -> bytes:
-    value = slots.copied(b"from")
-    return reprint(value) if slots.persona.wire.addresses == "reprinted" else value
-
-
-def _to(slots: Slots) -> bytes:
-    value = slots.copied(b"to")
-    tag = b"" if slots.request.to_tag is not None else slots.tag
+def _to(slots: Slots, is_tagged: bool) -> bytes:
+    value = slots.request.headers.first[b"to"]
+    tag = slots.tag if is_tagged and (b"tag" not in value.lower() or slots.request.to_tag is None) else b""
     if slots.persona.wire.addresses == "reprinted":
         return reprint(value, tag)
     return value + b";tag=" + tag if tag else value
-
-
-def _to_bare(slots: Slots) -> bytes:
-    value = slots.copied(b"to")
-    return reprint(value) if slots.persona.wire.addresses == "reprinted" else value
-
-
-def _copied(slots: Slots, *, bare: bool = False) -> bytes:
-    """The request's own lines in the request's own order and spelling, as Kamailio copies them."""
-    for name in (b"from", b"call-id", b"cseq"):
-        slots.copied(name)
-    vias = iter(_stamped(slots))
-    to = slots[b"to_bare"] if bare else slots[b"to"]
-    lines = []
-    seen = set()
-    for header in slots.request.headers:
-        if header.name not in COPIED_NAMES or (header.name in seen and header.name != b"via"):
-            continue
-        seen.add(header.name)
-        value = next(vias) if header.name == b"via" else to if header.name == b"to" else header.value
-        lines.append(header.raw_name.rstrip() + b": " + value + b"\r\n")
-    return b"".join(lines)
-
-
-def _record_route(slots: Slots) -> bytes:
-    values = slots.request.headers.get_all(b"record-route")
-    return b"".join(
-        b"Record-Route: " + value + b"\r\n" for value in values if b"\n" not in value and b"\r" not in value
-    )
 
 
 def _user(slots: Slots) -> bytes:
@@ -297,15 +313,6 @@ def _date_text(second: int) -> bytes:
 
 
 MAKERS: Final[dict[bytes, Callable[[Slots], bytes]]] = {
-    b"via": _via,
-    b"from": _from,
-    b"to": _to,
-    b"to_bare": _to_bare,
-    b"copied": _copied,
-    b"copied_bare": lambda slots: _copied(slots, bare=True),
-    b"call_id": lambda slots: slots.copied(b"call-id"),
-    b"cseq": lambda slots: slots.copied(b"cseq"),
-    b"record_route": _record_route,
     b"user": _user,
     b"aor": _aor,
     b"contact": _contact,

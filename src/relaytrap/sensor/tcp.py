@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from relaytrap import clock
 from relaytrap.observation import Transport
@@ -106,7 +106,8 @@ class TcpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a place in the table."""
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports are not asyncio's by inheritance, only by what they do.
+        transport = cast(asyncio.Transport, transport)
         peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         if peer is None or own is None:  # gone before we looked
             transport.abort()
@@ -128,6 +129,9 @@ class TcpConnection(asyncio.Protocol):
             self.began_at = self.heard_at
         for frame in frames:
             self._take(frame)
+        self._count_pending()
+
+    def _count_pending(self) -> None:
         if self._is_over:  # let go while answering
             return
         held = self._parser.pending - self.pending

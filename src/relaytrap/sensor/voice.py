@@ -28,7 +28,10 @@ class Voice:
         self._given = {"started_ms": b"%d" % persona.started_ms}
         self._nonces = {name: Pattern(each.nonce) for name, each in persona.challenges.items()}
         self._values = {name: Pattern(each.value) for name, each in persona.challenges.items()}
+        self._short_nonces = {name: Pattern(each.short_nonce) for name, each in persona.challenges.items()}
+        self._short_values = {name: Pattern(each.short_value) for name, each in persona.challenges.items()}
         self._tag = Pattern(persona.wire.to_tag)
+        self.short_tag = Pattern(persona.wire.short_tag)
         self._dialog_tag = Pattern(persona.wire.dialog_tag or persona.wire.to_tag)
         self._session = [Pattern(line) for line in persona.ring.sdp] if persona.ring else []
 
@@ -38,14 +41,17 @@ class Voice:
 
     def make_tag(self, pattern: Pattern, request: Request, now_ns: int) -> bytes:
         """A To tag. Of `{branch}`, a request without one gets random digits."""
-        branch = request.vias[0].branch if "{branch}" in pattern.text and request.vias else b""
-        return pattern.make(self._random, now_ns, {**self._given, "branch": branch or self._random(8).hex().encode()})
+        given = self._given
+        if pattern.names_branch:
+            branch = request.vias[0].branch if request.vias else None
+            given = {**given, "branch": branch or self._random(8).hex().encode()}
+        return pattern.make(self._random, now_ns, given)
 
-    def challenge(self, name: str, stale: bytes, now_ns: int) -> tuple[bytes, bytes]:
-        """A fresh nonce, and the header value that carries it."""
-        nonce = self._nonces[name].make(self._random, now_ns, self._given)
-        given = {**self._given, "nonce": nonce, "stale": stale}
-        return nonce, self._values[name].make(self._random, now_ns, given)
+    def challenge(self, name: str, stale: bytes, now_ns: int, *, short: bool = False) -> tuple[bytes, bytes]:
+        """A fresh nonce, and the header value that carries it; short: in as few octets as clients understand."""
+        nonces, values = (self._short_nonces, self._short_values) if short else (self._nonces, self._values)
+        nonce = nonces[name].make(self._random, now_ns, self._given)
+        return nonce, values[name].make(self._random, now_ns, {**self._given, "nonce": nonce, "stale": stale})
 
     def session(self, request: Request, flow: Flow, now_ns: int) -> bytes:
         """A session description that answers the request's offer, or (to another method) tells of abilities."""
