@@ -12,6 +12,7 @@ import re
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from relaytrap.evidence.address_forms import find_address_forms, plain_forms
@@ -94,6 +95,7 @@ def _fields(message: Request) -> list[Field]:
 
 # Twelve characters of an address and a port in hex, or anything else; 0x01; a random decimal number. All of it in hex.
 SIPVICIOUS: Final = re.compile(rb"((?:[2-7][0-9a-f])+?)01((?:3[0-9])+)\Z")
+SIPVICIOUS_MIN: Final = 6
 SVMAP_TARGET: Final = re.compile(rb"([0-9a-f]{8})([0-9a-f]{4})\Z")
 SVCRACK_FIRST: Final = b"3206210844"
 
@@ -156,14 +158,14 @@ class _Decoder:
 
     def decode_sipvicious(self) -> None:
         """svmap's target, svwar's extension, svcrack's user and password in the From tag."""
-        field = next((field for field in self.fields if field[0] == "From tag"), None)
-        if field is None:
-            return
-        if field[1] == SVCRACK_FIRST:
-            note = "svcrack sends this tag in every first request: no address"
-            self.add(field, "SIPVicious", "constant", "svcrack", field[1], note)
-        elif (match := SIPVICIOUS.match(field[1])) is not None:
-            self._add_sipvicious(field, bytes.fromhex(match[1].decode("ascii")))
+        for field in self.fields:
+            if field[0] != "From tag":
+                continue
+            if field[1] == SVCRACK_FIRST:
+                note = "svcrack sends this tag in every first request: no address"
+                self.add(field, "SIPVicious", "constant", "svcrack", field[1], note)
+            elif len(field[1]) >= SIPVICIOUS_MIN and (match := SIPVICIOUS.match(field[1])) is not None:
+                self._add_sipvicious(field, bytes.fromhex(match[1].decode("ascii")))
 
     def _add_sipvicious(self, field: Field, text: bytes) -> None:
         if target := SVMAP_TARGET.match(text):
@@ -186,19 +188,24 @@ class _Decoder:
         dots = text.count(b".")
         known = self._known()
         has_digits = EIGHT_DIGITS.search(text) is not None
+        elaborate = self._is_elaborate()
         for host in known:
+            if b":" in host:
+                elaborate = True
             if host in text and len(host) >= HOST_MIN:
                 self._add_form("text" if b":" in host else "dotted", host, host)
                 dots -= host.count(b".")
-            if has_digits or _may_hold_hex(host, text):
+            # Either hex form holds the first two octets side by side: a cheap reason to look no further.
+            one, other = _hex_heads(host)
+            if has_digits or one in text or other in text:
                 for encoding, form in plain_forms(host):
                     if form in text:
                         self._add_form(encoding, form, host)
-        if dots >= 3 or self._is_elaborate() or any(b":" in host for host in known):
+        if dots >= 3 or elaborate:
             for host in known:
-                for one in find_address_forms(host.decode("ascii")):
-                    if one.sure and one.text in text:
-                        self._add_form(one.encoding, one.text, host)
+                for each in find_address_forms(host.decode("ascii")):
+                    if each.sure and each.text in text:
+                        self._add_form(each.encoding, each.text, host)
         if dots >= 3:
             self._add_dotted(known)
 
@@ -304,11 +311,12 @@ class _Decoder:
             self.add(field, "undotted", "possible address", address, field[1], note)
 
 
-def _may_hold_hex(host: bytes, text: bytes) -> bool:
-    """Whether the first two octets stand there in hex, in either order: a cheap reason to look no further."""
+@lru_cache(maxsize=1 << 13)
+def _hex_heads(host: bytes) -> tuple[bytes, bytes]:
+    """The first two octets in hex, in either order; what stands in no identifier for a host that is no IPv4 address."""
     first, _, rest = host.partition(b".")
-    one, other = HEX_OF.get(first), HEX_OF.get(rest.partition(b".")[0])
-    return one is not None and other is not None and (one + other in text or other + one in text)
+    one, other = HEX_OF.get(first, b"\n"), HEX_OF.get(rest.partition(b".")[0], b"\n\n")
+    return one + other, other + one
 
 
 def _shared_prefix(one: bytes, other: bytes) -> int:
