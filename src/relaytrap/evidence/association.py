@@ -59,6 +59,7 @@ class Visit(NamedTuple):
     transaction: int
     claim: str
     goal: str
+    method: str = ""
 
 
 class Placement(NamedTuple):

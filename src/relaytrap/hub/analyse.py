@@ -161,7 +161,7 @@ class Analyst:
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
-        self._spans: list[Span] = []
+        self._spans: list[Span] | None = []
         self._news = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="analyst", daemon=True)
@@ -173,7 +173,14 @@ class Analyst:
     def take(self, first_ns: int, last_ns: int) -> None:
         """Messages of that span of time were stored."""
         with self._news:
-            self._spans.append((first_ns, last_ns))
+            if self._spans is not None:
+                self._spans.append((first_ns, last_ns))
+            self._news.notify()
+
+    def look(self) -> None:
+        """Messages were removed or derived anew, somewhere."""
+        with self._news:
+            self._spans = None
             self._news.notify()
 
     def stop(self) -> None:
@@ -188,7 +195,7 @@ class Analyst:
         self._update(None)
         while True:
             with self._news:
-                self._news.wait_for(lambda: self._stopping or self._spans)
+                self._news.wait_for(lambda: self._stopping or self._spans != [])
                 if self._stopping:
                     return
             began = clock.monotonic()

@@ -172,7 +172,8 @@ def read_tracks(store: "Store", window: Window) -> dict[int, TrackInfo]:
     where = _between("received_at", window.start, window.start + window.width)
     sql = (
         f"SELECT track, any(path_verdict) AS verdict, {address('any(source)')} AS source, "
-        f"{address('any(origin)')} AS origin, any(origin_port) AS origin_port, any(shape) AS shape, any(stack) AS stack, uniq(source) AS relays, "
+        f"{address('any(origin)')} AS origin, any(origin_port) AS origin_port, any(shape) AS shape, any(stack) AS "
+        "stack, uniq(source) AS relays, "
         f"arraySort(groupUniqArrayIf({MASKS_KEPT})((mask, from_user, {address('local')}), mask != '')) AS masks "
         f"FROM messages WHERE {REQUESTS} AND opener AND track != 0 AND path_verdict IN ('relayed', 'hidden', 'direct') "
         f"AND {where} GROUP BY track SETTINGS prefer_column_name_to_alias = 1"
@@ -197,7 +198,8 @@ def read_visits(store: "Store", window: Window, tracks: Sequence[int]) -> list[V
     none = f"claim = {NONE}"
     sql = (
         f"SELECT id, toUnixTimestamp64Nano(received_at) AS at, track, {address('source')} AS by, target_key, sensor, "
-        f"cityHash64(source, call_id, cseq, method) AS transaction, if({none}, '', {address('claim')}) AS said, goal "
+        f"cityHash64(source, call_id, cseq, method) AS transaction, if({none}, '', {address('claim')}) AS said, goal, "
+        "method "
         f"FROM messages WHERE {REQUESTS} AND opener AND track IN {{tracks:Array(UInt64)}} AND {where}"
     )
     decode = msgspec.json.Decoder(Visit).decode
@@ -224,6 +226,8 @@ def write_window(
                 "named": storage_address(info.origin or NO_ADDRESS),
                 "sensor": visit.sensor,
                 "target_key": visit.target,
+                "goal": visit.goal,
+                "method": visit.method,
                 "origin": storage_address(place.origin or NO_ADDRESS),
                 "odds": round(place.odds, 3),
                 "why": place.why,

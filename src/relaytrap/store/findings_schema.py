@@ -33,7 +33,8 @@ FINDINGS: Final[dict[str, tuple[str, str, str]]] = {
     # Every hour of every track.
     "track_hours": (
         (
-            f"hour {HOUR}, track UInt64, verdict {WORD}, source IPv6, origin IPv6, inner IPv6, deeper IPv6, shape UInt64, "
+            f"hour {HOUR}, track UInt64, verdict {WORD}, source IPv6, origin IPv6, inner IPv6, deeper IPv6, shape "
+            "UInt64, "
             f"stack UInt64, messages UInt64, openers UInt64, first {TIME}, last {TIME}, sensors Array({WORD}), "
             f"methods {COUNTS}, goals {COUNTS}, tools {COUNTS}, agents Array({WORD}), transports Array({WORD}), "
             "targets AggregateFunction(groupBitmap, UInt64), relays AggregateFunction(uniq, IPv6), version UInt64"
@@ -44,7 +45,8 @@ FINDINGS: Final[dict[str, tuple[str, str, str]]] = {
     # Every hour of every track through every relay.
     "relay_hours": (
         (
-            f"hour {HOUR}, relay IPv6, track UInt64, verdict {WORD}, origin IPv6, inner IPv6, deeper IPv6, stack UInt64, "
+            f"hour {HOUR}, relay IPv6, track UInt64, verdict {WORD}, origin IPv6, inner IPv6, deeper IPv6, stack "
+            "UInt64, "
             f"messages UInt64, openers UInt64, first {TIME}, last {TIME}, confidence UInt8, kinds {COUNTS}, "
             f"genuine UInt64, claims UInt64, masks UInt64, agents Array({WORD}), transports Array({WORD}), "
             f"country {WORD}, asn UInt32, as_name {WORD}, version UInt64"
@@ -56,7 +58,8 @@ FINDINGS: Final[dict[str, tuple[str, str, str]]] = {
     "placements": (
         (
             f"id UInt64, track UInt64, at {TIME}, source IPv6, stack UInt64, shape UInt64, verdict {WORD}, named IPv6, "
-            f"sensor {WORD}, target_key UInt64, origin IPv6, odds Float32, why {WORD}, inferred UInt32, version UInt64"
+            f"sensor {WORD}, target_key UInt64, goal {WORD}, method {WORD}, origin IPv6, odds Float32, why {WORD}, "
+            "inferred UInt32, version UInt64"
         ),
         "id",
         "toYYYYMMDD(at)",
@@ -64,8 +67,10 @@ FINDINGS: Final[dict[str, tuple[str, str, str]]] = {
     # How well groups of guests fitted, for each window.
     "group_fits": (
         (
-            f"start {HOUR}, width UInt32, source IPv6, stack UInt64, shape UInt64, named IPv6, verdict {WORD}, host IPv6, "
-            "visits UInt32, inside UInt32, fitting UInt32, pairs UInt32, between UInt32, log_odds Float64, claims UInt32, "
+            f"start {HOUR}, width UInt32, source IPv6, stack UInt64, shape UInt64, named IPv6, verdict {WORD}, host "
+            "IPv6, "
+            "visits UInt32, inside UInt32, fitting UInt32, pairs UInt32, between UInt32, log_odds Float64, claims "
+            "UInt32, "
             "version UInt64"
         ),
         "(start, width, source, stack, shape, named)",

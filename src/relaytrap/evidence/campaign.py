@@ -1,0 +1,94 @@
+"""What a campaign is after: named from the sums of its requests.
+
+A campaign is what one origin did, however it came: through relays that vouch for it, from its own address, and by
+association where a relay hid it. Its identifier is made from that address alone, so it is the same after a restart or a
+reanalysis, and does not change when relays, sensors, tools or methods join. What nobody vouches for and what fits
+nowhere is kept together by the relay it stands behind.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+__all__ = ["GOALS", "Schedule", "campaign_id", "goal_of_campaign", "schedule_of"]
+
+Base = Literal["origin", "behind"]
+ID_DIGITS: Final = 12
+
+# Goal → how it reads. Order: the first whose sign is there wins.
+GOALS: Final = {
+    "password": "password attack",
+    "toll": "toll-fraud probing",
+    "relay": "open-relay hunting",
+    "extension": "extension sweep",
+    "host": "host scan",
+    "call": "calls",
+}
+SWEEP_TARGETS: Final = 5
+
+
+def campaign_id(base: Base, address: str) -> str:
+    """The identifier of what an origin did ("origin"), or of what stands behind a relay and fits nowhere ("behind").
+
+    The store computes the same: lower(substring(hex(MD5('origin 192.0.2.7')), 1, 12)).
+    """
+    return hashlib.md5(f"{base} {address}".encode(), usedforsecurity=False).hexdigest()[:ID_DIGITS]
+
+
+def goal_of_campaign(goals: Mapping[str, int], targets: int, sensors: int) -> str:
+    """Key of GOALS. goals: requests by evidence.track.goal_of; targets: different ones; sensors: how many."""
+    total = sum(goals.values())
+    if not total:
+        return "call"
+    share = {name: goals.get(name, 0) / total for name in GOALS}
+    if share["password"] >= 0.2:
+        return "password"
+    if share["toll"] >= 0.3:
+        return "toll"
+    if share["relay"] >= 0.3:
+        return "relay"
+    if targets >= SWEEP_TARGETS and targets > 2 * sensors:
+        return "extension"
+    if share["host"] >= 0.5:
+        return "host"
+    return "extension" if share["extension"] >= 0.5 and targets > 1 else "call"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a campaign works. active_hours: hours with requests; per_hour: requests in one of them, on average.
+
+    hours_of_day: requests in each hour of the day, UTC. days: days with requests. daily: it comes back every day for
+    some hours and rests for others. continuous: it hardly rests.
+    """
+
+    active_hours: int
+    per_hour: float
+    hours_of_day: tuple[int, ...]
+    days: int
+    daily: bool
+    continuous: bool
+
+
+HOUR_S: Final = 3600
+DAY_S: Final = 86_400
+
+
+def schedule_of(hours: Sequence[tuple[int, int]]) -> Schedule:
+    """The schedule of (hour, requests) pairs; hour: seconds since the epoch."""
+    by_hour: dict[int, int] = {}
+    for start, requests in hours:
+        by_hour[start] = by_hour.get(start, 0) + requests
+    of_day = [0] * 24
+    for start, requests in by_hour.items():
+        of_day[start % DAY_S // HOUR_S] += requests
+    days = {start // DAY_S for start in by_hour}
+    span = (max(by_hour) - min(by_hour)) // HOUR_S + 1 if by_hour else 0
+    total = sum(by_hour.values())
+    continuous = span >= 24 and len(by_hour) >= 0.9 * span
+    covered = len(days) >= 3 and len(days) * DAY_S >= 0.8 * (max(by_hour) - min(by_hour))
+    daily = covered and not continuous and sum(1 for requests in of_day if requests) <= 16
+    return Schedule(
+        len(by_hour), round(total / len(by_hour), 1) if by_hour else 0.0, tuple(of_day), len(days), daily, continuous
+    )

@@ -1,0 +1,69 @@
+"""SQL that turns what single messages say into what is believed after everything was settled.
+
+The expressions stand over the columns verdict, source (or relay), stack, origin, inner, deeper of the tables of hours;
+`on_messages` gives the same over `messages`. Conclusions are few; each is a subquery that the engine keeps as a set.
+"""
+
+from typing import Final
+
+from relaytrap.store.findings_schema import NONE
+from relaytrap.store.queries.shape import address
+
+__all__ = [
+    "APPARENT",
+    "BEHIND",
+    "BELIEVED",
+    "GUEST",
+    "HIDDEN_DIRECT",
+    "campaign_of",
+    "on_hours",
+]
+
+NEWEST: Final = "version = (SELECT max(version) FROM conclusions)"
+
+
+def said(kind: str, columns: str, condition: str = "1") -> str:
+    """Conclusions of one kind, as a set."""
+    return f"(SELECT {columns} FROM conclusions WHERE kind = '{kind}' AND {condition} AND {NEWEST})"
+
+
+PAIR: Final = "toIPv6OrDefault(one), toIPv6OrDefault(other)"
+LYING: Final = said("lying", "toIPv6OrDefault(other)")
+HIDING: Final = said("hiding", "toIPv6OrDefault(one), toUInt64OrZero(other)")
+CHAINED_SELF: Final = said("chained", PAIR, "said != ''")
+CHAINED_AWAY: Final = said("chained", PAIR, "said = ''")
+BEHIND_SELF: Final = said("behind", PAIR, "said != ''")
+BEHIND_AWAY: Final = said("behind", PAIR, "said = ''")
+
+# Looks direct and is a relay's.
+HIDDEN_DIRECT: Final = f"(verdict = 'direct' AND (source, stack) IN {HIDING})"
+# Came from its source itself, as far as anybody can tell.
+APPARENT: Final = f"(verdict IN ('direct', 'forged') AND NOT {HIDDEN_DIRECT})"
+# The origin that is believed when a relay names one; :: when nobody is.
+BELIEVED: Final = (
+    f"multiIf(verdict != 'relayed' OR origin IN {LYING}, {NONE}, "
+    f"inner != {NONE} AND (inner, origin) IN {CHAINED_SELF}, inner, "
+    f"inner != {NONE} AND (inner, origin) IN {CHAINED_AWAY}, {NONE}, "
+    f"inner = {NONE} AND deeper != {NONE} AND (origin, deeper) IN {BEHIND_SELF}, deeper, "
+    f"inner = {NONE} AND deeper != {NONE} AND (origin, deeper) IN {BEHIND_AWAY}, {NONE}, origin)"
+)
+# A placement that counts: nobody believed is named by the message itself.
+GUEST: Final = (
+    f"(verdict = 'hidden' OR (verdict = 'relayed' AND (named = {NONE} OR named IN {LYING})) OR {HIDDEN_DIRECT})"
+)
+# Neither from an apparent source nor with a believed origin, and no guest of the association either.
+BEHIND: Final = f"(verdict = 'relayed' AND origin != {NONE} AND origin NOT IN {LYING} AND {BELIEVED} = {NONE})"
+
+
+def campaign_of(base: str, column: str) -> str:
+    """The identifier of a campaign (evidence.campaign.campaign_id) of an address column."""
+    return f"lower(substring(hex(MD5(concat('{base} ', {address(column)}))), 1, 12))"
+
+
+def on_hours(column: str, campaign: str) -> str:
+    """SELECT of a column of track_hours for one campaign, given as an expression."""
+    return (
+        f"SELECT {column} FROM track_hours FINAL WHERE ({APPARENT} OR {BELIEVED} != {NONE}) AND "
+        f"{campaign_of('origin', f'if({APPARENT}, source, {BELIEVED})')} = {campaign} UNION ALL "
+        f"SELECT {column} FROM track_hours FINAL WHERE {BEHIND} AND {campaign_of('behind', 'source')} = {campaign}"
+    )

@@ -1,0 +1,185 @@
+"""Questions about one campaign: what its pictures need, and what its requests tried."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Final
+
+from relaytrap.clock import parse_rfc3339
+from relaytrap.evidence.campaign import schedule_of
+from relaytrap.store.findings_schema import NONE, REQUESTS
+from relaytrap.store.queries.believed import APPARENT, BEHIND, BELIEVED, GUEST, campaign_of
+from relaytrap.store.queries.filter import storage_address
+from relaytrap.store.queries.shape import address, hex_id, moment
+
+if TYPE_CHECKING:
+    from relaytrap.store.engine import Row, Store
+
+__all__ = ["details_of", "query_fan", "query_relay_hours", "query_sweep"]
+
+FIRST: Final = "SETTINGS prefer_column_name_to_alias = 1"
+LISTED: Final = 50
+POINTS: Final = 20_000
+
+# Tracks and placements of the campaign under {key:IPv6}: an origin's, or what stands behind a relay.
+TRACKS: Final = {
+    "origin": (
+        f"SELECT track FROM track_hours FINAL WHERE if({APPARENT}, source, {BELIEVED}) = {{key:IPv6}} GROUP BY track"
+    ),
+    "behind": f"SELECT track FROM track_hours FINAL WHERE {BEHIND} AND source = {{key:IPv6}} GROUP BY track",
+}
+PLACES: Final = {
+    "origin": f"SELECT * FROM placements FINAL WHERE origin = {{key:IPv6}} AND {GUEST}",
+    "behind": f"SELECT * FROM placements FINAL WHERE origin = {NONE} AND source = {{key:IPv6}} AND {GUEST}",
+}
+
+
+def _base(row: "Row") -> tuple[str, dict[str, Any]]:
+    """Which tables' condition, and its parameters, for a row of list_campaigns."""
+    base = "origin" if row["origin"] else "behind"
+    return base, {"key": storage_address(row["origin"] or row["behind"])}
+
+
+def _campaign(store: "Store", id: str) -> "Row | None":
+    from relaytrap.store.queries.findings import list_campaigns
+
+    rows = list_campaigns(store, id=id, limit=1)
+    return rows[0] if rows else None
+
+
+def _between(row: "Row") -> str:
+    """The time a campaign took, so that only its partitions are read."""
+    first, last = parse_rfc3339(row["first_seen"]), parse_rfc3339(row["last_seen"])
+    return f"received_at >= fromUnixTimestamp64Nano({first}) AND received_at <= fromUnixTimestamp64Nano({last})"
+
+
+def query_sweep(store: "Store", *, id: str, limit: int = POINTS) -> "list[Row]":
+    """Points of the sweep chart, oldest first: message, received_at, target, number (null when it is none), relay
+    (null when direct), sensor, method, association. At most `limit`, spread evenly over all."""
+    row = _campaign(store, id)
+    if row is None:
+        return []
+    base, params = _base(row)
+    step = max(row["messages"] // max(int(limit), 1), 1)
+    number = "if(target_key > 0 AND target_key < 9223372036854775808, target_key, NULL)"
+    guests = f"SELECT id FROM ({PLACES[base]})"
+    sql = (
+        f"SELECT {hex_id('id')} AS message, {moment('received_at')} AS received_at, target, {number} AS number, "
+        f"if(guest OR relay != {NONE}, {address('source')}, NULL) AS relay, sensor, method, CAST(guest, 'Bool') AS "
+        "association FROM ("
+        f"SELECT id, received_at, target, target_key, relay, source, sensor, method, id IN ({guests}) AS guest "
+        f"FROM messages WHERE {REQUESTS} AND opener AND {_between(row)} AND (track IN ({TRACKS[base]}) OR guest) "
+        f"AND id % {step} = 0) ORDER BY received_at, id LIMIT {int(limit)} {FIRST}"
+    )
+    return store.rows(sql, params)
+
+
+def query_relay_hours(store: "Store", *, id: str) -> "list[Row]":
+    """Hour by hour: hour, requests, relays (different ones), sensors, and the relays' countries (country → relays)."""
+    row = _campaign(store, id)
+    if row is None:
+        return []
+    base, params = _base(row)
+    own = (
+        "SELECT hour, relay, openers AS n, country FROM relay_hours FINAL "
+        f"WHERE openers > 0 AND track IN ({TRACKS[base]})"
+    )
+    placed = f"SELECT toStartOfHour(at) AS hour, source AS relay, 1 AS n, '' AS country FROM ({PLACES[base]})"
+    sql = (
+        f"SELECT {moment('hour')} AS hour, sum(n) AS requests, uniqExact(relay) AS relays, "
+        "sumMap(map(country, toUInt64(n))) AS countries "
+        f"FROM ({own} UNION ALL {placed}) GROUP BY hour ORDER BY hour {FIRST}"
+    )
+    return store.rows(sql, params)
+
+
+def query_fan(store: "Store", *, id: str, limit: int = 500) -> "list[Row]":
+    """Edges of the fan from origin through relays to sensors: origin (null when unknown), relay (null when direct),
+    sensor, requests, association."""
+    row = _campaign(store, id)
+    if row is None:
+        return []
+    base, params = _base(row)
+    own = (
+        f"SELECT if(relay = {NONE}, NULL, {address('relay')}) AS relay, sensor, count() AS requests, false AS "
+        "association "
+        f"FROM messages WHERE {REQUESTS} AND opener AND {_between(row)} AND track IN ({TRACKS[base]}) GROUP BY relay, "
+        "sensor"
+    )
+    placed = (
+        f"SELECT {address('source')} AS relay, sensor, count() AS requests, true AS association FROM ({PLACES[base]}) "
+        "GROUP BY source, sensor"
+    )
+    sql = f"SELECT * FROM ({own} UNION ALL {placed}) ORDER BY requests DESC, relay, sensor LIMIT {int(limit)} {FIRST}"
+    return [{"origin": row["origin"], **edge} for edge in store.rows(sql, params)]
+
+
+def details_of(store: "Store", row: "Row") -> dict[str, Any]:
+    """What list_campaigns leaves out: schedule, relays_per_hour, numbers, passwords, ranges by method, evidence."""
+    base, params = _base(row)
+    members = f"(track IN ({TRACKS[base]}) OR id IN (SELECT id FROM ({PLACES[base]})))"
+    mine = f"{REQUESTS} AND opener AND {_between(row)} AND {members}"
+    hours = query_relay_hours_of(store, base, params)
+    numbers = store.rows(
+        "SELECT dialled_core AS core, any(dialled) AS number, any(dialled_country) AS country, any(dialled_kind) AS "
+        "kind, "
+        f"groupUniqArray(24)(dialled_prefix) AS prefixes, count() AS requests FROM messages WHERE {mine} AND "
+        "dialled_core != '' "
+        f"GROUP BY core ORDER BY requests DESC LIMIT {LISTED} {FIRST}",
+        params,
+    )
+    return {
+        "schedule": dataclasses.asdict(schedule_of([(each["hour"], each["requests"]) for each in hours])),
+        "relays_per_hour": max((each["relays"] for each in hours), default=0),
+        "numbers": numbers,
+        "passwords": _passwords(store, mine, params),
+        "evidence": _reasons(store, base, params, row),
+    }
+
+
+def query_relay_hours_of(store: "Store", base: str, params: dict[str, Any]) -> "list[Row]":
+    """Requests and relays by hour (seconds since the epoch)."""
+    own = (
+        "SELECT toUnixTimestamp(hour) AS hour, openers AS n, relays FROM track_hours FINAL "
+        f"WHERE track IN ({TRACKS[base]})"
+    )
+    placed = (
+        "SELECT toUnixTimestamp(toStartOfHour(at)) AS hour, count() AS n, uniqState(source) AS relays "
+        f"FROM ({PLACES[base]}) GROUP BY hour"
+    )
+    sql = (
+        f"SELECT hour, sum(n) AS requests, uniqMerge(relays) AS relays FROM ({own} UNION ALL {placed}) "
+        "GROUP BY hour HAVING requests > 0 ORDER BY hour"
+    )
+    return store.rows(sql, params)
+
+
+def _passwords(store: "Store", mine: str, params: dict[str, Any]) -> "list[Row]":
+    """Passwords that scanners wrote into their tags as user:password."""
+    place = "JSONExtractString(each, 3) = 'credentials'"
+    sql = (
+        "SELECT JSONExtractString(each, 4) AS tried, count() AS requests FROM ("
+        f"SELECT arrayJoin(JSONExtractArrayRaw(decoded)) AS each FROM messages WHERE {mine} AND goal = 'password' "
+        f"AND decoded != '') WHERE {place} GROUP BY tried ORDER BY requests DESC, tried LIMIT {LISTED} {FIRST}"
+    )
+    return store.rows(sql, params)
+
+
+def _reasons(store: "Store", base: str, params: dict[str, Any], row: "Row") -> "list[Row]":
+    """Why requests belong together, with how many each reason holds for."""
+    reasons = []
+    if row["vouched"]:
+        text = f"{row['relays']} relays say that they took these requests from {row['origin']}."
+        reasons.append({"why": text, "requests": row["vouched"], "association": False})
+    if row["direct"]:
+        text = f"They came straight from {row['origin']}."
+        reasons.append({"why": text, "requests": row["direct"], "association": False})
+    sql = (
+        f"SELECT why, count() AS requests, uniqExact(source) AS relays FROM ({PLACES[base]}) WHERE why != '' "
+        "GROUP BY why ORDER BY requests DESC LIMIT 20"
+    )
+    placed = store.rows(sql, params)
+    return reasons + [{"why": each["why"], "requests": each["requests"], "association": True} for each in placed]
+
+
+def find_campaign(column: str, base: str = "origin") -> str:
+    """SQL of the campaign of an address column."""
+    return campaign_of(base, column)

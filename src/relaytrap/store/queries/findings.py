@@ -1,0 +1,390 @@
+"""Questions about findings: relays, origins, campaigns, and what their messages are given by them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from relaytrap.errors import InputError
+from relaytrap.evidence.campaign import GOALS, campaign_id, goal_of_campaign
+from relaytrap.evidence.product import product_of, relay_kind
+from relaytrap.store.findings_schema import NONE
+from relaytrap.store.queries.believed import APPARENT, BEHIND, BELIEVED, GUEST, HIDDEN_DIRECT, NEWEST, campaign_of
+from relaytrap.store.queries.filter import storage_address
+from relaytrap.store.queries.shape import address, moment
+
+if TYPE_CHECKING:
+    from relaytrap.store.engine import Row, Store
+
+__all__ = ["get_campaign", "get_origin", "get_relay", "list_campaigns", "list_origins", "list_relays"]
+
+FIRST: Final = "SETTINGS prefer_column_name_to_alias = 1"
+
+# ---- relays ------------------------------------------------------------------------------------------------------
+
+# Every relay with what each hour says of it; apparently direct hours of a hiding relay included. `key` is the origin
+# that is believed, :: for none.
+RELAY_PARTS: Final = (
+    f"SELECT relay, verdict, {BELIEVED} AS key, messages, openers, first, last, confidence, kinds, genuine, claims, "
+    "masks, agents, transports, country, asn, as_name, origin FROM ("
+    "SELECT *, relay AS source FROM relay_hours FINAL) "
+    "UNION ALL "
+    f"SELECT source AS relay, 'b2bua' AS verdict, {NONE} AS key, messages, openers, first, last, toUInt8(0) AS "
+    "confidence, CAST(map(), 'Map(LowCardinality(String), UInt64)') AS kinds, toUInt64(0) AS genuine, toUInt64(0) AS "
+    "claims, toUInt64(0) AS masks, agents, transports, '' AS country, toUInt32(0) AS asn, '' AS as_name, "
+    f"{NONE} AS origin FROM track_hours FINAL WHERE {HIDDEN_DIRECT}"
+)
+PLACED: Final = f"SELECT * FROM placements FINAL WHERE {GUEST}"
+RELAY_ORDERS: Final = {
+    "messages": "messages_ DESC, relay",
+    "last_seen": "last_ DESC, relay",
+    "first_seen": "first_ DESC, relay",
+    "origins": "origins_ DESC, messages_ DESC, relay",
+}
+
+
+def list_relays(
+    store: "Store", *, limit: int = 50, offset: int = 0, sort: str = "messages", address: str = ""
+) -> "list[Row]":
+    """Hosts that forwarded for others: address, first_seen, last_seen, messages (requests that open something),
+    origins, campaigns, kind, product, country, asn, as_name, confidence, reliable, contradicts (addresses it alone
+    names against others), transports.
+
+    limit: 0 for all. sort: messages, last_seen, first_seen or origins, the largest first. address: only that one.
+    """
+    if sort not in RELAY_ORDERS:
+        raise InputError(f"sort: {sort!r} is none of {', '.join(RELAY_ORDERS)}")
+    only, params = _only("relay", address)
+    page = f"LIMIT {int(limit)} OFFSET {int(offset)}" if limit else ""
+    sql = (
+        f"SELECT {_address('relay')} AS address, {moment('first_')} AS first_seen, {moment('last_')} AS last_seen, "
+        "messages_ AS messages, origins_ AS origins, campaigns_ AS campaigns, kinds_ AS kinds, genuine_ AS genuine, "
+        "masks_ AS masks, hidden_ AS hidden, b2bua_ AS b2bua, claims_ AS claims, placed_ AS placed, agents_ AS agents, "
+        "confidence_ AS best, transports_ AS transports, country_ AS country, asn_ AS asn, as_name_ AS as_name "
+        f"FROM ({_relay_sums(only)}) WHERE relayed_ > 0 OR b2bua_ > 0 OR masks_ > 0 OR (hidden_ > 0 AND "
+        f"(claims_ > 0 OR placed_ > 0)) ORDER BY {RELAY_ORDERS[sort]} {page} {FIRST}"
+    )
+    notes = _notes(store)
+    rows = [_relay_row(row, notes) for row in store.rows(sql, params)]
+    return rows + _inner_relays(store, notes, rows, address) if not offset else rows
+
+
+def _relay_sums(only: str) -> str:
+    placed = (
+        "SELECT source AS relay, count() AS placed_, "
+        f"groupUniqArray(if(origin = {NONE}, {campaign_of('behind', 'source')}, {campaign_of('origin', 'origin')})) AS "
+        f"placed_campaigns_, groupUniqArrayIf(origin, origin != {NONE}) AS placed_origins_ FROM ({PLACED}) GROUP BY "
+        "relay"
+    )
+    parts = (
+        "SELECT relay, sum(openers) AS messages_, min(first) AS first_, max(last) AS last_, "
+        f"groupUniqArrayIf(key, key != {NONE}) AS own_origins_, sumMap(kinds) AS kinds_, sum(genuine) AS genuine_, "
+        "sum(masks) AS masks_, sumIf(claims, verdict = 'hidden') AS claims_, sumIf(openers, verdict = 'relayed') AS "
+        "relayed_, sumIf(openers, verdict = 'hidden') AS hidden_, sumIf(openers, verdict = 'b2bua') AS b2bua_, "
+        f"max(confidence) AS confidence_, groupUniqArrayArray(8)(agents) AS agents_, "
+        "groupUniqArrayArray(8)(transports) AS transports_, anyIf(country, country != '') AS country_, "
+        f"anyIf(asn, asn != 0) AS asn_, anyIf(as_name, as_name != '') AS as_name_, countIf(verdict = 'relayed' AND "
+        f"key = {NONE}) > 0 AS behind_ FROM ({RELAY_PARTS}) {only} GROUP BY relay"
+    )
+    return (
+        "SELECT *, length(arrayDistinct(arrayConcat(own_origins_, placed_origins_))) AS origins_, "
+        f"length(arrayDistinct(arrayConcat(arrayMap(o -> {campaign_of('origin', 'o')}, own_origins_), "
+        f"placed_campaigns_))) AS campaigns_ FROM ({parts}) AS p LEFT JOIN ({placed}) AS q USING (relay)"
+    )
+
+
+def _relay_row(row: "Row", notes: "Row") -> "Row":
+    name = row["address"]
+    contradicts = notes["lying"].get(name, [])
+    kind = relay_kind(row["kinds"], lying=bool(contradicts), b2bua=row["b2bua"] > 0, masked=row["masks"] > 0)
+    return {
+        "address": name,
+        "first_seen": row["first_seen"],
+        "last_seen": row["last_seen"],
+        "messages": row["messages"],
+        "origins": row["origins"],
+        "campaigns": row["campaigns"],
+        "kind": kind,
+        "product": product_of(row["agents"], genuine=row["genuine"] > 0),
+        "country": row["country"],
+        "asn": row["asn"],
+        "as_name": row["as_name"],
+        "confidence": _relay_confidence(row, notes["hiding"].get(name, 0)),
+        "reliable": not contradicts,
+        "contradicts": contradicts,
+        "transports": row["transports"],
+    }
+
+
+def _relay_confidence(row: "Row", hiding: int) -> int:
+    """0 to 99: a genuine hop is as good as proof; a stripped or rebuilt one rests on fitting into a campaign."""
+    if row["genuine"] or row["masks"]:
+        return min(90 + int(row["messages"]), 99)
+    if row["origins"]:
+        return max(hiding, 60) if row["b2bua"] else min(65 + int(row["best"]) // 5 + min(int(row["messages"]), 20), 95)
+    return max(hiding, 50)
+
+
+def _inner_relays(store: "Store", notes: "Row", known: "list[Row]", address: str) -> "list[Row]":
+    """Relays seen only behind other relays."""
+    seen = {row["address"] for row in known}
+    wanted = [each for each in notes["inner"] if each not in seen and address in ("", each)]
+    if not wanted:
+        return []
+    sql = (
+        f"SELECT {_address('inner')} AS address, {moment('min(first)')} AS first_seen, {moment('max(last)')} AS "
+        "last_seen, "
+        "sum(openers) AS messages, uniqExact(origin) AS origins FROM relay_hours FINAL "
+        f"WHERE inner IN {{wanted:Array(IPv6)}} GROUP BY inner {FIRST}"
+    )
+    rows = store.rows(sql, {"wanted": [storage_address(each) for each in wanted]})
+    return [
+        {
+            **row,
+            "campaigns": row["origins"],
+            "kind": "inner",
+            "product": "Kamailio (by its branches)",
+            "country": "",
+            "asn": 0,
+            "as_name": "",
+            "confidence": 70,
+            "reliable": True,
+            "contradicts": [],
+            "transports": [],
+        }
+        for row in rows
+        if row["address"] not in seen
+    ]
+
+
+def get_relay(store: "Store", *, address: str) -> "list[Row]":
+    """One relay as in list_relays, with `for_origins`: each origin it forwarded for, requests, first and last seen, and
+    how (`vouched` or `association`); no row for an address that is no relay."""
+    rows = list_relays(store, address=address, limit=1)
+    for row in rows:
+        params = {"only": storage_address(address)}
+        own = (
+            f"SELECT {BELIEVED} AS key, sum(openers) AS n, min(first) AS f, max(last) AS l, 'vouched' AS how "
+            "FROM (SELECT *, relay AS source FROM relay_hours FINAL) WHERE relay = {only:IPv6} GROUP BY key"
+        )
+        placed = (
+            f"SELECT origin AS key, count() AS n, min(at) AS f, max(at) AS l, 'association' AS how FROM ({PLACED}) "
+            "WHERE source = {only:IPv6} GROUP BY key"
+        )
+        sql = (
+            f"SELECT {_address('key')} AS origin, {campaign_of('origin', 'key')} AS campaign, n AS requests, "
+            f"{moment('f')} AS first_seen, {moment('l')} AS last_seen, how FROM ({own} UNION ALL {placed}) "
+            f"WHERE key != {NONE} AND n > 0 ORDER BY n DESC LIMIT 200 {FIRST}"
+        )
+        row["for_origins"] = store.rows(sql, params)
+    return rows
+
+
+def _notes(store: "Store") -> "Row":
+    """Conclusions about relays: lying (relay → whom it names), hiding (relay → confidence), inner."""
+    found: Row = {"lying": {}, "hiding": {}, "inner": []}
+    sql = (
+        f"SELECT kind, one, other, confidence FROM conclusions WHERE kind IN ('lying', 'hiding', 'inner') AND {NEWEST}"
+    )
+    for row in store.rows(f"{sql} ORDER BY kind, one, other"):
+        if row["kind"] == "lying":
+            found["lying"].setdefault(row["one"], []).append(row["other"])
+        elif row["kind"] == "hiding":
+            found["hiding"][row["one"]] = max(found["hiding"].get(row["one"], 0), row["confidence"])
+        else:
+            found["inner"].append(row["one"])
+    return found
+
+
+# ---- origins -----------------------------------------------------------------------------------------------------
+
+
+def list_origins(store: "Store", *, limit: int = 50, offset: int = 0, address: str = "") -> "list[Row]":
+    """Addresses behind relays, those with most requests first: address, first_seen, last_seen, messages, relays,
+    networks, countries (of the relays that vouch), contradictions, confidence, vouched, associated, direct (requests
+    by each way), campaign, country, asn, as_name (where the origin's own messages tell)."""
+    only, params = _only("key", address)
+    own = (
+        f"SELECT {BELIEVED} AS key, sum(openers) AS vouched_, toUInt64(0) AS placed_, min(first) AS f, max(last) AS l "
+        "FROM (SELECT *, relay AS source FROM relay_hours FINAL) GROUP BY key"
+    )
+    placed = (
+        "SELECT origin AS key, toUInt64(0) AS vouched_, count() AS placed_, min(at) AS f, max(at) AS l "
+        f"FROM ({PLACED}) GROUP BY key"
+    )
+    page = f"LIMIT {int(limit)} OFFSET {int(offset)}" if limit else ""
+    both = (
+        "SELECT key, sum(vouched_) AS vouched, sum(placed_) AS placed, min(f) AS first_, max(l) AS last_ "
+        f"FROM ({own} UNION ALL {placed}) {only or 'WHERE 1'} AND key != {NONE} GROUP BY key HAVING vouched + placed "
+        "> 0"
+    )
+    sql = (
+        f"SELECT {_address('key')} AS address, {moment('first_')} AS first_seen, {moment('last_')} AS last_seen, "
+        "vouched + placed AS messages, relays, networks, countries, contradictions, confidence, vouched, placed AS "
+        f"associated, {campaign_of('origin', 'key')} AS campaign FROM ({both}) AS b "
+        "LEFT JOIN (SELECT * FROM origin_findings FINAL) AS o ON b.key = o.origin "
+        f"ORDER BY vouched + placed DESC, key {page} {FIRST}"
+    )
+    rows = store.rows(sql, params)
+    direct = _direct(store, [row["address"] for row in rows])
+    return [{**row, **direct.get(row["address"], NOT_DIRECT)} for row in rows]
+
+
+NOT_DIRECT: Final[dict[str, Any]] = {"direct": 0}
+
+
+def _direct(store: "Store", addresses: Sequence[str]) -> "dict[str, Row]":
+    """Requests that came straight from some addresses."""
+    if not addresses:
+        return {}
+    sql = (
+        f"SELECT {_address('source')} AS address, sum(openers) AS direct FROM track_hours FINAL WHERE {APPARENT} "
+        f"AND source IN {{wanted:Array(IPv6)}} GROUP BY source {FIRST}"
+    )
+    rows = store.rows(sql, {"wanted": [storage_address(each) for each in addresses]})
+    return {row.pop("address"): row for row in rows}
+
+
+def get_origin(store: "Store", *, address: str) -> "list[Row]":
+    """One origin as in list_origins, with `by_relays`: each relay, its requests, how, first and last seen."""
+    rows = list_origins(store, address=address, limit=1)
+    for row in rows:
+        params = {"only": storage_address(address)}
+        own = (
+            f"SELECT relay, {BELIEVED} AS key, openers AS n, first AS f, last AS l, 'vouched' AS how "
+            "FROM (SELECT *, relay AS source FROM relay_hours FINAL)"
+        )
+        placed = (
+            f"SELECT source AS relay, origin AS key, 1 AS n, at AS f, at AS l, 'association' AS how FROM ({PLACED})"
+        )
+        sql = (
+            f"SELECT {_address('relay')} AS relay, how, sum(n) AS requests, {moment('min(f)')} AS first_seen, "
+            f"{moment('max(l)')} AS last_seen FROM ({own} UNION ALL {placed}) WHERE key = {{only:IPv6}} "
+            f"GROUP BY relay, how HAVING requests > 0 ORDER BY requests DESC LIMIT 1000"
+        )
+        row["by_relays"] = store.rows(sql, params)
+    return rows
+
+
+# ---- campaigns ---------------------------------------------------------------------------------------------------
+
+COUNTS: Final = "Map(LowCardinality(String), UInt64)"
+
+
+def _tally(column: str) -> str:
+    return f"CAST(sumMapIf([{column}], [toUInt64(1)], {column} != ''), '{COUNTS}')"
+
+
+# Every part of every campaign: what its tracks did, and what was placed into it. base: "origin" or "behind".
+CAMPAIGN_PARTS: Final = (
+    f"SELECT if({APPARENT}, source, {BELIEVED}) AS believed, if(believed = {NONE}, 'behind', 'origin') AS base, "
+    f"if(believed = {NONE}, source, believed) AS key, hour, openers, first, last, sensors, methods, goals, tools, "
+    f"agents, targets, relays, if({APPARENT}, openers, 0) AS direct_, if({APPARENT}, 0, openers) AS vouched_, "
+    f"toUInt64(0) AS placed_ FROM track_hours FINAL WHERE openers > 0 AND ({APPARENT} OR {BELIEVED} != {NONE} OR "
+    f"{BEHIND}) "
+    "UNION ALL "
+    f"SELECT origin AS believed, if(origin = {NONE}, 'behind', 'origin') AS base, if(origin = {NONE}, source, origin) "
+    "AS key, toStartOfHour(at) AS hour, count() AS openers, min(at) AS first, max(at) AS last, "
+    "groupUniqArray(64)(sensor) "
+    f"AS sensors, {_tally('method')} AS methods, {_tally('goal')} AS goals, CAST(map(), '{COUNTS}') AS tools, "
+    "CAST([], 'Array(LowCardinality(String))') AS agents, groupBitmapStateIf(target_key, target_key > 0) AS targets, "
+    "uniqState(source) AS relays, toUInt64(0) AS direct_, toUInt64(0) AS vouched_, count() AS placed_ "
+    f"FROM ({PLACED}) GROUP BY believed, base, key, hour"
+)
+NUMERIC: Final = "bitmapSubsetInRange(groupBitmapMergeState(targets), toUInt64(1), toUInt64(1000000000))"
+CAMPAIGN_SUMS: Final = (
+    "SELECT base, key, sum(openers) AS messages_, min(first) AS first_, max(last) AS last_, "
+    "groupUniqArrayArray(64)(sensors) AS sensors_, sumMap(methods) AS methods_, sumMap(goals) AS goals_, "
+    "sumMap(tools) AS tools_, groupUniqArrayArray(12)(agents) AS agents_, groupBitmapMerge(targets) AS targets_, "
+    f"bitmapMin({NUMERIC}) AS low_, bitmapMax({NUMERIC}) AS high_, bitmapCardinality({NUMERIC}) AS extensions_, "
+    "uniqMerge(relays) AS relays_, sum(direct_) AS direct_sum, sum(vouched_) AS vouched_sum, sum(placed_) AS "
+    "placed_sum, "
+    "uniqExact(hour) AS hours_ "
+    f"FROM ({CAMPAIGN_PARTS})"
+)
+CAMPAIGN_ORDERS: Final = {
+    "messages": "messages_ DESC, key",
+    "last_seen": "last_ DESC, key",
+    "first_seen": "first_ DESC, key",
+    "relays": "relays_ DESC, messages_ DESC, key",
+}
+
+
+def list_campaigns(
+    store: "Store", *, limit: int = 50, offset: int = 0, sort: str = "messages", relayed: bool = False, id: str = ""
+) -> "list[Row]":
+    """Campaigns: id, goal, goal_text, origin (null when nobody is vouched for), behind (the relay then), confidence,
+    first_seen, last_seen, messages, vouched, associated, direct, relays, sensors, targets, range, coverage, methods,
+    tools, user_agents, per_hour, active_hours.
+
+    limit: 0 for all. sort: messages, last_seen, first_seen or relays, the largest first. relayed: only those that came
+    through relays.
+    """
+    if sort not in CAMPAIGN_ORDERS:
+        raise InputError(f"sort: {sort!r} is none of {', '.join(CAMPAIGN_ORDERS)}")
+    page = f"LIMIT {int(limit)} OFFSET {int(offset)}" if limit else ""
+    conditions = ["relays_ > 0"] if relayed else []
+    if id:
+        conditions.append(
+            f"if(base = 'origin', {campaign_of('origin', 'key')}, {campaign_of('behind', 'key')}) = {{id:String}}"
+        )
+    having = f"HAVING {' AND '.join(conditions)}" if conditions else ""
+    sql = (
+        f"SELECT base, {_address('key')} AS address, {moment('first_')} AS first_seen, {moment('last_')} AS last_seen, "
+        "messages_, sensors_, methods_, goals_, tools_, agents_, targets_, low_, high_, extensions_, relays_, "
+        "direct_sum, vouched_sum, placed_sum, hours_, confidence, dateDiff('second', first_, last_) AS seconds_ "
+        f"FROM ({CAMPAIGN_SUMS} GROUP BY base, key {having}) AS c "
+        "LEFT JOIN (SELECT * FROM origin_findings FINAL) AS o ON c.key = o.origin "
+        f"ORDER BY {CAMPAIGN_ORDERS[sort]} {page} {FIRST}"
+    )
+    return [_campaign_row(row) for row in store.rows(sql, {"id": id} if id else {})]
+
+
+def _campaign_row(row: "Row") -> "Row":
+    through = row["base"] == "origin"
+    goal = goal_of_campaign(row["goals_"], row["targets_"], len(row["sensors_"]))
+    span = row["high_"] - row["low_"] + 1 if row["extensions_"] else 0
+    return {
+        "id": campaign_id(row["base"], row["address"]),
+        "goal": goal,
+        "goal_text": GOALS[goal],
+        "origin": row["address"] if through else None,
+        "behind": None if through else row["address"],
+        "confidence": (row["confidence"] or 60) if through else 0,
+        "first_seen": row["first_seen"],
+        "last_seen": row["last_seen"],
+        "messages": row["messages_"],
+        "vouched": row["vouched_sum"],
+        "associated": row["placed_sum"] if through else 0,
+        "direct": row["direct_sum"],
+        "relays": row["relays_"],
+        "sensors": sorted(row["sensors_"]),
+        "targets": row["targets_"],
+        "range": [row["low_"], row["high_"]] if row["extensions_"] > 1 else None,
+        "coverage": round(row["extensions_"] / span, 3) if span > 1 else None,
+        "methods": row["methods_"],
+        "goals": row["goals_"],
+        "tools": row["tools_"],
+        "user_agents": sorted(agent for agent in row["agents_"] if agent),
+        "per_hour": round(row["messages_"] / max(row["seconds_"] / 3600, 1.0), 1),
+        "active_hours": row["hours_"],
+    }
+
+
+def get_campaign(store: "Store", *, id: str) -> "list[Row]":
+    """One campaign as in list_campaigns, with its schedule, numbers, passwords, relays an hour and evidence."""
+    from relaytrap.store.queries.campaign import details_of
+
+    rows = list_campaigns(store, id=id, limit=1)
+    return [row | details_of(store, row) for row in rows]
+
+
+def _only(column: str, address: str) -> tuple[str, dict[str, str]]:
+    if not address:
+        return "", {}
+    try:
+        return f"WHERE {column} = {{only:IPv6}}", {"only": storage_address(address.strip("[]"))}
+    except ValueError:
+        raise InputError(f"address: {address!r} is no address; write 192.0.2.7 or 2001:db8::1") from None
+
+
+def _address(column: str) -> str:
+    return address(column)
