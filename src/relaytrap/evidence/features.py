@@ -19,6 +19,7 @@ CACHEABLE_MAX: Final = 4096
 
 SDP_LINES_MAX: Final = 200
 CACHED_VALUE_MAX: Final = 256
+METHOD_MAX: Final = 32
 
 
 class Features(NamedTuple):
@@ -147,7 +148,7 @@ def features_of(request: Request) -> tuple[Features, Layout]:
     user_agent, allow = get(b"user-agent"), get(b"allow")
     body = request.body
     features = Features(
-        request.method,
+        request.method[:METHOD_MAX],
         SHAPE_OF["branch"](vias[-1].branch) if vias else "",
         SHAPE_OF["call_id"](get(b"call-id")),
         SHAPE_OF["from_tag"](request.from_tag),

@@ -27,6 +27,7 @@ FIELD_MAX: Final = 512
 
 NUMBER_MIN: Final = 7
 VIAS_MAX: Final = 4
+HOST_MAX: Final = 45  # an IPv6 address with an IPv4 one at its end
 HOST_MIN: Final = 6
 """Shorter IPv6 addresses ("::1") stand anywhere by accident; IPv4 with its dots has seven octets at least."""
 
@@ -94,7 +95,7 @@ def _fields(message: Request) -> list[Field]:
 
 
 # Twelve characters of an address and a port in hex, or anything else; 0x01; a random decimal number. All of it in hex.
-SIPVICIOUS: Final = re.compile(rb"((?:[2-7][0-9a-f])+?)01((?:3[0-9])+)\Z")
+SIPVICIOUS: Final = re.compile(rb"((?:[2-7][0-9a-f])+?)01((?:3[0-9]){1,10})\Z")
 SIPVICIOUS_MIN: Final = 6
 SVMAP_TARGET: Final = re.compile(rb"([0-9a-f]{8})([0-9a-f]{4})\Z")
 SVCRACK_FIRST: Final = b"3206210844"
@@ -221,7 +222,7 @@ class _Decoder:
             hosts.append(contacts[0].uri.host)
         if uri := message.uri:
             hosts.append(uri.host)
-        return [host for host in dict.fromkeys(hosts) if (host[:1].isdigit() or b":" in host) and host.isascii()]
+        return [host for host in dict.fromkeys(hosts) if _may_be_address(host)]
 
     def _is_elaborate(self) -> bool:
         """Whether capitals, hyphens, escapes or hex of text make the rarer forms worth looking for."""
@@ -309,6 +310,11 @@ class _Decoder:
             address = readings.pop()
             note = "digits behind the prefix of the dialled number, read as an address: unconfirmed"
             self.add(field, "undotted", "possible address", address, field[1], note)
+
+
+def _may_be_address(host: bytes) -> bool:
+    """A cheap look that keeps names, and hosts of any length that somebody makes up, away from the caches."""
+    return len(host) <= HOST_MAX and (host[:1].isdigit() or b":" in host) and host.isascii()
 
 
 @lru_cache(maxsize=1 << 13)
