@@ -1,0 +1,145 @@
+"""Proof that whoever asks for a test from the page runs the server. Before it, only the look-up of the proof goes out.
+
+Four ways, the first that holds is enough: the request comes from the server's own address; a DNS TXT record below its
+name; a file that its web server gives out; an OPTIONS answer of its own that carries the token. The token belongs to
+the target and this installation, so that a proof for one server proves nothing for another.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from relaytrap.probe.channel import UdpSocket
+from relaytrap.probe.target import Target, refusal
+from relaytrap.probe.tricks import host_port
+
+__all__ = ["PROOFS", "Claim", "ownership_token", "prove_ownership"]
+
+TXT_LABEL: Final = "_relaytrap"
+FILE_PATH: Final = "/.well-known/relaytrap.txt"
+ANSWER_MAX_BYTES: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody says that a server is theirs.
+
+    asked_from: the address their request for the test came from. tester: our own address, for the OPTIONS. token:
+    what the proofs must show. name_server: address and port to ask instead of the system's. timeout_s: for each
+    proof.
+    """
+
+    target: Target
+    asked_from: str
+    tester: str
+    token: str
+    name_server: tuple[str, int] | None = None
+    timeout_s: float = 4.0
+
+
+def ownership_token(secret: bytes, named: str) -> str:
+    """The token of a target for this installation; the same every time, so that a record may stay where it is."""
+    digest = hmac.new(secret, named.lower().encode(), hashlib.sha256).hexdigest()
+    return f"relaytrap-{digest[:32]}"
+
+
+async def prove_ownership(claim: Claim, *, private_allowed: bool = False) -> str:
+    """How ownership was proved, as a phrase; "" when no proof holds.
+
+    private_allowed: only for tests on loopback; the page never sets it.
+    """
+    addresses = {endpoint.address for endpoint in claim.target.endpoints}
+    if any(refusal(address, private_allowed=private_allowed) for address in addresses):
+        return ""
+    for phrase, proof in PROOFS.items():
+        if await proof(claim):
+            return phrase
+    return ""
+
+
+async def _is_own_address(claim: Claim) -> bool:
+    asked_from = ipaddress.ip_address(claim.asked_from)
+    return any(ipaddress.ip_address(each.address) == asked_from for each in claim.target.endpoints)
+
+
+async def _has_txt_record(claim: Claim) -> bool:
+    from dns.asyncresolver import Resolver
+    from dns.exception import DNSException
+    from dns.resolver import NoResolverConfiguration
+
+    name = claim.target.named.partition(":")[0]
+    try:
+        resolver = Resolver(configure=claim.name_server is None)
+        if claim.name_server:
+            resolver.nameservers, resolver.port = [claim.name_server[0]], claim.name_server[1]
+        resolver.lifetime = claim.timeout_s
+        answer = await resolver.resolve(f"{TXT_LABEL}.{name}", "TXT")
+    except (DNSException, NoResolverConfiguration, OSError, UnicodeError):
+        return False
+    return any(b"".join(record.strings).decode("ascii", "replace").strip() == claim.token for record in answer)
+
+
+async def _gives_file(claim: Claim) -> bool:
+    """The file from port 80 of the very address that would be tested; redirects are not followed."""
+    name = claim.target.named
+    request = f"GET {FILE_PATH} HTTP/1.0\r\nHost: {name}\r\nUser-Agent: Relaytrap ownership check\r\n\r\n"
+    try:
+        async with asyncio.timeout(claim.timeout_s):
+            reader, writer = await asyncio.open_connection(claim.target.address, 80)
+            try:
+                writer.write(request.encode("ascii", "replace"))
+                answer = await reader.read(ANSWER_MAX_BYTES)
+                while len(answer) < ANSWER_MAX_BYTES and (more := await reader.read(ANSWER_MAX_BYTES - len(answer))):
+                    answer += more
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head[:13].partition(b" ")[2].startswith(b"200") and body.strip() == claim.token.encode()
+
+
+async def _answers_with_token(claim: Claim) -> bool:
+    """One OPTIONS to the server itself, whose answer must carry the token (in Server, say)."""
+    place = next((each for each in claim.target.endpoints if each.transport == "udp"), None)
+    if place is None:
+        return False
+    answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def receive(data: bytes, source: tuple[str, int]) -> None:
+        if source[0] == place.address and not answered.done():
+            answered.set_result(data)
+
+    call_id = hashlib.sha256(claim.token.encode()).hexdigest()[:16]
+    try:
+        way = await UdpSocket.open(claim.tester, 0, receive)
+    except OSError:
+        return False
+    try:
+        here = host_port(claim.tester, way.port)
+        uri = f"sip:{host_port(place.address, place.port)}"
+        way.send(
+            f"OPTIONS {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {here};rport;branch=z9hG4bK{call_id}\r\nMax-Forwards: 1\r\n"
+            f"From: <sip:ownership@relaytrap.invalid>;tag={call_id[:8]}\r\nTo: <{uri}>\r\nCall-ID: {call_id}\r\n"
+            "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n".encode(),
+            place.address,
+            place.port,
+        )
+        async with asyncio.timeout(claim.timeout_s):
+            return claim.token.encode() in await answered
+    except TimeoutError:
+        return False
+    finally:
+        way.close()
+
+
+PROOFS: Final[dict[str, Callable[[Claim], Awaitable[bool]]]] = {
+    "the request came from the server's own address": _is_own_address,
+    f"a TXT record at {TXT_LABEL}": _has_txt_record,
+    f"the file {FILE_PATH}": _gives_file,
+    "the server's own OPTIONS answer": _answers_with_token,
+}

@@ -1,0 +1,120 @@
+"""Proofs of ownership, each with the real thing on loopback."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import dns.message
+import dns.rrset
+import pytest
+
+from relaytrap.probe.ownership import FILE_PATH, Claim, ownership_token, prove_ownership
+from relaytrap.probe.target import Endpoint, Target
+
+TOKEN = ownership_token(b"k" * 32, "pbx.example")
+HERE = "127.0.41.1"
+
+
+def claim(asked_from: str = "192.0.2.9", *, port: int = 9, name_server: tuple[str, int] = ("127.0.41.9", 9)) -> Claim:
+    target = Target("pbx.example", "pbx.example", (Endpoint("udp", HERE, port),))
+    return Claim(target, asked_from, "127.0.0.1", TOKEN, name_server, timeout_s=0.5)
+
+
+def prove(one: Claim) -> str:
+    return asyncio.run(prove_ownership(one, private_allowed=True))
+
+
+@contextmanager
+def answering(address: str, answer: object) -> Iterator[int]:
+    """A UDP server that answers each datagram with what `answer(datagram)` gives."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        way.bind((address, 0))
+        way.settimeout(10)
+
+        def serve() -> None:
+            try:
+                while True:
+                    data, source = way.recvfrom(65535)
+                    way.sendto(answer(data), source)  # type: ignore[operator]  # a function of bytes
+            except OSError:
+                return
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield way.getsockname()[1]
+
+
+def test_token_belongs_to_one_target_and_one_installation() -> None:
+    assert ownership_token(b"k", "a.example") == ownership_token(b"k", "A.example")
+    assert ownership_token(b"k", "a.example") != ownership_token(b"k", "b.example")
+    assert ownership_token(b"k", "a.example") != ownership_token(b"x", "a.example")
+
+
+def test_request_from_the_servers_own_address_proves_it() -> None:
+    assert "own address" in prove(claim(HERE))
+
+
+def test_without_any_proof_nothing_is_proved() -> None:
+    assert prove(claim()) == ""
+
+
+def test_private_target_is_never_proved_on_the_page() -> None:
+    assert asyncio.run(prove_ownership(claim(HERE))) == ""
+
+
+def test_options_answer_that_carries_the_token_proves_it() -> None:
+    with answering(HERE, lambda data: b"SIP/2.0 200 OK\r\nServer: " + TOKEN.encode() + b"\r\n\r\n") as port:
+        assert "OPTIONS" in prove(claim(port=port))
+
+
+def test_options_answer_with_another_token_proves_nothing() -> None:
+    other = ownership_token(b"k" * 32, "other.example").encode()
+    with answering(HERE, lambda data: b"SIP/2.0 200 OK\r\nServer: " + other + b"\r\n\r\n") as port:
+        assert prove(claim(port=port)) == ""
+
+
+def txt_answer(text: str) -> object:
+    def answer(data: bytes) -> bytes:
+        query = dns.message.from_wire(data)
+        response = dns.message.make_response(query)
+        name = query.question[0].name
+        response.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", f'"{text}"'))
+        return response.to_wire()
+
+    return answer
+
+
+def test_txt_record_with_the_token_proves_it() -> None:
+    with answering("127.0.41.9", txt_answer(TOKEN)) as port:
+        assert "TXT" in prove(claim(name_server=("127.0.41.9", port)))
+
+
+def test_txt_record_with_another_text_proves_nothing() -> None:
+    with answering("127.0.41.9", txt_answer("v=spf1 -all")) as port:
+        assert prove(claim(name_server=("127.0.41.9", port))) == ""
+
+
+@pytest.mark.parametrize(("status", "body", "proved"), [(200, TOKEN, True), (200, "x", False), (302, TOKEN, False)])
+def test_file_proves_it_only_when_given_out_plainly(status: int, body: str, proved: bool) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == FILE_PATH else 404)
+            self.end_headers()
+            self.wfile.write(body.encode() + b"\n")
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    try:
+        server = HTTPServer((HERE, 80), Handler)
+    except PermissionError:
+        pytest.skip("port 80 needs root")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        assert ("file" in prove(claim())) is proved
+    finally:
+        server.shutdown()
+        server.server_close()
