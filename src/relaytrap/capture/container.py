@@ -29,6 +29,8 @@ __all__ = [
 
 MAX_PACKET_BYTES: Final = 1 << 20
 """No link carries more in a packet; a longer record is damage, or an attack on memory."""
+MAX_BLOCK_BYTES: Final = MAX_PACKET_BYTES + 65_536
+MAX_INTERFACES: Final = 65_536
 CHUNK: Final = 1 << 20
 NS_PER_S: Final = 1_000_000_000
 CUT_FILE: Final = "file ends inside a packet"
@@ -47,6 +49,7 @@ PCAP_MAGICS: Final[dict[bytes, tuple[str, int, int]]] = {
     b"\xa1\xb2\xcd\x34": (">", 1000, 24),
 }
 PCAPNG_MAGIC: Final = b"\x0a\x0d\x0d\x0a"
+BYTE_ORDERS: Final = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 LINKTYPE_MASK: Final = 0x03FFFFFF
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE, ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
@@ -180,45 +183,43 @@ def walk_pcap(source: PacketSource) -> Iterator[Packet]:
 def walk_pcapng(source: PacketSource) -> Iterator[Packet]:
     """The packets of a pcapng file of any number of sections; `source` stands at its first block."""
     section = Section("<")
-    while source.have(8):
+    for kind, order, block in _blocks(source):
+        read_packet = PACKET_BLOCKS.get(kind)
+        if read_packet:
+            packet = read_packet(source, section, block)
+            if packet is not None:
+                yield packet
+        elif kind == INTERFACE and len(section.interfaces) < MAX_INTERFACES:
+            section.interfaces.append(_interface(section, block))
+        elif kind == SECTION:
+            section = Section(order, comments(block[24:-4], order))
+
+
+def _blocks(source: PacketSource) -> Iterator[tuple[int, str, bytes]]:
+    """(type, byte order, whole block) of each block; those too large to be held are passed over."""
+    order = "<"
+    while source.have(12):
         if source.buffer.startswith(PCAPNG_MAGIC, source.at):
-            if not source.have(12):
-                break
-            order = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}.get(
-                source.buffer[source.at + 8 : source.at + 12]
-            )
-            if order is None:
+            found = BYTE_ORDERS.get(source.buffer[source.at + 8 : source.at + 12])
+            if found is None:
                 source.unread[BAD_BLOCK] += 1
                 return
-            section = Section(order)
-        kind, total = struct.unpack_from(section.order + "II", source.buffer, source.at)
+            order = found
+        kind, total = struct.unpack_from(order + "II", source.buffer, source.at)
         if total < 12:
             source.unread[BAD_BLOCK] += 1
             return
         total = (total + 3) & ~3
-        if total > MAX_PACKET_BYTES + 65_536:
-            if kind in (OLD_PACKET, SIMPLE, ENHANCED):
+        if total > MAX_BLOCK_BYTES:
+            if kind in PACKET_BLOCKS:
                 source.unread[OVERSIZE] += 1
-            if not source.skip(total):
-                break
-            continue
+            if source.skip(total):
+                continue
+            break
         block = source.take(total)
         if block is None:
             break
-        if kind == ENHANCED:
-            packet = _enhanced(source, section, block)
-        elif kind == SIMPLE:
-            packet = _simple(source, section, block)
-        elif kind == OLD_PACKET:
-            packet = _old_packet(source, section, block)
-        else:
-            if kind == INTERFACE:
-                section.interfaces.append(_interface(section, block))
-            elif kind == SECTION:
-                section.comments = comments(block[24:-4], section.order)
-            continue
-        if packet is not None:
-            yield packet
+        yield kind, order, block
     if not source.exhausted:
         source.unread[CUT_FILE] += 1
 
@@ -269,6 +270,13 @@ def _simple(source: PacketSource, section: Section, block: bytes) -> Packet | No
     (original,) = struct.unpack_from(section.order + "I", block, 8)
     captured = min(original, interface.snap_length or original, len(block) - 16)
     return NO_TIME_NS, interface, original, block[12 : 12 + captured], b""
+
+
+PACKET_BLOCKS: Final[dict[int, Callable[[PacketSource, Section, bytes], Packet | None]]] = {
+    ENHANCED: _enhanced,
+    SIMPLE: _simple,
+    OLD_PACKET: _old_packet,
+}
 
 
 def _undescribed(source: PacketSource) -> Packet | None:
