@@ -1,8 +1,8 @@
 """Captures into the store: read here, turned into rows by worker processes, inserted batch by batch.
 
 Importing the same file again, or a file that has grown since, adds only what is new: a message's identifier depends on
-nothing but sensor, file name, frame, time and bytes, and identifiers that the store has under that sensor and file
-name are left out.
+nothing but sensor, file name, frame, time and bytes, and identifiers that the store has under that file name are left
+out.
 """
 
 import itertools
@@ -149,10 +149,9 @@ class _Lanes:
     def begin(self, imported: Imported) -> None:
         """Another capture; the one before is finished."""
         self._imported = imported
-        clause = "sensor = {sensor:String} AND capture = {capture:String}"
-        params = {"sensor": imported.sensor, "capture": imported.file}
-        found = self._store.rows(f"SELECT 1 AS found FROM messages WHERE {clause} LIMIT 1", params)
-        self._known = bool(found)
+        # By file name alone: a spool segment's messages have their own sensor's name.
+        sql = "SELECT 1 AS found FROM messages WHERE capture = {capture:String} LIMIT 1"
+        self._known = bool(self._store.rows(sql, {"capture": imported.file}))
 
     def take(self, observations: list[Observation]) -> None:
         """Bring a batch on its way; waits while enough are."""
@@ -206,9 +205,9 @@ class _Lanes:
             return []
         times = [seen.received_at_ns for seen in observations]
         rows = self._store.rows(
-            "SELECT id FROM messages WHERE sensor = {sensor:String} AND capture = {capture:String} "
+            "SELECT id FROM messages WHERE capture = {capture:String} "
             "AND received_at >= fromUnixTimestamp64Nano({first:Int64}, 'UTC') "
             "AND received_at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')",
-            {"sensor": self._imported.sensor, "capture": self._imported.file, "first": min(times), "last": max(times)},
+            {"capture": self._imported.file, "first": min(times), "last": max(times)},
         )
         return [row["id"] for row in rows]

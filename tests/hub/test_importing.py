@@ -1,0 +1,117 @@
+import pytest
+
+from relaytrap.errors import InputError
+from relaytrap.hub.importing import BATCH_MESSAGES, import_captures
+from relaytrap.store.rebuild import check_rollups
+from tests.hub.traffic import request, seen, segment, write_pcap
+from tests.storing import NOON_NS
+
+
+def count(store):
+    return store.row("SELECT count() AS n FROM messages")["n"]
+
+
+def test_messages_come_in_with_name_frame_and_bytes(store, config, tmp_path):
+    file = write_pcap(tmp_path / "scan.pcap", [request(n) for n in range(3)])
+    (done,) = import_captures(store, config, [file])
+    assert (done.file, done.sensor, done.stored, done.known) == ("scan.pcap", "scan", 3, 0)
+    assert (done.first_ns, done.last_ns) == (NOON_NS, NOON_NS + 2_000_000)
+    found = store.rows("SELECT capture, sensor, frame, raw FROM messages ORDER BY frame")
+    assert [(each["capture"], each["sensor"], each["frame"]) for each in found] == [
+        ("scan.pcap", "scan", n) for n in (1, 2, 3)
+    ]
+    assert [each["raw"].encode() for each in found] == [request(n) for n in range(3)]
+
+
+def test_importing_again_adds_nothing(store, config, tmp_path):
+    file = write_pcap(tmp_path / "scan.pcap", [request(n) for n in range(3)])
+    import_captures(store, config, [file])
+    (done,) = import_captures(store, config, [file])
+    assert (done.stored, done.known, count(store)) == (0, 3, 3)
+    assert done.as_dict()["first"] is None
+
+
+def test_a_file_given_twice_at_once_is_kept_once(store, config, tmp_path):
+    file = write_pcap(tmp_path / "scan.pcap", [request(0)])
+    assert [each.stored for each in import_captures(store, config, [file, file])] == [1, 0]
+
+
+def test_a_file_that_has_grown_adds_what_is_new(store, config, tmp_path):
+    file = write_pcap(tmp_path / "scan.pcap", [request(n) for n in range(3)])
+    import_captures(store, config, [file])
+    write_pcap(file, [request(n) for n in range(5)])
+    (done,) = import_captures(store, config, [file])
+    assert (done.stored, done.known, count(store)) == (2, 3, 5)
+    assert check_rollups(store) == []
+
+
+def test_the_same_bytes_twice_in_one_file_are_two_messages(store, config, tmp_path):
+    import_captures(store, config, [write_pcap(tmp_path / "twice.pcap", [request(0), request(0)])])
+    assert count(store) == 2
+
+
+def test_a_sensor_can_be_named_and_times_shifted(store, config, tmp_path):
+    file = write_pcap(tmp_path / "scan.pcap", [request(0)])
+    import_captures(store, config, [file], sensor="sample-a", shift_ns=3600 * 10**9)
+    found = store.row("SELECT sensor, toUnixTimestamp64Nano(received_at) AS ns FROM messages")
+    assert found == {"sensor": "sample-a", "ns": NOON_NS + 3600 * 10**9}
+
+
+def test_a_spool_segment_keeps_its_sensors_name(store, config, tmp_path):
+    file = tmp_path / "000001.pcapng"
+    file.write_bytes(segment([seen(request(0), sensor="edge-1")], sensor="edge-1"))
+    for stored in (1, 0):
+        assert import_captures(store, config, [file])[0].stored == stored
+    assert store.rows("SELECT sensor FROM messages") == [{"sensor": "edge-1"}]
+
+
+def test_large_captures_go_through_worker_processes_whole_and_in_place(store, config, workers, tmp_path):
+    messages = [request(n) for n in range(BATCH_MESSAGES + 1000)]
+    file = write_pcap(tmp_path / "large.pcap", messages)
+    positions: list[int] = []
+    done = import_captures(store, config, [file], workers=workers, progress=lambda name, at: positions.append(at))
+    assert done[0].stored == count(store) == len(messages)
+    assert store.row("SELECT uniqExact(frame) AS n, max(frame) AS m FROM messages") == {
+        "n": len(messages),
+        "m": len(messages),
+    }
+    assert positions == sorted(positions)
+    assert positions[-1] == file.stat().st_size
+
+
+def test_a_file_that_is_not_there_is_one_sentence(store, config, tmp_path):
+    with pytest.raises(InputError, match=r"gone.pcap: cannot be read \(No such file or directory\)"):
+        import_captures(store, config, [tmp_path / "gone.pcap"])
+
+
+def test_a_directory_is_no_capture(store, config, tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        import_captures(store, config, [tmp_path])
+
+
+def test_what_was_imported_before_a_bad_file_stays(store, config, tmp_path):
+    good, bad = write_pcap(tmp_path / "good.pcap", [request(0)]), tmp_path / "bad.pcap"
+    bad.write_text("this is a letter to my aunt")
+    with pytest.raises(InputError, match="no capture"):
+        import_captures(store, config, [good, bad])
+    assert count(store) == 1
+
+
+def test_a_cut_file_gives_what_it_holds_and_says_so(store, config, tmp_path):
+    file = write_pcap(tmp_path / "cut.pcap", [request(n) for n in range(3)])
+    file.write_bytes(file.read_bytes()[:-10])
+    (done,) = import_captures(store, config, [file])
+    assert done.stored == 2
+    assert sum(done.report.unread.values()) == 1
+
+
+def test_a_recorded_scene_comes_in_whole(store, config, material):
+    import json
+
+    truth = json.loads((material / "lab-open.json").read_text())
+    done = import_captures(store, config, [material / name for name in truth["pcaps"]])
+    for each in done:
+        assert each.stored == each.report.packets
+        asked = {(r["frame"], r["method"]) for r in truth["pcaps"][each.file]["requests"]}
+        sql = "SELECT frame, method FROM messages WHERE capture = {capture:String} AND method != ''"
+        assert asked <= {(r["frame"], r["method"]) for r in store.rows(sql, {"capture": each.file})}

@@ -1,0 +1,75 @@
+import pytest
+
+from relaytrap.hub.importing import import_captures
+from relaytrap.hub.reanalyse import reanalyse
+from relaytrap.hub.rows import RULES_VERSION
+from relaytrap.store.rebuild import check_rollups
+from relaytrap.store.schema import NAMES
+from tests.hub.traffic import request, write_pcap
+from tests.storing import keep, row
+
+DAY_S = 86_400
+
+
+@pytest.fixture
+def scanned(store, config, tmp_path):
+    messages = [request(n, method=b"INVITE", user=b"0011442030000000") for n in range(20)]
+    import_captures(store, config, [write_pcap(tmp_path / "scan.pcap", messages)])
+    return store
+
+
+def everything(store):
+    names = ", ".join(f"hex(toString({name})) AS {name}" for name in NAMES)
+    return store.rows(f"SELECT {names} FROM messages ORDER BY id")
+
+
+def test_nothing_changes_when_the_rules_have_not(scanned, workers):
+    before = everything(scanned)
+    steps = list(reanalyse(scanned, workers))
+    assert (steps[0].messages, steps[-1].messages, steps[-1].of) == (0, 20, 20)
+    assert everything(scanned) == before
+
+
+def test_what_older_rules_said_is_replaced_in_messages_and_rollups(scanned, workers):
+    before = everything(scanned)
+    scanned.command(
+        "ALTER TABLE messages UPDATE country = 'XX', tool = 'old', path_verdict = '', rules_version = 0 WHERE 1 "
+        "SETTINGS mutations_sync = 2"
+    )
+    for step in reanalyse(scanned, workers):
+        assert step.of == 20
+    assert everything(scanned) == before
+    assert scanned.rows("SELECT DISTINCT country FROM hourly") == [{"country": "FR"}]
+    assert check_rollups(scanned) == []
+
+
+def test_only_outdated_days_are_rewritten_on_request(scanned, workers):
+    keep(scanned, [row(DAY_S, rules_version=RULES_VERSION - 1)], "an-old-day")
+    assert list(reanalyse(scanned, workers, only_outdated=True))[-1].of == 1
+    assert list(reanalyse(scanned, workers, only_outdated=True))[-1].of == 0
+
+
+def test_what_arrives_while_a_day_is_rewritten_is_kept(scanned, workers):
+    from relaytrap.clock import now_ns
+
+    steps = reanalyse(scanned, workers)
+    next(steps)
+    assert next(steps).messages == 20  # copied, not yet exchanged
+    keep(scanned, [row(5, id=999, ingested_at=now_ns() // 1_000_000)], "arrives-meanwhile")
+    list(steps)
+    assert scanned.row("SELECT count() AS n FROM messages")["n"] == 21
+    assert check_rollups(scanned) == []
+
+
+def test_a_run_that_is_stopped_leaves_the_store_as_it_was(scanned, workers):
+    before = everything(scanned)
+    steps = reanalyse(scanned, workers)
+    next(steps), next(steps)
+    steps.close()
+    assert everything(scanned) == before
+    assert check_rollups(scanned) == []
+    assert not [r for r in scanned.rows("SHOW TABLES") if r["name"].endswith("_rebuilt")]
+
+
+def test_an_empty_store_is_done_at_once(store, workers):
+    assert [(step.messages, step.of) for step in reanalyse(store, workers)] == [(0, 0)]

@@ -1,0 +1,56 @@
+import os
+import signal
+
+import pytest
+
+from relaytrap.errors import InputError
+from relaytrap.hub.batch import make_batch
+from relaytrap.hub.workers import Workers
+from tests.hub.traffic import request, seen, segment
+
+
+def test_a_worker_makes_the_same_block_as_this_process(workers, setting):
+    observations = [seen(request(n), n) for n in range(50)]
+    there = workers.batch(observations, 1234)
+    here = make_batch(observations, setting, 1234)
+    assert (there.rows, there.block) == (here.rows, here.block)
+
+
+def test_known_identifiers_are_left_out(workers, setting):
+    observations = [seen(request(n), n) for n in range(3)]
+    from relaytrap.hub.rows import make_row
+
+    known = [make_row(observations[1], setting, 1)[0]]
+    batch = workers.batch(observations, 1, known=known)
+    assert (batch.rows, batch.skipped) == (2, 1)
+
+
+def test_each_observation_may_have_its_own_time_of_arrival(workers, setting):
+    observations = [seen(request(n), n) for n in range(3)]
+    assert workers.batch(observations, [1, 2, 3]).block == make_batch(observations, setting, [1, 2, 3]).block
+
+
+def test_a_segment_is_read_in_the_worker(workers):
+    batch = workers.segment_batch(segment(seen(request(n), n) for n in range(4)), "trap", 1)
+    assert batch.rows == 4
+
+
+def test_what_is_no_segment_comes_back_as_the_operators_sentence(workers):
+    with pytest.raises(InputError, match="is not a Relaytrap segment"):
+        workers.segment_batch(b"nothing of the kind", "trap", 1)
+
+
+def test_a_worker_that_was_killed_is_replaced(config):
+    workers = Workers(config, 1)
+    assert workers.batch([seen(request(0))], 1).rows == 1
+    os.kill(workers._all[0]._process.pid, signal.SIGKILL)
+    assert workers.batch([seen(request(0))], 1).rows == 1
+    workers.close()
+
+
+def test_workers_end_with_their_owner(config):
+    workers = Workers(config, 1)
+    workers.batch([seen(request(0))], 1)
+    process = workers._all[0]._process
+    workers.close()
+    assert process.returncode == 0
