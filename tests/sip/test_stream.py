@@ -63,6 +63,12 @@ def test_junk_on_the_line_of_a_message_is_cut_off() -> None:
     assert frames(b"\x80\x90" + PROBE) == [Framed(b"\x80\x90", "junk"), Framed(PROBE, "message")]
 
 
+def test_keepalive_behind_junk_hides_no_response() -> None:
+    answer = message(b"SIP/2.0 200 OK")
+    for segments in ((b"junk\r\n\x00" + answer,), (b"junk\r\n", b"\x00" + answer), (b"junk\r\n\x00", answer)):
+        assert frames(*segments)[-1] == Framed(answer, "message")
+
+
 def test_response_is_a_message() -> None:
     answer = message(b"SIP/2.0 200 OK")
     assert frames(answer) == [Framed(answer, "message")]

@@ -105,7 +105,8 @@ class StreamParser:
         if self._scanned == self._position and run:
             self._take_keepalive(frames, run[0], run.end())
             return True
-        self._skip_plain_junk()
+        if self._skip_plain_junk():
+            return True
         line_end = self._buffer.find(b"\n", self._scanned)
         limit = self._position + MAX_HEADER_BYTES
         if 0 <= line_end < limit:
@@ -125,14 +126,16 @@ class StreamParser:
         self._scanned = len(self._buffer)
         return False
 
-    def _skip_plain_junk(self) -> None:
+    def _skip_plain_junk(self) -> bool:
         """Steps over whole lines at once when none of them can be a first line: it would hold `SIP/`."""
         if self._scanned != self._position:
-            return
+            return False
         version = _VERSION.search(self._buffer, self._position)
         end = self._buffer.rfind(b"\n", self._position, version.start() if version else len(self._buffer)) + 1
-        if end > self._position:
-            self._pass_junk(end, self._read_first_line)
+        if end <= self._position:
+            return False
+        self._pass_junk(end, self._read_first_line)
+        return True
 
     def _take_keepalive(self, frames: list[Framed], run: bytes, end: int) -> None:
         line_ends = self._line_ends + run
@@ -177,13 +180,15 @@ _KEEPALIVE: Final = re.compile(rb"[\r\n\x00]++")
 _HEADER_END: Final = re.compile(rb"\n\r?\n")
 _REQUEST_END: Final = re.compile(rb"[ \t]SIP/[0-9]{1,3}\.[0-9]{1,3}[ \t]*+\r?\n", re.IGNORECASE)
 _STATUS: Final = re.compile(rb"SIP/[0-9]{1,3}\.[0-9]{1,3}[ \t]++[0-9]", re.IGNORECASE)
+_BINARY_OCTETS: Final = bytes([*range(32), *range(127, 256)])
 _TOKEN_OCTETS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~"
 
 
 def find_start(line: bytes) -> int:
     """Offset in a line at which a message begins, behind junk that may stand before it; -1 when none does."""
-    if _STATUS.match(line):
-        return 0
+    binary = len(line) - len(line.lstrip(_BINARY_OCTETS))
+    if _STATUS.match(line, binary):
+        return binary
     tail = max(line.rfind(b"SIP/"), line.rfind(b"sip/"), 1) - 1
     if not _REQUEST_END.fullmatch(line, tail):
         return -1
