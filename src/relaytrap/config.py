@@ -25,6 +25,7 @@ __all__ = [
     "Given",
     "NetworkConfig",
     "NetworkName",
+    "ProbeConfig",
     "SensorConfig",
     "StoreConfig",
     "WebConfig",
@@ -111,6 +112,15 @@ class EnrichConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeConfig:
+    """`[probe]`: the open-relay test from the page."""
+
+    witness: str = setting("", "Where the witness listens, ADDRESS:PORT; empty: our address towards the target, 5060")
+    witness_public: str = setting("", "How others reach the witness, ADDRESS:PORT, when it is behind a NAT")
+    private_targets: bool = setting(False, "Whether the page may also test private and loopback addresses")
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Every setting of an installation."""
 
@@ -120,6 +130,7 @@ class Config:
     web: WebConfig = field(default_factory=WebConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     enrich: EnrichConfig = field(default_factory=EnrichConfig)
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,7 @@ SECTIONS: Mapping[str, type] = {
     "web": WebConfig,
     "network": NetworkConfig,
     "enrich": EnrichConfig,
+    "probe": ProbeConfig,
 }
 
 

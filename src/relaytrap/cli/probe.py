@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ import click
 
 from relaytrap.cli.main import Settings
 from relaytrap.cli.output import emit, for_terminal
-from relaytrap.clock import monotonic, now_ns, rfc3339
 from relaytrap.errors import InputError
-from relaytrap.probe.report import Report, build_report
+from relaytrap.probe.conduct import Options, conduct
+from relaytrap.probe.report import Report
 from relaytrap.probe.request import METHODS
-from relaytrap.probe.run import Plan, Progress, Run
-from relaytrap.probe.target import TRANSPORTS, Target, resolve_target
-from relaytrap.probe.tricks import STANDARD, TRICKS, host_port
+from relaytrap.probe.run import Progress
+from relaytrap.probe.target import TRANSPORTS, resolve_target
+from relaytrap.probe.tricks import STANDARD, TRICKS
 from relaytrap.probe.verdict import EXIT_NOT_RUN
 
 __all__ = ["command"]
@@ -53,7 +52,10 @@ def command(settings: Settings, /, host: str, mine: bool, as_json: bool, **optio
         raise InputError(
             f"nothing was sent: add --i-run-this-server if {host} is yours; only your own server may be tested"
         )
-    report = asyncio.run(_test(host, options, quiet=as_json or not sys.stderr.isatty()))
+    quiet = as_json or not sys.stderr.isatty()
+    report = asyncio.run(_test(host, Options(**options), quiet=quiet))
+    if not quiet:
+        click.echo("\r\033[K", nl=False, err=True)
     _keep_log(settings, report)
     if as_json:
         click.echo(json.dumps(report.as_json()))
@@ -62,71 +64,9 @@ def command(settings: Settings, /, host: str, mine: bool, as_json: bool, **optio
     sys.exit(report.exit_status)
 
 
-async def _test(host: str, options: dict[str, Any], *, quiet: bool) -> Report:
-    target = await resolve_target(host, transports=options["transports"] or TRANSPORTS, domain=options["domain"])
-    tester = options["tester"] or _address_towards(target)
-    witness_address, witness_port = _parse_place(options["witness"], tester, 5060)
-    public = _parse_place(options["witness_public"], "", 5060)
-    tricks = (
-        tuple(name for name, trick in TRICKS.items() if trick.group != "asked") if options["thorough"] else STANDARD
-    )
-    if options["number"]:
-        tricks += ("number",)
-    plan = Plan(
-        target,
-        tester,
-        witness_public=public if public[0] else ("", 0),
-        tricks=tricks,
-        methods=options["methods"] or METHODS,
-        number=options["number"],
-        register=options["register"],
-    )
-    started_ns, started = now_ns(), monotonic()
-    run = Run(plan, _quiet if quiet else _progress)
-    await run.run(witness_address, witness_port, any_port=not options["witness"])
-    if not quiet:
-        click.echo("\r\033[K", nl=False, err=True)
-    seen_as = public if public[0] else run.witness_seen_as or run.witness_at
-    return build_report(
-        host,
-        run.outcomes,
-        witness_reachable=run.witness_reachable,
-        tested_from=tester,
-        witness=host_port(*seen_as),
-        started_at=rfc3339(started_ns),
-        seconds=monotonic() - started,
-        not_offered=run.not_offered,
-        tricks=tricks,
-    )
-
-
-def _address_towards(target: Target) -> str:
-    """Our address on the way to the target; connecting a UDP socket sends nothing."""
-    family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as way:
-        try:
-            way.connect((target.address, target.endpoints[0].port))
-        except OSError as error:
-            raise InputError(
-                f"no way to {target.address} from here ({error.strerror}); choose an address with --from"
-            ) from None
-        return str(way.getsockname()[0])
-
-
-def _parse_place(text: str, address: str, port: int) -> tuple[str, int]:
-    """ADDR, ADDR:PORT or [IPV6]:PORT with defaults for what is missing."""
-    if not text:
-        return address, port
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        number = rest.removeprefix(":")
-    elif text.count(":") == 1:
-        host, _, number = text.partition(":")
-    else:
-        host, number = text, ""
-    if number and not number.isdecimal():
-        raise InputError(f"{text!r}: the port is not a number")
-    return host, int(number or port)
+async def _test(host: str, options: Options, *, quiet: bool) -> Report:
+    target = await resolve_target(host, transports=options.transports or TRANSPORTS, domain=options.domain)
+    return await conduct(target, options, _quiet if quiet else _progress)
 
 
 def _progress(progress: Progress) -> None:
