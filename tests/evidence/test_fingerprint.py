@@ -100,6 +100,8 @@ def test_identify_gives_what_both_give() -> None:
         "Cisco-SIPGateway/IOS-12.x",
         "Asterisk PBX 13.38.3",
         "FPBX-15.0.17",
+        "FPBX",
+        "FreePBX 1.8",
         "Zoiper r27147",
         "Jitsi2.8",
     ],
@@ -113,7 +115,9 @@ def test_borrowed_name_of_a_product_is_noticed_and_explained(user_agent: str) ->
     assert "not as in the genuine one" in tool.why
 
 
-@pytest.mark.parametrize("user_agent", ["Linksys-SPA942", "Yealink SIP-T54W", "Grandstream GXP1625", "PolycomVVX"])
+@pytest.mark.parametrize(
+    "user_agent", ["Linksys-SPA942", "Avaya one-X", "Yealink SIP-T54W", "Grandstream GXP1625", "PolycomVVX"]
+)
 def test_scanner_that_calls_itself_a_telephone_is_faked(user_agent: str) -> None:
     tool = find_tool(request(wire(SAMPLES["svwar"]).replace(b"friendly-scanner", user_agent.encode())))
     assert (tool.name, tool.faked) == ("svwar", True)
