@@ -25,7 +25,7 @@ from relaytrap.errors import RelaytrapError
 
 __all__ = ["CHECKS", "Finding", "command"]
 
-HUB_PACKAGES = ("chdb-core", "clickhouse-connect", "dpkt", "litestar", "maxminddb", "phonenumbers", "vl-convert-python")
+HUB_PACKAGES = ("chdb-core", "clickhouse-connect", "litestar", "maxminddb", "phonenumbers", "vl-convert-python")
 FREE_BYTES_WANTED = 1 << 30
 RECEIVE_BUFFER_WANTED = 4 << 20
 
