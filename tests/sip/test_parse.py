@@ -253,3 +253,8 @@ def test_thousands_of_hops_end_in_an_anomaly() -> None:
     parsed = request(message(OPTIONS, b"Via: " + b",".join([b"SIP/2.0/UDP a;branch=z9hG4bK1"] * 2000)))
     assert (len(parsed.vias), parsed.via_count) == (255, 255)
     assert "too-many-values" in [anomaly.name for anomaly in parsed.anomalies]
+
+
+def test_description_cut_in_its_middle_is_short() -> None:
+    data = message(INVITE, IS_SDP, b"Content-Length: %d" % len(SDP), body=SDP[:30])
+    assert names(data) == ["body-short"]

@@ -540,6 +540,14 @@ CASES: tuple[Case, ...] = (
         ),
     ),
     Case(
+        "session description shorter than promised, as in the RFC itself",
+        "RFC 5118 4.6",
+        "valid",
+        message(INVITE, IS_SDP, b"Content-Length: %d" % (len(SDP) + 17), body=SDP),
+        None,
+        ("body-miscounted",),
+    ),
+    Case(
         "IPv4 and IPv6 in the Vias",
         "RFC 5118 4.7",
         "valid",

@@ -60,6 +60,7 @@ ANOMALIES: Final[dict[str, Kind]] = {
     "no-empty-line": Kind("RFC 3261 7", 0, "no empty line after the headers"),
     "cut-in-header": Kind("RFC 3261 7", 400, "ends inside a header line"),
     "body-short": Kind("RFC 3261 18.3", 400, "Content-Length promises more octets than there are"),
+    "body-miscounted": Kind("RFC 5118 4.6", 0, "Content-Length promises more than a session description that is whole"),
     "extra-octets": Kind("RFC 3261 18.3", 0, "octets behind the end that Content-Length gives"),
     "padding": Kind("RFC 3261 18.3", 0, "NULs or line ends behind the end that Content-Length gives"),
     "second-message": Kind("RFC 3261 18.3", 0, "another message in the same datagram"),
