@@ -60,14 +60,16 @@ def _look(config: Config, files: Sequence[str]) -> Iterator[Summary]:
 
 
 def _import(config: Config, files: Sequence[str], sensor: str, progress: Progress) -> Iterator[Summary]:
-    from relaytrap.hub.importing import import_captures
+    from relaytrap.hub.analyse import analyse_now
+    from relaytrap.hub.importing import import_each
 
     with open_session(config) as session:
         if isinstance(session, HubSession):
             yield from _send(session, files, sensor, progress)
             return
-        for imported in import_captures(session.store, config, files, sensor=sensor, progress=progress):
+        for imported in import_each(session.store, config, files, sensor=sensor, progress=progress):
             yield imported.as_dict()
+        analyse_now(session.store, config)
 
 
 def _send(session: HubSession, files: Sequence[str], sensor: str, progress: Progress) -> Iterator[Summary]:

@@ -1,5 +1,6 @@
 """`relaytrap numbers`: what was dialled, and where it leads."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -21,8 +22,8 @@ COLUMNS = (
     ("sensors", "sensors"),
     ("spellings", "spellings"),
     ("prefixes", "prefixes"),
-    ("first_seen", "first seen"),
-    ("last_seen", "last seen"),
+    ("first_seen", "first seen (UTC)"),
+    ("last_seen", "last seen (UTC)"),
 )
 
 
@@ -37,4 +38,12 @@ def command(settings: Settings, /, limit: int | None, as_json: bool, as_csv: boo
     """Numbers that were dialled, by the part that recurs under many prefixes; most dialled first."""
     wanted = {**given, "limit": limit if limit is not None else 0 if as_json or as_csv else TABLE_ROWS}
     with open_session(settings.load()) as session:
-        emit(session.query("numbers", wanted), COLUMNS, as_json=as_json, as_csv=as_csv, empty="no numbers")
+        rows = session.query("numbers", wanted)
+        emit(rows if as_json or as_csv else _told(rows), COLUMNS, as_json=as_json, as_csv=as_csv, empty="no numbers")
+
+
+def _told(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows in the form that a terminal has room for: times to the second."""
+    for row in rows:
+        times = {name: row[name][:19].replace("T", " ") for name in ("first_seen", "last_seen")}
+        yield {**row, **times, "prefixes": [prefix or "(none)" for prefix in row["prefixes"]]}

@@ -38,15 +38,18 @@ def for_terminal(value: Any, limit: int = CELL_MAX_CHARS) -> str:
 
 
 def csv_cell(value: Any) -> str:
-    """Text that no spreadsheet runs: a cell that would start a formula gets an apostrophe before it."""
+    """Text that no spreadsheet runs and no terminal obeys.
+
+    An apostrophe stands before what would start a formula; controls and direction marks are escaped (JSON has them
+    exactly).
+    """
     if value is None:
         return ""
     if isinstance(value, (list, tuple, dict)):
         value = json.dumps(value, ensure_ascii=False)
     text = str(value)
-    if isinstance(value, str) and text.startswith(FORMULA_STARTS):
-        text = "'" + text
-    return text.replace("\x00", "\\x00")
+    is_formula = isinstance(value, str) and text.lstrip(" ").startswith(FORMULA_STARTS)
+    return visible("'" + text if is_formula else text)
 
 
 def emit(

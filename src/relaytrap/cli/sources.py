@@ -1,5 +1,6 @@
 """`relaytrap sources`: addresses that sent something."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -23,8 +24,8 @@ COLUMNS = (
     ("methods", "methods"),
     ("tools", "tools"),
     ("sensors", "sensors"),
-    ("first_seen", "first seen"),
-    ("last_seen", "last seen"),
+    ("first_seen", "first seen (UTC)"),
+    ("last_seen", "last seen (UTC)"),
 )
 
 
@@ -45,4 +46,12 @@ def command(settings: Settings, /, limit: int | None, sort: str, as_json: bool, 
     """Addresses that sent something, busiest first."""
     wanted = {**given, "sort": sort, "limit": limit if limit is not None else 0 if as_json or as_csv else TABLE_ROWS}
     with open_session(settings.load()) as session:
-        emit(session.query("sources", wanted), COLUMNS, as_json=as_json, as_csv=as_csv, empty="no sources")
+        rows = session.query("sources", wanted)
+        emit(rows if as_json or as_csv else _told(rows), COLUMNS, as_json=as_json, as_csv=as_csv, empty="no sources")
+
+
+def _told(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows in the form that a terminal has room for: times to the second."""
+    for row in rows:
+        times = {name: row[name][:19].replace("T", " ") for name in ("first_seen", "last_seen")}
+        yield {**row, **times}

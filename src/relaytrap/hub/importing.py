@@ -24,7 +24,7 @@ from relaytrap.hub.workers import Workers
 from relaytrap.observation import Observation
 from relaytrap.store import Store
 
-__all__ = ["Imported", "import_captures"]
+__all__ = ["Imported", "Progress", "import_captures", "import_each"]
 
 Progress = Callable[[str, int], None]
 
@@ -87,15 +87,27 @@ def import_captures(
     a file's name and the bytes read of it. Raises InputError for a file that cannot be read or is no capture; what
     was stored before stays.
     """
+    return list(import_each(store, config, files, sensor=sensor, shift_ns=shift_ns, workers=workers, progress=progress))
+
+
+def import_each(
+    store: Store,
+    config: Config,
+    files: Sequence[Path | str],
+    *,
+    sensor: str = "",
+    shift_ns: int = 0,
+    workers: Workers | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Imported]:
+    """The same, giving what became of each file as soon as it is stored."""
     lanes = _Lanes(store, config, workers)
-    done = []
     try:
         for file in files:
             with opened_capture(file) as (stream, name):
-                done.append(_import_one(lanes, stream, name, sensor or _sensor_of(name), shift_ns, progress))
+                yield _import_one(lanes, stream, name, sensor or _sensor_of(name), shift_ns, progress)
     finally:
         lanes.close()
-    return done
 
 
 def _sensor_of(name: str) -> str:

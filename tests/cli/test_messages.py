@@ -1,0 +1,61 @@
+import base64
+import csv
+import io
+import json
+
+from relaytrap.sip.text import ACTING
+from tests.cli.conftest import PAYLOADS
+from tests.hub.traffic import request
+
+
+def test_json_gives_every_message_with_its_bytes(run, data):
+    rows = [json.loads(line) for line in run("--data", data, "messages", "--json").out.splitlines()]
+    assert len(rows) == 5 + len(PAYLOADS)
+    assert [row["frame"] for row in rows] == list(range(len(rows), 0, -1))
+    assert base64.b64decode(rows[-1]["raw"]) == request(0, method=b"REGISTER", user=b"100")
+
+
+def test_the_table_shows_the_newest_without_acting_on_the_terminal(run, data):
+    shown = run("--data", data, "messages").out
+    assert not ACTING.search(shown.replace("\n", ""))
+    assert "\\x1b[31mred" in shown
+    assert "+442030000000" in shown
+
+
+def test_no_payload_acts_in_json_or_csv(run, data):
+    for door in ("--json", "--csv"):
+        shown = run("--data", data, "messages", door).out
+        assert not ACTING.search(shown.replace("\r\n", "").replace("\n", ""))
+
+
+def test_csv_cells_hold_no_formula_and_one_line_each(run, data):
+    shown = run("--data", data, "messages", "--csv").out
+    rows = list(csv.DictReader(io.StringIO(shown)))
+    assert len(rows) == 5 + len(PAYLOADS) == len(shown.splitlines()) - 1
+    assert '\'=HYPERLINK("http://example.invalid")' in {row["user_agent"] for row in rows}
+    assert all(not row["user_agent"].startswith(("=", "+", "-", "@")) for row in rows)
+
+
+def test_filters_and_limits_narrow(run, data):
+    def ask(*given):
+        return [json.loads(line) for line in run("--data", data, "messages", "--json", *given).out.splitlines()]
+
+    assert len(ask("--method", "REGISTER", "--country", "fr")) == 3
+    assert len(ask("--limit", 2)) == 2
+    assert len(ask("--since", "2026-09-22T12:00:00.011Z")) == 1
+    assert ask("--source", "198.18.0.0/15") == []
+    (oldest,) = ask("--target", "100")
+    assert ask("--before", f"{oldest['received_at']}_{oldest['id']}") == []
+
+
+def test_a_wrong_filter_is_one_sentence(run, data):
+    shown = run("--data", data, "messages", "--source", "nowhere")
+    assert (shown.status, shown.out) == (4, "")
+    assert shown.err == (
+        "relaytrap: source: 'nowhere' is no address or network; write 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32\n"
+    )
+
+
+def test_an_empty_store_says_so(run, tmp_path):
+    assert run("--data", tmp_path, "messages").out == "no messages\n"
+    assert run("--data", tmp_path, "messages", "--json").out == ""
