@@ -125,10 +125,12 @@ def test_filter_that_no_rollup_knows_is_counted_from_the_messages(hub: Hub) -> N
     assert [row["country"] for row in rows] == ["DE"]
 
 
-def test_leaders_say_how_many_values_there_are(hub: Hub) -> None:
-    rows = hub.rows("leaders", facets="method", limit=1)
-    assert len(rows) == 1
-    assert rows[0]["of"] == 3
+def test_leaders_are_the_busiest_values_of_each_facet(hub: Hub) -> None:
+    rows = hub.rows("leaders", facets="method,user_agent", limit=1, count_sources=1)
+    assert [(row["facet"], row["value"], row["sources"]) for row in rows] == [
+        ("method", "OPTIONS", 2),
+        ("user_agent", "friendly-scanner", 3),
+    ]
 
 
 def test_leaders_refuse_an_unknown_facet(hub: Hub) -> None:

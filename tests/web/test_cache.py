@@ -24,8 +24,45 @@ def test_answer_is_kept_and_then_asked_again() -> None:
         return len(asked)
 
     assert [answers.get("k", ask), answers.get("k", ask)] == [1, 1]
-    clock.now += 5
+    clock.now += 60
     assert answers.get("k", ask) == 2
+
+
+def test_answer_that_grows_old_is_given_while_a_new_one_is_fetched() -> None:
+    clock, asked, done = Clock(), list[int](), threading.Event()
+    answers = Answers(keep_s=5, stale_s=60, now=clock)
+
+    def ask() -> int:
+        asked.append(1)
+        if len(asked) == 2:
+            done.set()
+        return len(asked)
+
+    answers.get("k", ask)
+    clock.now += 6
+    assert answers.get("k", ask) == 1
+    assert done.wait(5)
+    answers.close()
+    assert answers.get("k", ask) == 2
+
+
+def test_renewal_that_fails_leaves_the_old_answer() -> None:
+    clock, asked, failed = Clock(), list[int](), threading.Event()
+    answers = Answers(keep_s=5, stale_s=60, now=clock)
+
+    def ask() -> int:
+        asked.append(1)
+        if len(asked) > 1:
+            failed.set()
+            raise ValueError("no")
+        return 1
+
+    answers.get("k", ask)
+    clock.now += 6
+    assert answers.get("k", ask) == 1
+    assert failed.wait(5)
+    clock.now -= 6
+    assert answers.get("k", ask) == 1
 
 
 def test_same_question_at_the_same_time_is_asked_once() -> None:

@@ -40,6 +40,7 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
     Raises ConfigError, ListenError, StoreError and their like, each with one sentence, before anything is served.
     """
     from relaytrap.enrich import Enricher
+    from relaytrap.hub.analyse import Analysis, Analyst
     from relaytrap.hub.database import HubDatabase
     from relaytrap.hub.ingest import Ingest
     from relaytrap.hub.keys import Keys
@@ -58,6 +59,8 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
         database = stack.enter_context(contextlib.closing(HubDatabase(config.data_dir)))
         ledger = Ledger(database)
         ingest = stack.enter_context(contextlib.closing(Ingest(store, config, ledger)))
+        analyst = stack.enter_context(contextlib.closing(Analyst(Analysis(store, enricher))))
+        ingest.listeners.append(lambda taken: analyst.take(taken.first_ns, taken.last_ns))
         site = Site(
             store,
             config,
@@ -67,9 +70,11 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
             keys=Keys(database),
             ledger=ledger,
         )
+        stack.callback(site.answers.close)
         # The map's script takes a second to make, once an installation: before the first reader asks.
         threading.Thread(target=site.bundle.asset, name="bundle", daemon=True).start()
         stack.callback(keep_up(store))
+        analyst.start()
         serve(site, listener, ready)
 
 

@@ -11,25 +11,39 @@ if TYPE_CHECKING:
 __all__ = ["list_countries", "list_countries_by_time", "list_networks"]
 
 NETWORK_NUMBER: Final = "toUInt32OrZero(splitByChar(' ', value)[1])"
+NO_DETAILS: Final = {"networks": 0, "through_others": 0, "tool": ""}
 NETWORK_NAME: Final = "substring(value, position(value, ' ') + 1)"
 
 
 def list_countries(store: "Store", where: Filter, *, limit: int = 300, step_s: int = HOUR_S) -> "list[Row]":
     """Countries of the sources, busiest first: country (ISO code, empty when unknown), messages, sources, networks,
     through_others (messages that came through somebody's relay), tool (the busiest), share of all messages."""
-    relation, bound = rollup(where, ("all", "network", "verdict", "tool"), step_s=step_s)
-    # Hours are summed first: what is left is small, and the busiest tool needs its sum.
-    summed = f"SELECT facet, country, value, sum(messages) AS n, uniqMergeState(sources) AS s FROM {relation} "
-    return store.rows(
-        "SELECT country, sumIf(n, facet = 'all') AS messages, uniqMergeIf(s, facet = 'all') AS sources, "
-        "uniqIf(value, facet = 'network' AND NOT startsWith(value, '0 ')) AS networks, "
-        f"sumIf(n, facet = 'verdict' AND value IN {THROUGH_OTHERS}) AS through_others, "
-        "argMaxIf(value, n, facet = 'tool' AND value != '') AS tool, "
-        "round(messages / greatest(sum(messages) OVER (), 1), 6) AS share "
-        f"FROM ({summed}GROUP BY facet, country, value) "
-        "GROUP BY country ORDER BY messages DESC, country LIMIT {top:UInt32}",
+    everything, bound = rollup(where, ("all",), step_s=step_s)
+    values, _ = rollup(where, ("network", "verdict", "tool"), step_s=step_s)
+    rows = store.rows(
+        "SELECT country, sum(messages) AS n, uniqMerge(sources) AS sources, sum(n) OVER () AS whole "
+        f"FROM {everything} GROUP BY country ORDER BY n DESC, country LIMIT {{top:UInt32}}",
         bound | {"top": limit},
     )
+    # Hours are summed first: the busiest tool needs its sum. No sketch of sources is read here.
+    summed = f"SELECT facet, country, value, sum(messages) AS n FROM {values} GROUP BY facet, country, value"
+    counted = store.rows(
+        "SELECT country, uniqExactIf(value, facet = 'network' AND NOT startsWith(value, '0 ')) AS networks, "
+        f"sumIf(n, facet = 'verdict' AND value IN {THROUGH_OTHERS}) AS through_others, "
+        f"argMaxIf(value, n, facet = 'tool' AND value != '') AS tool FROM ({summed}) GROUP BY country",
+        bound,
+    )
+    details = {row.pop("country"): row for row in counted}
+    return [
+        {
+            "country": row["country"],
+            "messages": row["n"],
+            "sources": row["sources"],
+            **details.get(row["country"], NO_DETAILS),
+            "share": round(row["n"] / row["whole"], 6),
+        }
+        for row in rows
+    ]
 
 
 def list_countries_by_time(store: "Store", where: Filter, *, step_s: int = HOUR_S) -> "list[Row]":

@@ -22,6 +22,8 @@ __all__ = ["list_leaders", "list_leading_sources", "query_span", "query_timeline
 
 HOUR_S: Final = 3600
 NS_PER_S: Final = 1_000_000_000
+# Facets with so many values that how they are grouped matters.
+MANY_VALUES: Final = frozenset({"dialled_core", "user_agent"})
 # Fields of a filter that the rollups can apply.
 ROLLED_UP: Final = frozenset({"since", "until", "country"})
 THROUGH_OTHERS: Final = "('relayed', 'hidden')"
@@ -45,36 +47,73 @@ def query_totals(store: "Store", where: Filter) -> "list[Row]":
     return [{**now, "before": _totals(store, previous) if previous else None}]
 
 
-def query_timeline(store: "Store", where: Filter, *, facet: str = "method", step_s: int = HOUR_S) -> "list[Row]":
-    """Messages and sources in steps of time, one row for each step and value of the facet that has any.
+def query_timeline(
+    store: "Store", where: Filter, *, facet: str = "method", step_s: int = HOUR_S, count_sources: bool = False
+) -> "list[Row]":
+    """Messages in steps of time, one row for each step and value of the facet that has any: start, value, messages.
 
-    step_s: seconds; steps that are no whole hours are counted from the messages themselves.
+    step_s: seconds; steps that are no whole hours are counted from the messages themselves. count_sources: `sources`,
+    the unique ones, as well.
     """
-    relation, bound = rollup(where, (facet,), step_s=step_s)
+    relation, bound = rollup(where, _checked_facets(facet), step_s=step_s)
+    sources = ", uniqMerge(sources) AS sources" if count_sources else ""
     return store.rows(
         f"SELECT formatDateTime(toStartOfInterval(hour, INTERVAL {int(step_s)} SECOND, 'UTC'), '%FT%TZ') AS start, "
-        f"value, sum(messages) AS messages, uniqMerge(sources) AS sources FROM {relation} "
+        f"value, sum(messages) AS messages{sources} FROM {relation} "
         "GROUP BY start, value ORDER BY start, messages DESC",
         bound,
     )
 
 
 def list_leaders(
-    store: "Store", where: Filter, *, facets: str = "network,tool,method", limit: int = 8, step_s: int = HOUR_S
+    store: "Store",
+    where: Filter,
+    *,
+    facets: str = "network,tool,method",
+    limit: int = 8,
+    step_s: int = HOUR_S,
+    count_sources: bool = False,
 ) -> "list[Row]":
-    """The busiest values of each facet: facet, value, messages, sources, countries, of (how many values there are).
+    """The busiest values of each facet: facet, value, messages.
 
-    facets: names from schema.FACETS, separated by commas. The value of `network` is "ASN name".
+    facets: names from schema.FACETS, separated by commas. The value of `network` is "ASN name". count_sources:
+    `sources`, the unique ones, as well; that costs more than all the rest.
     """
     names = _checked_facets(facets)
-    relation, bound = rollup(where, names, step_s=step_s)
-    # Grouping by value alone first keeps the number of sketches that are merged small.
-    return store.rows(
-        "SELECT facet, value, sum(messages) AS messages, uniqMerge(sources) AS sources, "
-        f"uniqExact(country) AS countries, count() OVER (PARTITION BY facet) AS of FROM {relation} WHERE value != '' "
-        "GROUP BY facet, value ORDER BY facet, messages DESC, value LIMIT {leaders:UInt32} BY facet",
+    few, many = [name for name in names if name not in MANY_VALUES], [name for name in names if name in MANY_VALUES]
+    leaders = _leaders(store, rollup(where, few, step_s=step_s), "facet, value", limit) if few else []
+    for name in many:
+        # Text is grouped by its hash: a third of the time over a million values.
+        leaders += _leaders(store, rollup(where, (name,), step_s=step_s), "facet, cityHash64(value)", limit)
+    if count_sources and leaders:
+        counted = _sources_of(store, *rollup(where, names, step_s=step_s), leaders)
+        for row in leaders:
+            row["sources"] = counted.get((row["facet"], row["value"]), 0)
+    return leaders
+
+
+def _leaders(store: "Store", relation: tuple[str, dict[str, Any]], group: str, limit: int) -> "list[Row]":
+    table, bound = relation
+    rows = store.rows(
+        f"SELECT facet, any(value) AS leader, sum(messages) AS total FROM {table} WHERE value != '' "
+        f"GROUP BY {group} ORDER BY facet, total DESC, leader LIMIT {{leaders:UInt32}} BY facet",
         bound | {"leaders": limit},
     )
+    return [{"facet": row["facet"], "value": row["leader"], "messages": row["total"]} for row in rows]
+
+
+def _sources_of(
+    store: "Store", relation: str, bound: dict[str, Any], leaders: "list[Row]"
+) -> dict[tuple[str, str], int]:
+    """Unique sources of the leading values only: merging a sketch for every value takes seconds."""
+    names = {"leading_facets": [row["facet"] for row in leaders], "leading_values": [row["value"] for row in leaders]}
+    rows = store.rows(
+        f"SELECT facet, value, uniqMerge(sources) AS sources FROM {relation} WHERE value IN "
+        "{leading_values:Array(String)} AND (facet, value) IN arrayZip({leading_facets:Array(String)}, "
+        "{leading_values:Array(String)}) GROUP BY facet, value",
+        bound | names,
+    )
+    return {(row["facet"], row["value"]): row["sources"] for row in rows}
 
 
 def list_leading_sources(store: "Store", where: Filter, *, limit: int = 8) -> "list[Row]":
@@ -128,17 +167,23 @@ def _totals(store: "Store", where: Filter) -> "Row":
 
 
 def _rolled_up_totals(store: "Store", where: Filter) -> "Row":
-    relation, bound = rollup(where, ("all", "network", "tool", "dialled_country", "verdict", "sensor"))
-    return store.row(
-        "SELECT sumIf(messages, facet = 'all') AS messages, uniqMergeIf(sources, facet = 'all') AS sources, "
-        "uniqExactIf(country, facet = 'all' AND country != '') AS countries, "
-        "uniqIf(value, facet = 'network' AND NOT startsWith(value, '0 ')) AS networks, "
+    # Sketches of sources are read for one facet only; for the others the values themselves are counted.
+    everything, bound = rollup(where, ("all",))
+    values, _ = rollup(where, ("network", "tool", "dialled_country", "verdict", "sensor"))
+    totals = store.row(
+        "SELECT sum(messages) AS messages, uniqMerge(sources) AS sources, "
+        f"uniqExactIf(country, country != '') AS countries FROM {everything} {COLUMNS_FIRST}",
+        bound,
+    )
+    counted = store.row(
+        "SELECT uniqIf(value, facet = 'network' AND NOT startsWith(value, '0 ')) AS networks, "
         "uniqIf(value, facet = 'tool' AND value != '') AS tools, "
         "uniqIf(value, facet = 'dialled_country') AS dialled_countries, "
         f"sumIf(messages, facet = 'verdict' AND value IN {THROUGH_OTHERS}) AS through_others, "
-        f"uniqIf(value, facet = 'sensor') AS sensors FROM {relation} {COLUMNS_FIRST}",
+        f"uniqIf(value, facet = 'sensor') AS sensors FROM {values} {COLUMNS_FIRST}",
         bound,
     )
+    return totals | counted
 
 
 def _window_before(where: Filter) -> Filter | None:
