@@ -14,6 +14,7 @@ from typing import Any
 
 from relaytrap.config import StoreConfig
 from relaytrap.store import Store
+from relaytrap.store.findings_schema import FINDINGS
 from relaytrap.store.native import native_block
 from relaytrap.store.schema import COLUMNS, NAMES, Column
 
@@ -65,7 +66,7 @@ def keep(store: Store, rows: Sequence[tuple[Any, ...]], token: str) -> None:
 
 def clear(store: Store) -> None:
     """Empty every table that tests fill, tokens included: each test's tokens are its own."""
-    for table in ("messages", "hourly", "hourly_sources", "tracks"):
+    for table in ("messages", "hourly", "hourly_sources", *FINDINGS):
         store.command(f"TRUNCATE TABLE {table}")
 
 

@@ -43,6 +43,7 @@ def _asked(session: HubSession, outdated: bool) -> Iterator[dict[str, Any]]:
 
 
 def _done_here(store: "Store", config: Config, outdated: bool) -> Iterator[dict[str, Any]]:
+    from relaytrap.hub.analyse import analyse_now
     from relaytrap.hub.reanalyse import reanalyse
     from relaytrap.hub.workers import Workers
 
@@ -50,6 +51,7 @@ def _done_here(store: "Store", config: Config, outdated: bool) -> Iterator[dict[
     try:
         for step in reanalyse(store, workers, only_outdated=outdated):
             yield {"messages": step.messages, "of": step.of}
+        analyse_now(store, config)
     finally:
         workers.close()
 

@@ -58,11 +58,13 @@ def remove(settings: Settings) -> None:
 
 
 def _import(session: StoreSession | HubSession, config: Config, files: list[Path]) -> Iterator[dict[str, Any]]:
+    from relaytrap.hub.analyse import analyse_now
     from relaytrap.hub.importing import import_captures
 
     if isinstance(session, StoreSession):
         for imported in import_captures(session.store, config, files):
             yield imported.as_dict()
+        analyse_now(session.store, config)
         return
     for file in files:
         with file.open("rb") as stream:

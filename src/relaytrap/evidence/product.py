@@ -48,7 +48,8 @@ def relay_kind(seen: Mapping[str, int], *, lying: bool, b2bua: bool, masked: boo
 PRODUCTS: Final = re.compile(
     r"(?i)siparator|ingate|icewarp|kamailio|opensips|openser|\bser \(|communigate|sipxecs|mediant|audiocodes|patton|"
     r"smartnode|freeswitch|mod_sofia|starface|ngcp|sipwise|sip ?express|\bsbc\b|session border|acme ?packet|"
-    r"oracle esbc|sonus|ribbon|metaswitch|perimeta|genband|edgemarc|edgewater|sansay|netsapiens|sipbx|brekeke|repro|3cx|yate|"
+    r"oracle esbc|"
+    r"sonus|ribbon|metaswitch|perimeta|genband|edgemarc|edgewater|sansay|netsapiens|sipbx|brekeke|repro|3cx|yate|"
     r"teles|cisco-cucm|cube\b|tekelec|broadworks|siproxd"
 )
 

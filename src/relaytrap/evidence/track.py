@@ -27,7 +27,7 @@ __all__ = ["NO_KEYS", "Keys", "goal_of", "keys_of", "shape_of", "stack_of", "tar
 class Keys(NamedTuple):
     """opener: the request opens something. goal: what this one request is for ("" when nothing shows it).
 
-    target_key: the target as a number, or a hash of it. shape, stack, track: see the module; 0 for none.
+    target_key: the target as a number, or a hash of it; of a dialled number, what recurs of it. shape, stack, track: see the module; 0 for none.
     """
 
     opener: bool
@@ -52,12 +52,13 @@ def keys_of(message: Message, observation: Observation, path: Path, *, target: b
     if message.method in INSIDE_DIALOGS:
         return NO_KEYS._replace(track=track_key(path, observation.source, 0, 0))
     shape, stack = shape_of(message), stack_of(message)
+    goal = goal_of(message, observation, dialled_core)
     return Keys(
         True,
         shape,
         stack,
-        goal_of(message, observation, dialled_core),
-        target_number(target),
+        goal,
+        target_number(dialled_core if goal == "toll" else target),
         track_key(path, observation.source, shape, stack),
     )
 

@@ -15,12 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from relaytrap import clock
+from relaytrap.config import Config
+from relaytrap.enrich import Enricher
 from relaytrap.evidence.association import HOST_RELAYS, TrackInfo, associate
 from relaytrap.evidence.origin import settle
 from relaytrap.store import Store, findings
 from relaytrap.store.findings import BUCKET_S, Bucket, Window
 
-__all__ = ["Analysis", "Analyst"]
+__all__ = ["Analysis", "Analyst", "analyse_now"]
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +38,10 @@ Span = tuple[int, int]
 class Analysis:
     """Keeps the findings of one store up to date. One thread works at a time; others wait."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, enricher: Enricher | None = None) -> None:
+        """enricher: gives origins their country and network; without one they have none."""
         self.store = store
+        self._enricher = enricher
         self._turn = threading.Lock()
         self._version = findings.newest_version(store)
         self._origins = findings.read_origins(store)
@@ -102,6 +106,12 @@ class Analysis:
         visits = findings.read_visits(self.store, window, kept) if kept else []
         findings.write_window(self.store, window, associate(tracks, visits), tracks, self._version)
 
+    def _look_up(self, address: str) -> tuple[str, int, str]:
+        if self._enricher is None:
+            return "", 0, ""
+        network = self._enricher.network(address)
+        return network.country, network.asn, network.name
+
     def _settle(self) -> None:
         groups = findings.read_groups(self.store)
         settled = settle(findings.read_testimony(self.store, groups), groups)
@@ -109,7 +119,8 @@ class Analysis:
         if rows != self._conclusions:
             findings.write_conclusions(self.store, rows, self._version)
         changed = [each for address, each in settled.origins.items() if self._origins.get(address) != each]
-        findings.write_origins(self.store, changed, self._origins.keys() - settled.origins.keys(), self._version)
+        gone = self._origins.keys() - settled.origins.keys()
+        findings.write_origins(self.store, changed, gone, self._version, self._look_up)
         self._conclusions, self._origins = rows, settled.origins
 
 
@@ -156,12 +167,18 @@ def _split(window: Window, buckets: list[Bucket]) -> Iterator[Window]:
         yield from _split(Window(start, narrower), part)
 
 
+def analyse_now(store: Store, config: Config) -> None:
+    """Bring the findings of a store up to date, in a command that has it to itself."""
+    Analysis(store, Enricher.open(config.enrich, config.network, config.data_dir / "tables")).update()
+
+
 class Analyst:
-    """Runs an Analysis in the background of a hub: soon after messages came, not more often than it can."""
+    """Runs an Analysis in the background of a hub: soon after messages came, and now and then over everything, because
+    messages also go or are derived anew."""
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
-        self._spans: list[Span] | None = []
+        self._spans: list[Span] = []
         self._news = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="analyst", daemon=True)
@@ -173,17 +190,10 @@ class Analyst:
     def take(self, first_ns: int, last_ns: int) -> None:
         """Messages of that span of time were stored."""
         with self._news:
-            if self._spans is not None:
-                self._spans.append((first_ns, last_ns))
+            self._spans.append((first_ns, last_ns))
             self._news.notify()
 
-    def look(self) -> None:
-        """Messages were removed or derived anew, somewhere."""
-        with self._news:
-            self._spans = None
-            self._news.notify()
-
-    def stop(self) -> None:
+    def close(self) -> None:
         """End after the work at hand."""
         with self._news:
             self._stopping = True
@@ -193,20 +203,23 @@ class Analyst:
 
     def _run(self) -> None:
         self._update(None)
-        while True:
+        while not self._wait(LOOK_S, for_news=True):
+            # Let a burst arrive before it is looked at.
+            if self._wait(PAUSE_S):
+                return
             with self._news:
-                self._news.wait_for(lambda: self._stopping or self._spans != [])
-                if self._stopping:
-                    return
-            began = clock.monotonic()
-            with self._news:
-                # Let a burst arrive before it is looked at.
-                self._news.wait_for(lambda: self._stopping, PAUSE_S)
                 spans, self._spans = self._spans, []
-            self._update(spans)
-            with self._news:
-                # As long at rest as at work: ingest and pages want the machine as well.
-                self._news.wait_for(lambda: self._stopping, min(clock.monotonic() - began, REST_MAX_S))
+            began = clock.monotonic()
+            self._update(spans or None)
+            # As long at rest as at work: ingest and pages want the machine as well.
+            if self._wait(min(clock.monotonic() - began, REST_MAX_S)):
+                return
+
+    def _wait(self, seconds: float, *, for_news: bool = False) -> bool:
+        """Wait for the end of the time, or for news; gives whether to stop."""
+        with self._news:
+            self._news.wait_for(lambda: self._stopping or (for_news and bool(self._spans)), seconds)
+            return self._stopping
 
     def _update(self, spans: list[Span] | None) -> None:
         try:
@@ -217,3 +230,4 @@ class Analyst:
 
 PAUSE_S: Final = 1.0
 REST_MAX_S: Final = 5.0
+LOOK_S: Final = 60.0

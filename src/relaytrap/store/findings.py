@@ -3,7 +3,7 @@
 Sets are formed here, in SQL over columns; only sums, and the visits of one window at a time, reach Python.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -403,8 +403,17 @@ def read_origins(store: "Store") -> dict[str, Origin]:
     return {row["address"]: Origin(**row) for row in store.rows(sql)}
 
 
-def write_origins(store: "Store", origins: Iterable[Origin], gone: Iterable[str], version: int) -> None:
-    """Replace the standing of some origins; those gone get confidence 0."""
+def write_origins(
+    store: "Store",
+    origins: Iterable[Origin],
+    gone: Iterable[str],
+    version: int,
+    look_up: Callable[[str], tuple[str, int, str]],
+) -> None:
+    """Replace the standing of some origins; those gone get confidence 0.
+
+    look_up: country, autonomous system and its name of an address.
+    """
     rows = [
         {
             "origin": storage_address(each.address),
@@ -415,6 +424,7 @@ def write_origins(store: "Store", origins: Iterable[Origin], gone: Iterable[str]
             "contradictions": each.contradictions,
             "version": version,
         }
+        | dict(zip(("country", "asn", "as_name"), look_up(each.address), strict=True))
         for each in (*origins, *(Origin(address, 0, 0, 0, 0) for address in gone))
     ]
     store.insert_rows("origin_findings", rows)

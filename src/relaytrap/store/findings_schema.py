@@ -12,6 +12,7 @@ from relaytrap.store.schema import EMBEDDED, Layout
 __all__ = ["FINDINGS", "REQUESTS", "findings_ddl", "relay_hours_select", "track_hours_select"]
 
 WORD: Final = "LowCardinality(String)"
+WORDS: Final = "Array(LowCardinality(String))"
 TIME: Final = "DateTime64(9, 'UTC')"
 HOUR: Final = "DateTime('UTC')"
 COUNTS: Final = "Map(LowCardinality(String), UInt64)"
@@ -20,73 +21,59 @@ COUNTS: Final = "Map(LowCardinality(String), UInt64)"
 FINDINGS: Final[dict[str, tuple[str, str, str]]] = {
     # Messages of every five minutes, with a sum that changes whenever one of them or its track does: what is new.
     "buckets": (
-        f"bucket {HOUR}, messages UInt64, openers UInt64, checksum UInt64, version UInt64",
+        f"""bucket {HOUR}, messages UInt64, openers UInt64, checksum UInt64, version UInt64""",
         "bucket",
         "toYYYYMMDD(bucket)",
     ),
     # Windows of association (see hub.analyse); alive: 0 once a window was split.
     "windows": (
-        f"start {HOUR}, width UInt32, alive UInt8, version UInt64",
+        f"""start {HOUR}, width UInt32, alive UInt8, version UInt64""",
         "(start, width)",
         "toYYYYMMDD(start)",
     ),
     # Every hour of every track.
     "track_hours": (
-        (
-            f"hour {HOUR}, track UInt64, verdict {WORD}, source IPv6, origin IPv6, inner IPv6, deeper IPv6, shape "
-            "UInt64, "
-            f"stack UInt64, messages UInt64, openers UInt64, first {TIME}, last {TIME}, sensors Array({WORD}), "
-            f"methods {COUNTS}, goals {COUNTS}, tools {COUNTS}, agents Array({WORD}), transports Array({WORD}), "
-            "targets AggregateFunction(groupBitmap, UInt64), relays AggregateFunction(uniq, IPv6), version UInt64"
-        ),
+        f"""hour {HOUR}, track UInt64, verdict {WORD}, source IPv6, origin IPv6, inner IPv6, deeper IPv6, shape UInt64,
+        stack UInt64, messages UInt64, openers UInt64, first {TIME}, last {TIME}, sensors {WORDS}, methods {COUNTS},
+        goals {COUNTS}, tools {COUNTS}, agents {WORDS}, transports {WORDS}, country {WORD}, asn UInt32, as_name {WORD},
+        targets AggregateFunction(groupBitmap, UInt64), relays AggregateFunction(uniq, IPv6), version UInt64""",
         "(hour, track)",
         "toYYYYMMDD(hour)",
     ),
     # Every hour of every track through every relay.
     "relay_hours": (
-        (
-            f"hour {HOUR}, relay IPv6, track UInt64, verdict {WORD}, origin IPv6, inner IPv6, deeper IPv6, stack "
-            "UInt64, "
-            f"messages UInt64, openers UInt64, first {TIME}, last {TIME}, confidence UInt8, kinds {COUNTS}, "
-            f"genuine UInt64, claims UInt64, masks UInt64, agents Array({WORD}), transports Array({WORD}), "
-            f"country {WORD}, asn UInt32, as_name {WORD}, version UInt64"
-        ),
+        f"""hour {HOUR}, relay IPv6, track UInt64, verdict {WORD}, origin IPv6, inner IPv6, deeper IPv6, stack UInt64,
+        messages UInt64, openers UInt64, first {TIME}, last {TIME}, confidence UInt8, kinds {COUNTS}, genuine UInt64,
+        claims UInt64, masks UInt64, agents {WORDS}, transports {WORDS}, country {WORD}, asn UInt32, as_name {WORD},
+        version UInt64""",
         "(hour, relay, track)",
         "toYYYYMMDD(hour)",
     ),
     # Where guests were put; named: whom the relay named instead.
     "placements": (
-        (
-            f"id UInt64, track UInt64, at {TIME}, source IPv6, stack UInt64, shape UInt64, verdict {WORD}, named IPv6, "
-            f"sensor {WORD}, target_key UInt64, goal {WORD}, method {WORD}, origin IPv6, odds Float32, why {WORD}, "
-            "inferred UInt32, version UInt64"
-        ),
+        f"""id UInt64, track UInt64, at {TIME}, source IPv6, stack UInt64, shape UInt64, verdict {WORD}, named IPv6,
+        sensor {WORD}, target_key UInt64, goal {WORD}, method {WORD}, origin IPv6, odds Float32, why {WORD},
+        inferred UInt32, version UInt64""",
         "id",
         "toYYYYMMDD(at)",
     ),
     # How well groups of guests fitted, for each window.
     "group_fits": (
-        (
-            f"start {HOUR}, width UInt32, source IPv6, stack UInt64, shape UInt64, named IPv6, verdict {WORD}, host "
-            "IPv6, "
-            "visits UInt32, inside UInt32, fitting UInt32, pairs UInt32, between UInt32, log_odds Float64, claims "
-            "UInt32, "
-            "version UInt64"
-        ),
+        f"""start {HOUR}, width UInt32, source IPv6, stack UInt64, shape UInt64, named IPv6, verdict {WORD}, host IPv6,
+        visits UInt32, inside UInt32, fitting UInt32, pairs UInt32, between UInt32, log_odds Float64, claims UInt32,
+        version UInt64""",
         "(start, width, source, stack, shape, named)",
         "toYYYYMMDD(start)",
     ),
     # What follows from all of it (evidence.origin.Settled): the newest version is the whole of it.
     "conclusions": (
-        f"kind {WORD}, one String, other String, said String, confidence UInt8, version UInt64",
+        f"""kind {WORD}, one String, other String, said String, confidence UInt8, version UInt64""",
         "(kind, one, other)",
         "tuple()",
     ),
     "origin_findings": (
-        (
-            "origin IPv6, confidence UInt8, relays UInt32, networks UInt32, countries UInt32, contradictions UInt32, "
-            "version UInt64"
-        ),
+        f"""origin IPv6, confidence UInt8, relays UInt32, networks UInt32, countries UInt32, contradictions UInt32,
+        country {WORD}, asn UInt32, as_name {WORD}, version UInt64""",
         "origin",
         "tuple()",
     ),
@@ -120,6 +107,7 @@ def track_hours_select(where: str, version: int) -> str:
         "max(received_at) AS last, groupUniqArray(64)(sensor) AS sensors, "
         f"{_counts('method')} AS methods, {_counts('goal')} AS goals, {_counts('tool')} AS tools, "
         "groupUniqArray(8)(user_agent) AS agents, groupUniqArray(8)(transport) AS transports, "
+        "any(country) AS country, any(asn) AS asn, any(as_name) AS as_name, "
         "groupBitmapStateIf(target_key, opener AND target_key > 0) AS targets, "
         f"uniqStateIf(relay, relay != {NONE}) AS relays, {version} AS version "
         f"FROM messages WHERE {REQUESTS} AND track != 0 AND {where} GROUP BY hour, track"

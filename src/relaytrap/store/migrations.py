@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from relaytrap import __version__, clock
 from relaytrap.errors import StoreTooNew
-from relaytrap.store.schema import messages_ddl, rollup_ddl, tracks_ddl, versions_ddl
+from relaytrap.store.findings_schema import findings_ddl
+from relaytrap.store.schema import messages_ddl, rollup_ddl, versions_ddl
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Store
@@ -21,11 +22,19 @@ def make_first_tables(store: "Store") -> None:
     store.command(messages_ddl(store.layout))
     for statement in rollup_ddl(store.layout):
         store.command(statement)
-    store.command(tracks_ddl(store.layout))
+
+
+def make_findings_tables(store: "Store") -> None:
+    """What the analysis over sets keeps; it fills them by itself."""
+    for statement in findings_ddl(store.layout):
+        store.command(statement)
 
 
 # Step n of the schema is STEPS[n - 1]; steps are only ever appended.
-STEPS: Final[tuple[tuple[str, Callable[["Store"], None]], ...]] = (("first tables", make_first_tables),)
+STEPS: Final[tuple[tuple[str, Callable[["Store"], None]], ...]] = (
+    ("first tables", make_first_tables),
+    ("findings over sets", make_findings_tables),
+)
 
 
 def migrate(store: "Store") -> None:

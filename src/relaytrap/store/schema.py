@@ -21,7 +21,6 @@ __all__ = [
     "Layout",
     "messages_ddl",
     "rollup_ddl",
-    "tracks_ddl",
     "versions_ddl",
 ]
 
@@ -247,15 +246,6 @@ def sources_select(origin: str = "messages", where: str = ATTACK) -> str:
         "any(as_name) AS as_name, count() AS messages, countIf(path_verdict IN ('relayed', 'hidden')) AS relayed, "
         f"min(received_at) AS first_seen, max(received_at) AS last_seen FROM {origin} WHERE {where} "
         "GROUP BY hour, source"
-    )
-
-
-def tracks_ddl(layout: Layout = EMBEDDED) -> str:
-    """CREATE TABLE of what the analysis over sets says of each track: the join from a message to its campaign."""
-    return (
-        f"CREATE TABLE IF NOT EXISTS tracks{layout.on_cluster} (track UInt64, campaign String, association "
-        "LowCardinality(String), origin IPv6, origin_confidence UInt8, version UInt64) "
-        f"ENGINE = {layout.engine('ReplacingMergeTree', 'version')} ORDER BY track"
     )
 
 

@@ -120,25 +120,3 @@ def test_an_export_gives_back_bytes_and_nanoseconds_oldest_first(kept):
     assert [each["raw"] for each in found] == [bytes(range(256)), b"b"]
     assert [each["received_at_ns"] for each in found] == [NOON_NS, NOON_NS + SECOND_NS]
     assert found[0]["notes"] == ["cut"]
-
-
-def test_campaigns_join_by_track_and_lend_an_origin_by_association(kept):
-    store = kept(
-        row(0, track=5, path_verdict=b"hidden"),
-        row(1, track=5, path_verdict=b"relayed", origin=address("203.0.113.1"), origin_confidence=90),
-        row(2),
-    )
-    said = {"track": 5, "campaign": "c1", "association": "association", "origin": "::ffff:203.0.113.2",
-            "origin_confidence": 60, "version": 1}  # fmt: skip
-    store.insert_rows("tracks", [said])
-    found = list(run_query(store, "messages", {}))[::-1]
-    assert [(each["campaign"], each["association"]) for each in found] == [
-        ("c1", "association"),
-        ("c1", "association"),
-        (None, None),
-    ]
-    assert [(each["origin"], each["origin_confidence"]) for each in found] == [
-        ("203.0.113.2", 60),
-        ("203.0.113.1", 90),
-        (None, 0),
-    ]

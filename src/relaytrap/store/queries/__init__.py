@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.errors import InputError
-from relaytrap.store.queries import messages, numbers, sensors, sources
+from relaytrap.store.queries import arrivals, campaign, findings, geo, messages, numbers, overview, sensors, sources
 from relaytrap.store.queries.filter import FIELDS, Filter, parse_filter
 
 if TYPE_CHECKING:
@@ -21,12 +21,30 @@ __all__ = ["CATALOGUE", "FIELDS", "Filter", "options_of", "parse_filter", "run_q
 CATALOGUE: Final[dict[str, Callable[..., "Iterable[Row]"]]] = {
     "messages": messages.list_messages,
     "message": messages.get_message,
+    "arrivals": arrivals.list_arrivals,
     "conversation": messages.query_conversation,
     "count": messages.count_messages,
     "sources": sources.list_sources,
     "source": sources.get_source,
     "numbers": numbers.list_numbers,
     "sensors": sensors.list_sensors,
+    "countries": geo.list_countries,
+    "country_hours": geo.list_countries_by_time,
+    "networks": geo.list_networks,
+    "overview": overview.query_totals,
+    "timeline": overview.query_timeline,
+    "leaders": overview.list_leaders,
+    "leading_sources": overview.list_leading_sources,
+    "span": overview.query_span,
+    "relays": findings.list_relays,
+    "relay": findings.get_relay,
+    "origins": findings.list_origins,
+    "origin": findings.get_origin,
+    "campaigns": findings.list_campaigns,
+    "campaign": findings.get_campaign,
+    "sweep": campaign.query_sweep,
+    "relay_hours": campaign.query_relay_hours,
+    "fan": campaign.query_fan,
 }
 
 

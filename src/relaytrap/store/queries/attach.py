@@ -13,23 +13,16 @@ from weakref import WeakKeyDictionary
 from relaytrap.evidence.campaign import campaign_id
 from relaytrap.evidence.origin import Settled
 from relaytrap.store.findings_schema import NONE
-from relaytrap.store.queries.believed import GUEST, campaign_of, on_hours
 from relaytrap.store.queries.filter import storage_address
 from relaytrap.store.queries.shape import address, hex_id
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
 
-__all__ = ["CAMPAIGN_CONDITION", "attach_campaigns"]
+__all__ = ["attach_campaigns"]
 
 NO_TRACK: Final = "0" * 16
 FIRST: Final = "SETTINGS prefer_column_name_to_alias = 1"
-
-# Messages of one campaign, {campaign:String}: a condition over `messages`.
-CAMPAIGN_CONDITION: Final = (
-    f"(track IN ({on_hours('track', '{campaign:String}')}) OR id IN (SELECT id FROM placements FINAL WHERE {GUEST} AND "
-    f"if(origin = {NONE}, {campaign_of('behind', 'source')}, {campaign_of('origin', 'origin')}) = {{campaign:String}}))"
-)
 
 
 @dataclass(slots=True)

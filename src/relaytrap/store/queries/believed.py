@@ -13,6 +13,7 @@ __all__ = [
     "APPARENT",
     "BEHIND",
     "BELIEVED",
+    "CAMPAIGN_CONDITION",
     "GUEST",
     "HIDDEN_DIRECT",
     "campaign_of",
@@ -67,3 +68,10 @@ def on_hours(column: str, campaign: str) -> str:
         f"{campaign_of('origin', f'if({APPARENT}, source, {BELIEVED})')} = {campaign} UNION ALL "
         f"SELECT {column} FROM track_hours FINAL WHERE {BEHIND} AND {campaign_of('behind', 'source')} = {campaign}"
     )
+
+
+# Messages of one campaign, {campaign:String}: a condition over `messages`.
+CAMPAIGN_CONDITION: Final = (
+    f"(track IN ({on_hours('track', '{campaign:String}')}) OR id IN (SELECT id FROM placements FINAL WHERE {GUEST} AND "
+    f"if(origin = {NONE}, {campaign_of('behind', 'source')}, {campaign_of('origin', 'origin')}) = {{campaign:String}}))"
+)

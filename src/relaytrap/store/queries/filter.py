@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from relaytrap.clock import now_ns, parse_rfc3339
 from relaytrap.errors import InputError
+from relaytrap.store.queries.believed import CAMPAIGN_CONDITION
 from relaytrap.store.schema import ATTACK
 
 __all__ = ["FIELDS", "Filter", "Where", "parse_filter", "parse_moment", "storage_address"]
@@ -79,6 +80,7 @@ class Filter:
     relay: str | None = condition("relay = {relay:IPv6}", "IPv6", "Relay that handed it to us")
     origin: str | None = condition("origin = {origin:IPv6}", "IPv6", "Address it is inferred to start at")
     track: int | None = condition("track = {track:UInt64}", "UInt64", "Key that joins messages into campaigns")
+    campaign: str | None = condition(CAMPAIGN_CONDITION, "String", "Identifier of a campaign")
     capture: str | None = condition("capture = {capture:String}", "String", "File name of an import")
     anomaly: str | None = condition("has(anomalies, {anomaly:String})", "String", "Name of an anomaly")
     text: str | None = condition(

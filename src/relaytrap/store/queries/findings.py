@@ -29,7 +29,7 @@ RELAY_PARTS: Final = (
     "UNION ALL "
     f"SELECT source AS relay, 'b2bua' AS verdict, {NONE} AS key, messages, openers, first, last, toUInt8(0) AS "
     "confidence, CAST(map(), 'Map(LowCardinality(String), UInt64)') AS kinds, toUInt64(0) AS genuine, toUInt64(0) AS "
-    "claims, toUInt64(0) AS masks, agents, transports, '' AS country, toUInt32(0) AS asn, '' AS as_name, "
+    "claims, toUInt64(0) AS masks, agents, transports, country, asn, as_name, "
     f"{NONE} AS origin FROM track_hours FINAL WHERE {HIDDEN_DIRECT}"
 )
 PLACED: Final = f"SELECT * FROM placements FINAL WHERE {GUEST}"
@@ -200,7 +200,7 @@ def _notes(store: "Store") -> "Row":
 def list_origins(store: "Store", *, limit: int = 50, offset: int = 0, address: str = "") -> "list[Row]":
     """Addresses behind relays, those with most requests first: address, first_seen, last_seen, messages, relays,
     networks, countries (of the relays that vouch), contradictions, confidence, vouched, associated, direct (requests
-    by each way), campaign, country, asn, as_name (where the origin's own messages tell)."""
+    by each way), campaign, country, asn, as_name."""
     only, params = _only("key", address)
     own = (
         f"SELECT {BELIEVED} AS key, sum(openers) AS vouched_, toUInt64(0) AS placed_, min(first) AS f, max(last) AS l "
@@ -218,7 +218,8 @@ def list_origins(store: "Store", *, limit: int = 50, offset: int = 0, address: s
     )
     sql = (
         f"SELECT {_address('key')} AS address, {moment('first_')} AS first_seen, {moment('last_')} AS last_seen, "
-        "vouched + placed AS messages, relays, networks, countries, contradictions, confidence, vouched, placed AS "
+        "vouched + placed AS messages, relays, networks, countries, contradictions, confidence, country, asn, "
+        "as_name, vouched, placed AS "
         f"associated, {campaign_of('origin', 'key')} AS campaign FROM ({both}) AS b "
         "LEFT JOIN (SELECT * FROM origin_findings FINAL) AS o ON b.key = o.origin "
         f"ORDER BY vouched + placed DESC, key {page} {FIRST}"
@@ -289,7 +290,7 @@ CAMPAIGN_PARTS: Final = (
     "uniqState(source) AS relays, toUInt64(0) AS direct_, toUInt64(0) AS vouched_, count() AS placed_ "
     f"FROM ({PLACED}) GROUP BY believed, base, key, hour"
 )
-NUMERIC: Final = "bitmapSubsetInRange(groupBitmapMergeState(targets), toUInt64(1), toUInt64(1000000000))"
+NUMERIC: Final = "bitmapSubsetInRange(groupBitmapMergeState(targets), toUInt64(1), toUInt64(10000000))"
 CAMPAIGN_SUMS: Final = (
     "SELECT base, key, sum(openers) AS messages_, min(first) AS first_, max(last) AS last_, "
     "groupUniqArrayArray(64)(sensors) AS sensors_, sumMap(methods) AS methods_, sumMap(goals) AS goals_, "

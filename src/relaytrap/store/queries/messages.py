@@ -10,9 +10,9 @@ import msgspec
 
 from relaytrap.clock import parse_rfc3339
 from relaytrap.errors import InputError
+from relaytrap.store.queries.attach import attach_campaigns
 from relaytrap.store.queries.filter import Filter
 from relaytrap.store.queries.shape import COLUMNS_FIRST, MESSAGE, moment
-from relaytrap.store.queries.track import attach_campaigns
 from relaytrap.store.schema import JSON_LISTS, NAMES
 
 if TYPE_CHECKING:
