@@ -35,7 +35,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--country", type=Path, help="MMDB file with country_code or country.iso_code")
     parser.add_argument("--asn", type=Path, help="MMDB file with autonomous_system_number and _organization")
-    parser.add_argument("--check", action="store_true", help="compare the bundled files with their NOTICE, change nothing")
+    parser.add_argument(
+        "--check", action="store_true", help="compare the bundled files with their NOTICE, change nothing"
+    )
     given = parser.parse_args()
     if given.check:
         return check()

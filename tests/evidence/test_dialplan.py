@@ -72,7 +72,20 @@ def test_extension_is_no_number(user: str) -> None:
 
 @pytest.mark.parametrize(
     "user",
-    ["sipvicious", "1000a", "test123456789", "a'or'1'='1", "100@200", "+", "++44", "++442012345678", "44-", "😀", "%", "%zz12345678"],
+    [
+        "sipvicious",
+        "1000a",
+        "test123456789",
+        "a'or'1'='1",
+        "100@200",
+        "+",
+        "++44",
+        "++442012345678",
+        "44-",
+        "😀",
+        "%",
+        "%zz12345678",
+    ],
 )
 def test_name_is_no_number(user: str) -> None:
     assert read_number(user.encode(), "AU") is None
