@@ -46,13 +46,14 @@ class Answer(NamedTuple):
 
 
 class Later(NamedTuple):
-    """Something to say at a time; ordered by it."""
+    """Something to say at a time; ordered by it. then: what is to follow, and has credit kept for it if possible."""
 
     due: float
     order: int
     exchange: "Exchange"
     form: Form
     call: Call | None
+    then: Form | None
 
 
 @dataclass(slots=True)
@@ -208,7 +209,7 @@ class Engine:
             self.counts["persona-silent"] += 1
             return
         if rule.trying:
-            self._say_before(exchange, self._voice.forms[rule.trying], form, now)
+            self._say_before(exchange, self._voice.forms[rule.trying], now, form)
         self._say_form(exchange, form, now)
 
     # Credentials
@@ -259,9 +260,9 @@ class Engine:
         self._prepare(exchange, final)
         call = self._calls.open(transaction, exchange.flow, exchange.slots.tag)
         # Where credit is short, ringing is worth more than the 100 before it and the final answer behind it.
-        self._say_before(exchange, forms[ring.trying], forms[ring.ringing], now)
+        self._say_before(exchange, forms[ring.trying], now, forms[ring.ringing], final)
         rings_at = now + self._between(ring.ringing_after_s)
-        self._schedule(rings_at, exchange, forms[ring.ringing], call)
+        self._schedule(rings_at, exchange, forms[ring.ringing], call, then=final)
         self._schedule(rings_at + self._between(ring.answered_after_s), exchange, final, call)
 
     def _cancel(self, exchange: Exchange, matched: Transaction | None, now: float) -> None:
@@ -306,31 +307,35 @@ class Engine:
     def _say_form(self, exchange: Exchange, form: Form, now: float) -> None:
         delay = self.persona.wire.delay_s
         if delay[1] and len(self._later) < LATER_MAX and exchange.transaction is not None:
-            self._schedule(now + self._between(delay), exchange, form, None)
+            self._schedule(now + self._between(delay), exchange, form)
         else:
             self._emit(exchange, form, now)
 
-    def _say_before(self, exchange: Exchange, form: Form, final: Form, now: float) -> None:
-        """A provisional answer, if what may be sent leaves room for the final one behind it."""
-        self._prepare(exchange, final)
-        self._emit(exchange, form, now, final.shortest(exchange.slots) + HEADER_BYTES)
+    def _say_before(self, exchange: Exchange, form: Form, now: float, *following: Form) -> bool:
+        """Say something provisional, if what may be sent leaves room for what follows; whether it was said."""
+        for each in following:
+            self._prepare(exchange, each)
+        reserved = sum(each.shortest(exchange.slots) + HEADER_BYTES for each in following)
+        return self._emit(exchange, form, now, reserved)
 
-    def _emit(self, exchange: Exchange, form: Form, now: float, reserved: int = 0) -> None:
-        """Write an answer as long as the ledger allows, less what is reserved, and let it go."""
+    def _emit(self, exchange: Exchange, form: Form, now: float, reserved: int = 0) -> bool:
+        """Write an answer as long as the ledger allows, less what is reserved, and let it go; False: it did not fit."""
         flow, source, transaction = exchange.flow, exchange.source, exchange.transaction
         self._prepare(exchange, form)
         most = self._ledger.allowance(source, now, connected=flow.is_connected) - reserved
         data = form.fill(exchange.slots, most)
-        if data is None and self._shorten(exchange):
+        if data is None and not reserved and self._shorten(exchange):
             data = form.fill(exchange.slots, most)
         if data is None:
-            self.counts["held-back"] += 1
-        elif transaction is None:
+            self.counts["held-back"] += not reserved
+            return False
+        if transaction is None:
             self._let_go(data, flow, source, exchange.out, now)
-        else:
-            for action in self._transactions.send_response(transaction, form.status_code, data, now):
-                if isinstance(action, Send):
-                    self._let_go(data, flow, source, exchange.out, now)
+            return True
+        for action in self._transactions.send_response(transaction, form.status_code, data, now):
+            if isinstance(action, Send):
+                self._let_go(data, flow, source, exchange.out, now)
+        return True
 
     def _shorten(self, exchange: Exchange) -> bool:
         """Make tag and challenge as short as clients take them, if nobody has seen them yet: the last resort.
@@ -388,9 +393,11 @@ class Engine:
 
     # Saying it later
 
-    def _schedule(self, due: float, exchange: Exchange, form: Form, call: Call | None) -> None:
+    def _schedule(
+        self, due: float, exchange: Exchange, form: Form, call: Call | None = None, *, then: Form | None = None
+    ) -> None:
         self._order += 1
-        heapq.heappush(self._later, Later(due, self._order, exchange, form, call))
+        heapq.heappush(self._later, Later(due, self._order, exchange, form, call, then))
 
     def _say_later(self, later: Later, now: float) -> None:
         exchange, call = later.exchange, later.call
@@ -399,7 +406,8 @@ class Engine:
             return
         if later.form.status_code >= 300 and call is not None:
             self._calls.end(call)
-        self._emit(exchange, later.form, now)
+        if later.then is None or not self._say_before(exchange, later.form, now, later.then):
+            self._emit(exchange, later.form, now)
 
     def _between(self, span: Seconds) -> float:
         low, high = span

@@ -24,7 +24,7 @@ __all__ = ["Form", "Slots", "compile_form", "stamp_via"]
 MANDATORY: Final = frozenset({b"via", b"from", b"to", b"call-id", b"cseq"})
 AT: Final = ord("@")
 PLAIN_VIA: Final = re.compile(rb'[,"]|received|rport.*rport', re.IGNORECASE)
-SLOT: Final = re.compile(rb"%\([^)]*\)b")
+SLOT: Final = re.compile(rb"%\(([^)]*)\)b")
 FIRST_HOP: Final = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*")*')
 NAME_ADDR: Final = re.compile(rb'\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^<>]*)>\s*(.*)', re.S)
 UNSAFE: Final = re.compile(rb"[\x00-\x1f\x7f<>\"]")
@@ -33,31 +33,26 @@ UNSAFE: Final = re.compile(rb"[\x00-\x1f\x7f<>\"]")
 class Form:
     """One answer of a persona, ready to fill. templates: fullest first."""
 
-    __slots__ = ("_spared", "answer", "status_code", "templates")
+    __slots__ = ("_lengths", "answer", "status_code", "templates")
 
     def __init__(self, answer: Answer, templates: tuple[bytes, ...]) -> None:
         self.answer = answer
         self.templates = templates
         self.status_code = int(answer.status[:3])
-        # How much shorter each template is than the first, not counting what fills the slots that it lacks.
-        fixed = [len(SLOT.sub(b"", template)) for template in templates]
-        self._spared = [fixed[0] - each for each in fixed]
+        # For each template: octets of its own, and the slots whose octets are added.
+        self._lengths = [(len(SLOT.sub(b"", each) % ()), SLOT.findall(each)) for each in templates]
 
     def fill(self, slots: "Slots", most: int) -> bytes | None:
         """The fullest form of at most that many octets; None when not even the shortest is."""
-        data = self.templates[0] % slots
-        excess = len(data) - most
-        if excess <= 0:
-            return data
-        for spared, template in zip(self._spared, self.templates, strict=True):
-            if spared >= excess:
+        for template, (own, names) in zip(self.templates, self._lengths, strict=True):
+            if own + sum([len(slots[name]) for name in names]) <= most:
                 return template % slots
-        data = self.templates[-1] % slots
-        return data if len(data) <= most else None
+        return None
 
     def shortest(self, slots: "Slots") -> int:
         """Octets of the shortest form."""
-        return len(self.templates[-1] % slots)
+        own, names = self._lengths[-1]
+        return own + sum([len(slots[name]) for name in names])
 
 
 class Slots(dict[bytes, bytes]):
