@@ -19,8 +19,10 @@ from relaytrap.config import Config
 from relaytrap.enrich import Enricher
 from relaytrap.evidence.association import HOST_RELAYS, TrackInfo, associate
 from relaytrap.evidence.origin import settle
+from relaytrap.sample.networks import SENSOR_PREFIX, name_of
 from relaytrap.store import Store, findings
 from relaytrap.store.findings import BUCKET_S, Bucket, Window
+from relaytrap.store.queries import run_query
 
 __all__ = ["Analysis", "Analyst", "analyse_now"]
 
@@ -110,7 +112,13 @@ class Analysis:
         if self._enricher is None:
             return "", 0, ""
         network = self._enricher.network(address)
+        if not network.country and (row := name_of(address)) and self._has_sample():
+            return row.country, row.asn, row.name
         return network.country, network.asn, network.name
+
+    def _has_sample(self) -> bool:
+        sensors = run_query(self.store, "leaders", {"facets": "sensor", "limit": 1000})
+        return any(row["value"].startswith(SENSOR_PREFIX) for row in sensors)
 
     def _settle(self) -> None:
         groups = findings.read_groups(self.store)

@@ -5,9 +5,9 @@ import ipaddress
 from functools import lru_cache
 from importlib.resources import as_file, files
 
-from relaytrap.config import NetworkConfig, load_config
+from relaytrap.config import NetworkConfig, NetworkName, load_config
 
-__all__ = ["SENSOR_PREFIX", "country_of", "load_networks", "with_sample"]
+__all__ = ["SENSOR_PREFIX", "country_of", "load_networks", "name_of", "with_sample"]
 
 # Every sensor of the sample is named so, and no other should be: removing the sample removes what starts with it.
 SENSOR_PREFIX = "sample-"
@@ -36,7 +36,13 @@ def with_sample(network: NetworkConfig) -> NetworkConfig:
 
 
 @lru_cache(maxsize=1024)
-def country_of(address: str) -> str:
-    """Country of one of the scene's addresses; "" for any other. The table's networks do not overlap."""
+def name_of(address: str) -> NetworkName | None:
+    """The row of one of the scene's addresses; None for any other. The table's networks do not overlap."""
     parsed = ipaddress.ip_address(address)
-    return next((row.country for row in load_networks().names if parsed in ipaddress.ip_network(row.network)), "")
+    return next((row for row in load_networks().names if parsed in ipaddress.ip_network(row.network)), None)
+
+
+def country_of(address: str) -> str:
+    """Country of one of the scene's addresses; "" for any other."""
+    row = name_of(address)
+    return row.country if row else ""
