@@ -1,10 +1,9 @@
 """From, To, Contact, Route: name-addr and addr-spec with header parameters (RFC 3261 sections 20.10, 20.20, 20.39)."""
 
-import re
 from typing import Final, NamedTuple
 
 from relaytrap.sip.anomaly import Defect, SipSyntaxError
-from relaytrap.sip.grammar import DISPLAY_NAME, QUOTED_STRING
+from relaytrap.sip.grammar import DISPLAY_NAME, PLAIN_ADDRESS, QUOTED_STRING
 from relaytrap.sip.params import MAX_VALUES, Params, find_param, read_params, split_list, unquote
 from relaytrap.sip.uri import Uri, read_uri
 
@@ -43,16 +42,9 @@ def parse_address(value: bytes) -> Address:
     return address
 
 
-# "name" <uri>;tag=value, blanks nowhere else: nearly all there is. What stands in < > is judged as a URI.
-_PLAIN: Final = re.compile(
-    rb"(?:\"([^\"\\\x00-\x08\x0a-\x1f\x7f]*+)\"[ \t]?|([A-Za-z0-9.!%*_+`'~-]++)[ \t]?)?+<([^<> \t]++)>"
-    rb"(?:;tag=([A-Za-z0-9.!%*_+`'~-]++))?+"
-)
-
-
 def read_address(value: bytes, offset: int, defects: list[Defect]) -> Address | None:
     """An address as far as it can be told, with what is wrong noted; `offset` is that of value in its field."""
-    match = _PLAIN.fullmatch(value)
+    match = PLAIN_ADDRESS.fullmatch(value)
     if match is None:
         return _read_odd(value, offset, defects)
     quoted, plain, uri_text, tag = match.groups()

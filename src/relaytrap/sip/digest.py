@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from relaytrap.sip.anomaly import Defect, SipSyntaxError
-from relaytrap.sip.grammar import QUOTED, TOKEN_CLASS
+from relaytrap.sip.grammar import AUTH_PARAM
 from relaytrap.sip.params import MAX_PARAMS, unquote
 
 __all__ = ["Credentials", "parse_credentials", "read_credentials"]
@@ -84,10 +84,6 @@ def _split_digest_uri(uri: bytes) -> tuple[bytes, bytes, bytes]:
     return (scheme, resource, port) if colon and port.isdigit() and resource else (scheme, rest, b"")
 
 
-# auth-param  =  auth-param-name EQUAL ( token / quoted-string ), taken liberally: a bare value ends at the next comma
-_PAIR: Final = re.compile(rb"[ \t,]*+(" + TOKEN_CLASS + rb"++)[ \t]*+=[ \t]*+(" + QUOTED + rb"|[^, \t\"]*+)[ \t]*+")
-
-
 def parse_credentials(value: bytes) -> Credentials:
     """Credentials or a challenge by the letter of the grammar; raises SipSyntaxError where they break it."""
     defects: list[Defect] = []
@@ -108,7 +104,7 @@ def read_credentials(value: bytes, defects: list[Defect]) -> Credentials | None:
     if scheme.lower() == b"basic":  # one base64 text, whose padding looks like a parameter
         end = 0
     while position < end and len(params) < MAX_PARAMS:
-        match = _PAIR.match(rest, position)
+        match = AUTH_PARAM.match(rest, position)
         if match is None:
             break
         params.setdefault(match[1].lower(), unquote(match[2]))

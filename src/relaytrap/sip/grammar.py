@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 __all__ = [
+    "AUTH_PARAM",
     "CALL_ID",
     "CONTROLS",
     "CSEQ",
@@ -22,11 +23,17 @@ __all__ = [
     "PARAM",
     "PARAM_CHARS",
     "PASSWORD",
-    "PLAIN_PARAMS",
+    "PLAIN_ADDRESS",
+    "PLAIN_URI",
+    "PLAIN_VIA",
     "QUOTED_PAIR",
     "QUOTED_STRING",
     "SCHEME",
+    "SDP_LINES",
+    "SENT_PROTOCOL",
     "SIP_VERSION",
+    "STATUS_LINE",
+    "TEL_NUMBER",
     "TOKEN",
     "TOKEN_LIST",
     "USER",
@@ -81,9 +88,6 @@ PARAM: Final = re.compile(
     SWS + rb";" + SWS + rb"(" + TOKEN_CLASS + rb"++)" + SWS
     + rb"(?:=" + SWS + rb"(" + GEN_VALUE + rb"|" + QUOTED + rb")" + SWS + rb")?+"
 )  # fmt: skip
-# *( ";" generic-param ), without blanks, quotes or IPv6: nearly all there is
-PLAIN_PARAMS: Final = rb"(?:;" + TOKEN_CLASS + rb"++(?:=" + TOKEN_CLASS + rb"++)?+)*+"
-
 # display-name  =  *(token LWS) / quoted-string
 DISPLAY_NAME: Final = re.compile(rb"(?:" + TOKEN_CLASS + rb"++[ \t]*+)*+")
 # What decides where a comma-separated list is cut: commas, and what hides them.
@@ -91,6 +95,11 @@ LIST_MARK: Final = re.compile(rb'[,"<]')
 
 # SIP-Version  =  "SIP" "/" 1*DIGIT "." 1*DIGIT
 SIP_VERSION: Final = re.compile(rb"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
+# Status-Line  =  SIP-Version SP Status-Code SP Reason-Phrase CRLF;  taken liberally: any number of digits, of blanks
+# before them, and the SP behind them or not
+STATUS_LINE: Final = re.compile(
+    rb"(SIP/[0-9]++\.[0-9]++)([ \t]++)([0-9]++)(?:( )(.*+)|()())", re.IGNORECASE | re.DOTALL
+)  # fmt: skip
 # CSeq  =  "CSeq" HCOLON 1*DIGIT LWS Method
 CSEQ: Final = re.compile(rb"([0-9]++)[ \t]++(" + TOKEN_CLASS + rb"++)")
 # callid  =  word [ "@" word ];  word  =  1*(alphanum / "-.!%*_+`'~()<>:\" DQUOTE "/[]?{}")
@@ -110,6 +119,41 @@ MEDIA_TYPE: Final = re.compile(TOKEN_CLASS + rb"++" + SWS + rb"/" + SWS + TOKEN_
 # 1#token, as in Require, Supported, Allow
 TOKEN_LIST: Final = re.compile(
     TOKEN_CLASS + rb"++" + SWS + rb"(?:," + SWS + TOKEN_CLASS + rb"++" + SWS + rb")*+"
+)  # fmt: skip
+
+# auth-param  =  auth-param-name EQUAL ( token / quoted-string );  taken liberally: a bare value ends at the next comma
+AUTH_PARAM: Final = re.compile(
+    rb"[ \t,]*+(" + TOKEN_CLASS + rb"++)" + SWS + rb"=" + SWS + rb"(" + QUOTED + rb"|[^, \t\"]*+)" + SWS
+)  # fmt: skip
+# sent-protocol LWS of a Via, with blanks around the slashes;  sent-protocol  =  protocol-name SLASH protocol-version
+# SLASH transport
+SENT_PROTOCOL: Final = re.compile(
+    rb"([^ \t/;]++)" + SWS + rb"/" + SWS + rb"([^ \t/;]++)" + SWS + rb"/" + SWS + rb"([^ \t/;]++)" + SWS
+)  # fmt: skip
+# RFC 3966: global-number-digits, local-number-digits
+TEL_NUMBER: Final = re.compile(rb"\+?+[0-9A-Fa-f*#().-]++")
+# RFC 4566: *( type "=" value CRLF );  the last line end may be missing, CR too
+SDP_LINES: Final = re.compile(rb"(?:[A-Za-z]=[^\r\n\x00]*+(?:\r?+\n|\Z))*+")
+
+# What nearly all values look like, in one match: no blanks, escapes, IPv6 or quoted parameters. Whatever these take,
+# the rules above take as well, with the same parts; what they do not take is read rule by rule.
+PLAIN_HOST: Final = rb"(" + IPV4 + rb"|" + HOSTNAME + rb")(?::([0-9]{1,5}))?+"
+PLAIN_PARAM: Final = rb"(?:;" + TOKEN_CLASS + rb"++(?:=" + TOKEN_CLASS + rb"++)?+)"
+# via-parm  =  sent-protocol LWS sent-by *( SEMI via-params );  branch and rport have groups of their own, since they
+# mostly stand first, which spares taking the rest apart
+PLAIN_VIA: Final = re.compile(
+    rb"SIP/2\.0/(" + TOKEN_CLASS + rb"++) " + PLAIN_HOST
+    + rb"(?:;branch=(" + TOKEN_CLASS + rb"++)(;rport(?=;|\Z))?+)?+(" + PLAIN_PARAM + rb"{0,16}+)"
+)  # fmt: skip
+# SIP-URI  =  "sip:" [ userinfo ] hostport uri-parameters, without password and headers
+PLAIN_URI: Final = re.compile(
+    rb"(sips?):(?:([" + UNRESERVED + rb"&=+$,;?/]++)@)?+" + PLAIN_HOST
+    + rb"((?:;[" + UNRESERVED + rb"\[\]/:&+$]++(?:=[" + UNRESERVED + rb"\[\]/:&+$]++)?+)*+)"
+)  # fmt: skip
+# name-addr with a tag or nothing behind it;  what stands in < > is judged as a URI
+PLAIN_ADDRESS: Final = re.compile(
+    rb"(?:\"([^\"\\\x00-\x08\x0a-\x1f\x7f]*+)\"[ \t]?|(" + TOKEN_CLASS + rb"++)[ \t]?)?+<([^<> \t]++)>"
+    rb"(?:;tag=(" + TOKEN_CLASS + rb"++))?+"
 )  # fmt: skip
 
 # Octets that may stand in a header field only behind a backslash in quotes: CTL without HTAB, CR and LF.

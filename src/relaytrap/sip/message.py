@@ -6,7 +6,7 @@ message is not done here: see `validate`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar, overload
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from relaytrap.sip.address import Address, read_address, read_addresses
 from relaytrap.sip.anomaly import Anomaly, Defect, anomaly
@@ -14,6 +14,7 @@ from relaytrap.sip.checks import inspect, inspect_request
 from relaytrap.sip.digest import Credentials, read_credentials
 from relaytrap.sip.grammar import CSEQ
 from relaytrap.sip.headers import Headers
+from relaytrap.sip.lazy import lazy
 from relaytrap.sip.multipart import Part, split_multipart
 from relaytrap.sip.params import find_param, split_list
 from relaytrap.sip.sdp import Sdp, read_sdp
@@ -23,29 +24,6 @@ from relaytrap.sip.via import Via, read_vias
 __all__ = ["CSeq", "Message", "Request", "Response", "Unparsed"]
 
 T = TypeVar("T")
-
-
-class lazy(Generic[T]):
-    """An attribute that is worked out when first asked for and then stands in the instance.
-
-    functools.cached_property takes a lock on each first access in Python 3.11; ten of those would cost as much as
-    parsing the message.
-    """
-
-    def __init__(self, read: Callable[[Any], T]) -> None:
-        self._read = read
-        self._name = read.__name__
-        self.__doc__ = read.__doc__
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> "lazy[T]": ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> T: ...
-    def __get__(self, instance: object | None, owner: type) -> "lazy[T] | T":
-        if instance is None:
-            return self
-        value = instance.__dict__[self._name] = self._read(instance)
-        return value
 
 
 class CSeq(NamedTuple):
@@ -324,11 +302,7 @@ class Request(_Parsed):
         request_uri: bytes,
         version: bytes,
     ) -> None:
-        self.raw = raw
-        self.headers = headers
-        self._first = headers.first
-        self.body_start = body_start
-        self._noted = noted
+        super().__init__(raw, headers, body_start, noted)
         self.method = method
         self.request_uri = request_uri
         self.version = version

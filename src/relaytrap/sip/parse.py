@@ -8,7 +8,7 @@ import re
 from typing import Final, TypeAlias
 
 from relaytrap.sip.anomaly import Anomaly, anomaly
-from relaytrap.sip.grammar import CONTROLS, SIP_VERSION, TOKEN
+from relaytrap.sip.grammar import CONTROLS, SIP_VERSION, STATUS_LINE, TOKEN
 from relaytrap.sip.headers import COMPACT_FORMS, Headers, Line, canonical_name, scan_lines
 from relaytrap.sip.message import Message, Request, Response, Unparsed
 
@@ -124,11 +124,6 @@ _CONTROL: Final = re.compile(rb"(?<!\\)([\x00-\x08\x0b\x0c\x0e-\x1f\x7f])")
 _KEEPALIVE: Final = re.compile(rb"[\r\n\x00]++|jaK\x00?")
 _LEADING: Final = re.compile(rb"[\r\n \t\x00]*+")
 
-# Status-Line  =  SIP-Version SP Status-Code SP Reason-Phrase CRLF
-_STATUS_LINE: Final = re.compile(
-    rb"(SIP/[0-9]++\.[0-9]++)([ \t]++)([0-9]++)(?:( )(.*+)|()())", re.IGNORECASE | re.DOTALL
-)
-
 
 def _parse_odd(data: bytes) -> Message:
     """Reads line by line what the quick way does not take."""
@@ -180,7 +175,7 @@ def _read_first_line(
     """(Request, (method, request_uri, version)) or (Response, (digits, reason, version)); None when it is neither."""
     if len(line) > MAX_HEADER_BYTES:
         return None
-    if match := _STATUS_LINE.fullmatch(line):
+    if match := STATUS_LINE.fullmatch(line):
         return Response, _read_status_line(match, start, noted)
     return _read_request_line(line, start, noted)
 

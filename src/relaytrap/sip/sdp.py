@@ -1,7 +1,8 @@
 """Session descriptions, line by line and lossless (RFC 4566)."""
 
-import re
 from typing import Final, NamedTuple
+
+from relaytrap.sip.grammar import SDP_LINES
 
 __all__ = ["Media", "Origin", "Sdp", "find_odd_line", "read_sdp"]
 
@@ -107,11 +108,8 @@ def read_sdp(body: bytes) -> Sdp:
     return Sdp(tuple(lines))
 
 
-_GOOD_LINES: Final = re.compile(rb"(?:[A-Za-z]=[^\r\n\x00]*+(?:\r?+\n|\Z))*+")
-
-
 def find_odd_line(body: bytes) -> int:
     """Offset of the first line that is no `x=value`; -1 when every line is."""
-    match = _GOOD_LINES.match(body)
+    match = SDP_LINES.match(body)
     end = match.end() if match else 0
     return -1 if end == len(body) or not body[end:].strip(b"\r\n") else end

@@ -6,7 +6,7 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import Final, NamedTuple
 
 from relaytrap.sip.anomaly import Defect, SipSyntaxError
-from relaytrap.sip.grammar import ESCAPE, HEADER_CHARS, HOST, PARAM_CHARS, PASSWORD, SCHEME, USER
+from relaytrap.sip.grammar import ESCAPE, HEADER_CHARS, HOST, PARAM_CHARS, PASSWORD, PLAIN_URI, SCHEME, TEL_NUMBER, USER
 from relaytrap.sip.params import MAX_PARAMS, Params, find_param
 
 __all__ = ["Uri", "is_ipv6", "parse_uri", "read_host_port", "read_uri", "unescape"]
@@ -76,16 +76,9 @@ _READ_LIMIT: Final = 512
 # An attacker chooses the keys: long ones are not kept.
 _READ_LENGTH: Final = 128
 
-# sip:user@host:port;params without escapes, passwords, IPv6 or headers: nearly all there is.
-_PLAIN: Final = re.compile(
-    rb"(sips?):(?:([A-Za-z0-9_.!~*'()&=+$,;?/-]++)@)?+"
-    rb"([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|(?:[A-Za-z0-9](?:-*+[A-Za-z0-9]++)*+\.)*+[A-Za-z](?:-*+[A-Za-z0-9]++)*+)"
-    rb"(?::([0-9]{1,5}))?+((?:;[A-Za-z0-9_.!~*'()\[\]/:&+$-]++(?:=[A-Za-z0-9_.!~*'()\[\]/:&+$-]++)?+)*+)"
-)
-
 
 def _read(value: bytes) -> tuple[Uri | None, tuple[Defect, ...]]:
-    match = _PLAIN.fullmatch(value)
+    match = PLAIN_URI.fullmatch(value)
     if match is None:
         return _read_odd(value)
     scheme, user, host, digits, params = match.groups()
@@ -227,7 +220,7 @@ def _read_tel(text: bytes, start: int, offset: int, defects: list[Defect]) -> Ur
     """tel:number;params (RFC 3966 section 3)."""
     end = _first_of(b";", text, start)
     number = text[start:end]
-    if not re.fullmatch(rb"\+?[0-9A-Fa-f*#().-]+", number):
+    if not TEL_NUMBER.fullmatch(number):
         defects.append(("uri", offset + start))
     params = _read_uri_params(text[end:], offset + end, defects)
     return Uri(b"tel", number, None, b"", None, params, (), text)

@@ -1,9 +1,9 @@
 """Via: the path a request took, one value a hop, topmost nearest (RFC 3261 section 20.42, RFC 3581)."""
 
-import re
 from typing import Final, Literal, NamedTuple
 
 from relaytrap.sip.anomaly import Defect, SipSyntaxError
+from relaytrap.sip.grammar import PLAIN_VIA, SENT_PROTOCOL
 from relaytrap.sip.params import MAX_VALUES, Params, find_param, read_params, split_list
 from relaytrap.sip.uri import read_host_port
 
@@ -72,15 +72,6 @@ def parse_via(value: bytes) -> tuple[Via, ...]:
     return vias
 
 
-# SIP/2.0/UDP host:port;branch=value;rport;name=value in one hop, without blanks, quotes or IPv6: nearly all there is.
-# What mostly stands first has groups of its own, which spares taking it apart.
-_PLAIN: Final = re.compile(
-    rb"SIP/2\.0/([A-Za-z0-9.!%*_+`'~-]++) "
-    rb"([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|(?:[A-Za-z0-9](?:-*+[A-Za-z0-9]++)*+\.)*+[A-Za-z](?:-*+[A-Za-z0-9]++)*+)"
-    rb"(?::([0-9]{1,5}))?+"
-    rb"(?:;branch=([A-Za-z0-9.!%*_+`'~-]++)(;rport(?=;|\Z))?+)?+"
-    rb"((?:;[A-Za-z0-9.!%*_+`'~-]++(?:=[A-Za-z0-9.!%*_+`'~-]++)?+){0,16}+)"
-)
 _RPORT: Final = ((b"rport", None),)
 
 
@@ -102,7 +93,7 @@ def read_vias(value: bytes, defects: list[Defect]) -> tuple[Via, ...]:
 
 
 def _read_hop(value: bytes, offset: int, defects: list[Defect]) -> Via | None:
-    match = _PLAIN.fullmatch(value)
+    match = PLAIN_VIA.fullmatch(value)
     if match is None:
         return _read_odd_hop(value, offset, defects)
     transport, host, digits, branch, rport, tail = match.groups()
@@ -128,12 +119,8 @@ def _split(tail: bytes) -> Params:
     return tuple(params)
 
 
-# sent-protocol LWS sent-by: the slashes and the blanks around them
-_PROTOCOL: Final = re.compile(rb"([^ \t/;]++)[ \t]*+/[ \t]*+([^ \t/;]++)[ \t]*+/[ \t]*+([^ \t/;]++)[ \t]*+")
-
-
 def _read_odd_hop(value: bytes, offset: int, defects: list[Defect]) -> Via | None:
-    match = _PROTOCOL.match(value)
+    match = SENT_PROTOCOL.match(value)
     if match is None:
         defects.append(("via", offset))
         return None
