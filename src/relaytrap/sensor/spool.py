@@ -226,8 +226,12 @@ class Spool:
             segment.path.unlink(missing_ok=True)
             return
         path = segment.path.with_name(f"{segment.number:08d}{SUFFIX}")
-        segment.path.rename(path)
-        self._keep(segment.number, path, observations)
+        try:
+            segment.path.rename(path)
+            self._keep(segment.number, path, observations)
+        except OSError as error:  # it stays open on disk, and the next start closes it
+            log.error("cannot close a segment: segment=%d reason=%s", segment.number, error.strerror)
+            return
         self._on_closed()
 
     def _lose(self, observations: int) -> None:

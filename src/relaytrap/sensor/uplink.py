@@ -27,6 +27,7 @@ __all__ = ["HubAddress", "Uplink", "parse_hub_url"]
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S: Final = 5.0
+SHORTEST_WAIT_S: Final = 0.05
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 60.0
 TIMEOUT_S: Final = 30.0
@@ -118,41 +119,41 @@ class Uplink(threading.Thread):
 
     def run(self) -> None:
         """Heartbeat and ship, until stopped; nothing the network does ends this."""
-        while True:
+        while not self._stopping:
             self._event.clear()
-            try:
-                self._work()
-                self._wait_s = 0.0
-            except (OSError, http.client.HTTPException, HubRefused) as error:
-                self._failed(error)
-            if self._stopping:
-                break
-            self._event.wait(self._pause_s())
-            if self._wait_s and not self._stopping:  # a closed segment is no reason to press a hub that failed
+            if self._try():
+                self._event.wait(max(0.0, self._next_heartbeat - clock.monotonic()))
+            else:
                 self._sleep(self._wait_s)
+        if not self._wait_s:
+            self._try()  # what was closed at the very end
         self._disconnect()
 
-    def _work(self) -> None:
-        self._beat()
-        while (segment := self._spool.oldest_closed()) is not None:
-            self._ship(segment)
+    def _try(self) -> bool:
+        """Ship all there is; False when the hub or the way to it failed."""
+        try:
             self._beat()
-
-    def _pause_s(self) -> float:
-        return 0.0 if self._wait_s else max(0.05, self._next_heartbeat - clock.monotonic())
+            while (segment := self._spool.oldest_closed()) is not None:
+                self._ship(segment)
+                self._beat()
+        except (OSError, http.client.HTTPException, HubRefused) as error:
+            self._failed(error)
+            return False
+        self._wait_s = 0.0
+        return True
 
     def _sleep(self, seconds: float) -> None:
-        """Wait that long, or until stopped; a wake-up does not shorten it."""
+        """Wait that long, or until stopped: a closed segment is no reason to press a hub that failed."""
         end = clock.monotonic() + seconds
         while not self._stopping and (left := end - clock.monotonic()) > 0:
-            self._event.wait(min(left, 0.2))
+            self._event.wait(left)
             self._event.clear()
 
     def _failed(self, error: Exception) -> None:
         self._disconnect()
         asked = error.retry_after_s if isinstance(error, HubRefused) else None
         doubled = min(LONGEST_WAIT_S, max(FIRST_WAIT_S, self._wait_s * 2))
-        self._wait_s = asked if asked is not None else doubled * random.uniform(0.5, 1.0)
+        self._wait_s = max(SHORTEST_WAIT_S, asked) if asked is not None else doubled * random.uniform(0.5, 1.0)
         complaint = str(error) or type(error).__name__
         if complaint != self._last_complaint:
             log.warning("the hub does not take segments, they stay in the spool: reason=%s", complaint)

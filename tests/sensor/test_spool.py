@@ -1,0 +1,283 @@
+"""The spool: readable whenever the process dies, counted when the disk is full, never a number twice."""
+
+import errno
+import itertools
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from relaytrap.capture import read_segment
+from relaytrap.errors import DiskError, StoreLocked
+from relaytrap.observation import Observation
+from relaytrap.sensor import spool as spool_module
+from relaytrap.sensor.spool import PENDING_MAX_BYTES, Spool, SpoolLimits, count_spool, segment_files
+from tests.sensor.talk import START_NS
+
+NUMBERS = itertools.count()
+
+
+def observation(raw: bytes = b"OPTIONS sip:a SIP/2.0\r\n\r\n", direction: str = "in", **more: object) -> Observation:
+    moment = START_NS + next(NUMBERS)
+    return Observation(moment, "s", direction, "udp", "198.51.100.7", 5060, "203.0.113.9", 5060, raw, **more)
+
+
+def read(folder: Path) -> list[Observation]:
+    found: list[Observation] = []
+    for path in sorted(folder.glob("*.pcapng*")):
+        with path.open("rb") as file:
+            found += read_segment(file)
+    return found
+
+
+def small(folder: Path, **limits: float) -> Spool:
+    return Spool(folder, "s", SpoolLimits(**limits))
+
+
+def test_what_is_written_is_read_back_exactly_both_directions(tmp_path: Path) -> None:
+    spool = small(tmp_path)
+    written = [
+        observation(),
+        observation(b"", direction="out"),
+        observation(b"\x00" * 65507),
+        observation(b"x", notes=("cut",)),
+    ]
+    for each in written:
+        assert spool.write(each, 0.0)
+    spool.close(0.0)
+    assert read(tmp_path) == written
+    assert [path.name for path in segment_files(tmp_path)] == ["00000001.pcapng"]
+
+
+def test_flush_interval_of_zero_writes_each_at_once(tmp_path: Path) -> None:
+    spool = small(tmp_path, flush_interval_s=0)
+    first = observation()
+    spool.write(first, 0.0)
+    assert read(tmp_path) == [first]
+
+
+def test_tick_writes_what_waits(tmp_path: Path) -> None:
+    spool = small(tmp_path)
+    first = observation()
+    spool.write(first, 0.0)
+    assert (tmp_path / "00000001.pcapng.open").stat().st_size == 0
+    spool.tick(0.5, START_NS)
+    assert read(tmp_path) == [first]
+
+
+def test_segment_closes_at_its_age_and_only_if_it_holds_something(tmp_path: Path) -> None:
+    closed: list[int] = []
+    spool = Spool(tmp_path, "s", SpoolLimits(segment_max_age_s=2), on_closed=lambda: closed.append(1))
+    spool.tick(100.0, START_NS)
+    spool.write(observation(), 100.0)
+    spool.tick(101.0, START_NS)
+    assert not closed
+    spool.tick(102.0, START_NS)
+    assert closed == [1]
+    assert spool.waiting_segments == 1
+
+
+def test_segment_closes_at_its_size(tmp_path: Path) -> None:
+    spool = small(tmp_path, segment_max_bytes=10_000, flush_interval_s=0)
+    for _ in range(30):
+        spool.write(observation(b"x" * 1000), 0.0)
+    sizes = [path.stat().st_size for path in segment_files(tmp_path)]
+    assert len(sizes) >= 2
+    assert all(10_000 <= size < 12_000 for size in sizes)
+
+
+def test_segments_grow_older_while_many_wait(tmp_path: Path) -> None:
+    """A hub away for a month must not leave a million files."""
+    spool = small(tmp_path, segment_max_age_s=1)
+    now = 0.0
+    for _ in range(3000):
+        spool.write(observation(), now)
+        spool.tick(now, START_NS)
+        now += 1.0
+    assert spool.waiting_segments < 300
+    assert count_spool(tmp_path) <= 3000
+    spool.close(now)
+    assert count_spool(tmp_path) == 3000
+
+
+@pytest.mark.parametrize("keep", [0, 30, 200, 500, -7, -1])
+def test_file_cut_anywhere_is_closed_at_the_next_start_with_what_was_whole(tmp_path: Path, keep: int) -> None:
+    spool = small(tmp_path, flush_interval_s=0)
+    written = [observation(b"x" * 100) for _ in range(5)]
+    for each in written:
+        spool.write(each, 0.0)
+    open_file = tmp_path / "00000001.pcapng.open"
+    data = open_file.read_bytes()
+    os.close(spool._lock)  # as when the process dies
+    open_file.write_bytes(data[:keep])
+    again = small(tmp_path)
+    found = read(tmp_path)
+    assert found == written[: len(found)]
+    assert len(found) == 4 if keep < 0 else len(found) <= 3
+    again.write(observation(), 0.0)
+    again.close(0.0)
+    assert segment_files(tmp_path)[-1].name == "00000002.pcapng"
+    assert not list(tmp_path.glob("*.open"))
+
+
+def test_number_is_never_used_again_even_when_everything_was_shipped(tmp_path: Path) -> None:
+    for expected in (1, 2, 3):
+        spool = small(tmp_path)
+        spool.write(observation(), 0.0)
+        spool.close(0.0)
+        segment = spool.oldest_closed()
+        assert segment is not None
+        assert segment.number == expected
+        spool.acknowledge(segment)
+        assert not segment_files(tmp_path)
+
+
+def test_number_goes_on_beyond_what_is_there_when_the_state_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "00000041.pcapng").write_bytes(b"")
+    (tmp_path / "00000050.pcapng.refused").write_bytes(b"")
+    (tmp_path / "state.json").write_text("{nonsense", encoding="utf-8")
+    spool = small(tmp_path)
+    assert spool.state.next_segment == 51
+    spool.close(0.0)
+
+
+def test_spool_has_an_identity_that_a_fresh_folder_does_not_repeat(tmp_path: Path) -> None:
+    first, second = small(tmp_path / "a"), small(tmp_path / "b")
+    assert first.state.spool_id != second.state.spool_id
+    first.close(0.0)
+    again = small(tmp_path / "a")
+    assert again.state.spool_id == first.state.spool_id
+
+
+def test_two_processes_cannot_share_a_spool(tmp_path: Path) -> None:
+    spool = small(tmp_path)
+    with pytest.raises(StoreLocked, match="another sensor process"):
+        small(tmp_path)
+    spool.close(0.0)
+    small(tmp_path).close(0.0)
+
+
+def test_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(DiskError, match="cannot be used"):
+        small(tmp_path / "file" / "s")
+
+
+class FullDisk:
+    """Stands in for os.write on a disk without room, and takes back so many octets before."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.room = 0
+        self.is_full = True
+        self._write = os.write
+        monkeypatch.setattr(spool_module.os, "write", self)
+
+    def __call__(self, fd: int, data: bytes) -> int:
+        if not self.is_full:
+            return self._write(fd, data)
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        taken, self.room = min(self.room, len(data)), max(0, self.room - len(data))
+        return self._write(fd, bytes(data[:taken]))
+
+
+def test_full_disk_loses_nothing_while_memory_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = small(tmp_path)
+    disk = FullDisk(monkeypatch)
+    disk.room = 333  # breaks off in the middle of a block
+    written = [observation(b"x" * 500) for _ in range(20)]
+    for number, each in enumerate(written):
+        assert spool.write(each, float(number))
+        spool.tick(float(number), START_NS)
+    assert spool.is_full
+    disk.is_full = False
+    spool.tick(100.0, START_NS)
+    assert not spool.is_full
+    assert spool.lost()["lost_observations"] == 0
+    spool.close(100.0)
+    assert read(tmp_path) == written
+
+
+def test_full_disk_counts_what_is_lost_and_recovers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = small(tmp_path)
+    spool.write(observation(), 0.0)
+    disk = FullDisk(monkeypatch)
+    spool.tick(0.0, START_NS)
+    taken = [spool.write(observation(b"x" * 60_000), 0.0) for _ in range(200)]
+    lost = taken.count(False)
+    assert 200 * 60_000 - PENDING_MAX_BYTES <= lost * 61_000 < 200 * 60_000
+    assert spool.lost()["lost_observations"] == lost
+    assert caplog.text.count("cannot write the spool") == 1
+    disk.is_full = False
+    spool.tick(10.0, START_NS)
+    assert spool.write(observation(), 10.0)
+    spool.close(10.0)
+    assert len(read(tmp_path)) == 202 - lost
+    assert json.loads((tmp_path / "state.json").read_text(encoding="utf-8"))["lost_observations"] == lost
+
+
+def test_segment_cut_by_a_full_disk_at_the_end_is_left_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = small(tmp_path)
+    disk = FullDisk(monkeypatch)
+    disk.room = 900
+    written = [observation(b"x" * 300) for _ in range(5)]
+    for each in written:
+        spool.write(each, 0.0)
+    spool.close(0.0)
+    found = read(tmp_path)
+    assert found == written[: len(found)]
+    assert spool.lost()["lost_observations"] == 5 - len(found)
+
+
+def test_disk_full_before_a_segment_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = small(tmp_path)
+
+    def no_room(*_args: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool_module.os, "open", no_room)
+        assert not spool.write(observation(), 0.0)
+        assert not spool.write(observation(), 0.5)
+    assert spool.write(observation(), 2.0)
+    assert spool.lost()["lost_observations"] == 2
+
+
+def test_beyond_its_bytes_the_oldest_goes_and_is_counted(tmp_path: Path) -> None:
+    spool = small(tmp_path, segment_max_bytes=10_000, spool_max_bytes=35_000, flush_interval_s=0)
+    for _ in range(90):
+        spool.write(observation(b"x" * 1000), 0.0)
+    spool.tick(0.0, START_NS)
+    assert spool.size_bytes <= 35_000
+    lost = spool.lost()
+    assert lost["dropped_segments"] >= 5
+    assert count_spool(tmp_path) == 90 - lost["dropped_observations"]
+    assert segment_files(tmp_path)[0].name != "00000001.pcapng"
+
+
+def test_beyond_its_days_it_goes_also_when_an_earlier_run_wrote_it(tmp_path: Path) -> None:
+    spool = small(tmp_path)
+    spool.write(observation(), 0.0)
+    spool.write(observation(), 0.0)
+    spool.close(0.0)
+    again = small(tmp_path, spool_max_days=1)
+    modified = segment_files(tmp_path)[0].stat().st_mtime_ns
+    again.tick(0.0, modified + 80_000_000_000_000)
+    assert again.lost()["dropped_observations"] == 0
+    again.tick(0.0, modified + 90_000_000_000_000)
+    assert again.lost() == {"lost_observations": 0, "dropped_segments": 1, "dropped_observations": 2}
+
+
+def test_refused_segment_stays_and_is_shipped_no_more(tmp_path: Path) -> None:
+    spool = small(tmp_path)
+    spool.write(observation(), 0.0)
+    spool.close(0.0)
+    segment = spool.oldest_closed()
+    assert segment is not None
+    spool.set_aside(segment)
+    assert spool.oldest_closed() is None
+    assert (tmp_path / "00000001.pcapng.refused").exists()
+    assert count_spool(tmp_path) == 1

@@ -1,0 +1,204 @@
+"""Shipping: in order, until acknowledged, never faster than the hub wants."""
+
+import json
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relaytrap.errors import ConfigError
+from relaytrap.sensor import uplink as uplink_module
+from relaytrap.sensor.spool import Spool, SpoolLimits
+from relaytrap.sensor.uplink import HubAddress, Uplink, parse_hub_url
+from tests.sensor.test_spool import observation
+
+Said = tuple[int, dict[str, str], bytes]
+
+
+class Hub:
+    """A hub that says what the test wants and remembers what it got."""
+
+    def __init__(self) -> None:
+        self.segments: list[int] = []
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.script: list[Said] = []
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status, headers, answer = hub.take(self.path, dict(self.headers), body)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_args: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = HubAddress("http", "127.0.0.1", self.server.server_port)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self, path: str, headers: dict[str, str], body: bytes) -> Said:
+        self.requests.append((path, headers, body))
+        if path == "/api/heartbeat":
+            return 200, {}, b"{}"
+        if self.script:
+            return self.script.pop(0)
+        number = int(headers["X-Relaytrap-Segment"])
+        self.segments.append(number)
+        return 200, {}, json.dumps({"acknowledged": number}).encode()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    made = Hub()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uplink_module, "FIRST_WAIT_S", 0.02)
+
+
+def spool_with(folder: Path, segments: int) -> Spool:
+    for _ in range(segments):
+        spool = Spool(folder, "s", SpoolLimits())
+        spool.write(observation(), 0.0)
+        spool.close(0.0)
+    return Spool(folder, "s", SpoolLimits())
+
+
+def until(true: Callable[[], Any], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+def ship(spool: Spool, hub: Hub, done: Callable[[], Any]) -> Uplink:
+    uplink = Uplink(spool, hub.address, "secret", status=lambda: {"version": "0"})
+    uplink.start()
+    until(done)
+    uplink.stop()
+    assert not uplink.is_alive()
+    return uplink
+
+
+def test_segments_go_in_order_and_are_removed_when_acknowledged(tmp_path: Path, hub: Hub) -> None:
+    spool = spool_with(tmp_path, 3)
+    contents = [path.read_bytes() for path in sorted(tmp_path.glob("*.pcapng"))]
+    ship(spool, hub, lambda: spool.oldest_closed() is None)
+    assert hub.segments == [1, 2, 3]
+    assert not list(tmp_path.glob("*.pcapng"))
+    sent = [(headers, body) for path, headers, body in hub.requests if path == "/api/segments"]
+    assert [zlib.decompress(body) for _, body in sent] == contents
+    headers = sent[0][0]
+    assert headers["Authorization"] == "Bearer secret"
+    assert headers["X-Relaytrap-Sensor"] == "s"
+    assert headers["X-Relaytrap-Spool"] == spool.state.spool_id
+    assert headers["Content-Encoding"] == "deflate"
+
+
+def test_heartbeat_tells_the_status_and_the_clock(tmp_path: Path, hub: Hub) -> None:
+    ship(spool_with(tmp_path, 0), hub, lambda: hub.requests)
+    path, _, body = hub.requests[0]
+    said = json.loads(body)
+    assert (path, said["version"], said["clock"][-1]) == ("/api/heartbeat", "0", "Z")
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    "failure",
+    [
+        (500, {}, b""),
+        (503, {"Retry-After": "0"}, b""),
+        (401, {}, b""),
+        (200, {}, b'{"acknowledged": 7}'),
+        (200, {}, b"<html>"),
+        (200, {}, b"[]"),
+    ],
+)
+def test_segment_is_sent_again_until_the_hub_really_acknowledges_it(tmp_path: Path, hub: Hub, failure: Said) -> None:
+    spool = spool_with(tmp_path, 2)
+    hub.script = [failure, failure]
+    ship(spool, hub, lambda: spool.oldest_closed() is None)
+    tried = [headers["X-Relaytrap-Segment"] for path, headers, _ in hub.requests if path == "/api/segments"]
+    assert tried == ["1", "1", "1", "2"]
+
+
+def test_segment_that_the_hub_cannot_read_is_kept_aside_and_holds_up_nothing(tmp_path: Path, hub: Hub) -> None:
+    spool = spool_with(tmp_path, 2)
+    hub.script = [(422, {}, b"")]
+    uplink = ship(spool, hub, lambda: spool.oldest_closed() is None)
+    assert hub.segments == [2]
+    assert uplink.refused_segments == 1
+    assert (tmp_path / "00000001.pcapng.refused").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_hub_that_is_away_is_found_again(tmp_path: Path, hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    spool = spool_with(tmp_path, 1)
+    port = hub.server.server_port
+    hub.close()
+    uplink = Uplink(spool, HubAddress("http", "127.0.0.1", port), "secret", status=dict)
+    uplink.start()
+    until(lambda: "stay in the spool" in caplog.text)
+    assert spool.oldest_closed() is not None
+    back = Hub()
+    uplink._hub = back.address
+    until(lambda: back.segments == [1])
+    uplink.stop()
+    back.close()
+    assert caplog.text.count("stay in the spool") == 1
+
+
+def test_retry_after_is_obeyed(tmp_path: Path, hub: Hub) -> None:
+    spool = spool_with(tmp_path, 1)
+    hub.script = [(429, {"Retry-After": "3600"}, b"")]
+    uplink = Uplink(spool, hub.address, "secret", status=dict)
+    uplink.start()
+    until(lambda: uplink._wait_s)
+    assert uplink._wait_s == 3600
+    uplink.wake()
+    uplink.stop()
+    assert hub.segments == []
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://127.0.0.1:8060", HubAddress("http", "127.0.0.1", 8060)),
+        ("http://[::1]:8060/", HubAddress("http", "::1", 8060)),
+        ("http://localhost", HubAddress("http", "localhost", 80)),
+        ("https://hub.example/relaytrap/", HubAddress("https", "hub.example", 443, "/relaytrap")),
+    ],
+)
+def test_hub_urls(url: str, address: HubAddress) -> None:
+    assert parse_hub_url(url) == address
+
+
+@pytest.mark.parametrize("url", ["hub.example", "ftp://hub.example", "https://", "https://hub:99999", "https://h:x"])
+def test_what_is_no_hub_url_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="no hub address"):
+        parse_hub_url(url)
+
+
+@pytest.mark.parametrize("url", ["http://hub.example", "http://192.0.2.1:8060"])
+def test_plain_http_beyond_loopback_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="would show the token"):
+        parse_hub_url(url)
