@@ -13,7 +13,7 @@ from tests.storing import NOON_NS, SECOND_NS, address, row
 WANTED = (
     "id capture frame received_at sensor transport source source_port local local_port direction method status_code "
     "request_uri from_user to_user call_id user_agent via_count max_forwards country asn as_name tool dialled decoded "
-    "anomalies raw path_verdict relay origin origin_confidence hops evidence campaign association"
+    "anomalies raw path_verdict relay origin origin_confidence hops evidence campaign association association_why"
 )
 
 
@@ -39,7 +39,7 @@ def test_a_message_has_every_key_in_its_outward_form(kept):
     assert (found["id"], found["received_at"]) == ("00000000000000ff", "2026-09-22T12:00:00.000000005Z")
     assert (found["source"], found["relay"], found["origin"]) == ("192.0.2.7", "203.0.113.9", None)
     assert (found["status_code"], found["max_forwards"], found["start"]) == (404, None, None)
-    assert (found["campaign"], found["association"]) == (None, None)
+    assert (found["campaign"], found["association"]) == (None, False)
     assert base64.b64decode(found["raw"]) == b"\xff\0"
     assert found["decoded"][0]["value"] == "192.0.2.7"
     assert (found["decoded"][0]["is_source"], found["hops"]) == (True, [])
