@@ -18,10 +18,12 @@ def row(step: int, value: str, messages: int) -> dict[str, object]:
 
 def test_column_stacks_its_values_from_the_ground() -> None:
     picture = stack_timeline([row(0, "INVITE", 60), row(0, "ACK", 40)], HOURS, 3600, height=100)
-    first, second = picture.columns[0].segments
-    assert first.y + first.height == 100
-    assert second.y + second.height == pytest.approx(first.y)
-    assert (first.height, second.height) == (60, 40)
+    assert picture.bars == ("M0.07 100.0v-60.0h0.86v60.0z", "M0.07 40.0v-40.0h0.86v40.0z")
+
+
+def test_little_beside_much_is_still_a_pixel_high() -> None:
+    picture = stack_timeline([row(0, "INVITE", 1), row(1, "INVITE", 100_000)], HOURS, 3600, height=100)
+    assert picture.bars[0].startswith("M0.07 100.0v-1.0h")
 
 
 def test_values_beyond_the_colours_are_joined() -> None:

@@ -23,7 +23,8 @@ def sensors(request: Ask, site: Site) -> Response[bytes]:
     for row in site.ask("timeline", window.filter(), facet="sensor", step_s=window.step_s):
         by_sensor.setdefault(row["value"], []).append(row)
     lines: dict[str, Timeline] = {
-        name: stack_timeline(found, window.steps, window.step_s, height=26) for name, found in by_sensor.items()
+        name: stack_timeline(found, window.steps, window.step_s, height=26, bare=True)
+        for name, found in by_sensor.items()
     }
     return site.page(
         request,

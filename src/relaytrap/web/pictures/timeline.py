@@ -1,6 +1,7 @@
 """Counts over time as stacked columns, for one Jinja SVG on page and report.
 
-Positions across are percentages and heights are pixels: one SVG fits every width, and its text keeps its size.
+Columns are drawn in a box of their own, one unit wide for each step, that is stretched to whatever width there is;
+labels and what can be clicked are placed in percent beside it, so that text keeps its size.
 """
 
 import math
@@ -9,29 +10,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from relaytrap.clock import parse_rfc3339
+__all__ = ["Column", "Tick", "Timeline", "nice_top", "stack_timeline", "time_label"]
 
-__all__ = ["Column", "Segment", "Tick", "Timeline", "stack_timeline", "time_label"]
-
-NS: Final = 1_000_000_000
 OTHERS: Final = "others"
 SERIES: Final = 6
+# A bar's width and the room on its left, in steps.
+BAR, GAP = 0.86, 0.07
 TICK_STEPS: Final = (60, 300, 600, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86_400, 2 * 86_400, 7 * 86_400)
 MONTH_S: Final = 28 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """One colour of a column. y, height: pixels from the top of the plot."""
-
-    series: int
-    y: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True)
 class Column:
-    """One step of time. x, width: percent of the plot's width. since, until: RFC 3339."""
+    """One step of time. x, width: percent of the plot's width. since, until: RFC 3339. title: for people."""
 
     x: float
     width: float
@@ -39,7 +30,6 @@ class Column:
     until: str
     total: int
     title: str
-    segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,40 +42,53 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A finished picture; `series` names the colours in order, with their sums. height: pixels of the plot."""
+    """A finished picture; `series` names the colours in order, with their sums. height: pixels of the plot.
+
+    steps: how many columns there are. bars: for each colour the outline of all its bars, as an SVG path in steps across
+    and pixels down.
+    """
 
     height: int
+    steps: int
     columns: tuple[Column, ...]
+    bars: tuple[str, ...]
     series: tuple[tuple[str, int], ...]
     across: tuple[Tick, ...]
     up: tuple[Tick, ...]
 
 
 def stack_timeline(
-    rows: Iterable[Mapping[str, Any]], steps: Sequence[int], step_s: int, *, height: int = 120, count: str = "messages"
+    rows: Iterable[Mapping[str, Any]],
+    steps: Sequence[int],
+    step_s: int,
+    *,
+    height: int = 120,
+    count: str = "messages",
+    bare: bool = False,
 ) -> Timeline:
-    """Rows with `start`, `value` and a count, stacked by value over steps (seconds since the epoch, `step_s` apart).
+    """Rows with `start` (as RFC 3339 to the second), `value` and a count, stacked by value over steps.
 
-    The values that occur most get a colour each, the rest share one. Rows outside the steps are left out.
+    steps: beginnings in seconds since the epoch, `step_s` apart; rows outside them are left out. The values that occur
+    most get a colour each, the rest share one. bare: bars only, nothing to label or click.
     """
-    cells: dict[int, dict[str, int]] = {start: {} for start in steps}
+    cells: dict[str, dict[str, int]] = {_rfc(start): {} for start in steps}
     sums: dict[str, int] = {}
     for row in rows:
-        start = parse_rfc3339(row["start"]) // NS
-        if start in cells:
-            cells[start][row["value"]] = cells[start].get(row["value"], 0) + row[count]
+        cell = cells.get(row["start"])
+        if cell is not None:
+            cell[row["value"]] = cell.get(row["value"], 0) + row[count]
             sums[row["value"]] = sums.get(row["value"], 0) + row[count]
     names = _names(sums)
-    top = nice_top(max((sum(values.values()) for values in cells.values()), default=0))
-    width = 100 / max(len(steps), 1)
-    columns = tuple(
-        _column(start, step_s, number * width, width, _by_name(cells[start], names), height / top)
-        for number, start in enumerate(steps)
-    )
+    stacked = [_by_name(values, names) for values in cells.values()]
+    top = nice_top(max((sum(values.values()) for values in stacked), default=0))
+    bars = _bars(stacked, len(names), height / top, height)
+    if bare:
+        return Timeline(height, len(steps), (), bars, (), (), ())
     shown = dict.fromkeys(names, 0)
     for value, total in sums.items():
         shown[value if value in shown else OTHERS] += total
-    return Timeline(height, _standing(columns, height), tuple(shown.items()), _across(steps, step_s), _up(top, height))
+    columns = _columns(stacked, steps, step_s)
+    return Timeline(height, len(steps), columns, bars, tuple(shown.items()), _across(steps, step_s), _up(top, height))
 
 
 def nice_top(value: float) -> int:
@@ -117,31 +120,32 @@ def _by_name(values: Mapping[str, int], names: Sequence[str]) -> dict[str, int]:
     return kept
 
 
-def _column(start: int, step_s: int, x: float, width: float, values: Mapping[str, int], scale: float) -> Column:
-    segments, base = [], 0.0
-    for series, total in enumerate(values.values()):
-        if total:
-            size = max(total * scale, 0.8)
-            segments.append(Segment(series, base, round(size, 2)))
-            base += size
+def _columns(stacked: Sequence[Mapping[str, int]], steps: Sequence[int], step_s: int) -> tuple[Column, ...]:
+    width = 100 / max(len(steps), 1)
+    return tuple(
+        _column(start, step_s, number * width, width, values)
+        for number, (start, values) in enumerate(zip(steps, stacked, strict=True))
+    )
+
+
+def _column(start: int, step_s: int, x: float, width: float, values: Mapping[str, int]) -> Column:
     total = sum(values.values())
     parts = ", ".join(f"{name or 'none'} {count:,}" for name, count in values.items() if count)
-    title = f"{time_label(start, min(step_s, 3600) if step_s < 86_400 else step_s)} UTC: {total:,}"
-    title += f" ({parts})" if total else ""
-    return Column(
-        round(x, 3), round(width, 3), _rfc(start), _rfc(start + step_s), total, title, tuple(segments)
-    )  # fmt: skip
+    title = f"{time_label(start, step_s)} UTC: {total:,}" + (f" ({parts})" if total else "")
+    return Column(round(x, 3), round(width, 3), _rfc(start), _rfc(start + step_s), total, title)
 
 
-def _standing(columns: Iterable[Column], height: int) -> tuple[Column, ...]:
-    """Columns measured from the ground up, turned to stand on the bottom of a plot whose y grows downwards."""
-    return tuple(
-        Column(
-            each.x, each.width, each.since, each.until, each.total, each.title,
-            tuple(Segment(s.series, round(height - s.y - s.height, 2), s.height) for s in each.segments),
-        )
-        for each in columns
-    )  # fmt: skip
+def _bars(stacked: Sequence[Mapping[str, int]], series: int, scale: float, height: int) -> tuple[str, ...]:
+    """One path a colour; a bar of anything is at least a pixel high, so that nothing vanishes beside much."""
+    paths: list[list[str]] = [[] for _ in range(series)]
+    for number, values in enumerate(stacked):
+        base = float(height)
+        for path, total in zip(paths, values.values(), strict=False):
+            if total:
+                size = max(total * scale, 1.0)
+                path.append(f"M{number + GAP} {base:.1f}v-{size:.1f}h{BAR}v{size:.1f}z")
+                base -= size
+    return tuple("".join(path) for path in paths)
 
 
 def _across(steps: Sequence[int], step_s: int) -> tuple[Tick, ...]:

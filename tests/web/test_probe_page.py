@@ -1,0 +1,115 @@
+"""The open-relay test as a page: ownership first, then a real test of a real server, then a result behind a secret."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from ..probe.family import ROUTES, main_configuration, make_certificate, running, start_kamailio, wait_for
+
+OPEN, CLOSED = ROUTES["open stateful"][0], ROUTES["closed"][0]
+
+
+@pytest.fixture(scope="module")
+def page(peer: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A hub that may test loopback addresses, beside real servers to test; gives its URL."""
+    folder = tmp_path_factory.mktemp("probe-page")
+    make_certificate(folder)
+    (folder / "main.cfg").write_text(main_configuration(folder))
+    (folder / "hub.toml").write_text('[probe]\nprivate_targets = true\nwitness = "127.0.32.1:5060"\n')
+    kamailio = start_kamailio(peer("kamailio"), folder, "main", ["-f", str(folder / "main.cfg")], memory="64")
+    command = [sys.executable, "-m", "relaytrap.cli.main", "--config", str(folder / "hub.toml")]
+    command += ["--data", str(folder / "data"), "hub", "--listen", "127.0.0.1:0"]
+    with running([kamailio], folder):
+        hub = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert hub.stdout is not None
+        url = hub.stdout.readline().split()[-1]
+        wait_for(CLOSED)
+        try:
+            yield url
+        finally:
+            hub.send_signal(signal.SIGTERM)
+            hub.wait(20)
+
+
+def browser(url: str, address: str = "127.0.0.1") -> httpx.Client:
+    """A client that comes from an address."""
+    transport = httpx.HTTPTransport(local_address=address)
+    return httpx.Client(base_url=url, transport=transport, headers={"Origin": url}, timeout=30)
+
+
+def wait_for_result(client: httpx.Client, place: str) -> dict[str, object]:
+    for _ in range(120):
+        report: dict[str, object] = client.get(f"/api{place}").json()
+        if report["verdict"]:
+            return report
+        time.sleep(0.5)
+    raise AssertionError("the test never ended")
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize(("address", "verdict"), [(OPEN, "open"), (CLOSED, "refused")])
+def test_owner_gets_a_result_under_a_secret_link(page: str, address: str, verdict: str) -> None:
+    with browser(page, address) as owner:
+        started = owner.post("/probe", data={"host": address, "domain": "family.example", "transport": ["udp", "tcp"]})
+        assert started.status_code == 303
+        place = started.headers["location"]
+        assert re.fullmatch(r"/probe/[A-Za-z0-9_-]{32}", place)
+        report = wait_for_result(owner, place)
+        assert report["verdict"] == verdict
+        shown = owner.get(place).text
+    assert f"{address}</bdi>: {verdict}" in shown
+    assert "own address" in str(report["ownership"])
+
+
+@pytest.mark.peer
+def test_stranger_gets_a_token_and_nothing_is_sent(page: str) -> None:
+    with browser(page) as stranger:
+        refused = stranger.post("/probe", data={"host": CLOSED})
+    assert refused.status_code == 403
+    assert re.search(r"relaytrap-[0-9a-f]{32}", refused.text)
+    assert "_relaytrap." in refused.text
+
+
+@pytest.mark.peer
+def test_host_that_does_not_resolve_is_one_sentence(page: str) -> None:
+    with browser(page) as client:
+        refused = client.post("/probe", data={"host": "no-such-host.invalid"})
+    assert refused.status_code == 400
+    assert "does not resolve" in refused.text
+
+
+@pytest.mark.peer
+def test_hostile_host_is_shown_escaped(page: str) -> None:
+    with browser(page) as client:
+        shown = client.post("/probe", data={"host": '"><script>alert(1)</script>'}).text
+    assert "<script>alert" not in shown
+
+
+@pytest.mark.peer
+def test_guessed_secret_finds_nothing(page: str) -> None:
+    with browser(page) as client:
+        assert client.get("/probe/" + "A" * 32).status_code == 404
+        assert client.get("/api/probe/" + "A" * 32).status_code == 404
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(120)
+def test_progress_is_told_until_the_end(page: str) -> None:
+    address = ROUTES["challenge"][0]
+    with browser(page, address) as owner:
+        place = owner.post("/probe", data={"host": address, "transport": "udp"}).headers["location"]
+        with owner.stream("GET", place + "/progress", timeout=60) as events:
+            lines = [line for line in events.iter_lines() if line]
+    steps = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith('data: {"sent')]
+    settled = [step["settled"] for step in steps]
+    assert settled == sorted(settled)
+    assert settled[-1] > 0
+    assert "event: done" in lines
