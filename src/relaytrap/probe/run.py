@@ -19,7 +19,7 @@ from relaytrap.probe.request import METHODS, TOKEN_CHARS, Probe, build_follow_up
 from relaytrap.probe.target import Endpoint, Target, refusal
 from relaytrap.probe.tricks import STANDARD, TRICKS, Ends, host_port
 from relaytrap.probe.verdict import Answer, Arrival, Outcome
-from relaytrap.probe.witness import WITNESS_TAG, Witness, WitnessedRequest, tokens_of
+from relaytrap.probe.witness import WITNESS_NAME, WITNESS_TAG, Witness, WitnessedRequest, tokens_of
 from relaytrap.sip import Request, Response, Unparsed, Via, parse_message
 
 __all__ = ["Plan", "Progress", "Run", "Timing", "plan_probes"]
@@ -290,6 +290,8 @@ class Run:
                 running.cancelled = True
                 running.send(build_follow_up(running.probe, "CANCEL", b""))
                 await self._wait(running, self.plan.timing.cancelled, lambda: running.finished)
+        except ChannelError as error:
+            running.error = str(error)
         finally:
             self._settled += 1
             self._say("waiting for what comes late", self.plan.timing.settle)
@@ -385,7 +387,7 @@ class Run:
                 after_s=monotonic() - running.sent_at,
                 status_code=status,
                 reason_phrase=response.reason_phrase.decode("utf-8", "backslashreplace"),
-                by_witness=(response.to_tag or b"").startswith(WITNESS_TAG),
+                by_witness=(response.to_tag or b"").startswith(WITNESS_TAG) or response.user_agent == WITNESS_NAME,
                 server=(response.user_agent or b"").decode("utf-8", "backslashreplace"),
             )
         )

@@ -16,10 +16,11 @@ from relaytrap.sip import Request, Response, parse_message
 from relaytrap.sip.build import build_response
 from relaytrap.sip.stream import StreamParser
 
-__all__ = ["WITNESS_TAG", "Witness", "WitnessedRequest", "tokens_of"]
+__all__ = ["WITNESS_NAME", "WITNESS_TAG", "Witness", "WitnessedRequest", "tokens_of"]
 
-# To tags of the witness start with this, so that the tester knows an answer of the witness's by sight.
+# By either of these the tester knows an answer of the witness's: a relay may change one, and a To may have had a tag.
 WITNESS_TAG = b"wit-"
+WITNESS_NAME = b"Relaytrap witness"
 ANSWERS = {b"INVITE": (486, b"Busy Here"), b"REGISTER": (403, b"Forbidden")}
 SILENT_METHODS = {b"ACK"}
 MESSAGE_MAX_BYTES = 1 << 17

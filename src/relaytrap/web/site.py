@@ -21,6 +21,7 @@ from relaytrap.store import Store
 from relaytrap.store.queries import Filter, run_query
 from relaytrap.web.cache import Answers
 from relaytrap.web.pictures.bundle import Bundle
+from relaytrap.web.probing import Tests
 from relaytrap.web.render import environment
 from relaytrap.web.static_files import Assets
 from relaytrap.web.window import NAMES, Window, choose_window
@@ -47,6 +48,7 @@ class Site:
     keys: Keys | None = None
     ledger: Ledger | None = None
     now_ns: Callable[[], int] = clock.now_ns
+    tests: Tests | None = None
     assets: Assets = field(default_factory=Assets)
     answers: Answers = field(default_factory=Answers)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -114,7 +116,7 @@ class Site:
 
     def has_sample(self) -> bool:
         """Whether rows of the bundled sample scene are in the store."""
-        return any(row["sensor"].startswith(SAMPLE_PREFIX) for row in self.ask("sensors"))
+        return any(row["value"].startswith(SAMPLE_PREFIX) for row in self.ask("leaders", facets="sensor", limit=1000))
 
     def _frame(self, request: Ask) -> dict[str, Any]:
         """What the frame of every page shows."""

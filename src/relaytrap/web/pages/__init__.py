@@ -1,6 +1,6 @@
 """Pages, one module each: a handler asks the site for rows and hands them to a template. No SQL, no HTML."""
 
-from relaytrap.web.pages import countries, message, messages, numbers, overview, search, sensors, sources
+from relaytrap.web.pages import countries, message, messages, numbers, overview, probe, search, sensors, sources
 
 __all__ = ["HANDLERS"]
 
@@ -12,5 +12,6 @@ HANDLERS = (
     *sources.HANDLERS,
     *numbers.HANDLERS,
     *sensors.HANDLERS,
+    *probe.HANDLERS,
     *search.HANDLERS,
 )
