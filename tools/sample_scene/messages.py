@@ -78,7 +78,7 @@ def sweep_invite(shot: Shot) -> bytes:
 
 def _sweep_head(shot: Shot, method: str, uri: str) -> list[str]:
     return [
-        f"Via: SIP/2.0/UDP {shot.at_source};branch=z9hG4bK-{shot.digits()};rport",
+        f"Via: SIP/2.0/UDP {shot.at_source};branch=z9hG4bK{shot.word(12)};rport",
         "Max-Forwards: 70",
         f"From: <{uri}>;tag={shot.hex(8)}",
         f"To: <{uri}>",

@@ -76,8 +76,8 @@ KINDS = (
     ("keeps-user-agent", 2),
     ("to-tcp", 2),
 )
-RELAYS = 104
-ABROAD = 10
+RELAYS = 116
+ABROAD = 11
 
 
 def relays() -> tuple[Relay, ...]:

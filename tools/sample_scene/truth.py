@@ -19,7 +19,7 @@ from relaytrap.sip import Request, parse_message
 
 CAMPAIGNS: dict[str, dict[str, Any]] = {
     "sweep": {
-        "title": "The 2022 story: extensions 100 to 1000, each once a night, over 104 open relays and four honeypots",
+        "title": "The 2022 story: extensions 100 to 1000, each once a night, over 116 open relays and four honeypots",
         "goal": "extension sweep",
         "origin": plan.SWEEPER,
         "program": "own sender; relays by Kamailio and own b2bua.py",
