@@ -11,7 +11,9 @@ import click
 
 from relaytrap.cli.main import Settings
 from relaytrap.cli.output import for_terminal
+from relaytrap.cli.picture import dot_chart
 from relaytrap.cli.session import HubSession, StoreSession, open_session
+from relaytrap.clock import parse_rfc3339
 from relaytrap.errors import InputError
 from relaytrap.sip.text import display, visible
 
@@ -20,6 +22,8 @@ __all__ = ["command", "message_lines"]
 Row = dict[str, Any]
 MESSAGE_ID = re.compile(r"[0-9a-f]{16}")
 WIDE = 400
+ROWS_SHOWN = 12
+SWEEP_POINTS_MIN = 5
 STANDING = {"fact": "our socket saw it", "vouched": "vouched for by", "claim": "only claimed"}
 
 
@@ -35,6 +39,7 @@ def command(settings: Settings, what: str, as_json: bool) -> None:
     """
     with open_session(settings.load()) as session:
         found = find(session, what.strip())
+        sweep = list(session.query("sweep", {"id": found["campaign"]["id"]})) if "campaign" in found else []
     if not found:
         raise InputError(
             f"nothing is known of {what!r}; relaytrap messages, sources, relays and campaigns list what is"
@@ -45,6 +50,8 @@ def command(settings: Settings, what: str, as_json: bool) -> None:
     for kind, row in found.items():
         lines = message_lines(row) if kind == "message" else finding_lines(kind, row)
         click.echo("\n".join(lines) + "\n")
+    if sweep:
+        click.echo("\n".join(sweep_lines(sweep)))
 
 
 def find(session: StoreSession | HubSession, what: str) -> dict[str, Row]:
@@ -124,7 +131,21 @@ def finding_lines(kind: str, row: Row) -> Iterator[str]:
             continue
         if isinstance(value, list) and isinstance(value[0], dict):
             yield f"  {key}"
-            for each in value:
-                yield "    " + "  ".join(f"{name} {for_terminal(part, 80)}" for name, part in each.items() if part)
-        else:
+            for each in value[:ROWS_SHOWN]:
+                yield "    " + "  ".join(f"{name} {for_terminal(part, 200)}" for name, part in each.items() if part)
+            if len(value) > ROWS_SHOWN:
+                yield f"    … and {len(value) - ROWS_SHOWN} more (--json has all)"
+        elif not isinstance(value, dict):
             yield f"  {key:18} {for_terminal(value, WIDE)}"
+
+
+def sweep_lines(points: list[Row]) -> Iterator[str]:
+    """What a campaign tried against time: a sweep shows as a diagonal."""
+    numbered = [(parse_rfc3339(point["received_at"]) / 1e9, point["number"]) for point in points if point["number"]]
+    if len(numbered) < SWEEP_POINTS_MIN:
+        return
+    tried = [number for _, number in numbered]
+    yield f"Tried, from {min(tried)} (below) to {max(tried)} (above), against time:"
+    for line in dot_chart(numbered):
+        yield f"  {line}"
+    yield f"  {points[0]['received_at'][:19]}Z … {points[-1]['received_at'][:19]}Z"
