@@ -10,6 +10,7 @@ import json
 import lzma
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -208,6 +209,8 @@ def main() -> None:
     if missing:
         sys.exit(f"record.py needs {', '.join(missing)}; .ci/run shows the Debian packages")
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "src/relaytrap/sample/scene")
+    # Stopped half-way, it still removes its namespaces.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     run_dir = Path(tempfile.mkdtemp(prefix="rts-"))
     print(f"logs and configurations: {run_dir}")
     recording = Recording(run_dir)
