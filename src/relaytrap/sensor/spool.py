@@ -197,8 +197,9 @@ class Spool:
         self._save_state()
         pending = Pending()
         writer = SegmentWriter(pending, sensor=self.sensor, segment=number)
-        self._segment = OpenSegment(number, path, fd, pending, writer, now)
-        return self._segment
+        segment = self._segment = OpenSegment(number, path, fd, pending, writer, now)
+        self._flush(segment, now)  # from its first moment on the file is a capture file
+        return segment
 
     def _flush(self, segment: OpenSegment, now: float) -> None:
         """Hand waiting bytes to the kernel. A partial write is gone on with later from where it stopped."""

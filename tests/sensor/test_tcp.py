@@ -1,0 +1,194 @@
+"""Connections over real sockets."""
+
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from relaytrap.sensor import tcp as tcp_module
+from relaytrap.sensor.run import Running
+from relaytrap.sip import parse_message
+from tests.sensor.live import port_of, received, recorded, with_sensor
+from tests.sensor.talk import invite, request
+
+
+def connect(running: Running) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", port_of(running, "tcp")), 10)
+    sock.settimeout(10)
+    return sock
+
+
+def is_closed(sock: socket.socket) -> bool:
+    """Whether the other side ended it (waits for that)."""
+    try:
+        return sock.recv(65535) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_messages_of_one_segment_are_told_apart_recorded_and_answered(tmp_path: Path) -> None:
+    first, second = request(branch="z9hG4bK-1"), request("REGISTER", branch="z9hG4bK-2", user="90001")
+
+    def client(running: Running) -> bytes:
+        with connect(running) as sock:
+            sock.sendall(first + second)
+            data = b""
+            while data.count(b"\r\n\r\n") < 2:
+                data += sock.recv(65535)
+            return data
+
+    answers = with_sensor(tmp_path, client)
+    assert [each.raw for each in received(tmp_path)] == [first, second]
+    assert b"".join(each.raw for each in recorded(tmp_path) if each.direction == "out") == answers
+    assert parse_message(answers).status_code == 200
+
+
+def test_message_cut_into_octets_is_one_message(tmp_path: Path) -> None:
+    def client(running: Running) -> None:
+        with connect(running) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for octet in request():
+                sock.sendall(bytes([octet]))
+            sock.recv(65535)
+
+    with_sensor(tmp_path, client)
+    assert [each.raw for each in received(tmp_path)] == [request()]
+
+
+def test_call_rings_and_is_answered_over_a_connection(tmp_path: Path) -> None:
+    def client(running: Running) -> list[int]:
+        with connect(running) as sock:
+            sock.sendall(invite())
+            sock.settimeout(20)
+            data = b""
+            while b"m=audio" not in data:
+                data += sock.recv(65535)
+            return [int(part[:3]) for part in data.split(b"SIP/2.0 ")[1:] if part[:3].isdigit()]
+
+    persona = tmp_path / "quick.toml"
+    text = Path(tcp_module.__file__).with_name("personas").joinpath("cisco.toml").read_text(encoding="utf-8")
+    persona.write_text(text.replace("[4.0, 12.0]", "[0.2, 0.3]").replace("[0.4, 2.5]", "[0.1, 0.2]"), encoding="utf-8")
+    assert with_sensor(tmp_path, client, persona=str(persona)) == [100, 180, 200]
+
+
+def test_junk_is_recorded_with_a_note_and_not_answered(tmp_path: Path) -> None:
+    def client(running: Running) -> None:
+        with connect(running) as sock:
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n" + request())
+            assert sock.recv(65535).startswith(b"SIP/2.0 200")
+
+    with_sensor(tmp_path, client)
+    found = received(tmp_path)
+    assert b"".join(each.raw for each in found) == b"GET / HTTP/1.0\r\n\r\n" + request()
+    assert any("no SIP message" in each.notes for each in found)
+
+
+def test_message_that_was_never_finished_is_recorded_with_a_note(tmp_path: Path) -> None:
+    def client(running: Running) -> None:
+        with connect(running) as sock:
+            sock.sendall(request()[:200])
+        with connect(running) as sock:
+            sock.sendall(request())
+            sock.recv(65535)
+
+    with_sensor(tmp_path, client)
+    cut = next(each for each in received(tmp_path) if each.raw == request()[:200])
+    assert "cut" in cut.notes
+
+
+def test_kamailio_answers_a_keepalive_and_asterisk_does_not(tmp_path: Path) -> None:
+    def client(running: Running) -> bytes:
+        with connect(running) as sock:
+            sock.sendall(b"\r\n\r\n")
+            sock.sendall(request())
+            return sock.recv(65535)[:2]
+
+    assert with_sensor(tmp_path / "k", client, persona="kamailio") == b"\r\n"
+    assert with_sensor(tmp_path / "a", client, persona="asterisk") == b"SI"
+    assert b"\r\n\r\n" in [each.raw for each in received(tmp_path / "a")]
+
+
+def test_longest_idle_connection_makes_room(tmp_path: Path) -> None:
+    def client(running: Running) -> tuple[bool, bytes]:
+        with connect(running) as first, connect(running) as second:
+            for sock in (second, first):  # first is now the one heard last
+                sock.sendall(request())
+                sock.recv(65535)
+            with connect(running) as third:
+                closed = is_closed(second)
+                third.sendall(request())
+                third.recv(65535)
+                first.sendall(request(branch="z9hG4bK-2"))
+                return closed, first.recv(65535)[:7]
+
+    assert with_sensor(tmp_path, client, tcp_connections_max=2) == (True, b"SIP/2.0")
+
+
+def test_connection_that_says_nothing_is_closed(tmp_path: Path) -> None:
+    def client(running: Running) -> bool:
+        with connect(running) as sock:
+            return is_closed(sock)
+
+    assert with_sensor(tmp_path, client, tcp_idle_s=0.2)
+
+
+def test_message_that_trickles_is_cut_off_and_kept(tmp_path: Path) -> None:
+    """Slow loris: each octet is fresh, the message never ends."""
+
+    def client(running: Running) -> bool:
+        with connect(running) as sock:
+            for _ in range(200):
+                try:
+                    sock.sendall(b"OPTIONS sip:a SIP/2.0\r\n"[:1])
+                except OSError:
+                    return True
+                time.sleep(0.05)
+            return False
+
+    assert with_sensor(tmp_path, client, tcp_idle_s=0.3)
+    assert received(tmp_path)[0].raw.startswith(b"OOO")
+
+
+def test_peer_that_fetches_nothing_is_let_go(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(tcp_module, "UNFETCHED_MAX_BYTES", 20_000)
+
+    def client(running: Running) -> bool:
+        with connect(running) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            number = 0
+            try:
+                while number < 100_000:
+                    number += 1
+                    sock.sendall(request(branch=f"z9hG4bK-{number}"))
+            except OSError:
+                return True
+            return False
+
+    assert with_sensor(tmp_path, client, source_bytes_per_s=10**9, total_bytes_per_s=10**9)
+
+
+def test_unfinished_messages_together_are_bounded(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(tcp_module, "PENDING_MAX_BYTES", 50_000)
+    head = request().replace(b"Content-Length: 0", b"Content-Length: 60000")
+
+    def client(running: Running) -> list[bool]:
+        socks = [connect(running) for _ in range(3)]
+        for sock in socks:
+            sock.sendall(head + b"x" * 20_000)
+        first_closed = _any(socks, lambda sock: is_closed(sock))
+        for sock in socks:
+            sock.close()
+        return first_closed
+
+    assert any(with_sensor(tmp_path, client))
+
+
+def _any(socks: list[socket.socket], check: Callable[[socket.socket], bool]) -> list[bool]:
+    results = []
+    for sock in socks:
+        sock.settimeout(1)
+        try:
+            results.append(check(sock))
+        except TimeoutError:
+            results.append(False)
+    return results
