@@ -6,6 +6,7 @@ usage: odd_servers.py ECHO_ADDRESS DELAYED_ADDRESS
 import asyncio
 import re
 import sys
+from typing import cast
 
 DELAY_S = 4.0
 
@@ -13,11 +14,13 @@ DELAY_S = 4.0
 class Echo(asyncio.DatagramProtocol):
     """Sends back what it gets."""
 
+    transport: asyncio.DatagramTransport
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self.transport.sendto(data, addr)  # type: ignore[attr-defined]  # a datagram transport
+        self.transport.sendto(data, addr)
 
 
 class Delayed(Echo):
@@ -30,7 +33,7 @@ class Delayed(Echo):
         if data.startswith(b"SIP/2.0"):
             rest = re.sub(rb"Via: [^\r]*\r\n", b"", data, count=1)
             if back := re.search(rb"Via: SIP/2.0/UDP ([0-9.]+):(\d+)", rest):
-                self.transport.sendto(rest, (back[1].decode(), int(back[2])))  # type: ignore[attr-defined]
+                self.transport.sendto(rest, (back[1].decode(), int(back[2])))
             return
         goal = re.match(rb"\S+ sip:(?:[^@\s]*@)?([0-9.]+)(?::(\d+))?", data)
         if goal is None or goal[1].decode() == self.address:
@@ -38,7 +41,7 @@ class Delayed(Echo):
         via = f"Via: SIP/2.0/UDP {self.address}:5060;branch=z9hG4bK{abs(hash(data)):x}\r\n".encode()
         onward = data.replace(b"\r\n", b"\r\n" + via, 1)
         place = (goal[1].decode(), int(goal[2] or 5060))
-        asyncio.get_running_loop().call_later(DELAY_S, self.transport.sendto, onward, place)  # type: ignore[attr-defined]
+        asyncio.get_running_loop().call_later(DELAY_S, self.transport.sendto, onward, place)
 
 
 async def main(echo: str, delayed: str) -> None:

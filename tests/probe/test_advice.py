@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from relaytrap.probe.advice import KAMAILIO_EDITS, advice_for
-from relaytrap.probe.run import Plan, Run
+from relaytrap.probe.plan import Plan
+from relaytrap.probe.run import Run
 from relaytrap.probe.target import resolve_target
 from relaytrap.probe.tricks import TRICKS
 from relaytrap.probe.verdict import judge_server

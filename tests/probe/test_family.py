@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from relaytrap.probe.run import Plan, Run
+from relaytrap.probe.plan import Plan
+from relaytrap.probe.run import Run
 from relaytrap.probe.target import resolve_target
 from relaytrap.probe.verdict import judge_server
 

@@ -12,9 +12,9 @@ from relaytrap.cli.main import Settings
 from relaytrap.cli.output import emit, for_terminal
 from relaytrap.errors import InputError
 from relaytrap.probe.conduct import Options, conduct
+from relaytrap.probe.plan import Progress
 from relaytrap.probe.report import Report
 from relaytrap.probe.request import METHODS
-from relaytrap.probe.run import Progress
 from relaytrap.probe.target import TRANSPORTS, resolve_target
 from relaytrap.probe.tricks import STANDARD, TRICKS
 from relaytrap.probe.verdict import EXIT_NOT_RUN

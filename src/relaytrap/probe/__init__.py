@@ -4,7 +4,8 @@ The only room that may send a request nobody asked for, and only to the host its
 the witness, an endpoint of the tester's own; an answer's status code is a hint (of 1,476 probes answered 2xx, 946 were
 not relayed, and of 1,588 relayed ones 1,058 ended in a status of 400 or more: measured over 31 server variants).
 
-    tricks   what is tried, as data                 pure
-    request  a probe as bytes, and its ACK, CANCEL, BYE   pure
-    verdict  what arrivals and answers prove         pure
+    tricks ▸ request ▸ verdict ▸ advice ▸ report   what is tried, as bytes, what it proves, what to do   pure
+    target ▸ plan ▸ run (channel, witness)          which server, which probes, and the test itself        network
+    conduct                                         one whole test, for terminal and page
+    ownership, register                             what the page asks first, and its log and limits
 """

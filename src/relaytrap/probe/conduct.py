@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from relaytrap.clock import monotonic, now_ns, rfc3339
 from relaytrap.errors import InputError
+from relaytrap.probe.plan import Plan, Progress
 from relaytrap.probe.report import Report, build_report
 from relaytrap.probe.request import METHODS
-from relaytrap.probe.run import Plan, Progress, Run
+from relaytrap.probe.run import Run
 from relaytrap.probe.target import Target
 from relaytrap.probe.tricks import STANDARD, TRICKS, host_port
 

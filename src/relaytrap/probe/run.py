@@ -6,73 +6,24 @@ rings is cancelled; and the sockets stay open for strays until nothing can ring 
 """
 
 import asyncio
-import secrets
-import string
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from relaytrap.clock import monotonic
 from relaytrap.errors import ListenError
 from relaytrap.probe.channel import ChannelError, StreamChannel, UdpSocket
-from relaytrap.probe.request import METHODS, TOKEN_CHARS, Probe, build_follow_up, build_probe
-from relaytrap.probe.target import Endpoint, Target, refusal
-from relaytrap.probe.tricks import STANDARD, TRICKS, Ends, host_port
+from relaytrap.probe.plan import Plan, Progress, make_ends, new_token, plan_probes
+from relaytrap.probe.request import Probe, build_follow_up, build_probe
+from relaytrap.probe.target import Endpoint, refusal
+from relaytrap.probe.tricks import Ends, host_port
 from relaytrap.probe.verdict import Answer, Arrival, Outcome
 from relaytrap.probe.witness import WITNESS_NAME, WITNESS_TAG, Witness, WitnessedRequest, tokens_of
 from relaytrap.sip import Request, Response, Unparsed, Via, parse_message
 
-__all__ = ["Plan", "Progress", "Run", "Timing", "plan_probes"]
+__all__ = ["Run"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """The waits of a test, in seconds.
-
-    resend: when a UDP probe is sent again (RFC 3261 timer E with T1 = 0.5 s). settle: how long the witness is watched
-    after the last sending. cancelled: how long a cancelled call may take to end. stray: how long late traffic of calls
-    that have not ended is minded. pace: between two probes.
-    """
-
-    resend: tuple[float, ...] = (0.5, 1.5, 3.5, 7.5)
-    settle: float = 5.5
-    cancelled: float = 3.0
-    stray: float = 32.0
-    pace: float = 0.04
-    connections: int = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to test, from where, and with what.
-
-    tester: our own address towards the server. witness_public: the address and port that others reach the witness
-    by; ("", 0) to use what the server saw, or the witness's own. number: a telephone number of the user's own, for the
-    trick that calls it. register: also register a random user and call it; taken back afterwards.
-    """
-
-    target: Target
-    tester: str
-    witness_public: tuple[str, int] = ("", 0)
-    tricks: tuple[str, ...] = STANDARD
-    methods: tuple[str, ...] = METHODS
-    number: str = ""
-    register: bool = False
-    private_allowed: bool = True
-    timing: Timing = field(default_factory=Timing)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a test is: probes sent and settled of all, seconds that are left at most, and what it does."""
-
-    sent: int
-    settled: int
-    total: int
-    seconds_left: float
-    doing: str
 
 
 class Running:
@@ -94,44 +45,14 @@ class Running:
         return any(answer.status_code >= 200 for answer in self.answers)
 
     @property
+    def witnessed(self) -> bool:
+        """Whether it arrived at the witness, and not as an echo."""
+        return any(not arrival.ours_alone for arrival in self.arrivals)
+
+    @property
     def outcome(self) -> Outcome:
         """What came of it so far."""
         return Outcome(self.probe, tuple(self.arrivals), tuple(self.answers), self.error)
-
-
-def plan_probes(plan: Plan, endpoints: Iterable[Endpoint], witness: tuple[str, int], tester_port: int) -> list[Probe]:
-    """Every probe of a test. A From trick with the server's domain is left out when the domain is its address."""
-    probes = []
-    for endpoint in endpoints:
-        for trick in plan.tricks:
-            if trick == "from-domain" and plan.target.domain == endpoint.address:
-                continue
-            for method in plan.methods:
-                ends = make_ends(plan, endpoint, trick, witness, tester_port)
-                probes.append(Probe(method, endpoint.transport, trick, ends))
-    return probes
-
-
-def make_ends(plan: Plan, endpoint: Endpoint, trick: str, witness: tuple[str, int], tester_port: int) -> Ends:
-    """The ends of one probe, with a token of its own."""
-    number = plan.number.lstrip("+") if TRICKS[trick].kind == "number" else f"9990{secrets.randbelow(10**8):08d}"
-    return Ends(
-        server=endpoint.address,
-        server_port=endpoint.port,
-        domain=plan.target.domain,
-        witness=witness[0],
-        witness_port=witness[1],
-        tester=plan.tester,
-        tester_port=tester_port,
-        token=new_token(),
-        number=number,
-    )
-
-
-def new_token() -> str:
-    """Twelve characters that nobody can guess, the first a letter."""
-    letters = string.ascii_lowercase
-    return secrets.choice(letters) + "".join(secrets.choice(letters + string.digits) for _ in range(TOKEN_CHARS - 1))
 
 
 class Run:
@@ -163,8 +84,7 @@ class Run:
     @property
     def witness_reachable(self) -> bool:
         """Whether something from the server came to the witness: an arrival, or the answer to its own OPTIONS."""
-        arrived = any(not a.ours_alone for running in self._running.values() for a in running.arrivals)
-        return arrived or self.witness_seen_as is not None
+        return any(running.witnessed for running in self._running.values()) or self.witness_seen_as is not None
 
     async def run(self, witness_address: str, witness_port: int, *, any_port: bool) -> None:
         """Run the test to its end; `outcomes` holds what came of it.
@@ -263,11 +183,15 @@ class Run:
         if any(200 <= answer.status_code < 300 for answer in register.answers):
             self._running[call.probe.ends.token.encode()] = call
             await self._probe(call)
-            for _ in range(3):
-                before = len(register.answers)
-                register.send(build_probe(register.probe, undo=True))
-                if await self._wait(register, 1.0, lambda: len(register.answers) > before):  # noqa: B023  # used at once
-                    break
+            await self._unregister(register)
+
+    async def _unregister(self, register: Running) -> None:
+        """Take a registration back, until the server has said that it did."""
+        answered = len(register.answers)
+        for _ in range(3):
+            register.send(build_probe(register.probe, undo=True))
+            if await self._wait(register, 1.0, lambda: len(register.answers) > answered):
+                return
 
     @property
     def _witness_place(self) -> tuple[str, int]:
@@ -332,8 +256,7 @@ class Run:
 
     async def _settle(self, running: Running) -> None:
         """Watch the witness; done early once the probe has arrived and its transaction has ended."""
-        done = lambda: running.finished and any(not arrival.ours_alone for arrival in running.arrivals)  # noqa: E731  # a condition, named
-        await self._wait(running, self.plan.timing.settle, done)
+        await self._wait(running, self.plan.timing.settle, lambda: running.finished and running.witnessed)
 
     async def _wait(self, running: Running, seconds: float, done: Callable[[], bool]) -> bool:
         """Wait until done() or the time is over; whether it was done."""

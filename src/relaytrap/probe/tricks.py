@@ -90,9 +90,9 @@ class Trick:
     group: Group = "thorough"
 
 
-def own(ends: Ends, **more: object) -> Shape:
+def own(ends: Ends, *, routes: tuple[str, ...] = (), via_params: str = ";rport") -> Shape:
     """A request to the server itself, of which another header leads to the witness."""
-    return Shape(request_uri=ends.at_server(), to=ends.at_server(), **more)  # type: ignore[arg-type]  # Shape's own field names
+    return Shape(request_uri=ends.at_server(), to=ends.at_server(), routes=routes, via_params=via_params)
 
 
 def _tricks() -> tuple[Trick, ...]:

@@ -11,8 +11,8 @@ from relaytrap.config import Config
 from relaytrap.errors import RelaytrapError
 from relaytrap.probe.conduct import Options, address_towards, conduct
 from relaytrap.probe.ownership import Claim, ownership_token, prove_ownership
+from relaytrap.probe.plan import Progress
 from relaytrap.probe.register import Entry, Register
-from relaytrap.probe.run import Progress
 from relaytrap.probe.target import TRANSPORTS, Target, resolve_target
 
 __all__ = ["Asked", "Tests"]
