@@ -79,17 +79,17 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
 
 
 def keep_up(store: "Store") -> "Callable[[], None]":
-    """Apply the retention settings once an hour from now on; gives what ends that."""
-    from relaytrap.store.retention import apply_retention
+    """Apply the retention settings and mend rollups, now and once an hour; gives what ends that."""
+    from relaytrap.store import upkeep
 
     ended = threading.Event()
 
     def keep() -> None:
         while True:
             try:
-                apply_retention(store, now_ns())
+                upkeep.keep_up(store, now_ns())
             except RelaytrapError as error:
-                log.warning("retention could not be applied: %s", error)
+                log.warning("the store could not be kept up: %s", error)
             if ended.wait(UPKEEP_S):
                 return
 

@@ -28,7 +28,7 @@ __all__ = ["Imported", "Progress", "import_captures", "import_each"]
 
 Progress = Callable[[str, int], None]
 
-BATCH_MESSAGES: Final = 16_384
+BATCH_MESSAGES: Final = 8_192
 SMALL_MESSAGES: Final = 5_000
 """Up to this many messages are turned into rows here: starting processes would take longer."""
 

@@ -24,7 +24,7 @@ from relaytrap.store.rebuild import day_of_rebuilt_messages, list_days, replace_
 
 __all__ = ["Step", "reanalyse"]
 
-BATCH_MESSAGES: Final = 16_384
+BATCH_MESSAGES: Final = 8_192
 LOOK_BACK_MS: Final = 60_000
 """What was taken in this long before a day's reading began is looked at again: an insert may have been under way."""
 

@@ -8,6 +8,7 @@ import ipaddress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
+from socket import AF_INET, inet_pton
 from typing import Any, Final
 
 from relaytrap.config import Config, NetworkConfig
@@ -290,11 +291,11 @@ def _word(value: str) -> bytes:
     return _text(value.encode("utf-8", "backslashreplace"))
 
 
-@lru_cache(maxsize=1 << 16)
 def _packed(address: str) -> bytes:
     """16 bytes of an address; IPv4 as ::ffff:a.b.c.d; `::` for what is none (a sensor's segment may say anything)."""
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+        if ":" in address:
+            return ipaddress.IPv6Address(address.partition("%")[0]).packed
+        return MAPPED + inet_pton(AF_INET, address)
+    except (ValueError, OSError):
         return NO_ADDRESS
-    return parsed.packed if parsed.version == 6 else MAPPED + parsed.packed

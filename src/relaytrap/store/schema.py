@@ -27,6 +27,8 @@ __all__ = [
 # Rows of the same insert are recognised by token this many batches back: a week of one segment every two seconds
 # from a sensor that resends, with room for several sensors.
 DEDUPLICATION_WINDOW: Final = 100_000
+# A batch is acknowledged when its insert returned, and the sensor then deletes it: it must be on the disk by then.
+DURABLE: Final = "fsync_after_insert = 1, fsync_part_directory = 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ def messages_ddl(layout: Layout = EMBEDDED, name: str = "messages") -> str:
     return (
         f"CREATE TABLE IF NOT EXISTS {name}{layout.on_cluster} (\n  " + ",\n  ".join(columns + indexes) + "\n) "
         f"ENGINE = {layout.engine('MergeTree')} PARTITION BY toYYYYMMDD(received_at) ORDER BY (received_at, id) "
-        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}"
+        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}, {DURABLE}"
     )
 
 
@@ -216,7 +218,7 @@ def rollup_ddl(layout: Layout = EMBEDDED, suffix: str = "", origin: str = "messa
     made = [
         f"CREATE TABLE IF NOT EXISTS {name}{suffix}{layout.on_cluster} ({columns}) "
         f"ENGINE = {layout.engine('AggregatingMergeTree')} PARTITION BY toYYYYMMDD(hour) ORDER BY {key} "
-        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}"
+        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}, {DURABLE}"
         for name, columns, key in tables
     ]
     views = (("hourly", hourly_select(origin)), ("hourly_sources", sources_select(origin)))
