@@ -15,6 +15,7 @@ from relaytrap.cli.picture import dot_chart
 from relaytrap.cli.session import HubSession, StoreSession, open_session
 from relaytrap.clock import parse_rfc3339
 from relaytrap.errors import InputError
+from relaytrap.sip import Unparsed, parse_message
 from relaytrap.sip.text import display, visible
 
 __all__ = ["command", "message_lines"]
@@ -87,6 +88,8 @@ def message_lines(row: Row) -> Iterator[str]:
         faked = ", which it is not" if row["tool_faked"] else ""
         claim = f" (calls itself {for_terminal(row['tool_claimed'])}{faked})" if row["tool_claimed"] else ""
         yield f"Tool       {for_terminal(row['tool'] or 'unknown')}{claim}"
+        if row["tool_faked"]:
+            yield f"  {for_terminal(why_faked(row), WIDE)}"
     if row["dialled"]:
         way = f", after {row['dialled_prefix']}" if row["dialled_prefix"] else ""
         number = " ".join(filter(None, (row["dialled"], row["dialled_country"], row["dialled_kind"])))
@@ -101,6 +104,14 @@ def message_lines(row: Row) -> Iterator[str]:
     yield ""
     for line in display(base64.b64decode(row["raw"])).splitlines():
         yield f"  {visible(line)}"
+
+
+def why_faked(row: Row) -> str:
+    """Why a message's tool is not what its User-Agent says, found again in its bytes."""
+    from relaytrap.evidence.fingerprint import find_tool
+
+    message = parse_message(base64.b64decode(row["raw"]))
+    return "" if isinstance(message, Unparsed) else find_tool(message).why
 
 
 def path_lines(row: Row) -> Iterator[str]:

@@ -8,7 +8,8 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 
 from relaytrap.evidence.dialplan import DialledNumber, read_number
-from relaytrap.sip import ANOMALIES, parse_message
+from relaytrap.evidence.fingerprint import find_tool
+from relaytrap.sip import ANOMALIES, Unparsed, parse_message
 from relaytrap.web.annotate import annotate, hex_lines, marks_of
 from relaytrap.web.pictures.ladder import draw_ladder
 from relaytrap.web.render import url
@@ -44,6 +45,7 @@ def message(request: Ask, site: Site, id: str) -> Response[bytes]:
         about_path=[each for each in row["evidence"] if each["rule"].startswith("path.")],
         anomalies=[(each, ANOMALIES.get(each.name)) for each in parsed.anomalies],
         number=_number(row, site),
+        why_faked=find_tool(parsed).why if row["tool_faked"] and not isinstance(parsed, Unparsed) else "",
         readings_shown=READINGS_SHOWN,
         ladder=draw_ladder(conversation, row["id"]),
         conversation=conversation,
