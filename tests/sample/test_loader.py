@@ -1,8 +1,9 @@
 """Loading and removing, on a store without a hub and through a running one."""
 
+import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,14 @@ from click.testing import CliRunner
 
 from relaytrap.capture.pcapng import write_capture
 from relaytrap.cli.main import relaytrap
-from relaytrap.sample.loader import what_is_loaded
+from relaytrap.config import load_config
+from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.ingest import Ingest
+from relaytrap.hub.ledger import Ledger
+from relaytrap.sample.loader import load_scene, what_is_loaded
 from relaytrap.sample.scene import load_recorded, load_truth
+from relaytrap.store import Store
+from relaytrap.web.cache import Answers
 from tests.web.conftest import Hub, start_hub
 
 MESSAGES = sum(capture["messages"] for capture in load_truth()["captures"].values())
@@ -44,21 +51,41 @@ def test_the_sample_is_loaded_once_and_leaves_others_alone_when_it_goes(tmp_path
     run(data, "import", str(own))
     assert run(data, "sample", "load").startswith(f"{MESSAGES:,} messages loaded")
     assert "is there" in run(data, "sample", "load")
+    assert "Example VPN" in run(data, "origins")
     assert run(data, "sample", "remove").startswith(f"{MESSAGES:,} messages removed")
     assert run(data, "sample", "remove").startswith("there is no sample")
+    assert "Example VPN" not in run(data, "origins")
     assert sensors(data) == {"mine": 10}
 
 
 def test_a_running_hub_loads_and_removes_the_sample(hub: Hub) -> None:
-    for options in ((), ("--again",)):
-        assert run(hub.data_dir, "sample", "load", *options).startswith(f"{MESSAGES:,} messages loaded")
-        assert sum(row["messages"] for row in hub.rows("sensors")) == MESSAGES
+    assert run(hub.data_dir, "sample", "load").startswith(f"{MESSAGES:,} messages loaded")
+    assert sum(row["messages"] for row in hub.rows("sensors")) == MESSAGES
     assert run(hub.data_dir, "sample", "remove").startswith(f"{MESSAGES:,} messages removed")
     assert hub.rows("sensors") == []
 
 
 def test_only_who_reads_the_hubs_token_may_remove_the_sample(hub: Hub) -> None:
     assert hub.client.delete("/api/sample").status_code == 401
+
+
+@dataclass
+class InProcess:
+    """What `relaytrap up` has at hand when it loads the sample."""
+
+    store: Store
+    ingest: Ingest | None
+    answers: Answers = field(default_factory=Answers)
+
+
+def test_up_loads_the_sample_once_while_it_is_fresh(tmp_path: Path) -> None:
+    config = load_config(None, environ={}, flags={"data_dir": tmp_path})[0]
+    with Store(config.store, tmp_path) as store, contextlib.closing(HubDatabase(tmp_path)) as database:
+        with contextlib.closing(Ingest(store, config, Ledger(database))) as ingest:
+            hub = InProcess(store, ingest)
+            assert load_scene(hub) == MESSAGES
+            assert load_scene(hub) == MESSAGES
+        assert store.row("SELECT count() AS n FROM messages")["n"] == MESSAGES
 
 
 def row(sensor: str, last_seen: str) -> dict[str, object]:
