@@ -17,11 +17,11 @@ import itertools
 import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from relaytrap.evidence.sequence import Fit, Sweep, Trial, find_clusters, split_sweeps
+from relaytrap.evidence.sequence import Fit, Rhythm, Sweep, Trial, find_clusters, split_sweeps
 from relaytrap.evidence.topology_hiding import Masked, fits, sender_key, solve
 
 __all__ = ["HOST_RELAYS", "GroupFit", "GroupKey", "Placement", "TrackInfo", "Visit", "WindowFindings", "associate"]
@@ -88,10 +88,10 @@ class GroupKey(NamedTuple):
 class GroupFit(NamedTuple):
     """How the guests of one group fitted into the hosts of one window; the numbers of several windows add up.
 
-    host: where most of them were placed. visits: all. inside: within ranges the hosts tried. fitting: of those, on
-    something not tried yet (or tried over and over by a host that repeats). between, pairs: how many pairs of guests of
-    one host have requests of the host between them, in time and in value. log_odds: of belonging against chance.
-    claims: guests whose claims name the host's origin.
+    host: where most of them were placed, "" for nowhere. visits: all. inside: within ranges the hosts tried. fitting: of
+    those, on something not tried yet (or tried over and over by a host that repeats). between, pairs: how many pairs of
+    guests of one host have requests of the host between them, in time and in value. log_odds: of belonging against
+    chance. claims: guests whose claims name the host's origin.
     """
 
     key: GroupKey
@@ -154,6 +154,7 @@ class Host:
     firsts: list[int] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
     values: list[int] = field(default_factory=list)
+    rhythm: Rhythm = field(default_factory=lambda: Rhythm(()))
 
     def close(self) -> None:
         """Order the trials and split them into sweeps."""
@@ -164,6 +165,7 @@ class Host:
         self.times = [trial.at for trial in self.trials]
         self.values = sorted({trial.target for trial in self.trials})
         self.stretches = self._has_stretches()
+        self.rhythm = Rhythm(self.times)
 
     def _has_stretches(self) -> bool:
         """Whether every relay got a stretch of its own: ranges that do not overlap."""
@@ -208,9 +210,12 @@ def associate(tracks: Mapping[int, TrackInfo], visits: Iterable[Visit]) -> Windo
     groups = _guests(tracks, kept, hosts)
     placed = _place_masked(tracks, groups, hosts)
     placed |= _place(tracks, groups, hosts, placed, certain=True)
+    certain = frozenset(placed)
     _fill(hosts, placed.values())
     placed |= _place(tracks, groups, hosts, placed, certain=False)
-    fits_of = [each for key, guests in groups.items() if (each := _group_fit(tracks, key, guests, placed, hosts))]
+    fits_of = [
+        each for key, guests in groups.items() if (each := _group_fit(tracks, key, guests, placed, hosts, certain))
+    ]
     repeats = (
         placed[first.id]._replace(visit=visit)
         for visit in ordered
@@ -312,7 +317,7 @@ def _place(
             if visit.id in placed and placed[visit.id].origin:
                 continue
             info = tracks[visit.track]
-            if certain and visit.claim not in hosts:
+            if certain and not _is_named(visit.claim, hosts):
                 continue
             candidates = by_shape.get(info.shape) or (
                 list(hosts.values()) if info.verdict != "direct" or len(guests) >= UNMATCHED_MIN else []
@@ -350,7 +355,7 @@ def _weigh(visit: Visit, info: TrackInfo, host: Host, hosts: Mapping[str, Host])
     if index < 0:
         return None
     fit = host.filled[index].fit(visit.target) if visit.target else NO_TARGET
-    odds, why = fit.log_odds, []
+    odds, why = fit.rank, []
     if fit.inside and not fit.taken:
         why.append(f"fills a hole in a sweep of which {fit.density:.0%} is vouched for")
     elif fit.taken and fit.log_odds > 0:
@@ -358,10 +363,10 @@ def _weigh(visit: Visit, info: TrackInfo, host: Host, hosts: Mapping[str, Host])
     elif fit.near and host.stretches:
         odds += NEXT_STRETCH
         why.append("goes on where a relay before it left off")
-    if visit.claim == host.origin:
+    if visit.claim == host.origin and len(host.relays) >= HOST_RELAYS:
         odds += CLAIM_NAMES_HOST
         why.append("its claims name the origin that others vouch for")
-    elif visit.claim in hosts:
+    elif _is_named(visit.claim, hosts):
         odds += CLAIM_NAMES_OTHER
     if info.shape in host.shapes:
         odds += SAME_SHAPE
@@ -370,11 +375,21 @@ def _weigh(visit: Visit, info: TrackInfo, host: Host, hosts: Mapping[str, Host])
         odds += OTHER_SHAPE
     if len(host.relays) < HOST_RELAYS:
         odds += LONE_HOST
+    if beat := host.rhythm.fit(visit.at):
+        odds += beat
+        if beat > 0:
+            why.append("comes where this campaign's even beat misses one")
     if visit.goal not in host.goals:
         odds += OTHER_GOAL
     if visit.sensor not in host.sensors:
         odds += OTHER_SENSOR
     return Weighed(host, odds, fit, "; ".join(why))
+
+
+def _is_named(claim: str, hosts: Mapping[str, Host]) -> bool:
+    """Whether a claim names an origin for which several relays vouch; one relay alone may have put it there."""
+    host = hosts.get(claim)
+    return host is not None and len(host.relays) >= HOST_RELAYS
 
 
 def _fill(hosts: Mapping[str, Host], placed: Iterable[Placement]) -> None:
@@ -398,32 +413,39 @@ def _group_fit(
     guests: Sequence[Visit],
     placed: Mapping[int, Placement],
     hosts: Mapping[str, Host],
+    certain: Set[int],
 ) -> GroupFit | None:
-    """The sums of a group; None when no host could have had any of its guests."""
+    """The sums of a group; None when no host could have had any of its guests.
+
+    certain: guests that were placed by more than their fit, and fill holes that others cannot have.
+    """
     members: dict[str, list[Visit]] = defaultdict(list)
     for visit in guests:
         if (place := placed.get(visit.id)) and place.origin:
             members[place.origin].append(visit)
-    if not members:
-        return None
-    best = min(members, key=lambda origin: (-len(members[origin]), origin))
+    best = min(members, key=lambda origin: (-len(members[origin]), origin), default="")
     candidates = [host for origin in members if (host := hosts.get(origin))]
+    if not members:
+        candidates = [host for host in hosts.values() if key.shape in host.shapes and len(host.relays) >= HOST_RELAYS]
     inside = fitting = 0
     log_odds = 0.0
     for visit in guests:
         shape = tracks[visit.track].shape
         known = any(shape in host.shapes for host in hosts.values())
-        said = _against_chance(visit, [host for host in candidates if not known or shape in host.shapes])
+        fitting_hosts = [host for host in candidates if not known or shape in host.shapes]
+        said = _against_chance(visit, fitting_hosts, filled=visit.id not in certain)
         if said is not None:
             inside += 1
             fitting += said.fitting
             log_odds += said.log_odds
+    if not members and not inside:
+        return None
     pairs = between = 0
     for origin, those in members.items():
         if host := hosts.get(origin):
             pairs += len(those) - 1
             between += sum(host.is_between(one, other) for one, other in itertools.pairwise(those))
-    claims = sum(visit.claim == best for visit in guests)
+    claims = sum(bool(best) and visit.claim == best for visit in guests)
     verdict = tracks[guests[0].track].verdict
     return GroupFit(key, verdict, best, len(guests), inside, fitting, pairs, between, log_odds, claims)
 
@@ -435,12 +457,19 @@ class Said(NamedTuple):
     log_odds: float
 
 
-def _against_chance(visit: Visit, hosts: Sequence[Host]) -> Said | None:
-    """None outside of what any host tried. With several hosts a stranger has as many chances to fit one."""
+def _against_chance(visit: Visit, hosts: Sequence[Host], *, filled: bool) -> Said | None:
+    """None outside of what any host tried. With several hosts a stranger has as many chances to fit one.
+
+    filled: against what is certain to be the host's, not only what is vouched for.
+    """
     found: list[Fit] = []
     for host in hosts:
         index = host.index_at(visit.at)
-        if index >= 0 and visit.target and (fit := host.vouched[index].fit(visit.target)).inside:
+        if (
+            index >= 0
+            and visit.target
+            and (fit := (host.filled if filled else host.vouched)[index].fit(visit.target)).inside
+        ):
             found.append(fit)
     if not found:
         return None

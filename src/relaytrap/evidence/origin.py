@@ -147,6 +147,10 @@ HIDING_FITTING: Final = 6
 HIDING_SHARE: Final = 0.9
 HIDING_INSIDE: Final = 0.5
 HIDING_BETWEEN: Final = 0.4
+# The same for several sources with one stack and shape.
+POOL_SOURCES: Final = 3
+POOL_ODDS: Final = 16.0
+POOL_FITTING: Final = 2
 # A relay's lone word against many others': weaker when it agrees with nobody, stronger when it is otherwise reliable.
 LYING_ODDS: Final = 8.0
 LYING_ODDS_TRUSTED: Final = 14.0
@@ -159,10 +163,7 @@ def settle(testimony: Testimony, groups: Iterable[GroupFit]) -> Settled:
     """Conclusions from all testimony and all sums of groups, in any order."""
     settled = Settled()
     sums = sum_groups(groups)
-    for key, fit in sums.items():
-        if _is_hiding(fit):
-            pair = key.source, key.stack
-            settled.hiding[pair] = max(settled.hiding.get(pair, 0), min(60 + int(fit.log_odds), 90))
+    settled.hiding = _hiding(sums)
     settled.lying = _lying(testimony, sums)
     sources = testimony.sources | {source for source, _ in settled.hiding}
     _settle_chains(settled, testimony, sources)
@@ -196,11 +197,36 @@ def _sum(fits: list[GroupFit]) -> GroupFit:
     )
 
 
-def _is_hiding(fit: GroupFit) -> bool:
+def _hiding(sums: Mapping[GroupKey, GroupFit]) -> dict[tuple[str, int], int]:
+    """(source, stack) of what looks direct and is a relay's, with how sure.
+
+    A group is judged by itself, and together with all others of the same stack and shape: many relays of one product,
+    each with a handful of requests, fit as one or not at all.
+    """
+    found: dict[tuple[str, int], int] = {}
+    pools: dict[tuple[int, int], list[GroupFit]] = defaultdict(list)
+    for key, fit in sums.items():
+        if fit.verdict != "direct" or key.origin:
+            continue
+        pools[key.stack, key.shape].append(fit)
+        if fit.log_odds >= HIDING_ODDS and fit.fitting >= HIDING_FITTING and _fits_well(fit):
+            pair = key.source, key.stack
+            found[pair] = max(found.get(pair, 0), min(60 + int(fit.log_odds), 90))
+    for pool in pools.values():
+        inside, fitting = sum(fit.inside for fit in pool), sum(fit.fitting for fit in pool)
+        odds = math.fsum(fit.log_odds for fit in pool)
+        if len(pool) < POOL_SOURCES or odds < POOL_ODDS or fitting < max(HIDING_FITTING, HIDING_SHARE * inside):
+            continue
+        for fit in pool:
+            if fit.fitting >= POOL_FITTING and _fits_well(fit):
+                pair = fit.key.source, fit.key.stack
+                found[pair] = max(found.get(pair, 0), min(55 + int(odds), 80))
+    return found
+
+
+def _fits_well(fit: GroupFit) -> bool:
     return (
-        fit.verdict == "direct"
-        and fit.log_odds >= HIDING_ODDS
-        and fit.fitting >= max(HIDING_FITTING, HIDING_SHARE * fit.inside)
+        fit.fitting >= HIDING_SHARE * fit.inside
         and fit.inside >= HIDING_INSIDE * fit.visits
         and fit.between >= HIDING_BETWEEN * fit.pairs
     )

@@ -6,15 +6,20 @@ to it with odds that grow with the density of the sweep: where 85 % are taken, a
 cases. `log_odds` is that, as a natural logarithm, for one request; the odds of many requests multiply.
 
 Campaigns that try the same few numbers over and over are no sweeps; there the odds lie in hitting what was tried.
+
+Many tools also keep time. Where a campaign's requests come at an even beat, a missing beat is a hole as well: `Rhythm`
+tells two campaigns apart that try the same things through the same relays.
 """
 
+import itertools
 import math
-from bisect import bisect_right
+import statistics
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-__all__ = ["Fit", "Sweep", "Trial", "find_clusters", "split_sweeps"]
+__all__ = ["Fit", "Rhythm", "Sweep", "Trial", "find_clusters", "split_sweeps"]
 
 # Extensions have few digits; two scans meet on a long number only because they dial the same one.
 NUMBER_MIN: Final = 10**6
@@ -30,6 +35,9 @@ CLUSTER_MIN: Final = 5
 CHANCE_SMALL: Final = 0.3
 CHANCE_NUMBER: Final = 0.02
 MOST: Final = 4.0
+RANK: Final = 0.75
+RANK_SLOPE: Final = 0.5
+RANK_MOST: Final = 1.5
 OUTSIDE_NEAR: Final = -1.0
 OUTSIDE_FAR: Final = -2.5
 
@@ -53,6 +61,15 @@ class Fit(NamedTuple):
     inside: bool
     near: bool
     density: float
+
+    @property
+    def rank(self) -> float:
+        """What the fit counts for when several hosts are compared.
+
+        A guest that fits several holes is as likely to belong to any of their hosts: one with few holes left has few
+        guests to come. So density speaks against strangers, but hardly for one host against another.
+        """
+        return RANK + RANK_SLOPE * min(self.log_odds, RANK_MOST) if self.log_odds > 0 else self.log_odds
 
 
 @dataclass(slots=True)
@@ -178,3 +195,41 @@ def _merged(sweeps: list[Sweep]) -> list[Sweep]:
     targets = set().union(*(sweep.targets for sweep in sweeps))
     requests = sum(sweep.requests for sweep in sweeps)
     return [Sweep(sweeps[0].first, sweeps[-1].last, targets, requests)]
+
+
+# A beat is one when this many gaps, and this share of them, are whole multiples of it, give or take EVEN of a beat.
+BEATS_MIN: Final = 20
+BEATS_SHARE: Final = 0.7
+EVEN: Final = 0.2
+LONGEST_GAP: Final = 12
+ON_BEAT: Final = 1.5
+
+
+class Rhythm:
+    """The beat of a campaign, if it keeps one. times: of its requests, in order."""
+
+    def __init__(self, times: Sequence[int]) -> None:
+        self._times = times
+        gaps = [later - earlier for earlier, later in itertools.pairwise(times) if later > earlier]
+        self._beat = statistics.median_low(gaps) if len(gaps) >= BEATS_MIN else 0
+        if self._beat:
+            even = [gap for gap in gaps if self._is_even(gap)]
+            if len(even) < BEATS_SHARE * len(gaps):
+                self._beat = 0
+
+    def _is_even(self, span: int) -> bool:
+        beats = span / self._beat
+        return round(beats) >= 1 and abs(beats - round(beats)) <= EVEN
+
+    def fit(self, at: int) -> float:
+        """ON_BEAT for a moment at which a beat is missing, -ON_BEAT where none is; 0.0 when nothing can be said."""
+        index = bisect_left(self._times, at)
+        if not self._beat or not 0 < index < len(self._times):
+            return 0.0
+        before, after = self._times[index - 1], self._times[index]
+        missing = round((after - before) / self._beat) - 1
+        if missing < 1:
+            return -ON_BEAT
+        if missing > LONGEST_GAP:
+            return 0.0
+        return ON_BEAT if self._is_even(at - before) and self._is_even(after - at) else -ON_BEAT

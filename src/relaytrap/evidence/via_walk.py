@@ -6,6 +6,7 @@ Max-Forwards that is too high speak for the forger. Then the walk: index 0 is th
 needs a link that is believed to hand on.
 """
 
+import ipaddress
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -153,6 +154,10 @@ class ViaWalk:
         below = self.links[top + 1]
         if below.address is not None and not is_public(below.address):
             text = f"It took the request from {below.address}, inside its own network: a proxy that serves its users."
+            self._note("path.own-network", -30, below.via.raw, text)
+            return True
+        if self.message.method not in OPENING and not self.links[top].genuine and _neighbours(address, below.address):
+            text = f"Within a dialogue, from {below.address} in the same network: proxies of one operator."
             self._note("path.own-network", -30, below.via.raw, text)
             return True
         to, uri = self.message.to_address, self.message.uri
@@ -380,3 +385,12 @@ def _is_ambiguous(link: Link) -> bool:
     """Whether a sender goes by two public addresses: the one it gives itself and the one noted for it."""
     own = link.sent_by_address
     return bool(link.noted) and own is not None and own != link.address and is_public(own)
+
+
+def _neighbours(one: str, other: str | None) -> bool:
+    """Whether two addresses share a /24 (IPv6: a /64)."""
+    if other is None:
+        return False
+    first, second = ipaddress.ip_address(one), ipaddress.ip_address(other)
+    host_bits = 8 if first.version == 4 else 64
+    return first.version == second.version and int(first) >> host_bits == int(second) >> host_bits

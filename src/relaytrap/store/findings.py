@@ -250,7 +250,7 @@ def _group_row(window: Window, group: GroupFit, version: int) -> dict[str, Any]:
         "stack": key.stack,
         "shape": key.shape,
         "named": storage_address(key.origin or NO_ADDRESS),
-        "host": storage_address(group.host),
+        "host": storage_address(group.host or NO_ADDRESS),
         "version": version,
     }
 
@@ -260,6 +260,14 @@ def _group_row(window: Window, group: GroupFit, version: int) -> dict[str, Any]:
 # Groups below both of these cannot lead to any conclusion.
 ODDS_MIN: Final = 8
 CLAIMS_MIN: Final = 3
+
+
+# Stack and shape of several sources that fit together, though perhaps none does alone.
+POOLS: Final = (
+    "SELECT stack, shape FROM group_fits FINAL WHERE verdict = 'direct' AND (start, width, version) IN "
+    "(SELECT start, width, version FROM windows FINAL WHERE alive) GROUP BY stack, shape "
+    f"HAVING sum(log_odds) >= {ODDS_MIN} AND uniqExact(source) > 1"
+)
 
 
 def read_groups(store: "Store") -> list[GroupFit]:
@@ -272,12 +280,14 @@ def read_groups(store: "Store") -> list[GroupFit]:
         "FROM group_fits FINAL WHERE (start, width, version) IN "
         "(SELECT start, width, version FROM windows FINAL WHERE alive) "
         "GROUP BY source, stack, shape, named, host) GROUP BY source, stack, shape, named "
-        f"HAVING sum(log_odds) >= {ODDS_MIN} OR sum(claims) >= {CLAIMS_MIN} SETTINGS prefer_column_name_to_alias = 1"
+        f"HAVING sum(log_odds) >= {ODDS_MIN} OR sum(claims) >= {CLAIMS_MIN} OR (stack, shape) IN ({POOLS}) SETTINGS "
+        "prefer_column_name_to_alias = 1"
     )
     found = []
     for row in store.rows(sql):
         named = row.pop("named")
         key = GroupKey(row.pop("source"), row.pop("stack"), row.pop("shape"), "" if named == NO_ADDRESS else named)
+        row["host"] = "" if row["host"] == NO_ADDRESS else row["host"]
         found.append(GroupFit(key, **row))
     return found
 

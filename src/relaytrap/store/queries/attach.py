@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from relaytrap.evidence.campaign import campaign_id
 from relaytrap.evidence.origin import Settled
 from relaytrap.store.findings_schema import NONE
+from relaytrap.store.queries.believed import PLACED_AT
 from relaytrap.store.queries.filter import storage_address
 from relaytrap.store.queries.shape import address, hex_id
 
@@ -128,7 +129,8 @@ def _add(settled: Settled, row: "Row") -> None:
 
 def _places(store: "Store", ids: list[int]) -> "dict[str, Row]":
     sql = (
-        f"SELECT {hex_id('id')} AS id, if(origin = {NONE}, NULL, {address('origin')}) AS origin, odds, why, inferred "
+        f"SELECT {hex_id('id')} AS id, if({PLACED_AT} = {NONE}, NULL, {address('origin')}) AS origin, odds, why, "
+        "inferred "
         f"FROM placements FINAL WHERE id IN {{ids:Array(UInt64)}} {FIRST}"
     )
     return {row["id"]: row for row in store.rows(sql, {"ids": ids})}

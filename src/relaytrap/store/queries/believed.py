@@ -16,6 +16,8 @@ __all__ = [
     "CAMPAIGN_CONDITION",
     "GUEST",
     "HIDDEN_DIRECT",
+    "PLACED",
+    "PLACED_AT",
     "campaign_of",
     "on_hours",
 ]
@@ -52,6 +54,10 @@ BELIEVED: Final = (
 GUEST: Final = (
     f"(verdict = 'hidden' OR (verdict = 'relayed' AND (named = {NONE} OR named IN {LYING})) OR {HIDDEN_DIRECT})"
 )
+# Where a placement leads in the end: nowhere when it leads to an address that only a lying relay names.
+PLACED_AT: Final = f"if(origin IN {LYING}, {NONE}, origin)"
+# Placements that count, with where they lead in the end.
+PLACED: Final = f"SELECT * REPLACE ({PLACED_AT} AS origin) FROM placements FINAL WHERE {GUEST}"
 # Neither from an apparent source nor with a believed origin, and no guest of the association either.
 BEHIND: Final = f"(verdict = 'relayed' AND origin != {NONE} AND origin NOT IN {LYING} AND {BELIEVED} = {NONE})"
 
@@ -72,6 +78,6 @@ def on_hours(column: str, campaign: str) -> str:
 
 # Messages of one campaign, {campaign:String}: a condition over `messages`.
 CAMPAIGN_CONDITION: Final = (
-    f"(track IN ({on_hours('track', '{campaign:String}')}) OR id IN (SELECT id FROM placements FINAL WHERE {GUEST} AND "
+    f"(track IN ({on_hours('track', '{campaign:String}')}) OR id IN (SELECT id FROM ({PLACED}) WHERE "
     f"if(origin = {NONE}, {campaign_of('behind', 'source')}, {campaign_of('origin', 'origin')}) = {{campaign:String}}))"
 )

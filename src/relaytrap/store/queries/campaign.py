@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from relaytrap.clock import parse_rfc3339
 from relaytrap.evidence.campaign import schedule_of
 from relaytrap.store.findings_schema import NONE, REQUESTS
-from relaytrap.store.queries.believed import APPARENT, BEHIND, BELIEVED, GUEST, campaign_of
+from relaytrap.store.queries.believed import APPARENT, BEHIND, BELIEVED, PLACED, campaign_of
 from relaytrap.store.queries.filter import storage_address
 from relaytrap.store.queries.shape import address, hex_id, moment
 
@@ -27,8 +27,8 @@ TRACKS: Final = {
     "behind": f"SELECT track FROM track_hours FINAL WHERE {BEHIND} AND source = {{key:IPv6}} GROUP BY track",
 }
 PLACES: Final = {
-    "origin": f"SELECT * FROM placements FINAL WHERE origin = {{key:IPv6}} AND {GUEST}",
-    "behind": f"SELECT * FROM placements FINAL WHERE origin = {NONE} AND source = {{key:IPv6}} AND {GUEST}",
+    "origin": f"SELECT * FROM ({PLACED}) WHERE origin = {{key:IPv6}}",
+    "behind": f"SELECT * FROM ({PLACED}) WHERE origin = {NONE} AND source = {{key:IPv6}}",
 }
 
 

@@ -7,7 +7,7 @@ from relaytrap.errors import InputError
 from relaytrap.evidence.campaign import GOALS, campaign_id, goal_of_campaign
 from relaytrap.evidence.product import product_of, relay_kind
 from relaytrap.store.findings_schema import NONE
-from relaytrap.store.queries.believed import APPARENT, BEHIND, BELIEVED, GUEST, HIDDEN_DIRECT, NEWEST, campaign_of
+from relaytrap.store.queries.believed import APPARENT, BEHIND, BELIEVED, HIDDEN_DIRECT, NEWEST, PLACED, campaign_of
 from relaytrap.store.queries.filter import storage_address
 from relaytrap.store.queries.shape import address, moment
 
@@ -32,7 +32,6 @@ RELAY_PARTS: Final = (
     "claims, toUInt64(0) AS masks, agents, transports, country, asn, as_name, "
     f"{NONE} AS origin FROM track_hours FINAL WHERE {HIDDEN_DIRECT}"
 )
-PLACED: Final = f"SELECT * FROM placements FINAL WHERE {GUEST}"
 RELAY_ORDERS: Final = {
     "messages": "messages_ DESC, relay",
     "last_seen": "last_ DESC, relay",
