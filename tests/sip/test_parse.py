@@ -49,6 +49,7 @@ def test_keepalives_are_known(data: bytes) -> None:
     "data",
     [
         b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nVia: 1.1 proxy\r\n\r\n",
         b'M-SEARCH * HTTP/1.1\r\nMAN: "ssdp:discover"\r\n\r\n',
         b"OPTIONS rtsp://1.2.3.4:554 RTSP/1.0\r\nCSeq: 1\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",

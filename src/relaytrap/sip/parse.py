@@ -258,7 +258,10 @@ _BARE_CR: Final = re.compile(rb"\r(?!\n)")
 
 def _unparsed(data: bytes, start: int, line: bytes, following: int, header_end: int, lines: list[Line]) -> Unparsed:
     """Not SIP; or SIP with a first line beyond repair, whose header lines are kept."""
-    looks_like_sip = b"SIP/" in line.upper() or any(canonical_name(each.raw_name) == b"via" for each in lines[:8])
+    upper = line.upper()
+    has_via = any(canonical_name(each.raw_name) == b"via" for each in lines[:8])
+    # HTTP has a Via header, too.
+    looks_like_sip = b"SIP/" in upper or (has_via and b"HTTP/" not in upper)
     reason = "start-line" if looks_like_sip else "not-sip"
     kept = lines[:MAX_HEADERS] if looks_like_sip else []
     headers = Headers.from_lines(data, following, header_end, kept)
