@@ -80,5 +80,5 @@ def test_network_names_are_rows(tmp_path: Path) -> None:
 
 
 def test_mistake_in_a_network_name_says_where(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="network.names"):
+    with pytest.raises(ConfigError, match=r"network\.names"):
         load('[[network.names]]\nnetwork = "203.0.113.0/24"\nasn = "many"\n', tmp_path)
