@@ -1,0 +1,135 @@
+"""The Kamailio persona beside the real Kamailio: the same requests, the same answers but for what is made anew."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.sensor.live import SensorProcess, udp_client
+from tests.sensor.talk import request
+
+pytestmark = pytest.mark.peer
+
+# What the default configuration does with authentication on, without a database.
+CONFIGURATION = """#!KAMAILIO
+debug=0
+log_stderror=yes
+fork=yes
+children=1
+auto_aliases=no
+dns=no
+rev_dns=no
+dns_try_ipv6=no
+disable_tcp=yes
+listen=udp:127.0.0.1:{port}
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "sanity.so"
+loadmodule "tmx.so"
+loadmodule "auth.so"
+request_route {{
+    force_rport();
+    if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+    if (is_method("OPTIONS") && $rU == $null) {{ sl_send_reply("200", "Keepalive"); exit; }}
+    if (!sanity_check("17895", "7")) exit;
+    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+    if (has_totag()) {{ if (is_method("ACK")) exit; sl_send_reply("404", "Not here"); exit; }}
+    if (is_method("ACK")) exit;
+    if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
+    if (is_method("REGISTER")) {{ www_challenge("127.0.0.1", "0"); exit; }}
+    if (is_method("PUBLISH|SUBSCRIBE")) {{ sl_send_reply("404", "Not here"); exit; }}
+    if (is_method("INVITE|MESSAGE")) {{ proxy_challenge("127.0.0.1", "0"); exit; }}
+    sl_send_reply("404", "Not Found");
+}}
+"""
+
+LONG = ("Subject: " + "x" * 200,)
+CASES = {
+    "options": request(extra=LONG),
+    "options to the machine": request(uri="sip:127.0.0.1", extra=LONG),
+    "register": request("REGISTER", uri="sip:127.0.0.1", extra=LONG),
+    "invite": request("INVITE", extra=LONG),
+    "subscribe": request("SUBSCRIBE", extra=LONG),
+    "unknown method": request("FROBNICATE", extra=LONG),
+    "in a dialog that never was": request("BYE", to_tag="nobody", extra=LONG),
+    "cancel of nothing": request("CANCEL", extra=LONG),
+    "ack": request("ACK", extra=LONG),
+    "hops spent": request(extra=LONG).replace(b"Max-Forwards: 70", b"Max-Forwards: 0"),
+    "odd spelling and order": request(extra=LONG)
+    .replace(b"\r\nFrom:", b"\r\nf:")
+    .replace(b"\r\nCall-ID", b"\r\nCALL-ID"),
+    "no rport": request(via="SIP/2.0/UDP 10.1.1.1:5061;branch=z9hG4bK-n", extra=LONG),
+    "rport first": request(via="SIP/2.0/UDP 10.1.1.1:5061;rport;branch=z9hG4bK-r", extra=LONG),
+    "junk": b"hello\r\n\r\n",
+}
+SILENT = {"cancel of nothing", "ack", "junk"}
+MADE_ANEW = re.compile(
+    rb"(?<=tag=)[0-9a-f]{32}[.-][0-9a-f]{8}|(?<=nonce=\")[^\"]*|(?<=realm=\")[^\"]*"
+    rb"|(?<=Server: )kamailio \([^\r]*\)|(?<=rport=)\d+"
+)
+
+
+@pytest.fixture(scope="module")
+def kamailio(peer: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a real one."""
+    folder = tmp_path_factory.mktemp("kamailio")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    (folder / "kamailio.cfg").write_text(CONFIGURATION.format(port=port), encoding="utf-8")
+    command = [
+        peer("kamailio"),
+        "-f",
+        str(folder / "kamailio.cfg"),
+        "-Y",
+        str(folder),
+        "-DD",
+        "-E",
+        "-m",
+        "8",
+        "-M",
+        "4",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        for _ in range(100):
+            if answer(port, CASES["options"]):
+                break
+            time.sleep(0.1)
+        yield port
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(10)
+
+
+def answer(port: int, data: bytes) -> bytes:
+    """What comes back within a moment; b"" for silence."""
+    with udp_client() as sock:
+        sock.settimeout(0.4)
+        sock.sendto(data, ("127.0.0.1", port))
+        try:
+            return MADE_ANEW.sub(b"*", sock.recv(65535))
+        except TimeoutError:
+            return b""
+
+
+@pytest.fixture(scope="module")
+def persona(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with SensorProcess(tmp_path_factory.mktemp("persona"), "--persona", "kamailio") as sensor:
+        yield sensor.ports["udp"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_persona_answers_as_the_real_one_does(kamailio: int, persona: int, case: str) -> None:
+    real = answer(kamailio, CASES[case])
+    assert answer(persona, CASES[case]) == real
+    assert (real == b"") is (case in SILENT)
