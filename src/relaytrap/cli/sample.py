@@ -45,6 +45,7 @@ def load(settings: Settings, again: bool) -> None:
         stored = 0
         for summary in _import(session, config, write_captures(Path(folder), now_ns())):
             stored += summary["stored"]
+        _find(session, config)
         click.echo(f"{stored:,} messages loaded; remove them with: relaytrap sample remove")
 
 
@@ -52,19 +53,19 @@ def load(settings: Settings, again: bool) -> None:
 @click.pass_obj
 def remove(settings: Settings) -> None:
     """Remove every message of the sample's sensors."""
-    with open_session(settings.load()) as session:
-        count = _remove(session)
+    config = settings.load()
+    with open_session(config) as session:
+        if count := _remove(session):
+            _find(session, config)
     click.echo(f"{count:,} messages removed" if count else "there is no sample to remove")
 
 
 def _import(session: StoreSession | HubSession, config: Config, files: list[Path]) -> Iterator[dict[str, Any]]:
-    from relaytrap.hub.analyse import analyse_now
     from relaytrap.hub.importing import import_captures
 
     if isinstance(session, StoreSession):
         for imported in import_captures(session.store, config, files):
             yield imported.as_dict()
-        analyse_now(session.store, config)
         return
     for file in files:
         with file.open("rb") as stream:
@@ -78,3 +79,11 @@ def _remove(session: StoreSession | HubSession) -> int:
     if isinstance(session, StoreSession):
         return drop_sensors(session.store, SENSOR_PREFIX)
     return sum(int(row["removed"]) for row in session.lines("DELETE", "/api/sample"))
+
+
+def _find(session: StoreSession | HubSession, config: Config) -> None:
+    """Bring relays, origins and campaigns up to date; a running hub does that by itself, within a minute."""
+    from relaytrap.hub.analyse import analyse_now
+
+    if isinstance(session, StoreSession):
+        analyse_now(session.store, config)
