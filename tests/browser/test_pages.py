@@ -7,7 +7,19 @@ from tests.browser.conftest import NARROW, WIDE, Watched
 from tests.web import scene
 from tests.web.conftest import Hub
 
-PAGES = ("/", "/countries", "/countries/US", "/messages", "/sources", "/numbers", "/sensors", "/api")
+PAGES = (
+    "/",
+    "/countries",
+    "/countries/US",
+    "/messages",
+    "/sources",
+    "/numbers",
+    "/sensors",
+    "/api",
+    "/relays",
+    "/origins",
+    "/campaigns",
+)
 DARK = {"color_scheme": "dark"}
 
 
@@ -16,7 +28,9 @@ DARK = {"color_scheme": "dark"}
 )
 def test_every_page_is_quiet_local_and_fits_the_screen(watched: Watched, hub: Hub) -> None:
     relayed = hub.rows("messages", call_id="relayed-1", limit=1)[0]["id"]
-    for path in (*PAGES, f"/messages/{relayed}", f"/sources/{scene.HOSTILE}"):
+    campaign = hub.rows("origin", address=scene.ORIGIN)[0]["campaign"]
+    single = f"/messages/{relayed}", f"/relays/{scene.RELAY}", f"/origins/{scene.ORIGIN}", f"/campaigns/{campaign}"
+    for path in (*PAGES, *single, f"/sources/{scene.HOSTILE}"):
         page = watched.open(path)
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow <= 0, path
@@ -103,3 +117,13 @@ def test_page_without_scripts_has_the_map_as_a_picture(browser: Browser, hub: Hu
     page.goto(hub.url + "/countries")
     page.locator(".map img").wait_for(state="visible")
     context.close()
+
+
+def test_point_of_a_campaign_tells_what_it_is_and_opens_its_message(watched: Watched, hub: Hub) -> None:
+    campaign = hub.rows("origin", address=scene.ORIGIN)[0]["campaign"]
+    page = watched.open(f"/campaigns/{campaign}")
+    point = page.locator("#sweep use[data-m]").first
+    point.hover()
+    assert f"through {scene.RELAY}" in page.locator("#tip").inner_text()
+    point.click()
+    page.wait_for_url("**/messages/*")

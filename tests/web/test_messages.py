@@ -69,7 +69,7 @@ def test_message_page_shows_the_path_and_who_vouches(hub: Hub) -> None:
     page = page_of(hub, call_id="relayed-1")
     assert ">relayed<" in page
     assert f"{scene.RELAY} wrote down that it came from here" in page
-    assert f'href="/sources/{scene.ORIGIN}"' in page
+    assert f'href="/origins/{scene.ORIGIN}"' in page
 
 
 def test_message_page_marks_the_bytes_that_a_reason_rests_on(hub: Hub) -> None:

@@ -20,7 +20,19 @@ SPANS: Final = {
     "30d": ("last 30 days", 30 * DAY_S, 6 * HOUR_S),
 }
 NAMES: Final = (*SPANS, "all")
-STEPS: Final = (HOUR_S, 3 * HOUR_S, 6 * HOUR_S, 12 * HOUR_S, DAY_S, 7 * DAY_S, 28 * DAY_S, 364 * DAY_S)
+STEPS: Final = (
+    MINUTE_S,
+    5 * MINUTE_S,
+    15 * MINUTE_S,
+    HOUR_S,
+    3 * HOUR_S,
+    6 * HOUR_S,
+    12 * HOUR_S,
+    DAY_S,
+    7 * DAY_S,
+    28 * DAY_S,
+    364 * DAY_S,
+)
 # More columns than this are thinner than a reader can tell apart.
 COLUMNS: Final = 180
 
@@ -73,9 +85,9 @@ def choose_window(asked: str, now: int, first_hour: str | None, last_hour: str |
     return _all(first_hour, last_hour, fallback=asked != "all")
 
 
-def step_for(span_s: int) -> int:
+def step_for(span_s: int, shortest_s: int = HOUR_S) -> int:
     """The shortest step that cuts a span into columns that a reader can tell apart."""
-    return next((step for step in STEPS if span_s <= step * COLUMNS), STEPS[-1])
+    return next((step for step in STEPS if step >= shortest_s and span_s <= step * COLUMNS), STEPS[-1])
 
 
 def _span(name: str, now: int) -> Window:

@@ -31,6 +31,7 @@ CATALOGUE: Final[dict[str, Callable[..., "Iterable[Row]"]]] = {
     "countries": geo.list_countries,
     "country_hours": geo.list_countries_by_time,
     "networks": geo.list_networks,
+    "relays_by_time": geo.list_relays_by_time,
     "overview": overview.query_totals,
     "timeline": overview.query_timeline,
     "leaders": overview.list_leaders,

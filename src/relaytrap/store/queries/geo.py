@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING, Final
 
 from relaytrap.store.queries.filter import Filter
-from relaytrap.store.queries.overview import HOUR_S, THROUGH_OTHERS, rollup
+from relaytrap.store.queries.hours import hour_conditions, short
+from relaytrap.store.queries.overview import HOUR_S, ROLLED_UP, THROUGH_OTHERS, rollup
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
 
-__all__ = ["list_countries", "list_countries_by_time", "list_networks"]
+__all__ = ["list_countries", "list_countries_by_time", "list_networks", "list_relays_by_time"]
 
 NETWORK_NUMBER: Final = "toUInt32OrZero(splitByChar(' ', value)[1])"
 NO_DETAILS: Final = {"networks": 0, "through_others": 0, "tool": ""}
@@ -53,6 +54,23 @@ def list_countries_by_time(store: "Store", where: Filter, *, step_s: int = HOUR_
         f"SELECT formatDateTime(toStartOfInterval(hour, INTERVAL {int(step_s)} SECOND, 'UTC'), '%FT%TZ') AS start, "
         f"country, sum(messages) AS messages, uniqMerge(sources) AS sources FROM {relation} "
         "GROUP BY start, country ORDER BY start, messages DESC",
+        bound,
+    )
+
+
+def list_relays_by_time(store: "Store", where: Filter, *, step_s: int = HOUR_S) -> "list[Row]":
+    """Different sources that handed on for others, by country in steps of time: start, country, relays, messages."""
+    if where.narrowed <= ROLLED_UP and not short(where) and step_s % HOUR_S == 0:
+        conditions, bound = hour_conditions(where)
+        clause = " AND ".join(["relayed > 0", *conditions])
+        table, moment, count = f"hourly_sources WHERE {clause}", "hour", "sum(relayed)"
+    else:
+        where_clause = where.where(attack=True, extra=f"path_verdict IN {THROUGH_OTHERS}")
+        table, moment, count, bound = f"messages {where_clause.sql}", "received_at", "count()", where_clause.params
+    return store.rows(
+        f"SELECT formatDateTime(toStartOfInterval({moment}, INTERVAL {int(step_s)} SECOND, 'UTC'), '%FT%TZ') AS start, "
+        f"country, uniqExact(source) AS relays, {count} AS messages FROM {table} "
+        "GROUP BY start, country ORDER BY start, relays DESC",
         bound,
     )
 

@@ -1,6 +1,17 @@
 """Pages, one module each: a handler asks the site for rows and hands them to a template. No SQL, no HTML."""
 
-from relaytrap.web.pages import countries, message, messages, numbers, overview, probe, search, sensors, sources
+from relaytrap.web.pages import (
+    countries,
+    findings,
+    message,
+    messages,
+    numbers,
+    overview,
+    probe,
+    search,
+    sensors,
+    sources,
+)
 
 __all__ = ["HANDLERS"]
 
@@ -10,6 +21,7 @@ HANDLERS = (
     *messages.HANDLERS,
     *message.HANDLERS,
     *sources.HANDLERS,
+    *findings.HANDLERS,
     *numbers.HANDLERS,
     *sensors.HANDLERS,
     *probe.HANDLERS,

@@ -12,13 +12,16 @@ from relaytrap.web.pictures.theme import THEMES
 from relaytrap.web.pictures.timeline import stack_timeline
 from relaytrap.web.pictures.world import world_spec
 from relaytrap.web.render import url
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, Rows, Site
 
 __all__ = ["HANDLERS"]
 
 FACETS: Final = "tool,method,user_agent,sensor,dialled_country,dialled_core,verdict"
 LEADERS: Final = 8
 CACHED: Final = "no-cache"
+# Relays and origins looked through for those of one country, the busiest first.
+FINDINGS: Final = 2000
+FINDINGS_SHOWN: Final = 8
 
 
 @get("/countries", sync_to_thread=True, include_in_schema=False)
@@ -54,15 +57,23 @@ def country(request: Ask, site: Site, code: str) -> Response[bytes]:
         "pages/country.html",
         window=window,
         code=code,
+        findings_shown=FINDINGS_SHOWN,
         known=known_countries().get(code),
         totals=site.ask("overview", where)[0],
         timeline=timeline,
         leaders=leaders,
         networks=site.ask("networks", where, limit=LEADERS),
         sources=site.ask("leading_sources", where, limit=LEADERS),
+        relays=_here(site.ask("relays", limit=FINDINGS), code),
+        origins=_here(site.ask("origins", limit=FINDINGS), code),
         newest=site.ask("messages", dataclasses.replace(where, direction="in"), limit=12),
         json_twin=url("/api/leaders", country=code, facets=FACETS, **window.query),
     )
+
+
+def _here(rows: Rows, code: str) -> Rows:
+    """Findings in one country."""
+    return [row for row in rows if row["country"] == code]
 
 
 @get("/map/spec/{theme:str}", sync_to_thread=True, include_in_schema=False)

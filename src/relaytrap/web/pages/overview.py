@@ -15,6 +15,7 @@ __all__ = ["HANDLERS"]
 FACETS: Final = "network,tool,method,sensor,dialled_country,dialled_core,verdict"
 LEADERS: Final = 6
 NEWEST: Final = 12
+CAMPAIGNS: Final = 4
 
 
 @get("/", sync_to_thread=True, include_in_schema=False)
@@ -38,6 +39,7 @@ def overview(request: Ask, site: Site) -> Response[bytes]:
         countries=countries,
         sources=site.ask("leading_sources", where, limit=LEADERS),
         newest=site.ask("messages", Filter(direction="in"), limit=NEWEST),
+        campaigns=site.ask("campaigns", limit=CAMPAIGNS, sort="last_seen", relayed=True),
         map=map_context(countries, window),
         json_twin=url("/api/overview", **window.query),
     )

@@ -20,6 +20,12 @@ if (toggle) {
 }
 systemDark.addEventListener("change", themeChanged);
 
+// -- on a narrow screen the pages stand in one line: show where we are in it ---------------------------------------------
+const here = $(".nav a[aria-current]");
+if (here && getComputedStyle(here.parentElement).flexDirection === "row") {
+  here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;
+}
+
 // -- filters: an address names only the conditions that are set ------------------------------------------------------
 for (const form of document.querySelectorAll("form[data-filters]")) {
   form.addEventListener("submit", () => {
@@ -98,3 +104,21 @@ addEventListener("click", (event) => {
   for (const each of lines) each.classList.toggle("target", each === line);
   line.scrollIntoView({ block: "center", behavior: "smooth" });
 });
+
+// -- points of a sweep chart: what one is, and its message -----------------------------------------------------------------
+for (const chart of document.querySelectorAll("[data-points]")) {
+  const tip = $("#tip");
+  chart.addEventListener("pointermove", (event) => {
+    const point = event.target.closest("[data-m]");
+    tip.hidden = !point;
+    if (!point) return;
+    tip.textContent = point.dataset.t;
+    tip.style.left = `${Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8)}px`;
+    tip.style.top = `${Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8)}px`;
+  });
+  chart.addEventListener("pointerleave", () => { tip.hidden = true; });
+  chart.addEventListener("click", (event) => {
+    const point = event.target.closest("[data-m]");
+    if (point) location.href = `/messages/${encodeURIComponent(point.dataset.m)}`;
+  });
+}

@@ -1,0 +1,226 @@
+"""What is concluded over many messages: relays (victims that forward), origins (who is behind them), campaigns.
+
+Every claim on these pages is one step from the bytes: a link to the messages it rests on, each of which shows its
+reasons beside its raw text.
+"""
+
+import ipaddress
+import re
+from typing import Any, Final
+
+from litestar import Response, get
+from litestar.exceptions import NotFoundException
+
+from relaytrap.clock import parse_rfc3339, rfc3339
+from relaytrap.evidence.product import KINDS
+from relaytrap.store.queries import Filter
+from relaytrap.web.pictures.fan import draw_fan
+from relaytrap.web.pictures.shapes import country_name
+from relaytrap.web.pictures.sweep import draw_sweep
+from relaytrap.web.pictures.timeline import Timeline, stack_timeline
+from relaytrap.web.render import url
+from relaytrap.web.site import Ask, Rows, Site
+from relaytrap.web.window import Window, step_for
+
+__all__ = ["HANDLERS"]
+
+PAGE_ROWS: Final = 100
+POINTS: Final = 4000
+EXAMPLES: Final = 8
+WITNESSES: Final = 500
+RELAY_SORTS: Final = {
+    "messages": "Requests",
+    "origins": "Origins",
+    "first_seen": "First seen",
+    "last_seen": "Last seen",
+}
+CAMPAIGN_SORTS: Final = {
+    "messages": "Requests",
+    "relays": "Relays",
+    "first_seen": "First seen",
+    "last_seen": "Last seen",
+}
+MINUTE_S: Final = 60
+HOUR_S: Final = 3600
+CAMPAIGN_ID: Final = re.compile(r"[0-9a-f]{12}")
+
+
+@get("/relays", sync_to_thread=True, include_in_schema=False)
+def relays(request: Ask, site: Site) -> Response[bytes]:
+    sort, page, window = _sort(request, RELAY_SORTS), _page(request), site.window(request)
+    rows = site.ask("relays", limit=PAGE_ROWS + 1, offset=page * PAGE_ROWS, sort=sort)
+    return site.page(
+        request,
+        "pages/relays.html",
+        rows=rows[:PAGE_ROWS],
+        kinds=KINDS,
+        sort=sort,
+        sorts=RELAY_SORTS,
+        window=window,
+        by_country=_relays_by_country(site, window),
+        **_pager("/relays", sort, page, len(rows)),
+        json_twin=url("/api/relays", sort=sort, limit=PAGE_ROWS, offset=page * PAGE_ROWS or None),
+    )
+
+
+@get("/relays/{address:str}", sync_to_thread=True, include_in_schema=False)
+def relay(request: Ask, site: Site, address: str) -> Response[bytes]:
+    canonical = _canonical(address, "/relays")
+    found = site.ask("relay", address=canonical)
+    if not found:
+        return site.page(request, "pages/no_finding.html", status=404, address=canonical, kind="relay")
+    handed_on = Filter(relay=canonical)
+    example = site.ask("messages", Filter(relay=canonical, kind="request"), limit=1)
+    return site.page(
+        request,
+        "pages/relay.html",
+        row=found[0],
+        kinds=KINDS,
+        timeline=_history(site, Filter(source=canonical), "verdict", found[0]),
+        example=example[0] if example else None,
+        newest=site.ask("messages", handed_on, limit=EXAMPLES),
+        json_twin=url("/api/relay", address=canonical),
+    )
+
+
+@get("/origins", sync_to_thread=True, include_in_schema=False)
+def origins(request: Ask, site: Site) -> Response[bytes]:
+    page = _page(request)
+    rows = site.ask("origins", limit=PAGE_ROWS + 1, offset=page * PAGE_ROWS)
+    return site.page(
+        request,
+        "pages/origins.html",
+        rows=rows[:PAGE_ROWS],
+        **_pager("/origins", "", page, len(rows)),
+        json_twin=url("/api/origins", limit=PAGE_ROWS, offset=page * PAGE_ROWS or None),
+    )
+
+
+@get("/origins/{address:str}", sync_to_thread=True, include_in_schema=False)
+def origin(request: Ask, site: Site, address: str) -> Response[bytes]:
+    canonical = _canonical(address, "/origins")
+    found = site.ask("origin", address=canonical)
+    if not found:
+        return site.page(request, "pages/no_finding.html", status=404, address=canonical, kind="origin")
+    return site.page(
+        request,
+        "pages/origin.html",
+        row=found[0],
+        witnesses=found[0]["by_relays"][:WITNESSES],
+        fan=draw_fan(site.ask("fan", id=found[0]["campaign"])),
+        newest=site.ask("messages", Filter(origin=canonical), limit=EXAMPLES),
+        json_twin=url("/api/origin", address=canonical),
+    )
+
+
+@get("/campaigns", sync_to_thread=True, include_in_schema=False)
+def campaigns(request: Ask, site: Site) -> Response[bytes]:
+    sort, page = _sort(request, CAMPAIGN_SORTS), _page(request)
+    relayed = request.query_params.get("relayed", "") == "1"
+    rows = site.ask("campaigns", limit=PAGE_ROWS + 1, offset=page * PAGE_ROWS, sort=sort, relayed=relayed)
+    return site.page(
+        request,
+        "pages/campaigns.html",
+        rows=rows[:PAGE_ROWS],
+        sort=sort,
+        sorts=CAMPAIGN_SORTS,
+        relayed=relayed,
+        **_pager("/campaigns", sort, page, len(rows), relayed="1" if relayed else ""),
+        json_twin=url("/api/campaigns", sort=sort, limit=PAGE_ROWS, relayed="1" if relayed else None),
+    )
+
+
+@get("/campaigns/{id:str}", sync_to_thread=True, include_in_schema=False)
+def campaign(request: Ask, site: Site, id: str) -> Response[bytes]:
+    found = site.ask("campaign", id=id) if CAMPAIGN_ID.fullmatch(id) else []
+    if not found:
+        raise NotFoundException(detail="No campaign has this identifier; its messages may have passed their time.")
+    row = found[0]
+    hours = site.ask("relay_hours", id=id)
+    by_country, by_relays = _relay_hours(hours, row)
+    return site.page(
+        request,
+        "pages/campaign.html",
+        row=row,
+        sweep=draw_sweep(site.ask("sweep", id=id, limit=POINTS)),
+        fan=draw_fan(site.ask("fan", id=id)) if row["relays"] else None,
+        by_country=by_country,
+        by_relays=by_relays,
+        newest=site.ask("messages", Filter(campaign=id), limit=EXAMPLES),
+        json_twin=url("/api/campaign", id=id),
+    )
+
+
+def _relays_by_country(site: Site, window: Window) -> Timeline:
+    """Different relays in each step of a window, stacked by country."""
+    rows = [
+        {"start": row["start"], "value": country_name(row["country"]), "messages": row["relays"]}
+        for row in site.ask("relays_by_time", window.filter(), step_s=window.step_s)
+    ]
+    return stack_timeline(rows, window.steps, window.step_s)
+
+
+def _relay_hours(hours: Rows, row: dict[str, Any]) -> tuple[Timeline, Timeline]:
+    """Requests an hour by the relays' countries, and different relays an hour."""
+    steps, step_s = _steps(row)
+    first: Rows = []
+    second: dict[str, int] = {}
+    for hour in hours:
+        start = _floor(hour["hour"], step_s)
+        for code, requests in hour["countries"].items():
+            first.append({"start": start, "value": country_name(code), "messages": requests})
+        second[start] = max(second.get(start, 0), hour["relays"])
+    distinct = [{"start": start, "value": "different relays", "messages": count} for start, count in second.items()]
+    return stack_timeline(first, steps, step_s), stack_timeline(distinct, steps, step_s, height=70)
+
+
+def _history(site: Site, where: Filter, facet: str, row: dict[str, Any]) -> Timeline:
+    """Messages over all the time in which something was seen."""
+    steps, step_s = _steps(row, MINUTE_S)
+    return stack_timeline(site.ask("timeline", where, facet=facet, step_s=step_s), steps, step_s)
+
+
+def _steps(row: dict[str, Any], shortest_s: int = HOUR_S) -> tuple[list[int], int]:
+    """Steps that reach from the first to the last time something was seen."""
+    first, last = (int(_seconds(row[name])) for name in ("first_seen", "last_seen"))
+    step_s = step_for(last - first + shortest_s, shortest_s)
+    return list(range(first - first % step_s, last + 1, step_s)), step_s
+
+
+def _floor(moment: str, step_s: int) -> str:
+
+    second = _seconds(moment)
+    return f"{rfc3339((second - second % step_s) * 1_000_000_000)[:19]}Z"
+
+
+def _seconds(moment: str) -> int:
+
+    return parse_rfc3339(moment) // 1_000_000_000
+
+
+def _canonical(address: str, under: str) -> str:
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        raise NotFoundException(detail=f"This is no IP address; write it as in {under}/192.0.2.7.") from None
+
+
+def _sort(request: Ask, sorts: dict[str, str]) -> str:
+    asked = request.query_params.get("sort", "")
+    return asked if asked in sorts else next(iter(sorts))
+
+
+def _page(request: Ask) -> int:
+    text = request.query_params.get("page", "")
+    return min(int(text), 10_000) if text.isascii() and text.isdigit() else 0
+
+
+def _pager(path: str, sort: str, page: int, found: int, **keep: str) -> dict[str, Any]:
+    return {
+        "first": page * PAGE_ROWS + 1,
+        "newer": url(path, sort=sort, page=page - 1, **keep) if page else "",
+        "older": url(path, sort=sort, page=page + 1, **keep) if found > PAGE_ROWS else "",
+    }
+
+
+HANDLERS = (relays, relay, origins, origin, campaigns, campaign)

@@ -1,0 +1,99 @@
+"""Relays, origins and campaigns as pages: what they claim, and the way from each claim to the bytes."""
+
+import re
+
+import pytest
+
+from tests.web import scene
+from tests.web.conftest import Hub
+
+
+def campaign_of(hub: Hub) -> str:
+    row = hub.rows("origin", address=scene.ORIGIN)[0]
+    found: str = row["campaign"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", ["/relays", "/origins", "/campaigns", "/campaigns?relayed=1", "/relays?sort=nonsense&page=x"]
+)
+def test_lists_answer_over_a_full_and_an_empty_store(hub: Hub, empty_hub: Hub, path: str) -> None:
+    assert hub.get(path).status_code == 200
+    assert empty_hub.get(path).status_code == 200
+
+
+def test_relays_page_names_the_relay_and_calls_it_a_victim(hub: Hub) -> None:
+    page = hub.get("/relays").text
+    assert f'href="/relays/{scene.RELAY}"' in page
+    assert "They are victims" in page
+
+
+def test_relay_page_says_for_whom_and_links_to_the_bytes(hub: Hub) -> None:
+    page = hub.get(f"/relays/{scene.RELAY}").text
+    assert f'href="/origins/{scene.ORIGIN}"' in page
+    link = re.search(r'href="(/messages\?relay=[^"]+)">see the bytes', page)
+    assert link
+    assert scene.RELAY in hub.get(link[1].replace("&amp;", "&")).text
+
+
+def test_relay_page_gives_the_reasons_of_a_message(hub: Hub) -> None:
+    assert f"wrote that it took the request from {scene.ORIGIN}" in hub.get(f"/relays/{scene.RELAY}").text
+
+
+def test_origin_page_names_its_witnesses(hub: Hub) -> None:
+    page = hub.get(f"/origins/{scene.ORIGIN}").text
+    assert f'href="/relays/{scene.RELAY}"' in page
+    assert "Relays that vouch" in page
+    assert 'class="pic fan"' in page
+
+
+def test_address_that_is_only_claimed_is_no_origin(hub: Hub) -> None:
+    answer = hub.get("/origins/192.0.2.250")
+    assert answer.status_code == 404
+    assert "proves nothing" in answer.text
+
+
+def test_source_that_relays_nothing_is_no_relay(hub: Hub) -> None:
+    assert hub.get(f"/relays/{scene.US}").status_code == 404
+
+
+def test_campaign_page_shows_points_that_lead_to_messages(hub: Hub) -> None:
+    page = hub.get(f"/campaigns/{campaign_of(hub)}").text
+    points = re.findall(r'data-m="([0-9a-f]{16})"', page)
+    assert points == [hub.rows("messages", call_id="relayed-1", limit=1)[0]["id"]]
+
+
+def test_campaign_page_says_why_its_messages_belong_together(hub: Hub) -> None:
+    page = hub.get(f"/campaigns/{campaign_of(hub)}").text
+    assert "Why do these belong together?" in page
+    assert "took these requests from" in page
+
+
+@pytest.mark.parametrize("path", ["/campaigns/0123456789ab", "/campaigns/nonsense", "/relays/x", "/origins/x"])
+def test_finding_that_is_none_is_a_404_page(hub: Hub, path: str) -> None:
+    assert hub.get(path).status_code == 404
+
+
+def test_message_leads_to_its_campaign_relay_and_origin(hub: Hub) -> None:
+    row = hub.rows("messages", call_id="relayed-1", limit=1)[0]
+    page = hub.get(f"/messages/{row['id']}").text
+    for link in (f"/campaigns/{campaign_of(hub)}", f"/relays/{scene.RELAY}", f"/origins/{scene.ORIGIN}"):
+        assert f'href="{link}"' in page
+
+
+def test_country_page_tells_relays_from_origins(hub: Hub) -> None:
+    page = hub.get("/countries/DE?last=7d").text
+    assert "Relays here" in page
+    assert "Origins here" in page
+    assert f'href="/relays/{scene.RELAY}"' in page
+
+
+def test_overview_shows_what_is_behind_the_relays(hub: Hub, empty_hub: Hub) -> None:
+    assert "Behind the relays</h2><span" in hub.get("/").text
+    assert "Behind the relays</h2><span" not in empty_hub.get("/").text
+
+
+def test_relays_by_time_count_each_address_once_an_hour(hub: Hub) -> None:
+    rows = hub.rows("relays_by_time")
+    assert [(row["country"], row["relays"], row["messages"]) for row in rows] == [("DE", 1, 1)]
+    assert hub.rows("relays_by_time", since="1h", until="now", step_s=60)[0]["relays"] == 1
