@@ -7,8 +7,7 @@ three URI fields, joined with colons, are the digest URI.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from relaytrap.sip.anomaly import Defect, SipSyntaxError
 from relaytrap.sip.grammar import AUTH_PARAM
@@ -17,8 +16,7 @@ from relaytrap.sip.params import MAX_PARAMS, unquote
 __all__ = ["Credentials", "parse_credentials", "read_credentials"]
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """An Authorization, Proxy-Authorization, WWW-Authenticate or Proxy-Authenticate value.
 
     params: by lower-case name, unquoted; of a repeated one the first. Empty for a scheme without name=value pairs.

@@ -326,7 +326,8 @@ class ServerTransactions:
         heap = self._heap
         while heap and heap[0][3]._due.get(heap[0][2]) != heap[0][0]:
             heapq.heappop(heap)
-        if len(heap) > 8 * self._max + 64:
+        # Stale entries hold their transactions: under a flood they would outnumber the table's own many times.
+        if len(heap) > 2 * len(self._table) + 64:
             self._heap = [entry for entry in heap if entry[3]._due.get(entry[2]) == entry[0]]
             heapq.heapify(self._heap)
 
@@ -335,6 +336,8 @@ class ServerTransactions:
         transaction._due.clear()
         if self._table.pop(transaction.key, None) is not None:
             self._bytes -= len(transaction.request.raw) + len(transaction.last_response or b"")
+        if not (transaction.is_invite and 200 <= transaction.last_status < 300):
+            return
         dialog = _dialog_key(transaction.request, transaction.to_tag, transaction.peer)
         if self._accepted.get(dialog) is transaction:
             del self._accepted[dialog]
