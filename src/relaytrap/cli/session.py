@@ -108,7 +108,8 @@ class HubSession:
         """
         path = f"/api/{name}?{urlencode({key: _as_text(value) for key, value in _set(given).items()})}"
         for line in self._answer_lines(path):
-            if line.startswith(b"data: "):
+            # A line without its end was cut: the hub ended in the middle of it.
+            if line.startswith(b"data: ") and line.endswith(b"\n"):
                 yield msgspec.json.decode(line[len(b"data: ") :])
 
     def _answer_lines(self, path: str) -> Iterator[bytes]:
