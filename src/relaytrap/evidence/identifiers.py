@@ -12,7 +12,6 @@ import re
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from relaytrap.evidence.address_forms import find_address_forms, plain_forms
@@ -77,26 +76,20 @@ def decode_identifiers(message: Message, observation: Observation) -> tuple[Deco
 
 
 def _fields(message: Request) -> list[Field]:
-    fields = []
-    if value := message.call_id:
-        fields.append(("Call-ID", value[:FIELD_MAX]))
-    if (vias := message.vias) and (value := vias[-1].branch):
-        fields.append(("branch", value[:FIELD_MAX]))
-    if from_address := message.from_address:
-        if value := from_address.tag:
-            fields.append(("From tag", value[:FIELD_MAX]))
-        if value := from_address.uri.user:
-            fields.append(("From user", value[:FIELD_MAX]))
-    if value := message.to_tag:
-        fields.append(("To tag", value[:FIELD_MAX]))
-    if (contacts := message.contacts) and (value := contacts[0].uri.user):
-        fields.append(("Contact user", value[:FIELD_MAX]))
-    return fields
+    vias, sender, contacts = message.vias, message.from_address, message.contacts
+    fields = (
+        ("Call-ID", message.call_id),
+        ("branch", vias[-1].branch if vias else None),
+        ("From tag", sender.tag if sender else None),
+        ("From user", sender.uri.user if sender else None),
+        ("To tag", message.to_tag),
+        ("Contact user", contacts[0].uri.user if contacts else None),
+    )
+    return [(name, value[:FIELD_MAX]) for name, value in fields if value]
 
 
 # Twelve characters of an address and a port in hex, or anything else; 0x01; a random decimal number. All of it in hex.
 SIPVICIOUS: Final = re.compile(rb"((?:[2-7][0-9a-f])+?)01((?:3[0-9]){1,10})\Z")
-SIPVICIOUS_MIN: Final = 6
 SVMAP_TARGET: Final = re.compile(rb"([0-9a-f]{8})([0-9a-f]{4})\Z")
 SVCRACK_FIRST: Final = b"3206210844"
 
@@ -104,6 +97,7 @@ DOTTED: Final = re.compile(rb"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])
 BASE64: Final = re.compile(rb"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])([A-Za-z0-9+/_-]{15,172})[=.]{0,2}\Z")
 EIGHT_DIGITS: Final = re.compile(rb"[0-9]{8}")
 HEX_OF: Final = {b"%d" % octet: b"%02x" % octet for octet in range(256)}
+PADDED_OF: Final = {b"%d" % octet: b"%03d" % octet for octet in range(256)}
 MD5_TEXT: Final = re.compile(rb"[0-9a-fA-F]{32}\Z")
 
 
@@ -165,7 +159,7 @@ class _Decoder:
             if field[1] == SVCRACK_FIRST:
                 note = "svcrack sends this tag in every first request: no address"
                 self.add(field, "SIPVicious", "constant", "svcrack", field[1], note)
-            elif len(field[1]) >= SIPVICIOUS_MIN and (match := SIPVICIOUS.match(field[1])) is not None:
+            elif b"013" in field[1] and (match := SIPVICIOUS.match(field[1])) is not None:
                 self._add_sipvicious(field, bytes.fromhex(match[1].decode("ascii")))
 
     def _add_sipvicious(self, field: Field, text: bytes) -> None:
@@ -196,9 +190,7 @@ class _Decoder:
             if host in text and len(host) >= HOST_MIN:
                 self._add_form("text" if b":" in host else "dotted", host, host)
                 dots -= host.count(b".")
-            # Either hex form holds the first two octets side by side: a cheap reason to look no further.
-            one, other = _hex_heads(host)
-            if has_digits or one in text or other in text:
+            if _may_stand_in(text, host, has_digits):
                 for encoding, form in plain_forms(host):
                     if form in text:
                         self._add_form(encoding, form, host)
@@ -216,13 +208,18 @@ class _Decoder:
         hosts = [self.source.encode("ascii", "replace"), self.local.encode("ascii", "replace")]
         for via in message.vias[:VIAS_MAX]:
             hosts.append(via.sent_by_host)
-            if b"received" in via.raw and via.received:
-                hosts.append(via.received)
+            if b"received" in via.raw and (received := via.received):
+                hosts.append(received)
         if contacts := message.contacts:
             hosts.append(contacts[0].uri.host)
         if uri := message.uri:
             hosts.append(uri.host)
-        return [host for host in dict.fromkeys(hosts) if _may_be_address(host)]
+        # A cheap look that keeps names, and hosts of any length that somebody makes up, away from the caches.
+        return [
+            host
+            for host in dict.fromkeys(hosts)
+            if len(host) <= HOST_MAX and (host[:1].isdigit() or b":" in host) and host.isascii()
+        ]
 
     def _is_elaborate(self) -> bool:
         """Whether capitals, hyphens, escapes or hex of text make the rarer forms worth looking for."""
@@ -267,7 +264,7 @@ class _Decoder:
             self.add(field, "plain", "constant", "nmap", field[1], "nmap sends 50000 to everybody: no address")
             return
         token = field[1].partition(b"@")[0]
-        if (match := BASE64.match(token)) is not None:
+        if not token.islower() and (match := BASE64.match(token)) is not None:
             self._add_base64(field, token, match[1])
 
     def _add_base64(self, field: Field, token: bytes, text: bytes) -> None:
@@ -312,17 +309,27 @@ class _Decoder:
             self.add(field, "undotted", "possible address", address, field[1], note)
 
 
-def _may_be_address(host: bytes) -> bool:
-    """A cheap look that keeps names, and hosts of any length that somebody makes up, away from the caches."""
-    return len(host) <= HOST_MAX and (host[:1].isdigit() or b":" in host) and host.isascii()
+def _may_stand_in(text: bytes, host: bytes, has_digits: bool) -> bool:
+    """Whether one of plain_forms(host) may stand in text; making and keeping the forms themselves costs ten times more.
 
-
-@lru_cache(maxsize=1 << 13)
-def _hex_heads(host: bytes) -> tuple[bytes, bytes]:
-    """The first two octets in hex, in either order; what stands in no identifier for a host that is no IPv4 address."""
-    first, _, rest = host.partition(b".")
-    one, other = HEX_OF.get(first, b"\n"), HEX_OF.get(rest.partition(b".")[0], b"\n\n")
-    return one + other, other + one
+    has_digits: eight of them stand side by side in text.
+    """
+    parts = host.split(b".")
+    if len(parts) != 4:
+        return False
+    try:
+        a, b, c, d = [HEX_OF[part] for part in parts]
+    except KeyError:  # zeros in front, or no address: plain_forms tells
+        return True
+    # Either hex form holds the first two octets side by side.
+    if a + b in text or b + a in text:
+        return True
+    return has_digits and (
+        host.replace(b".", b"") in text
+        or PADDED_OF[parts[0]] + PADDED_OF[parts[1]] in text
+        or b"%d" % int(a + b + c + d, 16) in text
+        or b"%d" % int(d + c + b + a, 16) in text
+    )
 
 
 def _shared_prefix(one: bytes, other: bytes) -> int:
