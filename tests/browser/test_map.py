@@ -64,7 +64,8 @@ def test_slider_shows_one_hour_and_back(watched: Watched) -> None:
 def test_play_walks_through_the_hours(watched: Watched) -> None:
     page = watched.open("/countries?last=24h")
     page.get_by_role("button", name="Play hour by hour").click()
-    page.wait_for_selector("#map[data-shown='2']")
+    page.wait_for_selector("#map[data-shown='0']")
+    page.wait_for_selector("#map:not([data-shown='all'], [data-shown='0'])")
     page.get_by_role("button", name="Pause").click()
     assert page.get_by_role("button", name="Play hour by hour").is_visible()
 

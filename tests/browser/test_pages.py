@@ -123,6 +123,7 @@ def test_point_of_a_campaign_tells_what_it_is_and_opens_its_message(watched: Wat
     campaign = hub.rows("origin", address=scene.ORIGIN)[0]["campaign"]
     page = watched.open(f"/campaigns/{campaign}")
     point = page.locator("#sweep use[data-m]").first
+    page.locator("#sweep").scroll_into_view_if_needed()
     point.hover()
     assert f"through {scene.RELAY}" in page.locator("#tip").inner_text()
     point.click()
