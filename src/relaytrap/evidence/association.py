@@ -88,9 +88,9 @@ class GroupKey(NamedTuple):
 class GroupFit(NamedTuple):
     """How the guests of one group fitted into the hosts of one window; the numbers of several windows add up.
 
-    host: where most of them were placed, "" for nowhere. visits: all. inside: within ranges the hosts tried. fitting: of
-    those, on something not tried yet (or tried over and over by a host that repeats). between, pairs: how many pairs of
-    guests of one host have requests of the host between them, in time and in value. log_odds: of belonging against
+    host: where most of them were placed, "" for nowhere. visits: all. inside: within ranges that hosts tried. fitting:
+    of those, on something not tried yet (or tried over and over by a host that repeats). between, pairs: how many pairs
+    of guests of one host have requests of the host between them, in time and in value. log_odds: of belonging against
     chance. claims: guests whose claims name the host's origin.
     """
 
@@ -117,17 +117,17 @@ class WindowFindings(NamedTuple):
 CLAIM_NAMES_HOST: Final = 4.0
 CLAIM_NAMES_OTHER: Final = -4.0
 SAME_SHAPE: Final = 1.5
-OTHER_SHAPE: Final = -3.0
 OTHER_GOAL: Final = -1.0
 OTHER_SENSOR: Final = -0.2
 # A host whose relays each get the next stretch of a range may have gone on with another relay.
 NEXT_STRETCH: Final = 1.0
 LONE_HOST: Final = -2.0
 MASK_FITS: Final = 6.0
-NO_TARGET: Final = Fit(0.0, False, False, False, 0.0)
-PLACED_FROM: Final = 0.1
+NO_TARGET: Final = Fit(0.0, False, False, False, 0.0, 0.0)
 PLACED_AHEAD: Final = 1.0
 NOBODY: Final = 0.0
+# What shape, next stretch and beat together cannot lift to PLACED_AHEAD.
+HOPELESS: Final = -3.0
 # How far outside a host's own time a guest may lie, as a part of that time and at least (ns).
 SLACK: Final = 0.5
 SLACK_NS: Final = 60 * 10**9
@@ -146,6 +146,10 @@ class Host:
     relays: set[str] = field(default_factory=set)
     tried: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     stretches: bool = False
+    begin: int = 1
+    end: int = 0
+    lone: bool = False
+    weight: float = 0.0
     shapes: set[int] = field(default_factory=set)
     goals: set[str] = field(default_factory=set)
     sensors: set[str] = field(default_factory=set)
@@ -162,9 +166,15 @@ class Host:
         self.vouched = split_sweeps(self.trials)
         self.filled = list(self.vouched)
         self.firsts = [sweep.first for sweep in self.vouched]
+        if self.vouched:
+            first, last = self.vouched[0].first, self.vouched[-1].last
+            slack = max(SLACK_NS, int((last - first) * SLACK))
+            self.begin, self.end = first - slack, last + slack
         self.times = [trial.at for trial in self.trials]
         self.values = sorted({trial.target for trial in self.trials})
         self.stretches = self._has_stretches()
+        self.lone = len(self.relays) < HOST_RELAYS
+        self.weight = LONE_HOST if self.lone else 0.0
         self.rhythm = Rhythm(self.times)
 
     def _has_stretches(self) -> bool:
@@ -177,11 +187,9 @@ class Host:
 
     def index_at(self, at: int) -> int:
         """Index of the sweep that was running, or of the nearest while the host was about; -1 when it was not."""
-        if not self.vouched:
+        if not self.begin <= at <= self.end:
             return -1
-        first, last = self.vouched[0].first, self.vouched[-1].last
-        slack = max(SLACK_NS, int((last - first) * SLACK))
-        return max(bisect_right(self.firsts, at) - 1, 0) if first - slack <= at <= last + slack else -1
+        return max(bisect_right(self.firsts, at) - 1, 0) if len(self.firsts) > 1 else 0
 
     def is_between(self, one: Visit, next_one: Visit) -> bool:
         """Whether the host was at work between two guests, in time and in value."""
@@ -190,13 +198,17 @@ class Host:
         return between_times and bisect_left(self.values, high) > bisect_right(self.values, low)
 
 
-class Weighed(NamedTuple):
-    """One guest against one host."""
+class Best(NamedTuple):
+    """The host that beats the others so far."""
 
-    host: Host
     odds: float
+    origin: str
+    host: Host | None
     fit: Fit
-    why: str
+    beat: float
+
+
+NOWHERE: Final = Best(-math.inf, "", None, NO_TARGET, 0.0)
 
 
 def associate(tracks: Mapping[int, TrackInfo], visits: Iterable[Visit]) -> WindowFindings:
@@ -311,85 +323,84 @@ def _place(
     for host in hosts.values():
         for shape in host.shapes:
             by_shape[shape].append(host)
+    every = list(hosts.values())
     found: dict[int, Placement] = {}
     for key, guests in groups.items():
+        candidates = by_shape.get(key.shape)
         for visit in guests:
             if visit.id in placed and placed[visit.id].origin:
                 continue
-            info = tracks[visit.track]
-            if certain and not _is_named(visit.claim, hosts):
+            info, named = tracks[visit.track], _named(visit.claim, hosts)
+            if certain and named is None:
                 continue
-            candidates = by_shape.get(info.shape) or (
-                list(hosts.values()) if info.verdict != "direct" or len(guests) >= UNMATCHED_MIN else []
-            )
-            place = _best(visit, info, key, candidates, hosts)
+            unmatched = [] if info.verdict == "direct" and len(guests) < UNMATCHED_MIN else every
+            place = _best(visit, info, key, candidates or unmatched, named)
             if place.origin or not certain:
                 found[visit.id] = place
     return found
 
 
-def _best(
-    visit: Visit, info: TrackInfo, key: GroupKey, candidates: Sequence[Host], hosts: Mapping[str, Host]
-) -> Placement:
+def _best(visit: Visit, info: TrackInfo, key: GroupKey, candidates: Sequence[Host], named: Host | None) -> Placement:
+    """The place of one guest. candidates: hosts of its shape, or all when none has it. named: the one claims name.
+
+    This is the inner loop of the analysis: what cannot win is left as soon as that is known.
+    """
+    at, target, goal, sensor = visit.at, visit.target, visit.goal, visit.sensor
     apparent = info.verdict == "direct" or bool(key.origin)
-    weighed = [
-        each
-        for host in candidates
-        if host.origin != key.origin
-        and host.origin != visit.source
-        and (not apparent or len(host.relays) >= HOST_RELAYS)
-        and (each := _weigh(visit, info, host, hosts))
-    ]
-    if not weighed:
-        return Placement(visit, "", 0.0, "")
-    weighed.sort(key=lambda each: (-each.odds, each.host.origin))
-    best = weighed[0]
-    ahead = best.odds - max(weighed[1].odds if len(weighed) > 1 else NOBODY, NOBODY)
-    if best.odds < PLACED_FROM or ahead < PLACED_AHEAD:
-        return Placement(visit, "", 0.0, "")
-    return Placement(visit, best.host.origin, min(best.odds, ahead), best.why)
-
-
-def _weigh(visit: Visit, info: TrackInfo, host: Host, hosts: Mapping[str, Host]) -> Weighed | None:
-    index = host.index_at(visit.at)
-    if index < 0:
-        return None
-    fit = host.filled[index].fit(visit.target) if visit.target else NO_TARGET
-    odds, why = fit.rank, []
-    if fit.inside and not fit.taken:
-        why.append(f"fills a hole in a sweep of which {fit.density:.0%} is vouched for")
-    elif fit.taken and fit.log_odds > 0:
-        why.append("tries what this campaign tries over and over")
-    elif fit.near and host.stretches:
-        odds += NEXT_STRETCH
-        why.append("goes on where a relay before it left off")
-    if visit.claim == host.origin and len(host.relays) >= HOST_RELAYS:
-        odds += CLAIM_NAMES_HOST
-        why.append("its claims name the origin that others vouch for")
-    elif _is_named(visit.claim, hosts):
-        odds += CLAIM_NAMES_OTHER
-    if info.shape in host.shapes:
-        odds += SAME_SHAPE
-        why.append("it is written in the same form")
-    elif any(info.shape in other.shapes for other in hosts.values()):
-        odds += OTHER_SHAPE
-    if len(host.relays) < HOST_RELAYS:
-        odds += LONE_HOST
-    if beat := host.rhythm.fit(visit.at):
+    best, second = NOWHERE, NOBODY
+    for host in candidates:
+        if not host.begin <= at <= host.end or (apparent and host.lone):
+            continue
+        fit = host.filled[host.index_at(at)].fit(target) if target else NO_TARGET
+        odds = fit.rank + host.weight
+        if named is not None:
+            odds += CLAIM_NAMES_HOST if named is host else CLAIM_NAMES_OTHER
+        if odds < HOPELESS or host.origin == key.origin or host.origin == visit.source:
+            continue
+        if fit.near and host.stretches:
+            odds += NEXT_STRETCH
+        if info.shape in host.shapes:
+            odds += SAME_SHAPE
+        if goal not in host.goals:
+            odds += OTHER_GOAL
+        if sensor not in host.sensors:
+            odds += OTHER_SENSOR
+        beat = host.rhythm.fit(at)
         odds += beat
-        if beat > 0:
-            why.append("comes where this campaign's even beat misses one")
-    if visit.goal not in host.goals:
-        odds += OTHER_GOAL
-    if visit.sensor not in host.sensors:
-        odds += OTHER_SENSOR
-    return Weighed(host, odds, fit, "; ".join(why))
+        if odds > best.odds or (odds == best.odds and host.origin < best.origin):
+            second = max(second, best.odds)
+            best = Best(odds, host.origin, host, fit, beat)
+        else:
+            second = max(second, odds)
+    if best.host is None or best.odds - second < PLACED_AHEAD:
+        return Placement(visit, "", 0.0, "")
+    return Placement(visit, best.origin, best.odds - second, _why(info, best, named))
 
 
-def _is_named(claim: str, hosts: Mapping[str, Host]) -> bool:
-    """Whether a claim names an origin for which several relays vouch; one relay alone may have put it there."""
-    host = hosts.get(claim)
-    return host is not None and len(host.relays) >= HOST_RELAYS
+def _why(info: TrackInfo, best: Best, named: Host | None) -> str:
+    """The reasons for a place, for people."""
+    fit, host, reasons = best.fit, best.host, []
+    if host is None:
+        return ""
+    if fit.inside and not fit.taken:
+        reasons.append(f"fills a hole in a sweep of which {fit.density:.0%} is vouched for")
+    elif fit.taken and fit.log_odds > 0:
+        reasons.append("tries what this campaign tries over and over")
+    elif fit.near and host.stretches:
+        reasons.append("goes on where a relay before it left off")
+    if named is host:
+        reasons.append("its claims name the origin that others vouch for")
+    if info.shape in host.shapes:
+        reasons.append("it is written in the same form")
+    if best.beat > 0:
+        reasons.append("comes where this campaign's even beat misses one")
+    return "; ".join(reasons)
+
+
+def _named(claim: str, hosts: Mapping[str, Host]) -> Host | None:
+    """The host that a claim names, if several relays vouch for it; one relay alone may have put it there."""
+    host = hosts.get(claim) if claim else None
+    return host if host is not None and len(host.relays) >= HOST_RELAYS else None
 
 
 def _fill(hosts: Mapping[str, Host], placed: Iterable[Placement]) -> None:

@@ -53,7 +53,9 @@ class Fit(NamedTuple):
     """How one request fits into a sweep.
 
     log_odds: of belonging to it against chance. taken: it repeats what was tried. inside: within the ranges tried;
-    near: next to them. density: part of the range around it that was tried.
+    near: next to them. density: part of the range around it that was tried. rank: what the fit counts for when several
+    hosts are compared. A guest that fits several holes is as likely to belong to any of their hosts: one with few holes
+    left has few guests to come. So density speaks against strangers, but hardly for one host against another.
     """
 
     log_odds: float
@@ -61,28 +63,39 @@ class Fit(NamedTuple):
     inside: bool
     near: bool
     density: float
+    rank: float
 
-    @property
-    def rank(self) -> float:
-        """What the fit counts for when several hosts are compared.
 
-        A guest that fits several holes is as likely to belong to any of their hosts: one with few holes left has few
-        guests to come. So density speaks against strangers, but hardly for one host against another.
-        """
-        return RANK + RANK_SLOPE * min(self.log_odds, RANK_MOST) if self.log_odds > 0 else self.log_odds
+def _fit(log_odds: float, density: float, *, taken: bool) -> Fit:
+    log_odds = max(min(log_odds, MOST), -MOST)
+    rank = RANK + RANK_SLOPE * min(log_odds, RANK_MOST) if log_odds > 0 else log_odds
+    return Fit(log_odds, taken, True, False, density, rank)
+
+
+NEAR: Final = Fit(OUTSIDE_NEAR, False, False, True, 0.0, OUTSIDE_NEAR)
+FAR: Final = Fit(OUTSIDE_FAR, False, False, False, 0.0, OUTSIDE_FAR)
 
 
 @dataclass(slots=True)
 class Cluster:
-    """A range of targets without wide gaps: from lowest to highest, and how many of them were tried."""
+    """A range of targets without wide gaps: from lowest to highest, and how many of them were tried.
+
+    taken, free: how a request fits here that repeats something tried, or tries something new.
+    """
 
     low: int
     high: int
     count: int
+    taken: Fit = FAR
+    free: Fit = FAR
 
-    @property
-    def density(self) -> float:
-        return self.count / (self.high - self.low + 1)
+    def close(self, repeats: float) -> None:
+        """Work out the fits; repeats: share of the sweep's requests that repeat."""
+        density = min(self.count / (self.high - self.low + 1), 0.99)
+        if self.count < CLUSTER_MIN:
+            density = CHANCE_NUMBER if self.high >= NUMBER_MIN else CHANCE_SMALL
+        self.taken = _fit(math.log(repeats / density), density, taken=True)
+        self.free = _fit(math.log((1 - repeats) / (1 - density)), density, taken=False)
 
 
 @dataclass(slots=True)
@@ -105,6 +118,8 @@ class Sweep:
         """Work out the clusters; call when the requests are complete or have grown."""
         self.clusters = find_clusters(self.targets)
         self.lows = [cluster.low for cluster in self.clusters]
+        for cluster in self.clusters:
+            cluster.close(self.repeats)
 
     def with_targets(self, targets: set[int]) -> "Sweep":
         """A closed copy that has tried these too."""
@@ -115,23 +130,18 @@ class Sweep:
     def fit(self, target: int) -> Fit:
         """How a request for a target fits; the sweep must be closed."""
         index = bisect_right(self.lows, target) - 1
-        cluster = self.clusters[index] if index >= 0 else None
-        taken = target in self.targets
-        if cluster is None or target > cluster.high:
-            near = self._is_near(target)
-            return Fit(OUTSIDE_NEAR if near else OUTSIDE_FAR, False, False, near, 0.0)
-        density = min(cluster.density, 0.99)
-        if cluster.count < CLUSTER_MIN:
-            density = CHANCE_NUMBER if target >= NUMBER_MIN else CHANCE_SMALL
-        odds = self.repeats / density if taken else (1 - self.repeats) / (1 - density)
-        return Fit(max(min(math.log(odds), MOST), -MOST), taken, True, False, density)
+        if index >= 0 and target <= self.clusters[index].high:
+            cluster = self.clusters[index]
+            return cluster.taken if target in self.targets else cluster.free
+        return NEAR if self._is_near(target) else FAR
 
     def _is_near(self, target: int) -> bool:
         """Next to what was tried, as the following stretch of a scan is."""
         if not self.clusters or target >= NUMBER_MIN:
             return False
-        width = max(self.clusters[-1].high - self.clusters[0].low, GAP_MIN)
-        return self.clusters[0].low - width <= target <= self.clusters[-1].high + width
+        low, high = self.lows[0], self.clusters[-1].high
+        width = max(high - low, GAP_MIN)
+        return low - width <= target <= high + width
 
 
 def find_clusters(targets: Iterable[int]) -> list[Cluster]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from relaytrap.clock import rfc3339
 from relaytrap.evidence.association import GroupFit, GroupKey, TrackInfo, Visit, WindowFindings
 from relaytrap.evidence.origin import Origin, Settled, Standing, Testimony, Vouch
 from relaytrap.evidence.topology_hiding import Masked
@@ -218,7 +219,7 @@ def write_window(
             {
                 "id": visit.id,
                 "track": visit.track,
-                "at": f"{visit.at // 10**9}.{visit.at % 10**9:09d}",
+                "at": rfc3339(visit.at).rstrip("Z").replace("T", " "),
                 "source": storage_address(visit.source),
                 "stack": info.stack,
                 "shape": info.shape,
