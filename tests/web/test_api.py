@@ -82,19 +82,19 @@ def test_api_page_needs_nothing_from_elsewhere(hub: Hub) -> None:
 
 
 def test_totals_count_what_asks_for_something_and_not_our_answers(hub: Hub) -> None:
-    totals = hub.rows("overview")[0]
+    totals = hub.rows("totals")[0]
     assert totals["messages"] == hub.rows("count", direction="in")[0]["messages"]
     assert totals["before"] is None
 
 
 def test_totals_of_a_window_come_with_those_of_the_window_before(hub: Hub) -> None:
-    totals = hub.rows("overview", since="24h", until="now")[0]
+    totals = hub.rows("totals", since="24h", until="now")[0]
     assert 0 < totals["before"]["messages"] < totals["messages"]
 
 
 def test_countries_add_up_to_all_messages(hub: Hub) -> None:
     rows = hub.rows("countries")
-    assert sum(row["messages"] for row in rows) == hub.rows("overview")[0]["messages"]
+    assert sum(row["messages"] for row in rows) == hub.rows("totals")[0]["messages"]
     assert round(sum(row["share"] for row in rows), 3) == 1
     assert {row["country"]: row["sources"] for row in rows}["FR"] == 1
 
@@ -106,7 +106,7 @@ def test_countries_count_messages_that_came_through_others(hub: Hub) -> None:
 
 
 def test_countries_by_time_add_up_to_the_countries(hub: Hub) -> None:
-    hours = hub.rows("country_hours")
+    hours = hub.rows("countries_by_time")
     totals = {row["country"]: row["messages"] for row in hub.rows("countries")}
     for code, total in totals.items():
         assert sum(row["messages"] for row in hours if row["country"] == code) == total

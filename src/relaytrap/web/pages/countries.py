@@ -59,7 +59,7 @@ def country(request: Ask, site: Site, code: str) -> Response[bytes]:
         code=code,
         findings_shown=FINDINGS_SHOWN,
         known=known_countries().get(code),
-        totals=site.ask("overview", where)[0],
+        totals=site.ask("totals", where)[0],
         timeline=timeline,
         leaders=leaders,
         networks=site.ask("networks", where, limit=LEADERS),
@@ -91,7 +91,7 @@ def map_spec(site: Site, theme: str) -> Response[dict[str, Any]]:
 def map_hours(request: Ask, site: Site) -> Response[dict[str, Any]]:
     """Counts of each country in each step of the window, for the slider."""
     window = site.window(request)
-    rows = site.ask("country_hours", window.filter(), step_s=window.step_s)
+    rows = site.ask("countries_by_time", window.filter(), step_s=window.step_s)
     return Response(hours_on_map(rows, window), headers={"cache-control": CACHED})
 
 

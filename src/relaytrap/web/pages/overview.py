@@ -33,7 +33,7 @@ def overview(request: Ask, site: Site) -> Response[bytes]:
         request,
         "pages/overview.html",
         window=window,
-        totals=site.ask("overview", where)[0],
+        totals=site.ask("totals", where)[0],
         timeline=timeline,
         leaders=leaders,
         countries=countries,
@@ -41,7 +41,7 @@ def overview(request: Ask, site: Site) -> Response[bytes]:
         newest=site.ask("messages", Filter(direction="in"), limit=NEWEST),
         campaigns=site.ask("campaigns", limit=CAMPAIGNS, sort="last_seen", relayed=True),
         map=map_context(countries, window),
-        json_twin=url("/api/overview", **window.query),
+        json_twin=url("/api/totals", **window.query),
     )
 
 
