@@ -167,6 +167,15 @@ def test_hub_that_is_away_is_found_again(tmp_path: Path, hub: Hub, caplog: pytes
     assert caplog.text.count("stay in the spool") == 1
 
 
+def test_connection_that_the_hub_closed_while_idle_is_replaced_without_a_word(tmp_path: Path, hub: Hub) -> None:
+    hub.server.RequestHandlerClass.timeout = 0.1  # type: ignore[attr-defined]  # of StreamRequestHandler
+    uplink = Uplink(spool_with(tmp_path, 0), hub.address, "secret", status=dict)
+    for _ in range(2):
+        assert uplink._post("/api/heartbeat", b"{}", {}).status == 200
+        time.sleep(0.4)
+    assert len(hub.requests) == 2
+
+
 def test_retry_after_is_obeyed(tmp_path: Path, hub: Hub) -> None:
     spool = spool_with(tmp_path, 1)
     hub.script = [(429, {"Retry-After": "3600"}, b"")]

@@ -203,7 +203,18 @@ class Uplink(threading.Thread):
         self._last_complaint = ""
 
     def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answered:
-        connection = self._connection or self._connect()
+        """One request. A connection that the hub closed while it idled is replaced once: nothing is wrong then, and
+        the hub recognises a segment that comes twice."""
+        if self._connection is not None:
+            try:
+                return self._ask(self._connection, path, body, headers)
+            except (ConnectionError, http.client.RemoteDisconnected):
+                self._connection.close()
+        return self._ask(self._connect(), path, body, headers)
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> Answered:
         sent = {
             "Authorization": f"Bearer {self._token}",
             "X-Relaytrap-Sensor": self._spool.sensor,

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 HUB_NOTE: Final = "hub.json"
 BACKLOG: Final = 512
 STOP_GRACE_S: Final = 3
+# Longer than a sensor's silence between two heartbeats (5 s), so that it need not connect anew for each.
+KEEP_ALIVE_S: Final = 30
 
 
 def bind(endpoint: Endpoint) -> socket.socket:
@@ -70,6 +72,7 @@ def serve(site: Site, listener: socket.socket, ready: Callable[[Site, str], None
         log_level="warning",
         lifespan="on",
         timeout_graceful_shutdown=STOP_GRACE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     server = _Server(config, site, url, ready)
     try:
