@@ -37,7 +37,15 @@ def test_mark_colours_its_bytes_and_speaks_below_its_line() -> None:
     assert lines[1].notes == (("tool", "Its branch."),)
 
 
-def test_weightiest_mark_decides_the_colour_where_two_overlap() -> None:
+def test_shortest_mark_decides_the_colour_where_one_lies_in_another() -> None:
+    start = INVITE.index(b"SIP/2.0/UDP")
+    inner = INVITE.index(b"192.0.2.9")
+    marks = [Mark(start, start + 40, "path", "A hop."), Mark(inner, inner + 9, "decoded", "An address.")]
+    lines, _ = annotate(parse_message(INVITE), marks)
+    assert ("192.0.2.9", "decoded") in [(piece.text, piece.kind) for piece in lines[1].pieces]
+
+
+def test_first_kind_decides_the_colour_over_the_same_bytes() -> None:
     start = INVITE.index(b"192.0.2.9")
     marks = [Mark(start, start + 9, "decoded", "An address."), Mark(start, start + 9, "path", "A hop.")]
     lines, _ = annotate(parse_message(INVITE), marks)

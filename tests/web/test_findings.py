@@ -97,3 +97,17 @@ def test_relays_by_time_count_each_address_once_an_hour(hub: Hub) -> None:
     rows = hub.rows("relays_by_time")
     assert [(row["country"], row["relays"], row["messages"]) for row in rows] == [("DE", 1, 1)]
     assert hub.rows("relays_by_time", since="1h", until="now", step_s=60)[0]["relays"] == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"), [("sweep.svg", "image/svg+xml"), ("fan.svg", "image/svg+xml"), ("sweep.png", "image/png")]
+)
+def test_pictures_of_a_campaign_are_files_too(hub: Hub, file: str, kind: str) -> None:
+    answer = hub.get(f"/campaigns/{campaign_of(hub)}/{file}")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith(kind)
+
+
+@pytest.mark.parametrize("file", ["sweep.pdf", "other.svg", "sweep", "%2e%2e"])
+def test_picture_that_is_none_is_a_404_page(hub: Hub, file: str) -> None:
+    assert hub.get(f"/campaigns/{campaign_of(hub)}/{file}").status_code == 404

@@ -58,3 +58,16 @@ def test_window_becomes_conditions_of_the_messages_page() -> None:
 @given(st.integers(min_value=1, max_value=40 * 365 * 86_400))
 def test_no_span_has_more_columns_than_a_reader_can_tell_apart(span_s: int) -> None:
     assert span_s / step_for(span_s) <= 180
+
+
+@pytest.mark.parametrize(
+    ("first", "wanted"), [("2026-11-01T00:00:00Z", True), ("2026-11-18T00:00:00Z", False), (None, False)]
+)
+def test_windows_are_compared_only_when_the_store_knows_both(first: str | None, wanted: bool) -> None:
+    assert choose_window("7d", NOW, first, "2026-11-21T14:00:00Z").has_before(first) is wanted
+
+
+def test_all_time_has_nothing_before_it() -> None:
+    assert not choose_window("all", NOW, "2020-01-01T00:00:00Z", "2026-11-21T14:00:00Z").has_before(
+        "2020-01-01T00:00:00Z"
+    )

@@ -1,7 +1,7 @@
 """A raw message as lines and pieces of lines, each with what was found there. Pure; the template only prints it.
 
 Marks say where something was found (offset and length in the raw bytes). A piece of text belongs to every mark that
-covers it and is coloured by the weightiest one; what a mark has to say stands below the line in which it begins.
+covers it and is coloured by the shortest one; what a mark has to say stands below the line in which it begins.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from relaytrap.sip.text import display
 
 __all__ = ["Line", "Mark", "Piece", "annotate", "hex_lines", "marks_of"]
 
-# Kinds of marks, the one that decides the colour first.
+# Kinds of marks; of two over the same bytes the first decides the colour.
 KINDS: Final = ("path", "anomaly", "tool", "decoded")
 BYTES_MAX: Final = 1 << 16
 LINE_BYTES_MAX: Final = 4096
@@ -137,8 +137,7 @@ def _line(text: bytes, start: int, part: str, end: bytes, marks: Sequence[Mark],
 
 
 def _kind(low: int, high: int, marks: Iterable[Mark], name_end: int) -> str:
-    covering = {mark.kind for mark in marks if mark.start <= low and mark.end >= high}
-    for kind in KINDS:
-        if kind in covering:
-            return kind
+    covering = [mark for mark in marks if mark.start <= low and mark.end >= high]
+    if covering:
+        return min(covering, key=lambda mark: (mark.end - mark.start, KINDS.index(mark.kind))).kind
     return "name" if high <= name_end else ""

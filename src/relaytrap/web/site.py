@@ -77,6 +77,12 @@ class Site:
         span = self.ask("span")[0]
         return choose_window(request.query_params.get("last", ""), self.now_ns(), span["first_hour"], span["last_hour"])
 
+    def totals(self, window: Window, where: Filter) -> dict[str, Any]:
+        """Totals under a window's filter; `before` only where the store knows all of the window before."""
+        found = self.ask("totals", where)[0]
+        comparable = window.has_before(self.ask("span")[0]["first_hour"])
+        return found if comparable else found | {"before": None}
+
     def is_empty(self) -> bool:
         """Whether no message that asks for something was ever stored."""
         return self.ask("span")[0]["first_hour"] is None

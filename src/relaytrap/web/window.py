@@ -58,6 +58,12 @@ class Window:
             return Filter(**more)
         return Filter(since=self.since, until=self.until, **more)
 
+    def has_before(self, first_hour: str | None) -> bool:
+        """Whether the store reaches back over the whole window before this one, so that the two can be compared."""
+        if self.name == "all" or self.since is None or self.until is None or first_hour is None:
+            return False
+        return parse_rfc3339(first_hour) <= 2 * self.since - self.until
+
     @property
     def query(self) -> dict[str, str]:
         """The same window as filter fields of the messages page."""

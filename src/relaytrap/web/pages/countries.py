@@ -59,7 +59,7 @@ def country(request: Ask, site: Site, code: str) -> Response[bytes]:
         code=code,
         findings_shown=FINDINGS_SHOWN,
         known=known_countries().get(code),
-        totals=site.ask("totals", where)[0],
+        totals=site.totals(window, where),
         timeline=timeline,
         leaders=leaders,
         networks=site.ask("networks", where, limit=LEADERS),

@@ -16,6 +16,7 @@ from relaytrap.evidence.product import KINDS
 from relaytrap.store.queries import Filter
 from relaytrap.web.pictures.fan import draw_fan
 from relaytrap.web.pictures.shapes import country_name
+from relaytrap.web.pictures.standalone import draw_standalone, to_png
 from relaytrap.web.pictures.sweep import draw_sweep
 from relaytrap.web.pictures.timeline import Timeline, stack_timeline
 from relaytrap.web.render import url
@@ -151,6 +152,23 @@ def campaign(request: Ask, site: Site, id: str) -> Response[bytes]:
     )
 
 
+@get("/campaigns/{id:str}/{file:str}", sync_to_thread=True, include_in_schema=False)
+def campaign_picture(request: Ask, site: Site, id: str, file: str) -> Response[bytes]:
+    """The sweep chart or the fan as SVG or PNG, for a report or a letter to a relay's owner."""
+    name, _, form = file.partition(".")
+    known = CAMPAIGN_ID.fullmatch(id) and site.ask("campaigns", id=id, limit=1)
+    if name not in ("sweep", "fan") or form not in ("svg", "png") or not known:
+        raise NotFoundException(detail="There are sweep and fan of a campaign, each as .svg and .png.")
+    picture: Any = (
+        draw_sweep(site.ask("sweep", id=id, limit=POINTS)) if name == "sweep" else draw_fan(site.ask("fan", id=id))
+    )
+    svg = draw_standalone(name, picture, theme="dark" if request.query_params.get("theme") == "dark" else "light")
+    headers = {"cache-control": "no-cache", "content-disposition": f'inline; filename="{id}-{name}.{form}"'}
+    if form == "png":
+        return Response(to_png(svg), media_type="image/png", headers=headers)
+    return Response(svg.encode(), media_type="image/svg+xml", headers=headers)
+
+
 def _relays_by_country(site: Site, window: Window) -> Timeline:
     """Different relays in each step of a window, stacked by country."""
     rows = [
@@ -223,4 +241,4 @@ def _pager(path: str, sort: str, page: int, found: int, **keep: str) -> dict[str
     }
 
 
-HANDLERS = (relays, relay, origins, origin, campaigns, campaign)
+HANDLERS = (relays, relay, origins, origin, campaigns, campaign, campaign_picture)

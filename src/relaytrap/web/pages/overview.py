@@ -33,7 +33,7 @@ def overview(request: Ask, site: Site) -> Response[bytes]:
         request,
         "pages/overview.html",
         window=window,
-        totals=site.ask("totals", where)[0],
+        totals=site.totals(window, where),
         timeline=timeline,
         leaders=leaders,
         countries=countries,

@@ -16,6 +16,8 @@ __all__ = ["Measure", "counts_on_map", "world_spec"]
 Measure = Literal["messages", "sources"]
 TITLES: dict[Measure, str] = {"messages": "Messages", "sources": "Unique sources"}
 CIRCLE_AREA = 46
+# Whole numbers of messages, as many as there is room for on a scale that is nearly logarithmic.
+LEGEND = "top < 7 ? [0, top] : top < 100 ? [0, round(top / 7), top] : [0, round(top / 50), round(top / 7), top]"
 
 
 def counts_on_map(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -122,7 +124,7 @@ def _colour(measure: Measure, theme: Theme) -> dict[str, Any]:
                 "direction": "horizontal",
                 "gradientLength": 180,
                 "gradientThickness": 8,
-                "values": {"expr": "[0, top / 50, top / 7, top]"},
+                "values": {"expr": LEGEND},
                 "labelExpr": "format(datum.value, '.2~s')",
             },
         }

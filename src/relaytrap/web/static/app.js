@@ -122,3 +122,13 @@ for (const chart of document.querySelectorAll("[data-points]")) {
     if (point) location.href = `/messages/${encodeURIComponent(point.dataset.m)}`;
   });
 }
+
+// -- an empty page waits for the first message ------------------------------------------------------------------------------
+if ($("[data-first]")) {
+  const look = setInterval(async () => {
+    try {
+      const answer = await fetch("/api/span");
+      if (answer.ok && (await answer.json()).rows[0].first_hour) { clearInterval(look); location.reload(); }
+    } catch (error) { /* the hub is away; it may come back */ }
+  }, 2500);
+}
