@@ -41,6 +41,10 @@ def test_picture_is_whole_and_brings_its_colours(kind: str, theme: ThemeName) ->
     assert not re.search(r"(href|src)=['\"](?!#)", svg)
 
 
+def test_what_a_narrow_screen_leaves_out_is_there() -> None:
+    assert "display: none" not in draw_standalone("timeline", PICTURES["timeline"])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_picture_becomes_a_png(kind: str) -> None:
     assert to_png(draw_standalone(kind, PICTURES[kind]), scale=1).startswith(b"\x89PNG")

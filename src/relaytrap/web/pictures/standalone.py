@@ -53,7 +53,9 @@ def _templates() -> Environment:
 @cache
 def _style(theme: ThemeName) -> str:
     """The style sheet's rules for pictures, with the theme's values in the place of variables."""
-    sheet = re.sub(r"/\*.*?\*/", "", (STATIC_DIR / "app.css").read_text(encoding="utf-8"), flags=re.DOTALL)
+    # What stands under "narrow" is for small screens only.
+    sheet = (STATIC_DIR / "app.css").read_text(encoding="utf-8").partition("/* -- narrow")[0]
+    sheet = re.sub(r"/\*.*?\*/", "", sheet, flags=re.DOTALL)
     values = dict(VARIABLE.findall(sheet[: sheet.index("}")]))
     if theme == "dark":
         values |= dict(VARIABLE.findall(sheet[sheet.index('[data-theme="dark"]') :].split("}")[0]))
