@@ -4,13 +4,12 @@ Every room of `evidence` hands out its reasons in this form, so that a page can 
 message and a stored row says which version of which rule spoke.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 __all__ = ["Evidence"]
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """One reason, with the bytes it rests on.
 
     rule: name of the rule, dotted from the general to the special ("tool.sippts.branch"); stable over versions.

@@ -27,7 +27,8 @@ __all__ = ["NO_KEYS", "Keys", "goal_of", "keys_of", "shape_of", "stack_of", "tar
 class Keys(NamedTuple):
     """opener: the request opens something. goal: what this one request is for ("" when nothing shows it).
 
-    target_key: the target as a number, or a hash of it; of a dialled number, what recurs of it. shape, stack, track: see the module; 0 for none.
+    target_key: the target as a number, or a hash of it; of a dialled number, what recurs of it. shape, stack, track:
+    see the module; 0 for none.
     """
 
     opener: bool
@@ -139,11 +140,12 @@ def _grammar(value: bytes) -> bytes:
         return b"D"
     if value.isalnum():
         return b"A%d" % (len(value) if len(value) <= 36 else 0)
-    return RUN.sub(_run, value)
+    if value[:1] == b"-" and value[1:].isalnum():  # the most usual, without a substitution
+        return b"-" + _run(value[1:])
+    return RUN.sub(lambda match: _run(match[0]), value)
 
 
-def _run(match: re.Match[bytes]) -> bytes:
-    run = match[0]
+def _run(run: bytes) -> bytes:
     return b"D" if run.isdigit() else b"A%d" % len(run)
 
 
