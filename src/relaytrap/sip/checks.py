@@ -54,8 +54,11 @@ def inspect(message: "Request | Response", noted: list[Anomaly]) -> None:
     if headers.repeated:
         for name in _ONCE.intersection(headers.repeated):
             _note_line(message, name, 1, "required-repeated" if name in _CORE else "header-repeated", noted)
-    if not _CHECKED.isdisjoint(first):
-        _inspect_fields(message, first, noted)
+    for name in _LESS_COMMON.intersection(first):
+        if name in _CHECKS:
+            _check_field(message, name, _CHECKS[name], noted)
+        else:
+            getattr(message, _PARSED[name])
 
 
 def _note_line(message: "Request | Response", name: bytes, index: int, defect: str, noted: list[Anomaly]) -> None:
@@ -155,13 +158,6 @@ def _name_extra(extra: bytes) -> str:
     return "second-message" if line[:4] == b"SIP/" or line[-8:] == b" SIP/2.0" else "extra-octets"
 
 
-def _inspect_fields(message: "Request | Response", first: dict[bytes, bytes], noted: list[Anomaly]) -> None:
-    """Parses what few messages carry."""
-    _ = message.route, message.record_route, message.credentials, message.challenges
-    for name in _CHECKS.keys() & first.keys():
-        _check_field(message, name, _CHECKS[name], noted)
-
-
 def _check_field(
     message: "Request | Response", name: bytes, check: Callable[[bytes], str], noted: list[Anomaly]
 ) -> None:
@@ -211,6 +207,14 @@ _CHECKS: Final[dict[bytes, Callable[[bytes], str]]] = {
     b"warning": _check_warning,
 }
 
-_CHECKED: Final = frozenset(_CHECKS) | frozenset(
-    b"authorization proxy-authenticate proxy-authorization record-route route www-authenticate".split()
-)
+# Fields whose values note their own defects when the message is asked for them.
+_PARSED: Final[dict[bytes, str]] = {
+    b"authorization": "credentials",
+    b"proxy-authenticate": "challenges",
+    b"proxy-authorization": "credentials",
+    b"record-route": "record_route",
+    b"route": "route",
+    b"www-authenticate": "challenges",
+}
+
+_LESS_COMMON: Final = frozenset(_CHECKS) | frozenset(_PARSED)
