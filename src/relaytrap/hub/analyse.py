@@ -18,7 +18,7 @@ from relaytrap import clock
 from relaytrap.config import Config
 from relaytrap.enrich import Enricher
 from relaytrap.evidence.association import HOST_RELAYS, TrackInfo, associate
-from relaytrap.evidence.origin import settle
+from relaytrap.evidence.origin import Standing, settle
 from relaytrap.sample.networks import SENSOR_PREFIX, name_of
 from relaytrap.store import Store, findings
 from relaytrap.store.findings import BUCKET_S, Bucket, Window
@@ -48,6 +48,7 @@ class Analysis:
         self._version = findings.newest_version(store)
         self._origins = findings.read_origins(store)
         self._conclusions: list[dict[str, object]] | None = None
+        self._standing: dict[str, Standing] | None = None
 
     def update(self, spans: Iterable[Span] | None = None) -> bool:
         """Work on what changed; gives whether anything had.
@@ -62,14 +63,14 @@ class Analysis:
             self._version = max(self._version + 1, clock.now_ns())
             for day, buckets in _by_day(changed).items():
                 self._work_on(day, buckets)
-            self._settle()
+            self._settle(sorted({bucket.start - bucket.start % HOUR_S for bucket in changed}))
             return bool(changed)
 
     def rebuild(self) -> None:
         """Forget all findings and work them out again."""
         with self._turn:
             findings.clear_findings(self.store)
-            self._origins, self._conclusions = {}, None
+            self._origins, self._conclusions, self._standing = {}, None, None
         self.update()
 
     def _changed(self, days: list[int] | None) -> list[Bucket]:
@@ -83,6 +84,8 @@ class Analysis:
             lost = {
                 _day(start) for start, old in then.items() if start not in now or now[start].messages < old.messages
             }
+            if lost:
+                self._standing = None
             findings.drop_days(self.store, (clock.rfc3339(day * NS_PER_S)[:10].replace("-", "") for day in lost))
             changed += (
                 bucket for bucket in now.values() if _day(bucket.start) in lost or bucket != then.get(bucket.start)
@@ -120,9 +123,14 @@ class Analysis:
         sensors = run_query(self.store, "leaders", {"facets": "sensor", "limit": 1000})
         return any(row["value"].startswith(SENSOR_PREFIX) for row in sensors)
 
-    def _settle(self) -> None:
+    def _settle(self, hours: list[int]) -> None:
+        """Draw the conclusions anew; only origins that some hours name can stand otherwise than before."""
+        if self._standing is None:
+            self._standing = findings.read_standing(self.store)
+        else:
+            self._standing |= findings.read_standing(self.store, hours)
         groups = findings.read_groups(self.store)
-        settled = settle(findings.read_testimony(self.store, groups), groups)
+        settled = settle(findings.read_testimony(self.store, groups, self._standing), groups)
         rows = findings.conclusion_rows(settled)
         if rows != self._conclusions:
             findings.write_conclusions(self.store, rows, self._version)

@@ -30,6 +30,7 @@ __all__ = [
     "read_buckets",
     "read_groups",
     "read_origins",
+    "read_standing",
     "read_testimony",
     "read_tracks",
     "read_visits",
@@ -301,9 +302,12 @@ NETWORK: Final = (
 )
 
 
-def read_testimony(store: "Store", groups: Sequence[GroupFit]) -> Testimony:
-    """What relays vouch for, as far as conclusions over these groups need it."""
-    testimony = Testimony(_standing(store))
+# Rows written again have the same relays and addresses, so none of this needs FINAL.
+
+
+def read_testimony(store: "Store", groups: Sequence[GroupFit], standing: dict[str, Standing]) -> Testimony:
+    """What relays vouch for, as far as conclusions over these groups need it. standing: see read_standing."""
+    testimony = Testimony(standing)
     lone = sorted({standing.only for standing in testimony.standing.values() if standing.only})
     testimony.trusted = _trusted(store, lone)
     testimony.pairs = _pairs(store, {(group.key.source, group.host) for group in groups if group.key.origin})
@@ -314,11 +318,18 @@ def read_testimony(store: "Store", groups: Sequence[GroupFit]) -> Testimony:
     return testimony
 
 
-def _standing(store: "Store") -> dict[str, Standing]:
+def read_standing(store: "Store", hours: Sequence[int] | None = None) -> dict[str, Standing]:
+    """How many saw each origin themselves: of every origin, or of those that some hours name (seconds)."""
+    some = ""
+    if hours is not None:
+        some = (
+            f"AND origin IN (SELECT origin FROM relay_hours WHERE {VOUCHING} AND toUnixTimestamp(hour) IN "
+            f"({', '.join(map(str, map(int, hours))) or '0'}))"
+        )
     sql = (
         f"SELECT {address('origin')} AS origin, uniqExact(relay) AS relays, uniqExact({NETWORK}) AS networks, "
         f"uniqExactIf(country, country != '') AS countries, max(confidence) AS best, {address('any(relay)')} AS only "
-        f"FROM relay_hours FINAL WHERE {VOUCHING} AND inner = {NONE} GROUP BY origin "
+        f"FROM relay_hours WHERE {VOUCHING} AND inner = {NONE} {some} GROUP BY origin "
         "SETTINGS prefer_column_name_to_alias = 1"
     )
     return {
@@ -359,7 +370,7 @@ def _vouches(store: "Store", where: str) -> list[Vouch]:
     columns = ", ".join(f"{address(name)} AS {name}" for name in ("relay", "origin", "inner", "deeper"))
     sql = (
         f"SELECT {columns}, max(confidence) AS confidence, any({NETWORK}) AS network, any(country) AS country "
-        f"FROM relay_hours FINAL WHERE {VOUCHING} AND {where} GROUP BY relay, origin, inner, deeper "
+        f"FROM relay_hours WHERE {VOUCHING} AND {where} GROUP BY relay, origin, inner, deeper "
         "SETTINGS prefer_column_name_to_alias = 1"
     )
     found = []

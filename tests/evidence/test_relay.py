@@ -1,0 +1,267 @@
+"""The path of one message: each verdict, how far down is vouched, and what never makes a relay."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relaytrap.evidence.path import NOT_JUDGED, AddressSet, PathSetting
+from relaytrap.evidence.path_rules import RULES
+from relaytrap.evidence.relay import judge_path
+from relaytrap.observation import Observation
+from relaytrap.sip import parse_message
+from tests.evidence.relays import (
+    SENSOR,
+    Message,
+    b2bua,
+    judge,
+    kamailio,
+    liar,
+    parsed,
+    proxy,
+    request,
+    stripper,
+    topoh,
+)
+from tests.property.strategies import any_message, messages
+
+ATTACKER, RELAY, SECOND = "198.51.100.66", "203.0.113.11", "203.0.113.12"
+INNOCENT = "198.51.100.200"
+
+
+def through(*relays, message: Message | None = None, **given) -> tuple[Message, str]:
+    """A request after some relays, and the source it comes from."""
+    message = message or request(ATTACKER, "586", **given)
+    source, port = ATTACKER, 5074
+    for number, relay in enumerate(relays):
+        address = f"203.0.113.{11 + number}"
+        relay(message, address, source, port)
+        source, port = address, 5060
+    return message, source
+
+
+def test_one_via_that_names_the_source_is_direct():
+    path = judge(request(ATTACKER, "100"), ATTACKER)
+    assert (path.verdict, path.relay, path.origin) == ("direct", None, None)
+    assert [hop.standing for hop in path.hops] == ["fact"]
+
+
+def test_one_via_with_a_private_address_is_address_translation():
+    path = judge(request(ATTACKER, "100", sent_by="192.168.1.20"), ATTACKER)
+    assert path.verdict == "direct"
+
+
+def test_one_via_with_a_made_up_name_of_a_websocket_client_is_direct():
+    assert judge(request(ATTACKER, "100", sent_by="df7jal23ls0d.invalid"), ATTACKER).verdict == "direct"
+
+
+@pytest.mark.parametrize("relay", [kamailio, proxy])
+def test_a_proxy_vouches_for_the_address_it_noted(relay):
+    path = judge(*through(relay))
+    assert (path.verdict, path.relay, path.origin, path.origin_port) == ("relayed", RELAY, ATTACKER, 5074)
+    assert [(hop.standing, hop.by) for hop in path.hops] == [("fact", ""), ("vouched", RELAY)]
+
+
+def test_a_genuine_branch_makes_the_relay_surer():
+    assert judge(*through(kamailio)).confidence > judge(*through(proxy)).confidence
+
+
+def test_a_sender_behind_address_translation_is_named_by_its_public_address():
+    path = judge(*through(kamailio, sent_by="10.20.0.5"))
+    assert (path.verdict, path.origin) == ("relayed", ATTACKER)
+
+
+def test_a_chain_of_genuine_hops_is_followed_to_its_end():
+    path = judge(*through(kamailio, kamailio, kamailio))
+    assert (path.verdict, path.origin) == ("relayed", ATTACKER)
+    assert path.chain == ("203.0.113.12", "203.0.113.11")
+    assert path.confidence < judge(*through(kamailio)).confidence
+
+
+def test_a_chain_stops_where_nothing_shows_that_the_hop_hands_on():
+    path = judge(*through(proxy, proxy))
+    assert (path.verdict, path.origin, path.claim) == ("relayed", "203.0.113.11", ATTACKER)
+    assert [hop.standing for hop in path.hops] == ["fact", "vouched", "claim"]
+
+
+def test_vias_that_the_sender_made_up_name_nobody():
+    made_up = f"SIP/2.0/UDP {INNOCENT}:5060;received={INNOCENT};rport=5060;branch=z9hG4bK4f2a.{'0' * 32}.0"
+    path = judge(*through(kamailio, extra=[made_up]))
+    assert (path.verdict, path.origin) == ("relayed", ATTACKER)
+    assert path.hops[-1].standing == "made-up"
+
+
+def test_made_up_vias_name_nobody_either_when_max_forwards_is_adjusted():
+    made_up = f"SIP/2.0/UDP {INNOCENT}:5060;received={INNOCENT};rport=5060;branch=z9hG4bK4f2a.{'0' * 32}.0"
+    path = judge(*through(kamailio, extra=[made_up], forwards=69))
+    assert path.origin == ATTACKER
+
+
+@pytest.mark.parametrize("forwards", [70, 69])
+def test_a_direct_sender_that_makes_up_a_via_is_forged_and_no_relay(forwards):
+    made_up = f"SIP/2.0/UDP {INNOCENT}:5060;received={INNOCENT};rport=5060;branch=z9hG4bK4f2a.{'0' * 32}.0"
+    path = judge(request(ATTACKER, "100", extra=[made_up], forwards=forwards), ATTACKER)
+    assert (path.verdict, path.relay, path.origin) == ("forged", None, None)
+
+
+def test_a_made_up_via_without_a_note_of_its_sender_is_forged():
+    message = request(ATTACKER, "100", branch="z9hG4bKforged", extra=["SIP/2.0/UDP 8.8.8.8:5060;branch=z9hG4bK951917159"])
+    assert judge(message, ATTACKER).verdict == "forged"
+
+
+def test_an_imitated_kamailio_branch_on_top_is_forged():
+    branch = f"z9hG4bK1234.{'0' * 32}.0"
+    extra = [f"SIP/2.0/UDP {INNOCENT}:5060;received={INNOCENT};rport=5060;branch=z9hG4bK77"]
+    assert judge(request(ATTACKER, "100", branch=branch, extra=extra), ATTACKER).verdict == "forged"
+
+
+def test_a_hop_taken_away_shows_in_max_forwards():
+    path = judge(*through(stripper))
+    assert (path.verdict, path.relay, path.origin, path.claim) == ("hidden", RELAY, None, ATTACKER)
+
+
+def test_a_scanners_own_branch_explains_a_low_max_forwards():
+    path = judge(request(ATTACKER, "100", forwards=69, contact=INNOCENT), ATTACKER)
+    assert path.verdict == "direct"
+
+
+def test_another_start_value_is_no_hidden_hop():
+    assert judge(request(ATTACKER, "100", forwards=20, branch="z9hG4bKabcdefgh"), ATTACKER).verdict == "direct"
+
+
+def test_a_b2bua_leaves_no_mark_in_one_message():
+    path = judge(*through(b2bua))
+    assert (path.verdict, path.origin) == ("direct", None)
+
+
+def test_built_in_topology_hiding_comes_off():
+    path = judge(*through(topoh()))
+    assert (path.verdict, path.origin, path.origin_port, path.kind) == ("relayed", ATTACKER, 5074, "hiding")
+
+
+def test_topology_hiding_with_a_secret_key_is_hidden_and_kept_for_later():
+    path = judge(*through(topoh(b"secret", 3)))
+    assert (path.verdict, path.origin, path.kind) == ("hidden", None, "hiding")
+    assert path.mask.startswith(b"z9hG4bKsr-")
+    assert b" sr-" in path.mask
+
+
+def test_a_lying_relay_is_believed_by_one_message_but_not_much():
+    path = judge(*through(liar(INNOCENT)))
+    assert (path.verdict, path.origin) == ("relayed", INNOCENT)
+    assert path.confidence <= 50
+
+
+def test_two_public_addresses_for_one_sender_name_neither():
+    message = request(ATTACKER, "100")
+    message.vias[0] += f";received={INNOCENT}"
+    path = judge(*through(proxy, message=message))
+    assert (path.verdict, path.origin, path.claim) == ("relayed", None, ATTACKER)
+
+
+def test_kamailio_overwrites_what_its_sender_wrote_as_received():
+    message = request(ATTACKER, "100")
+    message.vias[0] += f";received={INNOCENT}"
+    assert judge(*through(kamailio, message=message)).origin == ATTACKER
+
+
+def test_one_host_on_two_ports_is_no_relay():
+    message, _ = through(proxy, message=request("203.0.113.11", "100"))
+    message.vias[1] = message.vias[1].replace(ATTACKER, "203.0.113.11")
+    path = judge(message, "203.0.113.11")
+    assert (path.verdict, path.relay) == ("direct", None)
+
+
+def test_a_proxy_that_serves_its_own_network_is_no_relay():
+    message = request("10.1.1.1", "100")
+    proxy(message, RELAY, "10.1.1.1", 5060)
+    path = judge(message, RELAY)
+    assert (path.verdict, path.relay, path.kind) == ("unknown", None, "serving")
+
+
+def test_a_proxy_that_looked_us_up_for_its_users_is_no_relay():
+    message, source = through(proxy)
+    message.put("To", f"<sip:100@{RELAY}>")
+    assert judge(message, source).kind == "serving"
+
+
+def test_known_proxies_are_never_relays():
+    message, source = through(kamailio)
+    path = judge(message, source, known=[RELAY])
+    assert (path.verdict, path.relay, path.origin) == ("direct", None, None)
+
+
+def test_known_proxies_may_be_given_as_a_network():
+    message, source = through(kamailio)
+    assert judge(message, source, known=["203.0.113.0/24"]).relay is None
+
+
+def test_behind_our_own_edge_proxy_the_next_hop_is_judged():
+    message, source = through(kamailio, kamailio)
+    path = judge(message, source, known=[SECOND], own=["203.0.113.12/32"])
+    assert (path.verdict, path.relay, path.origin) == ("relayed", RELAY, ATTACKER)
+
+
+def test_to_tag_in_a_request_that_begins_is_in_dialog_relaying():
+    path = judge(*through(kamailio, to_tag="never-issued"))
+    assert path.kind == "in-dialog"
+    assert any(each.rule == "path.to-tag" for each in path.evidence)
+
+
+def test_the_relays_own_ack_names_nobody():
+    message, source = through(kamailio)
+    message.method, message.vias = "ACK", message.vias[:1]
+    message.put("CSeq", "1 ACK")
+    path = judge(message, source)
+    assert (path.verdict, path.relay, path.kind) == ("unknown", None, "stateful")
+
+
+def test_connection_marks_make_the_origin_surer():
+    message, source = through(kamailio)
+    message.vias[0] += ";i=1"
+    assert judge(message, source).confidence > judge(*through(kamailio)).confidence
+
+
+def test_responses_and_our_own_answers_are_not_judged():
+    message = parse_message(b"SIP/2.0 200 OK\r\n\r\n")
+    seen = Observation(0, "s", "in", "udp", RELAY, 5060, SENSOR, 5060, message.raw)
+    assert judge_path(message, seen, PathSetting()) is NOT_JUDGED
+    ours = Observation(0, "s", "out", "udp", RELAY, 5060, SENSOR, 5060, b"")
+    assert judge_path(parsed(request(ATTACKER, "100")), ours, PathSetting()) is NOT_JUDGED
+
+
+def test_a_request_without_via_was_not_handed_on():
+    message = parsed(b"REGISTER sip:192.0.2.10 SIP/2.0\r\nCall-ID: a\r\nCSeq: 1 REGISTER\r\n\r\n")
+    seen = Observation(0, "s", "in", "udp", ATTACKER, 5060, SENSOR, 5060, message.raw)
+    assert judge_path(message, seen, PathSetting()).verdict == "direct"
+
+
+@pytest.mark.parametrize("relays", [(), (kamailio,), (proxy, proxy), (stripper,), (topoh(),), (topoh(b"k", 1),)])
+def test_every_reason_has_a_known_rule_and_stands_in_the_bytes(relays):
+    message, source = through(*relays)
+    raw = message.wire()
+    path = judge(message, source or ATTACKER)
+    assert path.evidence
+    for each in path.evidence:
+        assert RULES[each.rule] == each.version
+        assert each.offset == (raw.find(each.quote) if each.quote else -1)
+        assert not each.quote or each.offset >= 0
+
+
+def test_a_setting_names_what_is_no_address():
+    with pytest.raises(Exception, match=r"network.known_proxies: 'proxy' is no address or network"):
+        AddressSet(["proxy"], "network.known_proxies")
+
+
+@given(any_message(), st.sampled_from(["192.0.2.1", "2001:db8::1"]))
+def test_any_bytes_are_judged_without_raising(data, source):
+    seen = Observation(0, "s", "in", "udp", source, 5060, SENSOR, 5060, data)
+    path = judge_path(parse_message(data), seen, PathSetting())
+    assert 0 <= path.confidence <= 100
+    assert path.origin is None or path.verdict == "relayed"
+
+
+@given(messages())
+def test_well_formed_messages_are_judged_by_their_bytes_alone(made):
+    seen = Observation(0, "s", "in", "udp", "192.0.2.1", 5060, SENSOR, 5060, made.data)
+    first = judge_path(parse_message(made.data), seen, PathSetting())
+    assert first == judge_path(parse_message(made.data), seen, PathSetting())

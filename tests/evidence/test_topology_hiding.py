@@ -1,0 +1,124 @@
+"""Masked hops: undone with the built-in key, worked out from many messages under a secret one."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relaytrap.evidence.topology_hiding import (
+    MASKED_BRANCH,
+    Masked,
+    Sender,
+    fits,
+    masked_text,
+    sender_key,
+    sender_of,
+    solve,
+    unmask,
+)
+from tests.evidence.relays import mask
+
+VIA = "SIP/2.0/UDP {host};received={seen};TH=div;branch=z9hG4bK-{branch};rport={port}"
+
+
+def via(sender: str, port: int, branch: int, *, sent_by: str = "") -> str:
+    host = f"{sent_by or sender}:{port}"
+    return VIA.format(host=host, seen=sender, branch=branch, port=port)
+
+
+def sample(key: bytes, sender: str, port: int, number: int, *, contact: str = "", sent_by: str = "") -> Masked:
+    user = str(100 + number)
+    line = f"sip:{user}@{contact or f'{sent_by or sender}:{port}'}"
+    masked = MASKED_BRANCH + mask(via(sender, port, 10**6 + number * 7919, sent_by=sent_by), key, 5).encode()
+    return Masked(masked, b"sr-" + mask(line, key, 5).encode(), user.encode(), b"192.0.2.10")
+
+
+def test_built_in_key_gives_the_via_that_was_masked():
+    plain = via("198.51.100.66", 5074, 307410798)
+    assert unmask(MASKED_BRANCH + mask(plain).encode()) == plain.encode()
+
+
+def test_what_kamailio_masked_comes_off():
+    masked = (
+        b"z9hG4bKsr-j4IPOlV7MGQKatycM.qZOBjfOBFAMGZ6WBvuMxN4zweI36KYpEKqH.FszGZuMmZfMxy7WB3XKFcQgSI6z6eL3RsBCxu-zRrU"
+        b"WSeOO.MAWlPfMxNszx1LNSQLpx4uMxN4"
+    )
+    assert sender_of(unmask(masked)) == Sender("198.51.100.66", 5074, "198.51.100.66")
+
+
+def test_another_key_gives_nothing_readable():
+    assert unmask(MASKED_BRANCH + mask(via("198.51.100.66", 5074, 1), b"secret", 5).encode()) is None
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_unmask_to_text_or_nothing(data):
+    plain = unmask(MASKED_BRANCH + data)
+    assert plain is None or plain.isascii()
+    assert masked_text(data) is None or data.startswith((b"z9hG4bKsr-", b"sr-", b"!!:"))
+
+
+def test_sender_is_the_noted_address_and_port():
+    text = b"SIP/2.0/UDP 10.0.0.9:5060;received=203.0.113.9;branch=z9hG4bK1;rport=40000"
+    assert sender_of(text) == Sender("203.0.113.9", 40000, "10.0.0.9")
+
+
+def test_sender_that_is_a_name_is_none():
+    assert sender_of(b"SIP/2.0/UDP pbx.example;branch=z9hG4bK1") is None
+
+
+octets = st.integers(0, 255)
+senders = st.tuples(st.integers(1, 223), octets, octets, octets).map(lambda parts: ".".join(map(str, parts)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(senders, st.integers(1024, 65535), st.binary(min_size=4, max_size=12))
+def test_a_secret_key_hides_nothing_from_twenty_messages(sender, port, key):
+    solution = solve([sample(key, sender, port, number) for number in range(20)])
+    assert solution is not None
+    assert (solution.sender.address, solution.sender.port, solution.messages) == (sender, port, 20)
+
+
+@settings(max_examples=40, deadline=None)
+@given(senders, st.integers(1024, 65535), st.binary(min_size=4, max_size=12))
+def test_what_is_solved_is_never_another_address(sender, port, key):
+    solution = solve([sample(key, sender, port, 1)])
+    assert solution is None or solution.sender.address == sender
+
+
+def test_a_sender_behind_address_translation_is_found_by_what_the_relay_noted():
+    samples = [sample(b"key!", "203.0.113.77", 5074, number, sent_by="192.168.1.20") for number in range(20)]
+    assert solve(samples).sender.address == "203.0.113.77"
+
+
+def test_a_contact_that_names_us_leaves_too_much_open_but_fits_a_known_sender():
+    samples = [sample(b"key!", "198.51.100.66", 5074, number, contact="192.0.2.10") for number in range(20)]
+    solution = solve(samples)
+    assert solution is None or solution.sender.address == "198.51.100.66"
+    assert fits(samples[0], "198.51.100.66", 5074)
+
+
+def test_a_contact_that_names_an_innocent_never_makes_it_the_sender():
+    samples = [sample(b"key!", "198.51.100.66", 5074, n, contact="198.51.100.99:5074") for n in range(20)]
+    solution = solve(samples)
+    assert solution is None or solution.sender.address == "198.51.100.66"
+
+
+def test_masked_hops_fit_their_sender_and_hardly_another():
+    one = sample(b"secret", "198.51.100.66", 5074, 1)
+    assert fits(one, "198.51.100.66", 5074)
+    assert not any(fits(one, f"198.51.100.{last}", 5074) for last in range(256) if last != 66)
+
+
+def test_one_sender_has_one_key_whatever_it_asks_for():
+    one, other = sample(b"secret", "198.51.100.66", 5074, 1), sample(b"secret", "198.51.100.66", 5074, 2)
+    neighbour = sample(b"secret", "198.51.100.67", 5074, 1)
+    assert sender_key(one.via) == sender_key(other.via) != sender_key(neighbour.via)
+
+
+@given(st.lists(st.tuples(st.binary(max_size=60), st.binary(max_size=40), st.binary(max_size=8)), max_size=4))
+def test_any_samples_are_solved_or_not_without_raising(parts):
+    solve([Masked(MASKED_BRANCH + via_, contact, user) for via_, contact, user in parts])
+
+
+@pytest.mark.parametrize("text", [b"", b"z9hG4bK-123", b"SIP"])
+def test_what_is_not_masked_has_no_text(text):
+    assert masked_text(text) is None
