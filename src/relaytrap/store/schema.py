@@ -29,6 +29,9 @@ __all__ = [
 DEDUPLICATION_WINDOW: Final = 100_000
 # A batch is acknowledged when its insert returned, and the sensor then deletes it: it must be on the disk by then.
 DURABLE: Final = "fsync_after_insert = 1, fsync_part_directory = 1"
+# Smaller parts keep all columns in one file: a batch then syncs three files and not 140, which costs the system 7 us a
+# row less. Merged parts are beyond it.
+ONE_FILE: Final = f"min_bytes_for_wide_part = {64 << 20}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,7 @@ def messages_ddl(layout: Layout = EMBEDDED, name: str = "messages") -> str:
     return (
         f"CREATE TABLE IF NOT EXISTS {name}{layout.on_cluster} (\n  " + ",\n  ".join(columns + indexes) + "\n) "
         f"ENGINE = {layout.engine('MergeTree')} PARTITION BY toYYYYMMDD(received_at) ORDER BY (received_at, id) "
-        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}, {DURABLE}"
+        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}, {DURABLE}, {ONE_FILE}"
     )
 
 
