@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from relaytrap.errors import ConfigError, DiskError, ListenError
-from relaytrap.sensor.run import RandomPool, Sensor
+from relaytrap.sensor.run import Sensor
 from tests.sensor.live import SensorProcess, received, recorded, settings, udp_client
 from tests.sensor.talk import request
 
@@ -123,13 +123,6 @@ def test_status_tells_what_happened_as_json(tmp_path: Path) -> None:
     assert (said["sensor"], said["persona"], said["last_message"]) == ("t", "asterisk", None)
     assert said["spool"]["lost_observations"] == 0
     assert len(said["listen"]) == 2
-
-
-def test_random_octets_are_never_given_twice() -> None:
-    pool = RandomPool()
-    given = [pool.take(16) for _ in range(2000)]
-    assert len(set(given)) == 2000
-    assert len(pool.take(10_000)) == 10_000
 
 
 def test_idle_sensor_is_small_and_quiet(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, cast
 
 from relaytrap.sensor.calls import Call, Calls, is_number
+from relaytrap.sensor.chance import Chance
 from relaytrap.sensor.credentials import is_right
 from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.ledger import HEADER_BYTES, Ledger, Source
@@ -29,11 +30,12 @@ from relaytrap.sensor.persona import Persona, Rule, Seconds
 from relaytrap.sensor.reply import Form, Slots
 from relaytrap.sensor.voice import PROVING_BITS, Voice
 from relaytrap.sip import Request, parse_message, validate
-from relaytrap.sip.transaction import Action, Drop, Ended, PassUp, Send, ServerTransactions, State, Transaction
+from relaytrap.sip.transaction import Action, Ended, PassUp, Send, ServerTransactions, State, Transaction
 
 __all__ = ["Answer", "Engine"]
 
-TRANSACTIONS_MAX: Final = 8192
+TRANSACTIONS_MAX: Final = 4096
+TRANSACTIONS_MAX_BYTES: Final = 8 << 20
 LATER_MAX: Final = 4096
 USUAL_SCHEMES: Final = (b"sip:", b"sips:", b"tel:")
 
@@ -64,6 +66,7 @@ class Exchange:
     flow: Flow
     source: Source
     slots: Slots
+    chance: Chance
     out: list[Answer] = field(default_factory=list)
     transaction: Transaction | None = None
     challenge: str = ""
@@ -72,7 +75,8 @@ class Exchange:
 class Engine:
     """One sensor's answers.
 
-    random_bytes: gives so many unguessable octets. own_ports: UDP ports we listen on, lest we talk to ourselves.
+    random_bytes: gives so many unguessable octets; asked once, for a key.
+    own_ports: UDP ports we listen on, lest we talk to ourselves.
     counts: what was answered and why something was not, for the status.
     """
 
@@ -80,10 +84,10 @@ class Engine:
         self.persona = persona
         self.own_ports: frozenset[int] = frozenset()
         self.counts: Counter[str] = Counter()
-        self._voice = Voice(persona, random_bytes)
+        self._voice = Voice(persona)
         self._ledger = ledger
-        self._random = random_bytes
-        self._transactions = ServerTransactions(max_transactions=TRANSACTIONS_MAX)
+        self._key = random_bytes(64)
+        self._transactions = ServerTransactions(max_transactions=TRANSACTIONS_MAX, max_bytes=TRANSACTIONS_MAX_BYTES)
         self._calls = Calls()
         self._later: list[Later] = []
         self._order = 0
@@ -105,12 +109,14 @@ class Engine:
             self.counts["forbidden-address"] += 1
             return []
         self._look_for_proof(message, flow, source, now)
-        exchange = Exchange(message, flow, source, Slots(message, flow, self.persona, now_ns))
         try:
-            self._process(exchange, now)
+            slots = Slots(message, flow, self.persona, now_ns)
         except ValueError:
             # A mandatory header is missing or cannot be copied: no product can answer that, and none does.
             self.counts["unanswerable"] += 1
+            return []
+        exchange = Exchange(message, flow, source, slots, Chance(self._key, data, flow))
+        self._process(exchange, now)
         return exchange.out
 
     def next_timer(self) -> float | None:
@@ -148,24 +154,31 @@ class Engine:
     # What is done with a request
 
     def _process(self, exchange: Exchange, now: float) -> None:
-        request, flow = exchange.request, exchange.flow
-        if request.method != b"ACK" and self._is_refused(exchange, now):
+        request, method = exchange.request, exchange.request.method
+        if method != b"ACK" and self._is_refused(exchange, now):
             return
+        if method == b"ACK" or self._is_stateful(exchange, now):
+            self._open_transaction(exchange, now)
+        else:
+            matched = self._transactions.find(request, exchange.flow, method=b"INVITE") if method == b"CANCEL" else None
+            self._decide(exchange, matched, now)
+
+    def _is_stateful(self, exchange: Exchange, now: float) -> bool:
+        """Whether a source is worth remembering: one that is connected or has proven itself.
+
+        Others are answered without state (RFC 3261 8.2.7; 26.3.2.4 against floods); only a call that rings has some.
+        """
+        return exchange.flow.is_connected or self._ledger.is_proven(exchange.source, now)
+
+    def _open_transaction(self, exchange: Exchange, now: float) -> None:
+        """Let the transactions see a request; go on with it if it is new."""
+        request, flow = exchange.request, exchange.flow
         for action in self._transactions.receive_request(request, flow, now, is_reliable=flow.is_connected):
             if isinstance(action, PassUp):
                 exchange.transaction = action.transaction
                 self._decide(exchange, action.matched, now)
-            elif isinstance(action, Drop) and action.why == "retransmission" and action.transaction is not None:
-                self._hear_again(exchange, action.transaction, now)
             else:
                 self._take(action, exchange.out, now)
-
-    def _hear_again(self, exchange: Exchange, transaction: Transaction, now: float) -> None:
-        """Decide anew on a request whose answer was held back: by coming again it has earned more credit."""
-        if transaction.last_response is None and self._calls.of(transaction) is None:
-            exchange.transaction = transaction
-            matched = self._transactions.find(exchange.request, exchange.flow, method=b"INVITE")
-            self._decide(exchange, matched, now)
 
     def _is_refused(self, exchange: Exchange, now: float) -> bool:
         """Answer, or pass over in silence, what the persona's product would not process."""
@@ -208,7 +221,7 @@ class Engine:
         if form is None:
             self.counts["persona-silent"] += 1
             return
-        if rule.trying:
+        if rule.trying and exchange.transaction is not None:
             self._say_before(exchange, self._voice.forms[rule.trying], now, form)
         self._say_form(exchange, form, now)
 
@@ -238,7 +251,7 @@ class Engine:
     def _challenge(self, exchange: Exchange, name: str) -> Form:
         exchange.challenge = name
         stale = exchange.slots.get(b"stale", b"")
-        nonce, value = self._voice.challenge(name, stale, self._now_ns)
+        nonce, value = self._voice.challenge(name, stale, exchange.chance, self._now_ns)
         exchange.slots[b"challenge"] = value
         self._ledger.issue(exchange.source, nonce)
         return self._voice.challenges[name]
@@ -248,11 +261,14 @@ class Engine:
     def _ring(self, exchange: Exchange, now: float) -> None:
         """Ring and answer; a UDP source that has not proven itself hears it ring, then a refusal."""
         ring, transaction = self.persona.ring, exchange.transaction
-        if ring is None or transaction is None or not is_number(ring.number, exchange.slots[b"user"]):
+        if ring is None or not is_number(ring.number, exchange.slots[b"user"]):
             self._say(exchange, ring.no_such_number if ring else "", now)
             return
         if len(self._later) + 2 > LATER_MAX:
             self._say(exchange, ring.unproven, now)
+            return
+        if transaction is None:
+            self._open_transaction(exchange, now)
             return
         proven = exchange.flow.is_connected or self._ledger.is_proven(exchange.source, now)
         forms = self._voice.forms
@@ -261,9 +277,9 @@ class Engine:
         call = self._calls.open(transaction, exchange.flow, exchange.slots.tag)
         # Where credit is short, ringing is worth more than the 100 before it and the final answer behind it.
         self._say_before(exchange, forms[ring.trying], now, forms[ring.ringing], final)
-        rings_at = now + self._between(ring.ringing_after_s)
+        rings_at = now + _between(ring.ringing_after_s, exchange.chance)
         self._schedule(rings_at, exchange, forms[ring.ringing], call, then=final)
-        self._schedule(rings_at + self._between(ring.answered_after_s), exchange, final, call)
+        self._schedule(rings_at + _between(ring.answered_after_s, exchange.chance), exchange, final, call)
 
     def _cancel(self, exchange: Exchange, matched: Transaction | None, now: float) -> None:
         cases, ring = self.persona.cases, self.persona.ring
@@ -279,7 +295,9 @@ class Engine:
         self._calls.end(call)
         slots = Slots(matched.request, exchange.flow, self.persona, self._now_ns)
         slots.use_tag(call.local_tag)
-        invite = Exchange(matched.request, exchange.flow, exchange.source, slots, exchange.out, matched)
+        invite = Exchange(
+            matched.request, exchange.flow, exchange.source, slots, exchange.chance, exchange.out, matched
+        )
         self._say(invite, ring.cancelled, now)
 
     def _in_dialog(self, exchange: Exchange, now: float) -> None:
@@ -306,8 +324,8 @@ class Engine:
 
     def _say_form(self, exchange: Exchange, form: Form, now: float) -> None:
         delay = self.persona.wire.delay_s
-        if delay[1] and len(self._later) < LATER_MAX and exchange.transaction is not None:
-            self._schedule(now + self._between(delay), exchange, form)
+        if delay[1] and len(self._later) < LATER_MAX:
+            self._schedule(now + _between(delay, exchange.chance), exchange, form)
         else:
             self._emit(exchange, form, now)
 
@@ -343,13 +361,15 @@ class Engine:
         An extension scanner's REGISTER has 340 octets; what a modern Asterisk says to it does not fit in there.
         """
         slots, transaction = exchange.slots, exchange.transaction
-        if transaction is None or transaction.last_response is not None or self._calls.of(transaction) is not None:
+        if transaction is not None and (transaction.last_response or self._calls.of(transaction)):
             return False
-        tag = self._voice.make_tag(self._voice.short_tag, exchange.request, self._now_ns)
+        tag = self._voice.make_tag(self._voice.short_tag, exchange.request, exchange.chance, self._now_ns)
         if len(tag) < len(slots.tag):
             slots.use_tag(tag)
         if exchange.challenge:
-            nonce, slots[b"challenge"] = self._voice.challenge(exchange.challenge, b"", self._now_ns, short=True)
+            nonce, slots[b"challenge"] = self._voice.challenge(
+                exchange.challenge, b"", exchange.chance, self._now_ns, short=True
+            )
             self._ledger.issue(exchange.source, nonce)
         return True
 
@@ -358,11 +378,11 @@ class Engine:
         slots, request = exchange.slots, exchange.request
         if not slots.tag:
             pattern = self._voice.tag_pattern(form)
-            slots.use_tag(self._voice.make_tag(pattern, request, self._now_ns))
+            slots.use_tag(self._voice.make_tag(pattern, request, exchange.chance, self._now_ns))
             if request.method == b"INVITE" and pattern.random_bits >= PROVING_BITS:
                 self._ledger.issue(exchange.source, slots.tag)
         if form.answer.body and b"body" not in slots:
-            slots[b"body"] = self._voice.session(request, exchange.flow, self._now_ns)
+            slots[b"body"] = self._voice.session(request, exchange.flow, exchange.chance, self._now_ns)
 
     def _take(self, action: Action, out: list[Answer], now: float, *, unasked: bool = False) -> None:
         """What the transactions want done. (Trying asks for nothing: the persona said its own 100, or keeps silent.)
@@ -402,16 +422,17 @@ class Engine:
     def _say_later(self, later: Later, now: float) -> None:
         exchange, call = later.exchange, later.call
         transaction = exchange.transaction
-        if (call is not None and call.is_over) or transaction is None or transaction.state is State.TERMINATED:
+        if (call and call.is_over) or (transaction and transaction.state is State.TERMINATED):
             return
         if later.form.status_code >= 300 and call is not None:
             self._calls.end(call)
         if later.then is None or not self._say_before(exchange, later.form, now, later.then):
             self._emit(exchange, later.form, now)
 
-    def _between(self, span: Seconds) -> float:
-        low, high = span
-        return low + (high - low) * int.from_bytes(self._random(2), "big") / 65536
+
+def _between(span: Seconds, chance: Chance) -> float:
+    low, high = span
+    return low + (high - low) * int.from_bytes(chance(2), "big") / 65536
 
 
 def _to_tag(request: Request) -> bytes | None:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import groupby
 from typing import Final
 
 import msgspec
@@ -22,7 +21,8 @@ from relaytrap.sip import Request
 __all__ = ["Form", "Slots", "compile_form", "stamp_via"]
 
 MANDATORY: Final = frozenset({b"via", b"from", b"to", b"call-id", b"cseq"})
-AT: Final = ord("@")
+COPIED_SLOTS: Final = MANDATORY | {b"to_bare"}
+LINE_END: Final = re.compile(rb"[\r\n]")
 PLAIN_VIA: Final = re.compile(rb'[,"]|received|rport.*rport', re.IGNORECASE)
 SLOT: Final = re.compile(rb"%\(([^)]*)\)b")
 FIRST_HOP: Final = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*")*')
@@ -33,53 +33,82 @@ UNSAFE: Final = re.compile(rb"[\x00-\x1f\x7f<>\"]")
 class Form:
     """One answer of a persona, ready to fill. templates: fullest first."""
 
-    __slots__ = ("_lengths", "answer", "status_code", "templates")
+    __slots__ = ("_copies", "_sizes", "answer", "status_code", "templates")
 
     def __init__(self, answer: Answer, templates: tuple[bytes, ...]) -> None:
         self.answer = answer
         self.templates = templates
         self.status_code = int(answer.status[:3])
-        # For each template: octets of its own, and the slots whose octets are added.
-        self._lengths = [(len(SLOT.sub(b"", each) % ()), SLOT.findall(each)) for each in templates]
+        # For each template: octets of its own, and the slots that add theirs to those of the five copied headers.
+        self._copies = b"%(via)b" in templates[0]
+        self._sizes = [
+            (len(SLOT.sub(b"", each) % ()), [name for name in SLOT.findall(each) if name not in COPIED_SLOTS])
+            for each in templates
+        ]
 
     def fill(self, slots: "Slots", most: int) -> bytes | None:
         """The fullest form of at most that many octets; None when not even the shortest is."""
-        for template, (own, names) in zip(self.templates, self._lengths, strict=True):
-            if own + sum([len(slots[name]) for name in names]) <= most:
+        room = most - slots.copied_octets if self._copies else most
+        for (size, names), template in zip(self._sizes, self.templates, strict=True):
+            for name in names:
+                size += len(slots[name])
+            if size <= room:
                 return template % slots
         return None
 
     def shortest(self, slots: "Slots") -> int:
         """Octets of the shortest form."""
-        own, names = self._lengths[-1]
-        return own + sum([len(slots[name]) for name in names])
+        size, names = self._sizes[-1]
+        return self._copies * slots.copied_octets + size + sum(len(slots[name]) for name in names)
 
 
 class Slots(dict[bytes, bytes]):
-    """What a template may ask of one request; each value is made when it is first asked for.
+    """What a template may ask of one request: the five copied headers, and the rest made when it is first asked for.
 
-    tag: the To tag of this answer (used only when the request has none). Raises ValueError, at the time of asking, for
-    a request whose own words cannot be copied (a mandatory header is missing, or a line break hides in one).
+    tag: the To tag of this answer (used only when the request has none); set by `use_tag`. copied_octets: of those
+    five. Raises ValueError for a request that cannot be copied: a header is missing, or a line break hides in one.
     """
 
+    __slots__ = ("_others", "_to", "copied_octets", "flow", "has_tag", "now_ns", "persona", "request", "tag")
+
     def __init__(self, request: Request, flow: Flow, persona: Persona, now_ns: int) -> None:
-        super().__init__()
+        first = request.headers.first
+        try:
+            sender, to, call_id, cseq = first[b"from"], first[b"to"], first[b"call-id"], first[b"cseq"]
+        except KeyError as error:
+            raise ValueError(f"no {error}") from None
+        wire = persona.wire
+        if wire.addresses == "reprinted":
+            sender = reprint(sender)
+        via = _vias(request, flow, wire)
         self.request = request
         self.flow = flow
         self.persona = persona
         self.now_ns = now_ns
         self.tag = b""
+        self.has_tag = b"tag" in to.lower() and request.to_tag is not None
+        self._to = to
+        self._others = len(via) + len(sender) + len(call_id) + len(cseq)
+        super().__init__({b"via": via, b"from": sender, b"call-id": call_id, b"cseq": cseq})
+        self.use_tag(b"")
+        if LINE_END.search(sender + to + call_id + cseq):
+            raise ValueError("line end inside a header")
 
     def __missing__(self, key: bytes) -> bytes:
-        value = self[key] = _copied(self, key) if key[0] == AT else MAKERS[key](self)
+        value = self[key] = MAKERS[key](self)
         return value
 
     def use_tag(self, tag: bytes) -> None:
-        """Give the next answers another To tag."""
-        if tag != self.tag:
-            self.tag = tag
-            for key in [key for key in self if key.startswith(b"@")]:
-                del self[key]
+        """Give the next answers this To tag, if the request has none of its own."""
+        self.tag = tag
+        to = self._to
+        if self.persona.wire.addresses == "reprinted":
+            to = reprint(to, b"" if self.has_tag else tag)
+        elif tag and not self.has_tag:
+            to = to + b";tag=" + tag
+        self[b"to"] = to
+        self.copied_octets = self._others + len(to)
+        self.pop(b"copied", None)
 
 
 def compile_form(answer: Answer, persona: Persona, *, challenge_header: str = "") -> Form:
@@ -112,29 +141,24 @@ def compile_form(answer: Answer, persona: Persona, *, challenge_header: str = ""
 
 
 def _template(answer: Answer, wire: Wire, values: dict[str, str], length: bytes) -> bytes:
+    bare = answer.tag == "none"
     lines = [f"SIP/2.0 {answer.status}\r\n".encode()]
-    for is_copied, names in groupby(wire.order, key=lambda name: name in COPIED or name == "@copied"):
-        if is_copied:
-            lines.append(_copied_slot(list(names), answer))
-            continue
-        for name in names:
-            if name == "Content-Length":
-                lines.append(length)
-            elif name in values:
-                lines.append(name.encode() + b": " + _places(values[name]) + b"\r\n")
+    for name in wire.order:
+        if name == "@copied":
+            lines.append(b"%(copied_bare)b" if bare else b"%(copied)b")
+        elif name == "Record-Route":
+            # Only into what makes a dialog (RFC 3261 12.1.1).
+            lines.append(b"%(record_route)b" if answer.tag == "dialog" else b"")
+        elif name in COPIED:
+            slot = "to_bare" if bare and name == "To" else name.lower()
+            lines.append(f"{name}: %({slot})b\r\n".encode())
+        elif name == "Content-Length":
+            lines.append(length)
+        elif name in values:
+            lines.append(name.encode() + b": " + _places(values[name]) + b"\r\n")
     lines.append(b"\r\n%(body)b" if answer.body else b"\r\n")
     whole = b"".join(lines)
     return whole if answer.body else whole.replace(b"%(length)b", b"0")
-
-
-def _copied_slot(names: list[str], answer: Answer) -> bytes:
-    """One slot for a run of copied headers: `%(@To|via|from|to)b`, with `@to` in place of `@To` for a To without tag.
-
-    Record-Route goes only into answers that make a dialog (RFC 3261 12.1.1).
-    """
-    if answer.tag != "dialog":
-        names = [name for name in names if name != "Record-Route"]
-    return b"%(" + b"|".join([b"@to" if answer.tag == "none" else b"@To", *(n.encode() for n in names)]) + b")b"
 
 
 def _places(text: str) -> bytes:
@@ -206,67 +230,43 @@ def in_uri(address: str) -> bytes:
     return f"[{address}]".encode() if ":" in address else address.encode()
 
 
-@lru_cache(maxsize=64)
-def _run(key: bytes) -> tuple[bool, tuple[tuple[bytes, bytes], ...]]:
-    """What a copied slot's name says: whether To gets a tag, and (line start, canonical name) of each header."""
-    flag, *names = key.split(b"|")
-    return flag == b"@To", tuple((name + b": ", name.lower()) for name in names)
-
-
-def _copied(slots: Slots, key: bytes) -> bytes:
-    """A run of header lines as they go back. Raises ValueError when one is missing or would not stay one line."""
-    is_tagged, run = _run(key)
-    first = slots.request.headers.first
-    reprinted = slots.persona.wire.addresses == "reprinted"
-    lines: list[bytes] = []
-    for start, name in run:
-        if name == b"@copied":
-            _add_in_request_order(slots, lines, is_tagged)
-        elif name == b"via":
-            lines += [start + value for value in _stamped(slots)]
-        elif name == b"record-route":
-            lines += [start + value for value in slots.request.headers.get_all(name)]
-        elif name not in first:
-            raise ValueError(name.decode())
-        elif name == b"to":
-            lines.append(start + _to(slots, is_tagged))
-        else:
-            lines.append(start + (reprint(first[name]) if reprinted and name == b"from" else first[name]))
-    block = b"\r\n".join(lines) + b"\r\n" if lines else b""
-    if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines):
+def _vias(request: Request, flow: Flow, wire: Wire) -> bytes:
+    """Every Via, the topmost stamped; a second line begins inside the value."""
+    headers = request.headers
+    value = headers.get(b"via")
+    if value is None:
+        raise ValueError("no via")
+    value = stamp_via(value, flow.source, flow.source_port, wire)
+    others = headers.get_all(b"via")[1:] if b"via" in headers.repeated else ()
+    if LINE_END.search(value) or any(LINE_END.search(other) for other in others):
         raise ValueError("line end inside a header")
-    return block
+    return b"\r\nVia: ".join((value, *others)) if others else value
 
 
-def _add_in_request_order(slots: Slots, lines: list[bytes], is_tagged: bool) -> None:
+def _to_bare(slots: Slots) -> bytes:
+    value = slots.request.headers.first[b"to"]
+    return reprint(value) if slots.persona.wire.addresses == "reprinted" else value
+
+
+def _copied(slots: Slots, *, bare: bool = False) -> bytes:
     """The request's own lines in the request's own order and spelling, as Kamailio copies them."""
     headers = slots.request.headers
-    if not all(name in headers for name in MANDATORY):
-        raise ValueError("a mandatory header is missing")
-    vias = iter(_stamped(slots))
+    vias = iter(slots[b"via"].split(b"\r\nVia: "))
+    to = slots[b"to_bare"] if bare else slots[b"to"]
+    lines = []
     seen = set()
     for raw_name, name in zip(headers.names(), headers.canonical_names(), strict=True):
         if name not in MANDATORY or (name in seen and name != b"via"):
             continue
         seen.add(name)
-        value = next(vias) if name == b"via" else _to(slots, is_tagged) if name == b"to" else headers.first[name]
-        lines.append(raw_name.rstrip() + b": " + value)
+        value = next(vias) if name == b"via" else to if name == b"to" else headers.first[name]
+        lines.append(raw_name.rstrip() + b": " + value + b"\r\n")
+    return b"".join(lines)
 
 
-def _stamped(slots: Slots) -> list[bytes]:
-    values = slots.request.headers.get_all(b"via")
-    if not values:
-        raise ValueError("via")
-    flow = slots.flow
-    return [stamp_via(values[0], flow.source, flow.source_port, slots.persona.wire), *values[1:]]
-
-
-def _to(slots: Slots, is_tagged: bool) -> bytes:
-    value = slots.request.headers.first[b"to"]
-    tag = slots.tag if is_tagged and (b"tag" not in value.lower() or slots.request.to_tag is None) else b""
-    if slots.persona.wire.addresses == "reprinted":
-        return reprint(value, tag)
-    return value + b";tag=" + tag if tag else value
+def _record_route(slots: Slots) -> bytes:
+    values = slots.request.headers.get_all(b"record-route")
+    return b"".join(b"Record-Route: " + value + b"\r\n" for value in values if not LINE_END.search(value))
 
 
 def _user(slots: Slots) -> bytes:
@@ -308,6 +308,10 @@ def _date_text(second: int) -> bytes:
 
 
 MAKERS: Final[dict[bytes, Callable[[Slots], bytes]]] = {
+    b"to_bare": _to_bare,
+    b"copied": _copied,
+    b"copied_bare": lambda slots: _copied(slots, bare=True),
+    b"record_route": _record_route,
     b"user": _user,
     b"aor": _aor,
     b"contact": _contact,

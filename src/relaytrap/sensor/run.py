@@ -35,7 +35,6 @@ __all__ = ["Running", "Sensor", "run_sensor"]
 log = logging.getLogger(__name__)
 
 SWEEP_S: Final = 1.0
-RANDOM_POOL_BYTES: Final = 4096
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -88,7 +87,7 @@ class Sensor:
             self._close_sockets()
             raise
         ledger = Ledger(source_bytes_per_s=config.source_bytes_per_s, total_bytes_per_s=config.total_bytes_per_s)
-        self._engine = Engine(self._persona, ledger, RandomPool().take)
+        self._engine = Engine(self._persona, ledger, os.urandom)
         self._station = Station(self.name, self._engine, self._spool)
         self._connections = Connections(
             self._station,
@@ -227,31 +226,13 @@ async def _every(seconds: float, do: Callable[[], None]) -> None:
             log.exception("a periodic duty failed")
 
 
-class RandomPool:
-    """Unguessable octets, fetched from the system in larger pieces than a tag needs."""
-
-    def __init__(self) -> None:
-        self._pool = b""
-        self._at = 0
-
-    def take(self, octets: int) -> bytes:
-        """The next octets; none is given out twice."""
-        end = self._at + octets
-        if end > len(self._pool):
-            self._pool = os.urandom(max(RANDOM_POOL_BYTES, octets))
-            self._at, end = 0, octets
-        data = self._pool[self._at : end]
-        self._at = end
-        return data
-
-
 def _spare_collections() -> None:
     """Look for reference cycles seldom: hardly anything here makes any, and the transactions kept are slow to search.
 
     With Python's own thresholds half the time of a request under load went into that.
     """
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(200_000, 20, 100)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

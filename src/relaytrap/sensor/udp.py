@@ -39,6 +39,7 @@ class UdpListener:
         self._sock = sock
         self._station = station
         self._is_v6 = listen.family == socket.AF_INET6
+        self._is_wildcard = listen.is_wildcard
         self._scopes: dict[str, int] = {}
 
     def fileno(self) -> int:
@@ -51,7 +52,7 @@ class UdpListener:
 
     def drain(self) -> None:
         """Take in what waits in the socket, up to a turn's share."""
-        take: Callable[[], None] = self._take_any if self.listen.is_wildcard else self._take_one
+        take: Callable[[], None] = self._take_any if self._is_wildcard else self._take_one
         try:
             for _ in range(DATAGRAMS_A_TURN):
                 take()
@@ -95,7 +96,7 @@ class UdpListener:
 
     def _send(self, answer: Answer, where: Where) -> None:
         try:
-            if self.listen.is_wildcard:
+            if self._is_wildcard:
                 self._sock.sendmsg((answer.data,), from_address(answer.flow.local), 0, where)
             else:
                 self._sock.sendto(answer.data, where)

@@ -18,13 +18,12 @@ PROVING_BITS: Final = 32
 class Voice:
     """What one installation's persona can say. forms: by answer name. challenges: by challenge name."""
 
-    def __init__(self, persona: Persona, random_bytes: RandomBytes) -> None:
+    def __init__(self, persona: Persona) -> None:
         self.forms: dict[str, Form] = {name: compile_form(answer, persona) for name, answer in persona.answers.items()}
         self.challenges: dict[str, Form] = {
             name: compile_form(Answer(status=each.status, headers=each.headers), persona, challenge_header=each.header)
             for name, each in persona.challenges.items()
         }
-        self._random = random_bytes
         self._given = {"started_ms": b"%d" % persona.started_ms}
         self._nonces = {name: Pattern(each.nonce) for name, each in persona.challenges.items()}
         self._values = {name: Pattern(each.value) for name, each in persona.challenges.items()}
@@ -39,23 +38,25 @@ class Voice:
         """How the To tag of this answer is made."""
         return self._dialog_tag if form.answer.tag == "dialog" else self._tag
 
-    def make_tag(self, pattern: Pattern, request: Request, now_ns: int) -> bytes:
+    def make_tag(self, pattern: Pattern, request: Request, random: RandomBytes, now_ns: int) -> bytes:
         """A To tag. Of `{branch}`, a request without one gets random digits."""
         given = self._given
         if pattern.names_branch:
             branch = request.vias[0].branch if request.vias else None
-            given = {**given, "branch": branch or self._random(8).hex().encode()}
-        return pattern.make(self._random, now_ns, given)
+            given = {**given, "branch": branch or random(8).hex().encode()}
+        return pattern.make(random, now_ns, given)
 
-    def challenge(self, name: str, stale: bytes, now_ns: int, *, short: bool = False) -> tuple[bytes, bytes]:
+    def challenge(
+        self, name: str, stale: bytes, random: RandomBytes, now_ns: int, *, short: bool = False
+    ) -> tuple[bytes, bytes]:
         """A fresh nonce, and the header value that carries it; short: in as few octets as clients understand."""
         nonces, values = (self._short_nonces, self._short_values) if short else (self._nonces, self._values)
-        nonce = nonces[name].make(self._random, now_ns, self._given)
-        return nonce, values[name].make(self._random, now_ns, {**self._given, "nonce": nonce, "stale": stale})
+        nonce = nonces[name].make(random, now_ns, self._given)
+        return nonce, values[name].make(random, now_ns, {**self._given, "nonce": nonce, "stale": stale})
 
-    def session(self, request: Request, flow: Flow, now_ns: int) -> bytes:
+    def session(self, request: Request, flow: Flow, random: RandomBytes, now_ns: int) -> bytes:
         """A session description that answers the request's offer, or (to another method) tells of abilities."""
-        number = int.from_bytes(self._random(4), "big") & 0x7FFFFFFF
+        number = int.from_bytes(random(4), "big") & 0x7FFFFFFF
         given = {
             **self._given,
             "session": b"%d" % number,
@@ -65,7 +66,7 @@ class Voice:
             "ip": b"IP6" if ":" in flow.local else b"IP4",
             "media": flow.local.encode(),
         }
-        head = [line.make(self._random, now_ns, given) for line in self._session]
+        head = [line.make(random, now_ns, given) for line in self._session]
         is_call = request.method == b"INVITE"
         port = 10_000 + 2 * (number % 5_000) if is_call else 0
         return b"\r\n".join([*head, *media_lines(request.sdp if is_call else None, port)]) + b"\r\n"
