@@ -42,6 +42,9 @@ SEEN: Final = ", ".join(
 DECODE: Final = msgspec.json.Decoder().decode
 BATCH: Final = 500
 NS_PER_S: Final = 1_000_000_000
+# True of every message. With any condition the engine reads the wide columns of the rows that it will show; without one
+# it reads those of whole granules (35 against 160 ms at ten million messages).
+EVER: Final = "received_at >= toDateTime64(0, 9, 'UTC')"
 # Order of the list: also the order of the table's key, so that a page reads only what it shows.
 NEWEST: Final = "ORDER BY received_at DESC, id DESC"
 OLDEST: Final = "ORDER BY received_at, id"
@@ -58,7 +61,7 @@ def list_messages(
     if limit < 0:
         raise InputError(f"limit: {limit} is below zero; 0 gives all")
     extra, params = _beyond(before, after)
-    clause = where.where(extra=extra)
+    clause = where.where(extra=extra if extra or where.narrowed else EVER)
     columns = f"{SELECTED}, base64Encode(raw) AS raw" if raw else SELECTED
     order = OLDEST if after else NEWEST
     page = f"LIMIT {limit}" if limit else ""
