@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from relaytrap.config import EnrichConfig, NetworkConfig, NetworkName
-from relaytrap.enrich.special import Address, special_name
+from relaytrap.enrich.special import ORDINARY_FIRST_OCTETS, Address, special_name
 from relaytrap.enrich.tables import Kind, Table, open_bundled, open_operators, record_asn, record_country
 from relaytrap.errors import ConfigError
 
@@ -106,8 +106,10 @@ class Enricher:
 
     def _look_up(self, text: str) -> Network:
         # The reader parses plain IPv4 text far faster than the ipaddress module, and most sources are ordinary.
-        if not self._names and IPV4.fullmatch(text) and (found := self._from_tables(text)) is not UNKNOWN:
-            return found
+        if not self._names and IPV4.fullmatch(text):
+            found = self._from_tables(text)
+            if found is not UNKNOWN or text.partition(".")[0] in ORDINARY_FIRST_OCTETS:
+                return found
         try:
             address: Address = ipaddress.ip_address(text.partition("%")[0])
         except ValueError:

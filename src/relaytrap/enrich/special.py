@@ -8,7 +8,7 @@ import ipaddress
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["Address", "special_name"]
+__all__ = ["ORDINARY_FIRST_OCTETS", "Address", "special_name"]
 
 SPECIAL: Final = (
     ("0.0.0.0/8", "this network"),
@@ -39,6 +39,11 @@ SPECIAL: Final = (
     ("fe80::/10", "link-local"),
     ("ff00::/8", "multicast"),
 )
+
+# First octets under which no IPv4 address is special, as text.
+ORDINARY_FIRST_OCTETS: Final = frozenset(map(str, range(1, 224))) - {
+    network.partition(".")[0] for network, _ in SPECIAL if ":" not in network
+}
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

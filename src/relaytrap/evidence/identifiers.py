@@ -227,9 +227,10 @@ class _Decoder:
         return text != text.lower() or text.count(b"-") > 2 or text.count(b"_") > 2 or b"%" in text or b"2e3" in text
 
     def _add_form(self, encoding: str, text: bytes, host: bytes) -> None:
+        address = host.decode("ascii")
         for field in self.fields:
             if text in field[1]:
-                self.add(field, encoding, "address", host.decode("ascii"), text, self._whose(host.decode("ascii")))
+                self.add(field, encoding, "address", address, text, self._whose(address))
 
     def _add_dotted(self, known: list[bytes]) -> None:
         for match in DOTTED.finditer(self.text):
@@ -314,22 +315,25 @@ def _may_stand_in(text: bytes, host: bytes, has_digits: bool) -> bool:
 
     has_digits: eight of them stand side by side in text.
     """
-    parts = host.split(b".")
-    if len(parts) != 4:
-        return False
     try:
-        a, b, c, d = [HEX_OF[part] for part in parts]
+        first, second, third, fourth = host.split(b".")
+        a, b = HEX_OF[first], HEX_OF[second]
+    except ValueError:  # no four parts
+        return False
     except KeyError:  # zeros in front, or no address: plain_forms tells
         return True
     # Either hex form holds the first two octets side by side.
     if a + b in text or b + a in text:
         return True
-    return has_digits and (
-        host.replace(b".", b"") in text
-        or PADDED_OF[parts[0]] + PADDED_OF[parts[1]] in text
-        or b"%d" % int(a + b + c + d, 16) in text
-        or b"%d" % int(d + c + b + a, 16) in text
-    )
+    if not has_digits:
+        return False
+    if host.replace(b".", b"") in text or PADDED_OF[first] + PADDED_OF[second] in text:
+        return True
+    try:
+        c, d = HEX_OF[third], HEX_OF[fourth]
+    except KeyError:
+        return True
+    return b"%d" % int(a + b + c + d, 16) in text or b"%d" % int(d + c + b + a, 16) in text
 
 
 def _shared_prefix(one: bytes, other: bytes) -> int:

@@ -94,12 +94,12 @@ NOT_SHAPE: Final = frozenset(
 def shape_of(message: Request) -> int:
     """Key of the order of header fields and of the way From and To are written."""
     headers = message.headers
-    return _shape(headers.canonical_names(), _writing(headers.get(b"from")), _writing(headers.get(b"to")))
+    return _shape(tuple(headers.first), _writing(headers.get(b"from")), _writing(headers.get(b"to")))
 
 
 @lru_cache(1 << 12)
 def _shape(names: tuple[bytes, ...], from_form: bytes, to_form: bytes) -> int:
-    kept = b" ".join(name for name in dict.fromkeys(names) if name not in NOT_SHAPE)
+    kept = b" ".join([name for name in names if name not in NOT_SHAPE])
     return int.from_bytes(blake2b(b"\n".join((kept, from_form, to_form)), digest_size=8).digest(), "big") or 1
 
 
