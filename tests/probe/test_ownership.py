@@ -1,10 +1,12 @@
 """Proofs of ownership, each with the real thing on loopback."""
 
 import asyncio
+import hashlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import dns.message
@@ -65,15 +67,37 @@ def test_private_target_is_never_proved_on_the_page() -> None:
     assert asyncio.run(prove_ownership(claim(HERE))) == ""
 
 
+def options_answer(token: str, *, call_id: bytes = b"") -> Callable[[bytes], bytes]:
+    def answer(data: bytes) -> bytes:
+        asked = next(line for line in data.split(b"\r\n") if line.startswith(b"Call-ID: "))
+        kept = b"Call-ID: " + call_id if call_id else asked
+        return b"SIP/2.0 200 OK\r\n" + kept + b"\r\nServer: " + token.encode() + b"\r\n\r\n"
+
+    return answer
+
+
 def test_options_answer_that_carries_the_token_proves_it() -> None:
-    with answering(HERE, lambda data: b"SIP/2.0 200 OK\r\nServer: " + TOKEN.encode() + b"\r\n\r\n") as port:
+    with answering(HERE, options_answer(TOKEN)) as port:
         assert "OPTIONS" in prove(claim(port=port))
 
 
 def test_options_answer_with_another_token_proves_nothing() -> None:
-    other = ownership_token(b"k" * 32, "other.example").encode()
-    with answering(HERE, lambda data: b"SIP/2.0 200 OK\r\nServer: " + other + b"\r\n\r\n") as port:
+    other = ownership_token(b"k" * 32, "other.example")
+    with answering(HERE, options_answer(other)) as port:
         assert prove(claim(port=port)) == ""
+
+
+def test_options_answer_from_who_never_saw_the_request_proves_nothing() -> None:
+    guess = hashlib.sha256(TOKEN.encode()).hexdigest()[:16].encode()
+    with answering(HERE, options_answer(TOKEN, call_id=guess)) as port:
+        assert prove(claim(port=port)) == ""
+
+
+def test_proof_for_one_address_is_none_for_the_others_of_a_name() -> None:
+    with answering(HERE, options_answer(TOKEN)) as port:
+        mine, foreign = Endpoint("udp", HERE, port), Endpoint("tcp", "127.0.41.2", 5060)
+        both = replace(claim(HERE, port=port), target=Target("pbx.example", "pbx.example", (mine, foreign)))
+        assert prove(both) == ""
 
 
 def txt_answer(text: str) -> Callable[[bytes], bytes]:

@@ -9,13 +9,15 @@ import asyncio
 import hashlib
 import hmac
 import ipaddress
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from relaytrap.probe.channel import UdpSocket
-from relaytrap.probe.target import Target, refusal
+from relaytrap.probe.target import Endpoint, Target, refusal
 from relaytrap.probe.tricks import host_port
+from relaytrap.sip import Response, parse_message
 
 __all__ = ["PROOFS", "Claim", "ownership_token", "prove_ownership"]
 
@@ -52,8 +54,7 @@ async def prove_ownership(claim: Claim, *, private_allowed: bool = False) -> str
 
     private_allowed: only for tests on loopback; the page never sets it.
     """
-    addresses = {endpoint.address for endpoint in claim.target.endpoints}
-    if any(refusal(address, private_allowed=private_allowed) for address in addresses):
+    if any(refusal(address, private_allowed=private_allowed) for address in _addresses(claim)):
         return ""
     for phrase, proof in PROOFS.items():
         if await proof(claim):
@@ -63,7 +64,12 @@ async def prove_ownership(claim: Claim, *, private_allowed: bool = False) -> str
 
 async def _is_own_address(claim: Claim) -> bool:
     asked_from = ipaddress.ip_address(claim.asked_from)
-    return any(ipaddress.ip_address(each.address) == asked_from for each in claim.target.endpoints)
+    return all(ipaddress.ip_address(address) == asked_from for address in _addresses(claim))
+
+
+def _addresses(claim: Claim) -> list[str]:
+    """Every address that would be tested: SRV records may lead to several, and to somebody else's."""
+    return sorted({endpoint.address for endpoint in claim.target.endpoints})
 
 
 async def _has_txt_record(claim: Claim) -> bool:
@@ -84,12 +90,16 @@ async def _has_txt_record(claim: Claim) -> bool:
 
 
 async def _gives_file(claim: Claim) -> bool:
-    """The file from port 80 of the very address that would be tested; redirects are not followed."""
+    """The file from port 80 of every address that would be tested; redirects are not followed."""
+    return all(await asyncio.gather(*(_gives_file_at(claim, address) for address in _addresses(claim))))
+
+
+async def _gives_file_at(claim: Claim, address: str) -> bool:
     name = claim.target.named
     request = f"GET {FILE_PATH} HTTP/1.0\r\nHost: {name}\r\nUser-Agent: Relaytrap ownership check\r\n\r\n"
     try:
         async with asyncio.timeout(claim.timeout_s):
-            reader, writer = await asyncio.open_connection(claim.target.address, 80)
+            reader, writer = await asyncio.open_connection(address, 80)
             try:
                 writer.write(request.encode("ascii", "replace"))
                 answer = await reader.read(ANSWER_MAX_BYTES)
@@ -104,17 +114,25 @@ async def _gives_file(claim: Claim) -> bool:
 
 
 async def _answers_with_token(claim: Claim) -> bool:
-    """One OPTIONS to the server itself, whose answer must carry the token (in Server, say)."""
-    place = next((each for each in claim.target.endpoints if each.transport == "udp"), None)
-    if place is None:
+    """OPTIONS to the server itself at every address, whose answer must carry the token (in Server, say)."""
+    places = {each.address: each for each in reversed(claim.target.endpoints) if each.transport == "udp"}
+    if sorted(places) != _addresses(claim):
         return False
+    return all(await asyncio.gather(*(_answers_at(claim, place) for place in places.values())))
+
+
+async def _answers_at(claim: Claim, place: Endpoint) -> bool:
+    # Whoever asks has read the token off the page: only who saw the request can answer it, with its Call-ID.
+    call_id = secrets.token_hex(8)
     answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     def receive(data: bytes, source: tuple[str, int]) -> None:
-        if source[0] == place.address and not answered.done():
+        message = parse_message(data)
+        if not isinstance(message, Response) or message.call_id != call_id.encode() or message.status_code < 200:
+            return
+        if source == (place.address, place.port) and not answered.done():
             answered.set_result(data)
 
-    call_id = hashlib.sha256(claim.token.encode()).hexdigest()[:16]
     try:
         way = await UdpSocket.open(claim.tester, 0, receive)
     except OSError:
