@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS tests (
 );
 CREATE INDEX IF NOT EXISTS tests_by_target ON tests (target, started_at_ns);
 CREATE INDEX IF NOT EXISTS tests_by_user ON tests (user, started_at_ns);
+CREATE TABLE IF NOT EXISTS asked (target TEXT NOT NULL, user TEXT NOT NULL, at_ns INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS opted_out (network TEXT PRIMARY KEY, since_ns INTEGER NOT NULL, note TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 """
@@ -33,8 +34,12 @@ CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value BLOB NOT NULL)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many tests may start: for one target an hour, for one user an hour and a day, at the same time."""
+    """How many tests may start: for one target an hour, for one user an hour and a day, at the same time.
 
+    asked_an_hour: how often one user may have proofs of ownership looked up, which also reaches the target.
+    """
+
+    asked_an_hour: int = 30
     target_an_hour: int = 4
     user_an_hour: int = 6
     user_a_day: int = 20
@@ -77,6 +82,27 @@ class Register:
             connection.execute("INSERT OR IGNORE INTO settings VALUES ('ownership', ?)", (secrets.token_bytes(32),))
             return bytes(connection.execute("SELECT value FROM settings WHERE name = 'ownership'").fetchone()[0])
 
+    def ask(self, target: str, user: str, addresses: list[str], now_ns: int) -> None:
+        """Log that somebody asks, before anything is sent for a proof. Raises InputError as begin does."""
+        with self._open() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            self._refuse_opted_out(connection, addresses)
+            self._refuse_beyond_limits(connection, target, addresses, user, now_ns)
+            asked = "SELECT count(*) FROM asked WHERE user = ? AND at_ns > ?"
+            if connection.execute(asked, (user, now_ns - HOUR_NS)).fetchone()[0] >= self._limits.asked_an_hour:
+                raise InputError(f"{self._limits.asked_an_hour} proofs an hour are enough for one; try again later")
+            connection.execute("INSERT INTO asked VALUES (?, ?, ?)", (target.lower(), user, now_ns))
+
+    def end_abandoned(self, now_ns: int) -> None:
+        """End what a process that is gone left running, so that it neither counts as running nor is waited for."""
+        sentence = "Relaytrap stopped before the test ended; run it again."
+        report = json.dumps({"verdict": "not run", "sentence": sentence, "exit_status": 3})
+        with self._open() as connection:
+            connection.execute(
+                "UPDATE tests SET ended_at_ns = ?, verdict = 'not run', report = ? WHERE ended_at_ns IS NULL",
+                (now_ns, report),
+            )
+
     def begin(
         self, target: str, user: str, addresses: list[str], proof: str, options: dict[str, Any], now_ns: int
     ) -> str:
@@ -87,7 +113,7 @@ class Register:
         with self._open() as connection:
             connection.execute("BEGIN IMMEDIATE")
             self._refuse_opted_out(connection, addresses)
-            self._refuse_beyond_limits(connection, target, user, now_ns)
+            self._refuse_beyond_limits(connection, target, addresses, user, now_ns)
             secret = secrets.token_urlsafe(24)
             connection.execute(
                 "INSERT INTO tests VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
@@ -133,15 +159,21 @@ class Register:
             if any(address in network for network in networks):
                 raise InputError(f"{address} will not be tested: its network's operator asked for that")
 
-    def _refuse_beyond_limits(self, connection: sqlite3.Connection, target: str, user: str, now_ns: int) -> None:
+    def _refuse_beyond_limits(
+        self, connection: sqlite3.Connection, target: str, addresses: list[str], user: str, now_ns: int
+    ) -> None:
         limits = self._limits
+        # A server is its addresses: another name or port for it is not another server.
+        here = "(target = ? OR EXISTS (SELECT 1 FROM json_each(addresses) AS each WHERE each.value IN (%s)))"
+        here %= ", ".join("?" * len(addresses))
 
         def count(condition: str, *values: object) -> int:
             return int(connection.execute(f"SELECT count(*) FROM tests WHERE {condition}", values).fetchone()[0])
 
         if count("ended_at_ns IS NULL AND started_at_ns > ?", now_ns - HOUR_NS) >= limits.at_once:
             raise InputError("other tests are running; try again in a minute")
-        if count("target = ? AND started_at_ns > ?", target.lower(), now_ns - HOUR_NS) >= limits.target_an_hour:
+        tested = count(f"{here} AND started_at_ns > ?", target.lower(), *addresses, now_ns - HOUR_NS)
+        if tested >= limits.target_an_hour:
             raise InputError(f"{target} was tested {limits.target_an_hour} times within the hour; try again later")
         if count("user = ? AND started_at_ns > ?", user, now_ns - HOUR_NS) >= limits.user_an_hour:
             raise InputError(f"{limits.user_an_hour} tests an hour are enough for one; try again later")
