@@ -26,6 +26,9 @@ DEFAULT_PORTS = {
 }
 SRV_NAMES = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp", "ws": "_sip._ws", "wss": "_sips._ws"}
 DNS_TIMEOUT_S = 3.0
+# RFC 3261 section 25.1, hostname; `_` is none of its, and in the field all the same.
+NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?")
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
 HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/\[\]]+))(?::(?P<port>\d{1,5}))?")
 
 
@@ -57,7 +60,7 @@ def refusal(address: str, *, private_allowed: bool) -> str:
 
     private_allowed: the command line may test a server on its user's own network; the web page may not.
     """
-    ip = ipaddress.ip_address(address)
+    ip = _reached(ipaddress.ip_address(address))
     if ip.is_multicast:
         return "is a multicast address"
     if ip.is_unspecified or ip == ipaddress.ip_address("255.255.255.255"):
@@ -65,6 +68,15 @@ def refusal(address: str, *, private_allowed: bool) -> str:
     if not private_allowed and not ip.is_global:
         return "is a private or reserved address"
     return ""
+
+
+def _reached(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 one stands for (mapped, 6to4, NAT64); otherwise itself."""
+    if ip.version == 4:
+        return ip
+    if ip in NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or ip
 
 
 async def resolve_target(
@@ -83,13 +95,29 @@ async def resolve_target(
     host, port = match["v6"] or match["host"], int(match["port"] or 0)
     if port > 65535:
         raise InputError(f"{text!r}: there is no port {port}")
+    host = _name_of(host)
+    domain = _name_of(domain.strip()) if domain.strip() else host
     places = {} if port or _is_address(host) else await _services(host, transports)
     address = await _address_of(host, required=not places)
     endpoints = [place for transport in transports for place in _endpoints(transport, port, address, places)]
     for endpoint in endpoints:
         if why := refusal(endpoint.address, private_allowed=private_allowed):
             raise InputError(f"{text} will not be tested: {endpoint.address} {why}")
-    return Target(text, domain or host, tuple(endpoints))
+    return Target(text, domain, tuple(endpoints))
+
+
+def _name_of(host: str) -> str:
+    """A host as it may stand in a URI: an address, or a name in ASCII (RFC 5891). Raises InputError when it is none."""
+    bare = host.removeprefix("[").removesuffix("]")
+    if _is_address(bare) and "%" not in bare:
+        return str(ipaddress.ip_address(bare))
+    try:
+        name = host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        name = ""
+    if not NAME.fullmatch(name):
+        raise InputError(f"{host!r} is no host name; write it as pbx.example.com")
+    return name
 
 
 def _endpoints(transport: str, port: int, address: str, places: dict[str, tuple[str, int]]) -> list[Endpoint]:

@@ -1,0 +1,51 @@
+"""Which server a text names, and which may be tested."""
+
+import asyncio
+
+import pytest
+
+from relaytrap.errors import InputError
+from relaytrap.probe.target import Target, refusal, resolve_target
+
+
+def resolve(text: str, domain: str = "") -> Target:
+    return asyncio.run(resolve_target(text, transports=("udp",), domain=domain))
+
+
+@pytest.mark.parametrize("domain", ["a>\r\nRoute: <sip:192.0.2.1>", "a b", "a;lr", "a@b", "-a", "a" * 300, "\x00"])
+def test_domain_that_is_no_name_cannot_reach_a_request(domain: str) -> None:
+    with pytest.raises(InputError, match="no host name"):
+        resolve("127.0.0.1", domain)
+
+
+@pytest.mark.parametrize("host", ["a<b", 'a"b', "a;b", "a,b"])
+def test_host_with_a_delimiter_is_refused(host: str) -> None:
+    with pytest.raises(InputError, match="no host name"):
+        resolve(host)
+
+
+def test_name_beyond_ascii_stands_in_requests_as_dns_has_it() -> None:
+    assert resolve("127.0.0.1", "müller.example").domain == "xn--mller-kva.example"
+
+
+def test_ipv6_address_is_canonical() -> None:
+    target = resolve("[0:0:0:0:0:0:0:1]:5070")
+    assert (target.domain, target.address, target.endpoints[0].port) == ("::1", "::1", 5070)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.0.0.1", "127.0.0.1", "::1", "fe80::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "240.0.0.1"],
+)
+def test_private_address_is_refused_in_every_disguise(address: str) -> None:
+    assert refusal(address, private_allowed=False)
+
+
+@pytest.mark.parametrize("address", ["224.0.0.1", "ff02::1", "::ffff:224.0.0.1", "255.255.255.255", "0.0.0.0", "::"])
+def test_address_of_no_single_host_is_refused_even_to_the_command_line(address: str) -> None:
+    assert refusal(address, private_allowed=True)
+
+
+def test_public_address_may_be_tested() -> None:
+    assert not refusal("1.1.1.1", private_allowed=False)
+    assert not refusal("2606:4700::1111", private_allowed=False)
