@@ -85,3 +85,11 @@ def empty_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     running = start_hub(tmp_path_factory.mktemp("empty"))
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def taker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """A hub for tests that change what is stored."""
+    running = start_hub(tmp_path_factory.mktemp("taker"))
+    yield running
+    running.stop()

@@ -4,24 +4,15 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
 from tests.web.conftest import Hub, start_hub
 from tests.web.scene import request, seen
 from tests.web.test_uplink import segment, send
-
-
-@pytest.fixture(scope="module")
-def live_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    running = start_hub(tmp_path_factory.mktemp("live"))
-    yield running
-    running.stop()
 
 
 def first_event(hub: Hub, path: str, kind: str, begun: threading.Event) -> str:
@@ -57,19 +48,19 @@ def received(hub: Hub, path: str, kind: str, number: int, method: str = "OPTIONS
     return found[0]
 
 
-def test_message_reaches_a_listener_as_json(live_hub: Hub) -> None:
-    row = json.loads(received(live_hub, "/api/live", "message", 1))
+def test_message_reaches_a_listener_as_json(taker: Hub) -> None:
+    row = json.loads(received(taker, "/api/live", "message", 1))
     assert (row["call_id"], row["sensor"]) == ("live-1", "live-1")
 
 
-def test_message_reaches_the_page_as_an_escaped_row(live_hub: Hub) -> None:
-    html = received(live_hub, "/live?direction=in", "rows", 2)
+def test_message_reaches_the_page_as_an_escaped_row(taker: Hub) -> None:
+    html = received(taker, "/live?direction=in", "rows", 2)
     assert html.lstrip().startswith("<tr")
     assert "&lt;b&gt;" in html
 
 
-def test_wrong_filter_is_refused(live_hub: Hub) -> None:
-    assert live_hub.get("/api/live", params={"source": "x"}).status_code == 400
+def test_wrong_filter_is_refused(taker: Hub) -> None:
+    assert taker.get("/api/live", params={"source": "x"}).status_code == 400
 
 
 def test_open_stream_does_not_keep_the_hub_from_ending(tmp_path: Path) -> None:

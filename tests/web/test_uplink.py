@@ -15,18 +15,10 @@ from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
 from relaytrap.observation import Observation
 from relaytrap.web.api.uplink import inflated
-from tests.web.conftest import Hub, start_hub
+from tests.web.conftest import Hub
 from tests.web.scene import request, seen
 
 AT_NS = 1_767_225_600_000_000_000
-
-
-@pytest.fixture(scope="module")
-def taker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """A hub of this module's own: these tests change what is stored."""
-    running = start_hub(tmp_path_factory.mktemp("taker"))
-    yield running
-    running.stop()
 
 
 @pytest.fixture(scope="module")
