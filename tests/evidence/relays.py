@@ -5,13 +5,13 @@ sends requests through relays to sensors and says what the analysis makes of all
 """
 
 import hashlib
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from relaytrap.evidence.association import Placement, TrackInfo, Visit, associate
 from relaytrap.evidence.kamailio import branch_hash
-from relaytrap.evidence.origin import Settled, Testimony, Vouch, settle
+from relaytrap.evidence.origin import Settled, Vouch, settle
+from relaytrap.evidence.origin import Testimony as Words
 from relaytrap.evidence.path import AddressSet, Path, PathSetting
 from relaytrap.evidence.relay import judge_path
 from relaytrap.evidence.topology_hiding import BUILT_IN_KEY, BUILT_IN_RESIDUE, Masked, alphabet
@@ -252,7 +252,7 @@ def analyse(observations: Iterable[Observation]) -> tuple[list[Belief], Settled]
         if path.verdict == "relayed" and path.origin
     }
     hidden = {seen.source for seen, path, _ in judged if path.verdict == "hidden"}
-    settled = settle(Testimony.of(vouches, hidden), found.groups)
+    settled = settle(Words.of(vouches, hidden), found.groups)
     beliefs = [
         believe(seen, path, keys, settled, placed.get(visit.id))
         for (seen, path, keys), visit in zip(judged, visits, strict=True)

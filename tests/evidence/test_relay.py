@@ -104,7 +104,9 @@ def test_a_direct_sender_that_makes_up_a_via_is_forged_and_no_relay(forwards):
 
 
 def test_a_made_up_via_without_a_note_of_its_sender_is_forged():
-    message = request(ATTACKER, "100", branch="z9hG4bKforged", extra=["SIP/2.0/UDP 8.8.8.8:5060;branch=z9hG4bK951917159"])
+    message = request(
+        ATTACKER, "100", branch="z9hG4bKforged", extra=["SIP/2.0/UDP 8.8.8.8:5060;branch=z9hG4bK951917159"]
+    )
     assert judge(message, ATTACKER).verdict == "forged"
 
 

@@ -383,7 +383,8 @@ def _why(info: TrackInfo, best: Best, named: Host | None) -> str:
     if host is None:
         return ""
     if fit.inside and not fit.taken:
-        reasons.append(f"fills a hole in a sweep of which {fit.density:.0%} is vouched for")
+        density = f"of which {fit.density:.0%} is vouched for" if fit.density else "at its end"
+        reasons.append(f"fills a hole in a sweep {density}")
     elif fit.taken and fit.log_odds > 0:
         reasons.append("tries what this campaign tries over and over")
     elif fit.near and host.stretches:

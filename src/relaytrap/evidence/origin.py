@@ -293,10 +293,13 @@ def _weigh_origins(settled: Settled, testimony: Testimony, sums: Mapping[GroupKe
         settled.origins[address] = Origin(
             address, score, standing.relays, standing.networks, standing.countries, against[address]
         )
+    best: dict[str, int] = defaultdict(int)
     for vouch in testimony.chained:
         believed = settled.believed(vouch.relay, vouch.origin, vouch.inner)
         if believed and believed not in settled.origins:
-            settled.origins[believed] = Origin(believed, max(min(vouch.confidence, 50), 1), 1, 1, 1)
+            best[believed] = max(best[believed], min(vouch.confidence, 50), 1)
+    for address, score in best.items():
+        settled.origins[address] = Origin(address, score, 1, 1, 1)
 
 
 def confidence(standing: Standing, trusted: bool = False) -> int:

@@ -73,6 +73,7 @@ def _fit(log_odds: float, density: float, *, taken: bool) -> Fit:
 
 
 NEAR: Final = Fit(OUTSIDE_NEAR, False, False, True, 0.0, OUTSIDE_NEAR)
+EDGE: Final = Fit(0.2, False, True, False, 0.0, 0.85)
 FAR: Final = Fit(OUTSIDE_FAR, False, False, False, 0.0, OUTSIDE_FAR)
 
 
@@ -80,7 +81,8 @@ FAR: Final = Fit(OUTSIDE_FAR, False, False, False, 0.0, OUTSIDE_FAR)
 class Cluster:
     """A range of targets without wide gaps: from lowest to highest, and how many of them were tried.
 
-    taken, free: how a request fits here that repeats something tried, or tries something new.
+    taken, free: how a request fits here that repeats something tried, or tries something new. margin: how far beyond
+    its ends it may well go, by its own spacing.
     """
 
     low: int
@@ -88,12 +90,15 @@ class Cluster:
     count: int
     taken: Fit = FAR
     free: Fit = FAR
+    margin: int = 0
 
     def close(self, repeats: float) -> None:
         """Work out the fits; repeats: share of the sweep's requests that repeat."""
         density = min(self.count / (self.high - self.low + 1), 0.99)
         if self.count < CLUSTER_MIN:
             density = CHANCE_NUMBER if self.high >= NUMBER_MIN else CHANCE_SMALL
+        else:
+            self.margin = math.ceil(1 / density)
         self.taken = _fit(math.log(repeats / density), density, taken=True)
         self.free = _fit(math.log((1 - repeats) / (1 - density)), density, taken=False)
 
@@ -130,9 +135,14 @@ class Sweep:
     def fit(self, target: int) -> Fit:
         """How a request for a target fits; the sweep must be closed."""
         index = bisect_right(self.lows, target) - 1
-        if index >= 0 and target <= self.clusters[index].high:
+        if index >= 0:
             cluster = self.clusters[index]
-            return cluster.taken if target in self.targets else cluster.free
+            if target <= cluster.high:
+                return cluster.taken if target in self.targets else cluster.free
+            if target - cluster.high <= cluster.margin:
+                return EDGE
+        if index + 1 < len(self.clusters) and self.lows[index + 1] - target <= self.clusters[index + 1].margin:
+            return EDGE
         return NEAR if self._is_near(target) else FAR
 
     def _is_near(self, target: int) -> bool:

@@ -1,0 +1,80 @@
+"""Identifiers, goals and schedules of campaigns; kinds and products of relays."""
+
+import pytest
+
+from relaytrap.evidence.campaign import GOALS, campaign_id, goal_of_campaign, schedule_of
+from relaytrap.evidence.product import KINDS, product_of, relay_kind
+
+DAY, HOUR = 86_400, 3_600
+
+
+def test_an_identifier_depends_on_base_and_address_alone():
+    assert campaign_id("origin", "198.51.100.66") == campaign_id("origin", "198.51.100.66") == "5766427be1f4"
+    assert campaign_id("behind", "198.51.100.66") != campaign_id("origin", "198.51.100.66")
+
+
+@pytest.mark.parametrize(
+    ("goals", "targets", "sensors", "goal"),
+    [
+        ({"extension": 900}, 900, 4, "extension"),
+        ({"host": 4}, 1, 4, "host"),
+        ({"host": 160}, 160, 4, "extension"),
+        ({"extension": 2, "password": 40}, 1, 1, "password"),
+        ({"toll": 18}, 3, 4, "toll"),
+        ({"relay": 5, "host": 5}, 2, 1, "relay"),
+        ({"extension": 1}, 1, 1, "call"),
+        ({}, 0, 1, "call"),
+    ],
+)
+def test_the_goal_follows_from_what_the_requests_are_for(goals, targets, sensors, goal):
+    assert goal_of_campaign(goals, targets, sensors) == goal
+    assert goal in GOALS
+
+
+def test_a_campaign_that_comes_every_day_for_some_hours_is_daily():
+    hours = [(day * DAY + hour * HOUR, 30) for day in range(10) for hour in (2, 3, 4)]
+    found = schedule_of(hours)
+    assert (found.daily, found.continuous, found.days, found.per_hour) == (True, False, 10, 30.0)
+    assert [hour for hour, requests in enumerate(found.hours_of_day) if requests] == [2, 3, 4]
+
+
+def test_a_campaign_that_never_rests_is_continuous():
+    found = schedule_of([(hour * HOUR, 5) for hour in range(72)])
+    assert (found.continuous, found.daily) == (True, False)
+
+
+def test_no_hours_make_an_empty_schedule():
+    assert schedule_of([]).active_hours == 0
+
+
+@pytest.mark.parametrize(
+    ("seen", "marks", "kind"),
+    [
+        ({"stateful": 10}, {"lying": True}, "lying"),
+        ({}, {"b2bua": True}, "b2bua"),
+        ({"stateful": 3}, {"masked": True}, "hiding"),
+        ({"stripping": 3}, {}, "stripping"),
+        ({"rewriting": 8, "stateless": 5}, {}, "rewriting"),
+        ({"in-dialog": 8}, {}, "in-dialog"),
+        ({"stateful": 8, "in-dialog": 2}, {}, "stateful"),
+        ({"stateless": 8}, {}, "stateless"),
+        ({}, {}, "proxy"),
+    ],
+)
+def test_a_relays_kind_is_what_its_messages_show(seen, marks, kind):
+    assert relay_kind(seen, **{"lying": False, "b2bua": False, "masked": False, **marks}) == kind
+    assert kind in KINDS
+
+
+@pytest.mark.parametrize(
+    ("agents", "genuine", "product"),
+    [
+        (["Ingate-SIParator/4.6.2"], True, "Ingate-SIParator/4.6.2"),
+        (["friendly-scanner"], False, ""),
+        (["friendly-scanner"], True, "Kamailio (by its branches)"),
+        (["PBX", "IceWarp SIP 11.4.1.0 RHEL6 x64"], False, "IceWarp SIP 11.4.1.0 RHEL6 x64"),
+        ([""], False, ""),
+    ],
+)
+def test_a_product_is_named_only_by_the_relays_own_bytes(agents, genuine, product):
+    assert product_of(agents, genuine=genuine) == product

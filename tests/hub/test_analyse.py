@@ -1,0 +1,231 @@
+"""Findings in the store: kept up to date by what changed, whatever the order and the batches."""
+
+import random
+import time
+import uuid
+
+import pytest
+
+from relaytrap.config import Config
+from relaytrap.hub import analyse
+from relaytrap.hub.analyse import Analysis, Analyst, split_windows
+from relaytrap.hub.batch import make_batch
+from relaytrap.hub.rows import RowSetting
+from relaytrap.store import findings
+from relaytrap.store.findings import Bucket, Window
+from relaytrap.store.queries import run_query
+from tests.evidence.relays import Scene, b2bua, kamailio, liar, request, stripper
+from tests.evidence.test_association import sweep
+from tests.storing import clear, opened_store
+
+A, B, INNOCENT = "198.51.100.66", "198.51.100.67", "198.51.100.200"
+HONEST = [(kamailio, f"203.0.113.{n}") for n in range(11, 17)]
+RELAYS = [*HONEST, (b2bua, "203.0.113.31"), (stripper, "203.0.113.32"), (liar(INNOCENT), "203.0.113.41")]
+DAY = 86_400
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    with opened_store(tmp_path_factory.mktemp("analyse")) as store:
+        yield store
+
+
+@pytest.fixture
+def store(engine):
+    clear(engine)
+    return engine
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory):
+    return RowSetting.of(Config(data_dir=tmp_path_factory.mktemp("tables")))
+
+
+@pytest.fixture(scope="module")
+def scene():
+    made = Scene()
+    sweep(made, A, range(100, 250), RELAYS)
+    sweep(made, B, range(100, 160), HONEST[2:], seed=4, every=3.3, start=9)
+    for number in range(30):
+        made.send(request("198.51.100.72", str(500 + number), serial=number), "198.51.100.72", at=number)
+    return made
+
+
+def put(store, setting, observations):
+    batch = make_batch(list(observations), setting, 0)
+    store.insert_block("messages", batch.block, uuid.uuid4().hex)
+    return batch.first_ns, batch.last_ns
+
+
+def told(store):
+    """Everything that anybody is told, without what depends on when it was worked out."""
+    lists = {
+        name: sorted(map(repr, run_query(store, name, {"limit": 0}))) for name in ("relays", "origins", "campaigns")
+    }
+    columns = ("id", "path_verdict", "relay", "origin", "origin_confidence", "campaign", "association")
+    lists["messages"] = [tuple(row[column] for column in columns) for row in run_query(store, "messages", {"limit": 0})]
+    return lists
+
+
+@pytest.fixture(scope="module")
+def expected(engine, setting, scene):
+    clear(engine)
+    put(engine, setting, scene.seen)
+    Analysis(engine).update()
+    return told(engine)
+
+
+def test_a_scene_is_understood(expected, store, setting, scene):
+    put(store, setting, scene.seen)
+    Analysis(store).update()
+    relays = {row["address"]: row for row in run_query(store, "relays", {"limit": 0})}
+    assert relays.keys() == {address for _, address in RELAYS}
+    assert relays["203.0.113.31"]["kind"] == "b2bua"
+    assert (relays["203.0.113.41"]["kind"], relays["203.0.113.41"]["contradicts"]) == ("lying", [INNOCENT])
+    assert relays["203.0.113.11"]["product"] == "Ingate-SIParator/4.6.2"
+    origins = {row["address"]: row for row in run_query(store, "origins", {"limit": 0})}
+    assert origins.keys() == {A, B}
+    assert origins[A]["vouched"] + origins[A]["associated"] == 150
+    campaigns = {row["origin"]: row for row in run_query(store, "campaigns", {"limit": 0})}
+    assert campaigns.keys() == {A, B, "198.51.100.72"}
+    assert (campaigns[A]["goal"], campaigns[A]["range"], campaigns[A]["coverage"]) == ("extension", [100, 249], 1.0)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_batches_in_any_order_give_the_same_findings(store, setting, scene, expected, seed):
+    drawn = random.Random(seed)
+    order = list(scene.seen)
+    drawn.shuffle(order)
+    analysis = Analysis(store)
+    while order:
+        size = drawn.randrange(1, 90)
+        analysis.update([put(store, setting, order[:size])])
+        del order[:size]
+    assert told(store) == expected
+
+
+def test_a_restart_in_between_changes_nothing(store, setting, scene, expected):
+    half = len(scene.seen) // 2
+    put(store, setting, scene.seen[:half])
+    Analysis(store).update()
+    put(store, setting, scene.seen[half:])
+    Analysis(store).update()
+    assert told(store) == expected
+
+
+def test_all_of_it_again_gives_the_same_findings(store, setting, scene, expected):
+    put(store, setting, scene.seen)
+    analysis = Analysis(store)
+    analysis.update()
+    analysis.rebuild()
+    assert told(store) == expected
+
+
+def test_nothing_new_is_nothing_to_do(store, setting, scene):
+    span = put(store, setting, scene.seen)
+    analysis = Analysis(store)
+    assert analysis.update() is True
+    assert analysis.update([span]) is False
+    assert analysis.update() is False
+
+
+def test_what_is_gone_is_forgotten(store, setting, scene):
+    put(store, setting, scene.seen)
+    analysis = Analysis(store)
+    analysis.update()
+    store.command("TRUNCATE TABLE messages")
+    analysis.update()
+    assert run_query(store, "relays", {"limit": 0}) == []
+    assert run_query(store, "origins", {"limit": 0}) == []
+    assert run_query(store, "campaigns", {"limit": 0}) == []
+
+
+def test_messages_of_two_days_are_two_windows(store, setting, scene):
+    from dataclasses import replace
+
+    put(store, setting, scene.seen)
+    put(store, setting, [replace(seen, received_at_ns=seen.received_at_ns + DAY * 10**9) for seen in scene.seen])
+    Analysis(store).update()
+    campaigns = {row["origin"]: row for row in run_query(store, "campaigns", {"limit": 0})}
+    assert campaigns[A]["messages"] == 300
+    windows = findings.read_windows(store, 0, 2**31)
+    assert {window.width for window in windows} == {DAY}
+    assert len(windows) == 2
+
+
+def test_a_day_that_grows_too_large_is_split_and_counts_once(store, setting, scene, expected, monkeypatch):
+    half = len(scene.seen) // 2
+    put(store, setting, scene.seen[:half])
+    analysis = Analysis(store)
+    analysis.update()
+    monkeypatch.setattr(analyse, "WINDOW_REQUESTS", half + 10)
+    put(store, setting, scene.seen[half:])
+    analysis.update()
+    assert {window.width for window in findings.read_windows(store, 0, 2**31)} <= {3600, 300}
+    relays = {row["address"] for row in run_query(store, "relays", {"limit": 0})}
+    assert relays >= {address for _, address in HONEST}
+
+
+def test_windows_are_as_wide_as_they_may_be(monkeypatch):
+    monkeypatch.setattr(analyse, "WINDOW_REQUESTS", 100)
+    day = 20_000 * DAY
+    quiet = {day + 300 * n: Bucket(day + 300 * n, 1, 1, 0) for n in range(50)}
+    assert list(split_windows(day, quiet)) == [Window(day, DAY)]
+    busy = quiet | {day + 36_000: Bucket(day + 36_000, 90, 90, 0), day + 36_300: Bucket(day + 36_300, 90, 90, 0)}
+    found = list(split_windows(day, busy))
+    assert Window(day + 36_000, 300) in found
+    assert Window(day, 3600) in found
+    assert sum(1 for window in found if window.width == DAY) == 0
+
+
+def test_a_campaign_keeps_its_identifier_and_narrows_messages(store, setting, scene):
+    put(store, setting, scene.seen)
+    Analysis(store).update()
+    campaign = next(row for row in run_query(store, "campaigns", {"limit": 0}) if row["origin"] == A)
+    assert campaign["id"] == "5766427be1f4"
+    rows = list(run_query(store, "messages", {"campaign": campaign["id"], "limit": 0}))
+    assert len(rows) == campaign["messages"] == 150
+    assert {row["campaign"] for row in rows} == {campaign["id"]}
+    assert {row["origin"] for row in rows} == {A}
+
+
+def test_pictures_show_every_request_of_a_campaign(store, setting, scene):
+    put(store, setting, scene.seen)
+    Analysis(store).update()
+    points = run_query(store, "sweep", {"id": "5766427be1f4"})
+    assert len(points) == 150
+    assert {point["number"] for point in points} == set(range(100, 250))
+    assert {point["relay"] for point in points} == {address for _, address in RELAYS}
+    assert sum(point["association"] for point in points) == 48
+    assert sum(row["requests"] for row in run_query(store, "relay_hours", {"id": "5766427be1f4"})) == 150
+    edges = run_query(store, "fan", {"id": "5766427be1f4"})
+    assert sum(edge["requests"] for edge in edges) == 150
+    assert {edge["origin"] for edge in edges} == {A}
+
+
+def test_one_campaign_relay_and_origin_say_why(store, setting, scene):
+    put(store, setting, scene.seen)
+    Analysis(store).update()
+    (campaign,) = run_query(store, "campaign", {"id": "5766427be1f4"})
+    assert campaign["schedule"]["active_hours"] == campaign["active_hours"]
+    assert any(each["association"] for each in campaign["evidence"])
+    (relay,) = run_query(store, "relay", {"address": "203.0.113.32"})
+    assert [(each["origin"], each["how"]) for each in relay["for_origins"]] == [(A, "association")]
+    (origin,) = run_query(store, "origin", {"address": A})
+    assert {each["how"] for each in origin["by_relays"]} == {"vouched", "association"}
+    assert run_query(store, "relay", {"address": "192.0.2.77"}) == []
+    assert run_query(store, "campaign", {"id": "000000000000"}) == []
+
+
+def test_a_hub_finds_in_the_background(store, setting, scene, monkeypatch):
+    monkeypatch.setattr(analyse, "PAUSE_S", 0.01)
+    analyst = Analyst(Analysis(store))
+    analyst.start()
+    span = put(store, setting, scene.seen)
+    analyst.take(*span)
+    for _ in range(600):
+        if len(run_query(store, "relays", {"limit": 0})) == len(RELAYS):
+            break
+        time.sleep(0.05)
+    analyst.close()
+    assert len(run_query(store, "relays", {"limit": 0})) == len(RELAYS)
