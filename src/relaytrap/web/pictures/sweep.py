@@ -25,7 +25,10 @@ IDLE_MIN_S: Final = 1800
 IDLE_SHARE: Final = 60
 CUT: Final = 2.0  # percent of the width that a cut takes
 CUTS_MAX: Final = 20
-LEFT: Final = 1.0  # percent: points do not stand on the axis
+# Percent on the left: points do not stand on the axis, nor on the names of targets.
+LEFT: Final = {"extension": 1.0, "target": 15.0}
+RIGHT: Final = 1.0
+ROW: Final = 17
 EXTENSION: Final = re.compile(r"\d{1,7}")
 
 
@@ -66,10 +69,10 @@ def draw_sweep(rows: Iterable[Mapping[str, Any]], height: int = HEIGHT) -> Sweep
     kept = [row for row in rows if row["target"] or row["number"] is not None]
     kept.sort(key=lambda row: row["received_at"])
     times = [parse_rfc3339(row["received_at"]) / NS for row in kept]
-    spans = _spans(times)
     relays = {name: number for number, name in enumerate(_first_seen(row["relay"] for row in kept))}
     sensors = _first_seen(row["sensor"] for row in kept)
-    rises, up, what = _rises(kept, height)
+    rises, up, what, height = _rises(kept, height)
+    spans = _spans(times, LEFT[what])
     points = tuple(
         Point(
             x=round(_place(at, spans), 3),
@@ -99,8 +102,13 @@ class _Span:
     x: float = 0.0
     width: float = 0.0
 
+    @property
+    def length(self) -> float:
+        """Seconds; a single moment has a little width."""
+        return max(self.last - self.first, 0.01)
 
-def _spans(times: Sequence[float]) -> list[_Span]:
+
+def _spans(times: Sequence[float], left: float) -> list[_Span]:
     if not times:
         return []
     idle = max(IDLE_MIN_S, (times[-1] - times[0]) / IDLE_SHARE)
@@ -111,60 +119,69 @@ def _spans(times: Sequence[float]) -> list[_Span]:
         found[-1].last = at
     if len(found) > CUTS_MAX:
         found = [_Span(times[0], times[-1])]
-    room = 100 - 2 * LEFT - CUT * (len(found) - 1)
-    whole = sum(max(span.last - span.first, 1.0) for span in found)
-    x = LEFT
+    room = 100 - left - RIGHT - CUT * (len(found) - 1)
+    whole = sum(span.length for span in found)
+    x = left
     for span in found:
-        span.x, span.width = x, room * max(span.last - span.first, 1.0) / whole
+        span.x, span.width = x, room * span.length / whole
         x += span.width + CUT
     return found
 
 
 def _place(at: float, spans: Sequence[_Span]) -> float:
     span = next((span for span in spans if at <= span.last), spans[-1])
-    return span.x + span.width * (at - span.first) / max(span.last - span.first, 1.0)
+    return span.x + span.width * (at - span.first) / span.length
 
 
-def _rises(rows: Sequence[Mapping[str, Any]], height: int) -> tuple[list[float | None], tuple[Tick, ...], str]:
-    """Pixels from the top of each row's target, the labels, and what they are."""
+def _rises(rows: Sequence[Mapping[str, Any]], height: int) -> tuple[list[float | None], tuple[Tick, ...], str, int]:
+    """Pixels from the top of each row's target, the labels, what they are, and how high the picture has to be."""
     numbers = [row["number"] for row in rows if row["number"] is not None and EXTENSION.fullmatch(str(row["number"]))]
     if numbers and len(numbers) >= len(rows) / 2 and len(set(numbers)) > 1:
-        low, high = min(numbers), max(numbers)
-        step = max(nice_top((high - low) / 4) // 2 * 2, 1)
-        ticks = [low, *range((low // step + 1) * step, high - step // 4, step), high]
-        scale = (height - 12) / (high - low)
-        rise = [
-            height - 6 - (row["number"] - low) * scale
-            if row["number"] is not None and low <= row["number"] <= high
-            else None
-            for row in rows
-        ]
-        return rise, tuple(Tick(round(height - 6 - (at - low) * scale, 1), f"{at}") for at in ticks), "extension"
+        return *_on_scale(rows, min(numbers), max(numbers), height), "extension", height
     tried: dict[str, int] = {}
     for row in rows:
         tried[row["target"]] = tried.get(row["target"], 0) + 1
     names = sorted(sorted(tried, key=lambda name: -tried[name])[:ROWS_MAX])
-    gap = (height - 12) / max(len(names), 1)
-    at_row = {name: 6 + gap * (number + 0.5) for number, name in enumerate(names)}
-    ticks_up = tuple(Tick(round(y, 1), name) for name, y in at_row.items())
-    return [at_row.get(row["target"]) for row in rows], ticks_up, "target"
+    at_row = {name: 8 + ROW * (number + 0.5) for number, name in enumerate(names)}
+    ticks = tuple(Tick(round(y, 1), name) for name, y in at_row.items())
+    return [at_row.get(row["target"]) for row in rows], ticks, "target", 16 + ROW * max(len(names), 3)
+
+
+def _on_scale(
+    rows: Sequence[Mapping[str, Any]], low: int, high: int, height: int
+) -> tuple[list[float | None], tuple[Tick, ...]]:
+    step = max(nice_top((high - low) / 4) // 2 * 2, 1)
+    labels = [low, *range((low // step + 1) * step, high - step // 4, step), high]
+    scale = (height - 12) / (high - low)
+
+    def rise(number: int | None) -> float | None:
+        return None if number is None or not low <= number <= high else height - 6 - (number - low) * scale
+
+    ticks = tuple(Tick(round(height - 6 - (each - low) * scale, 1), f"{each}") for each in labels)
+    return [rise(row["number"]) for row in rows], ticks
 
 
 def _across(spans: Sequence[_Span]) -> tuple[Tick, ...]:
     """The beginning of each stretch, and times within wide ones."""
     ticks: list[Tick] = []
-    for number, span in enumerate(spans):
+    for span in spans:
         begin = datetime.fromtimestamp(span.first, UTC)
         if not ticks or span.x - ticks[-1].at > 9:
             ticks.append(Tick(round(span.x, 2), f"{begin.day} {begin:%b %H:%M}"))
-        length = span.last - span.first
-        inner = 2 if span.width > 60 else 1 if span.width > 40 and number == len(spans) - 1 else 0
+        inner = 0 if span.last == span.first else 2 if span.width > 60 else 1 if span.width > 40 else 0
         for part in range(1, inner + 1):
-            at = span.first + length * part / (inner + 1)
-            moment = datetime.fromtimestamp(at, UTC)
-            label = f"{moment:%H:%M}" if length < 72_000 else f"{moment.day} {moment:%b}"
-            ticks.append(Tick(round(_place(at, spans), 2), label))
+            share = part / (inner + 1)
+            label = _moment(span.first + span.length * share, span.length)
+            ticks.append(Tick(round(span.x + span.width * share, 2), label))
     return tuple(ticks)
+
+
+def _moment(at: float, length: float) -> str:
+    """A time within a stretch so long, as exact as it takes to tell it from its neighbours."""
+    moment = datetime.fromtimestamp(at, UTC)
+    if length < 600:
+        return f"{moment:%H:%M:%S}"
+    return f"{moment:%H:%M}" if length < 72_000 else f"{moment.day} {moment:%b}"
 
 
 def _title(row: Mapping[str, Any]) -> str:
