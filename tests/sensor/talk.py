@@ -2,9 +2,10 @@
 
 import itertools
 
-from relaytrap.sensor.engine import Answer, Engine
+from relaytrap.sensor.engine import Engine
 from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.ledger import Ledger
+from relaytrap.sensor.outlet import Answer
 from relaytrap.sensor.personas import load_persona
 from relaytrap.sip import Response, parse_message
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaytrap.sensor.engine import TRANSACTIONS_MAX, Answer
+from relaytrap.sensor.engine import TRANSACTIONS_MAX, _is_usual
+from relaytrap.sensor.outlet import Answer
 from relaytrap.sensor.personas import persona_names
+from relaytrap.sip import Request, parse_message, validate
 from tests.sensor.talk import Talk, invite, request, response
 
 UDP_AND_IPV4_HEADERS = 28
@@ -161,3 +163,20 @@ def test_svmap_gets_its_answer_within_what_it_sent(name: str) -> None:
     (answer,) = talk.receive(data) + talk.wait(1)
     assert len(answer.data) <= len(data)
     assert b"Server: " in answer.data
+
+
+@given(requests())
+def test_usual_request_has_at_most_malformation_to_refuse(data: bytes) -> None:
+    """What lets the engine skip judging a request for a product that does not mind malformation."""
+    message = parse_message(data)
+    if isinstance(message, Request) and _is_usual(message):
+        rejection = validate(message)
+        assert rejection is None or rejection.status == 400
+
+
+@pytest.mark.parametrize("name", persona_names())
+def test_unproven_sources_leave_no_transactions_behind(name: str) -> None:
+    talk = Talk(name)
+    for method in ("OPTIONS", "REGISTER", "BYE", "CANCEL", "ACK", "SUBSCRIBE", "X"):
+        talk.receive(request(method, extra=("Subject: " + "x" * 200,)))
+    assert len(talk.engine._transactions) == 0

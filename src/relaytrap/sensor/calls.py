@@ -53,8 +53,9 @@ class Calls:
         return self._by_transaction.get(transaction)
 
     def find(self, request: Request, flow: Flow) -> Call | None:
-        """The call that an in-dialog request is about; it must come from the address that began it."""
-        return self._by_dialog.get((flow.source, request.call_id, request.from_tag, request.to_tag))
+        """The call that an in-dialog request is about: begun from the same address, and not refused."""
+        call = self._by_dialog.get((flow.source, request.call_id, request.from_tag, request.to_tag))
+        return call if call is not None and call.transaction.last_status < 300 else None
 
     def end(self, call: Call) -> None:
         """Hung up, cancelled or refused."""

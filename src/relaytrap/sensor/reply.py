@@ -22,8 +22,6 @@ __all__ = ["Form", "Slots", "compile_form", "stamp_via"]
 
 MANDATORY: Final = frozenset({b"via", b"from", b"to", b"call-id", b"cseq"})
 COPIED_SLOTS: Final = MANDATORY | {b"to_bare"}
-LINE_END: Final = re.compile(rb"[\r\n]")
-PLAIN_VIA: Final = re.compile(rb'[,"]|received|rport.*rport', re.IGNORECASE)
 SLOT: Final = re.compile(rb"%\(([^)]*)\)b")
 FIRST_HOP: Final = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*")*')
 NAME_ADDR: Final = re.compile(rb'\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^<>]*)>\s*(.*)', re.S)
@@ -33,7 +31,7 @@ UNSAFE: Final = re.compile(rb"[\x00-\x1f\x7f<>\"]")
 class Form:
     """One answer of a persona, ready to fill. templates: fullest first."""
 
-    __slots__ = ("_copies", "_sizes", "answer", "status_code", "templates")
+    __slots__ = ("_copies", "_level", "_sizes", "answer", "status_code", "templates")
 
     def __init__(self, answer: Answer, templates: tuple[bytes, ...]) -> None:
         self.answer = answer
@@ -41,6 +39,7 @@ class Form:
         self.status_code = int(answer.status[:3])
         # For each template: octets of its own, and the slots that add theirs to those of the five copied headers.
         self._copies = b"%(via)b" in templates[0]
+        self._level = 0  # where the last answer fitted: the next one, of the same scan, likely will too
         self._sizes = [
             (len(SLOT.sub(b"", each) % ()), [name for name in SLOT.findall(each) if name not in COPIED_SLOTS])
             for each in templates
@@ -48,18 +47,27 @@ class Form:
 
     def fill(self, slots: "Slots", most: int) -> bytes | None:
         """The fullest form of at most that many octets; None when not even the shortest is."""
-        room = most - slots.copied_octets if self._copies else most
-        for (size, names), template in zip(self._sizes, self.templates, strict=True):
-            for name in names:
-                size += len(slots[name])
-            if size <= room:
-                return template % slots
-        return None
+        level = self._level
+        while level and self._size(level - 1, slots) <= most:
+            level -= 1
+        while self._size(level, slots) > most:
+            level += 1
+            if level == len(self.templates):
+                return None
+        self._level = level
+        return self.templates[level] % slots
 
     def shortest(self, slots: "Slots") -> int:
         """Octets of the shortest form."""
-        size, names = self._sizes[-1]
-        return self._copies * slots.copied_octets + size + sum(len(slots[name]) for name in names)
+        return self._size(-1, slots)
+
+    def _size(self, level: int, slots: "Slots") -> int:
+        size, names = self._sizes[level]
+        if self._copies:
+            size += slots.copied_octets
+        for name in names:
+            size += len(slots[name])
+        return size
 
 
 class Slots(dict[bytes, bytes]):
@@ -89,9 +97,11 @@ class Slots(dict[bytes, bytes]):
         self.has_tag = b"tag" in to.lower() and request.to_tag is not None
         self._to = to
         self._others = len(via) + len(sender) + len(call_id) + len(cseq)
-        super().__init__({b"via": via, b"from": sender, b"call-id": call_id, b"cseq": cseq})
-        self.use_tag(b"")
-        if LINE_END.search(sender + to + call_id + cseq):
+        super().__init__({b"via": via, b"from": sender, b"to": to, b"call-id": call_id, b"cseq": cseq})
+        self.copied_octets = self._others + len(to)
+        if wire.addresses == "reprinted":
+            self.use_tag(b"")
+        if has_line_end(sender + to + call_id + cseq):
             raise ValueError("line end inside a header")
 
     def __missing__(self, key: bytes) -> bytes:
@@ -171,7 +181,7 @@ def stamp_via(value: bytes, source: str, port: int, wire: Wire) -> bytes:
     `received` when sent-by is a name or another address (RFC 3261 18.2.1), and always beside a filled `rport` (RFC
     3581 section 4); a `received` that the sender wrote himself does not survive. value may hold several hops.
     """
-    if value.endswith(b";rport") and wire.via_params != "first" and not PLAIN_VIA.search(value):
+    if value.endswith(b";rport") and wire.via_params != "first" and _is_plain(value):
         # What nearly everybody writes: a branch, and the bare rport last.
         both = b";received=%b;rport=%d" if wire.via_params == "end" else b";rport=%d;received=%b"
         given = (source.encode(), port)
@@ -199,6 +209,17 @@ def stamp_via(value: bytes, source: str, port: int, wire: Wire) -> bytes:
         added = [received, *added] if wire.via_params == "end" else [*added, received]
     ordered = [*added, *kept] if wire.via_params == "first" else [*kept, *added]
     return b";".join([head.rstrip(), *ordered]) + rest
+
+
+def _is_plain(value: bytes) -> bool:
+    """Whether a Via value is one hop without quotes and has nothing to take out but its last `rport`."""
+    lower = value.lower()
+    return b"," not in value and b'"' not in value and b"received" not in lower and lower.count(b"rport") == 1
+
+
+def has_line_end(value: bytes) -> bool:
+    """Whether a value would not stay one line."""
+    return b"\n" in value or b"\r" in value
 
 
 def _sent_by_host(head: bytes) -> bytes:
@@ -238,7 +259,7 @@ def _vias(request: Request, flow: Flow, wire: Wire) -> bytes:
         raise ValueError("no via")
     value = stamp_via(value, flow.source, flow.source_port, wire)
     others = headers.get_all(b"via")[1:] if b"via" in headers.repeated else ()
-    if LINE_END.search(value) or any(LINE_END.search(other) for other in others):
+    if has_line_end(value) or any(has_line_end(other) for other in others):
         raise ValueError("line end inside a header")
     return b"\r\nVia: ".join((value, *others)) if others else value
 
@@ -266,7 +287,7 @@ def _copied(slots: Slots, *, bare: bool = False) -> bytes:
 
 def _record_route(slots: Slots) -> bytes:
     values = slots.request.headers.get_all(b"record-route")
-    return b"".join(b"Record-Route: " + value + b"\r\n" for value in values if not LINE_END.search(value))
+    return b"".join(b"Record-Route: " + value + b"\r\n" for value in values if not has_line_end(value))
 
 
 def _user(slots: Slots) -> bytes:

@@ -20,9 +20,10 @@ from typing import Any, Final
 from relaytrap import __version__, clock
 from relaytrap.config import SensorConfig
 from relaytrap.errors import ConfigError, DiskError
-from relaytrap.sensor.engine import Answer, Engine
+from relaytrap.sensor.engine import Engine
 from relaytrap.sensor.ledger import Ledger
 from relaytrap.sensor.listen import Listen, bind, parse_listen, spelled
+from relaytrap.sensor.outlet import Answer
 from relaytrap.sensor.personas import load_persona
 from relaytrap.sensor.spool import Spool, SpoolLimits
 from relaytrap.sensor.station import Station

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from relaytrap import clock
 from relaytrap.observation import Observation
-from relaytrap.sensor.engine import Answer, Engine
+from relaytrap.sensor.engine import Engine
 from relaytrap.sensor.flow import Flow
+from relaytrap.sensor.outlet import Answer
 from relaytrap.sensor.spool import Spool
 
 __all__ = ["Station"]

@@ -12,9 +12,9 @@ from typing import Final, cast
 
 from relaytrap import clock
 from relaytrap.observation import Transport
-from relaytrap.sensor.engine import Answer
 from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.listen import canonical
+from relaytrap.sensor.outlet import Answer
 from relaytrap.sensor.station import Station
 from relaytrap.sip.stream import Framed, StreamParser
 

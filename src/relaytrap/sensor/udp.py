@@ -11,9 +11,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
-from relaytrap.sensor.engine import Answer
 from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.listen import IP_PKTINFO, Listen, canonical
+from relaytrap.sensor.outlet import Answer
 from relaytrap.sensor.station import Station
 
 __all__ = ["UdpListener"]
