@@ -32,8 +32,8 @@ BATCHES: Final = 5
 
 # n: number of the message; c: its campaign; i: its place in it; r: the relay it takes.
 ROWS: Final = """
-INSERT INTO messages (id, received_at, ingested_at, sensor, direction, transport, source, source_port, local, local_port,
-  kind, method, call_id, cseq, branch, via_count, max_forwards, path_verdict, relay, origin, origin_port,
+INSERT INTO messages (id, received_at, ingested_at, sensor, direction, transport, source, source_port, local,
+  local_port, kind, method, call_id, cseq, branch, via_count, max_forwards, path_verdict, relay, origin, origin_port,
   origin_confidence, claim, opener, goal, target_key, target, shape, stack, track, user_agent, raw)
 SELECT cityHash64(n), fromUnixTimestamp64Nano(toInt64(({start} + {span} * n / {count}) * 1e9), 'UTC'), now64(3),
   concat('sensor-', toString(i % 8)), 'in', 'udp', by, 5060, toIPv6('::ffff:192.0.2.10'), 5060, 'request', 'INVITE',

@@ -107,7 +107,7 @@ class GroupFit(NamedTuple):
 
 
 class WindowFindings(NamedTuple):
-    """What one window gives: a placement for every guest, and the groups' sums."""
+    """What one window gives: placements of guests ("" as origin for no place), and the groups' sums."""
 
     placements: list[Placement]
     groups: list[GroupFit]
@@ -225,6 +225,7 @@ def associate(tracks: Mapping[int, TrackInfo], visits: Iterable[Visit]) -> Windo
     certain = frozenset(placed)
     _fill(hosts, placed.values())
     placed |= _place(tracks, groups, hosts, placed, certain=False)
+    placed = _worth_keeping(tracks, groups, placed)
     fits_of = [
         each for key, guests in groups.items() if (each := _group_fit(tracks, key, guests, placed, hosts, certain))
     ]
@@ -402,6 +403,19 @@ def _named(claim: str, hosts: Mapping[str, Host]) -> Host | None:
     """The host that a claim names, if several relays vouch for it; one relay alone may have put it there."""
     host = hosts.get(claim) if claim else None
     return host if host is not None and len(host.relays) >= HOST_RELAYS else None
+
+
+def _worth_keeping(
+    tracks: Mapping[int, TrackInfo], groups: Mapping[GroupKey, list[Visit]], placed: Mapping[int, Placement]
+) -> dict[int, Placement]:
+    """Placements without those of groups that name somebody or look direct, and of which nobody found a place."""
+    kept: dict[int, Placement] = {}
+    for key, guests in groups.items():
+        those = {visit.id: placed[visit.id] for visit in guests if visit.id in placed}
+        silent = not key.origin and tracks[guests[0].track].verdict != "direct"
+        if silent or any(place.origin for place in those.values()):
+            kept |= those
+    return kept
 
 
 def _fill(hosts: Mapping[str, Host], placed: Iterable[Placement]) -> None:

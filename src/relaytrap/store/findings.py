@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from relaytrap.clock import rfc3339
-from relaytrap.evidence.association import GroupFit, GroupKey, TrackInfo, Visit, WindowFindings
+from relaytrap.evidence.association import GroupFit, GroupKey, Placement, TrackInfo, Visit, WindowFindings
 from relaytrap.evidence.origin import Origin, Settled, Standing, Testimony, Vouch
 from relaytrap.evidence.topology_hiding import Masked
 from relaytrap.store.findings_schema import FINDINGS, NONE, REQUESTS, relay_hours_select, track_hours_select
@@ -213,33 +213,43 @@ def write_window(
     store: "Store", window: Window, found: WindowFindings, tracks: Mapping[int, TrackInfo], version: int
 ) -> None:
     """Keep what a window gave; the window itself is set up last, so that half of it never counts."""
-    placements = []
-    for place in found.placements:
-        visit, info = place.visit, tracks[place.visit.track]
-        placements.append(
-            {
-                "id": visit.id,
-                "track": visit.track,
-                "at": rfc3339(visit.at).rstrip("Z").replace("T", " "),
-                "source": storage_address(visit.source),
-                "stack": info.stack,
-                "shape": info.shape,
-                "verdict": info.verdict,
-                "named": storage_address(info.origin or NO_ADDRESS),
-                "sensor": visit.sensor,
-                "target_key": visit.target,
-                "goal": visit.goal,
-                "method": visit.method,
-                "origin": storage_address(place.origin or NO_ADDRESS),
-                "odds": round(place.odds, 3),
-                "why": place.why,
-                "inferred": place.inferred,
-                "version": version,
-            }
-        )
+    placements = [_placement_row(place, tracks[place.visit.track], version) for place in found.placements]
+    kept = {place.visit.id for place in found.placements}
+    placements += _taken_back(store, window, kept, version)
     store.insert_rows("placements", placements)
     store.insert_rows("group_fits", [_group_row(window, group, version) for group in found.groups])
     write_windows(store, [window], version, alive=True)
+
+
+def _placement_row(place: Placement, info: TrackInfo, version: int) -> dict[str, Any]:
+    visit = place.visit
+    return {
+        "id": visit.id,
+        "track": visit.track,
+        "at": rfc3339(visit.at).rstrip("Z").replace("T", " "),
+        "source": storage_address(visit.source),
+        "stack": info.stack,
+        "shape": info.shape,
+        "verdict": info.verdict,
+        "named": storage_address(info.origin or NO_ADDRESS),
+        "sensor": visit.sensor,
+        "target_key": visit.target,
+        "goal": visit.goal,
+        "method": visit.method,
+        "origin": storage_address(place.origin or NO_ADDRESS),
+        "odds": round(place.odds, 3),
+        "why": place.why,
+        "inferred": place.inferred,
+        "version": version,
+    }
+
+
+def _taken_back(store: "Store", window: Window, kept: set[int], version: int) -> list[dict[str, Any]]:
+    """Rows that undo placements of a window which do not hold any longer: the same with no place."""
+    where = _between("at", window.start, window.start + window.width)
+    rows = store.rows(f"SELECT * EXCEPT version FROM placements FINAL WHERE {where} AND verdict != ''")
+    gone = {"origin": NO_ADDRESS, "verdict": "", "why": "", "odds": 0.0, "inferred": 0, "version": version}
+    return [{**row, **gone} for row in rows if row["id"] not in kept]
 
 
 def _group_row(window: Window, group: GroupFit, version: int) -> dict[str, Any]:
