@@ -35,7 +35,6 @@ class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     to_tag: str
     dialog_tag: str = ""
     short_tag: str = "{hex:8}"
-    trying_tag: bool = False
     received: Literal["always", "differs"] = "differs"
     rport: Literal["always", "asked"] = "asked"
     via_params: Literal["end", "in-place", "first"] = "in-place"

@@ -32,7 +32,7 @@ FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 60.0
 TIMEOUT_S: Final = 30.0
 STOP_GRACE_S: Final = 3.0
-UNREADABLE: Final = frozenset({400, 413, 415, 422})
+UNREADABLE: Final = frozenset({413, 415, 422})
 """The hub looked at the bytes and will never take them; asking again would block everything behind."""
 COMPRESSION: Final = 1
 """SIP text shrinks to a fifth even so; higher levels cost the sensor's one core five times as much for little."""
