@@ -4,6 +4,7 @@ import pytest
 
 from relaytrap.probe.request import METHODS, Probe, build_follow_up, build_probe, find_token
 from relaytrap.probe.tricks import STANDARD, TRICKS, Ends
+from relaytrap.sip import Response, parse_message
 
 ENDS = Ends(
     "203.0.113.5", 5060, "pbx.example", "192.0.2.10", 5060, "198.51.100.10", 5061, "k3yabcdefgh1", "99900000001"
@@ -54,10 +55,38 @@ def test_answer_with_line_ends_in_to_cannot_add_a_header() -> None:
     assert b"victim" not in ack
 
 
+def accepted(contact: bytes, *record_route: bytes) -> Response:
+    head = b"".join(b"Record-Route: " + each + b"\r\n" for each in record_route)
+    message = parse_message(b"SIP/2.0 200 OK\r\n" + head + b"Contact: " + contact + b"\r\n\r\n")
+    assert isinstance(message, Response)
+    return message
+
+
 def test_bye_is_a_transaction_of_its_own() -> None:
-    bye = lines_of(build_follow_up(Probe("INVITE", "udp", "plain", ENDS), "BYE", b"<sip:x@y>;tag=9", success=True))
+    answer = accepted(b"<sip:callee@198.51.100.77:5080>", b"<sip:203.0.113.5;lr>", b"<sip:203.0.113.6;lr>")
+    probe = Probe("INVITE", "udp", "plain", ENDS)
+    bye = lines_of(build_follow_up(probe, "BYE", b"<sip:x@y>;tag=9", accepted=answer))
     assert b"CSeq: 2 BYE" in bye
     assert b"branch=z9hG4bKk3yabcdefgh1bye" in bye[1]
+
+
+def test_bye_goes_to_who_took_the_call_by_the_way_that_was_recorded() -> None:
+    answer = accepted(b"<sip:callee@198.51.100.77:5080>", b"<sip:203.0.113.6;lr>", b"<sip:203.0.113.5;lr>")
+    probe = Probe("INVITE", "udp", "number", ENDS)
+    bye = lines_of(build_follow_up(probe, "BYE", b"<sip:x@y>;tag=9", accepted=answer))
+    assert bye[0] == b"BYE sip:callee@198.51.100.77:5080 SIP/2.0"
+    assert [line for line in bye if line.startswith(b"Route")] == [
+        b"Route: <sip:203.0.113.5;lr>",
+        b"Route: <sip:203.0.113.6;lr>",
+    ]
+
+
+def test_hostile_contact_cannot_add_a_header() -> None:
+    answer = accepted(b"<sip:x@y\rRoute: <sip:victim>>", b"<sip:a\rX: victim;lr>")
+    probe = Probe("INVITE", "udp", "plain", ENDS)
+    bye = build_follow_up(probe, "BYE", b"<sip:x@y>;tag=9", accepted=answer)
+    assert b"\r" not in bye.replace(b"\r\n", b"")
+    assert not [line for line in lines_of(bye) if b"victim" in line]
 
 
 def test_token_is_found_wherever_a_relay_left_it() -> None:

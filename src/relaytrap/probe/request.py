@@ -1,8 +1,8 @@
 """A probe as bytes, and the ACK, CANCEL and BYE that go the way its INVITE went.
 
 Written line by line, not by the strict builder: a probe names foreign hosts and half-made dialogs on purpose. Its
-values are still ours alone; no text of the server's is copied into a request but the To of an answer, as RFC 3261
-demands of an ACK, and that is checked for line ends first.
+values are still ours alone; no text of the server's is copied into a request but what RFC 3261 demands of ACK and BYE
+(To; Contact and Record-Route of a 2xx), and that is checked for line ends first.
 """
 
 import re
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from relaytrap import __version__
 from relaytrap.probe.tricks import TRICKS, Ends, Shape, host_port
+from relaytrap.sip import Response
 
 __all__ = ["METHODS", "TOKEN_CHARS", "Probe", "build_follow_up", "build_probe", "find_token"]
 
@@ -20,6 +21,8 @@ TOKEN_CHARS = 12
 # A registration that could not be taken back ends by itself after this.
 REGISTERED_S = 60
 TOKEN = re.compile(rb"(?<![a-z0-9])[a-z][a-z0-9]{11}(?![a-z0-9])")
+LINE_BREAKING = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+URI = re.compile(rb"sips?:[!-;=?-~]+")
 # Not one of the names that default configurations drop silently, which would read as "unanswered".
 USER_AGENT = f"Relaytrap/{__version__} (open-relay self-test)"
 TRANSPORT_NAMES = {"udp": "UDP", "tcp": "TCP", "tls": "TLS", "ws": "WS", "wss": "WSS"}
@@ -83,21 +86,25 @@ def build_probe(probe: Probe, *, undo: bool = False) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
-def build_follow_up(probe: Probe, method: str, to: bytes, *, success: bool = False) -> bytes:
+def build_follow_up(probe: Probe, method: str, to: bytes, *, accepted: Response | None = None) -> bytes:
     """ACK, CANCEL or BYE for a probe's INVITE (RFC 3261 sections 17.1.1.3, 13.2.2.4, 9.1, 15.1.1).
 
     to: the To value of the answer being acknowledged; our own for a CANCEL.
-    success: the answer was a 2xx, so that ACK and BYE are transactions of their own.
+    accepted: the 2xx that took the call; ACK and BYE are then transactions of their own, to its Contact by its
+    Record-Route, or a proxy in between would not find who took it. They still go to the server alone.
     """
     shape = probe.shape
-    own_branch = probe.branch + (method.lower() if success else "")
-    if not to or re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", to):
+    own_branch = probe.branch + (method.lower() if accepted else "")
+    request_uri, routes = shape.request_uri, shape.routes
+    if accepted:
+        request_uri, routes = _dialog_way(accepted, request_uri, routes)
+    if not to or LINE_BREAKING.search(to):
         to = f"<{shape.to}>".encode()
     lines = [
-        f"{method} {shape.request_uri} SIP/2.0",
+        f"{method} {request_uri} SIP/2.0",
         _via(probe, own_branch),
         *_hops(shape),
-        *(f"Route: {route}" for route in shape.routes),
+        *(f"Route: {route}" for route in routes),
         f"From: <{shape.from_uri}>;tag={probe.ends.token}",
         f"To: {to.decode('latin-1')}",
         f"Call-ID: {probe.call_id}",
@@ -105,6 +112,15 @@ def build_follow_up(probe: Probe, method: str, to: bytes, *, success: bool = Fal
         "Content-Length: 0",
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _dialog_way(accepted: Response, request_uri: str, routes: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Remote target and route set that a 2xx gives (RFC 3261 section 12.1.2); ours where it has none to use."""
+    recorded = [address.raw for address in reversed(accepted.record_route)]
+    if recorded and not any(LINE_BREAKING.search(route) for route in recorded):
+        routes = tuple(route.decode("latin-1") for route in recorded)
+    contact = accepted.contacts[0].uri.raw if accepted.contacts else b""
+    return (contact.decode("latin-1") if URI.fullmatch(contact) else request_uri), routes
 
 
 def find_token(request_uri: bytes, from_tag: bytes, call_id: bytes, branch: bytes, to_user: bytes) -> list[bytes]:

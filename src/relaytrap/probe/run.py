@@ -6,8 +6,9 @@ rings is cancelled; and the sockets stay open for strays until nothing can ring 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import TypeVar
 
 from relaytrap.clock import monotonic
@@ -25,6 +26,13 @@ __all__ = ["Run"]
 
 T = TypeVar("T")
 
+# How often what ends a call is sent while nothing answers it.
+SENT_AGAIN = 4
+# Answers and arrivals kept of one probe.
+KEPT_MAX = 32
+# The CSeq of the REGISTER that takes another back.
+UNDO_CSEQ = 2
+
 
 class Running:
     """One probe on its way."""
@@ -35,7 +43,11 @@ class Running:
         self.answers: list[Answer] = []
         self.error = ""
         self.sent_at = 0.0
+        self.probed = False  # its sending and waiting is over; what comes now is late
         self.cancelled = False
+        self.accepted = False
+        self.hung_up = False
+        self.undone = False
         self.changed = asyncio.Event()
         self.send: Callable[[bytes], None] = lambda data: None
 
@@ -43,6 +55,17 @@ class Running:
     def finished(self) -> bool:
         """Whether its transaction has a final answer."""
         return any(answer.status_code >= 200 for answer in self.answers)
+
+    @property
+    def ringing(self) -> bool:
+        """Whether it is a call that somebody is at work on, and that nobody has ended."""
+        return self.probe.method == "INVITE" and bool(self.answers) and not self.finished
+
+    @property
+    def registered(self) -> bool:
+        """Whether it is a REGISTER that was accepted, and not taken back."""
+        accepted = any(200 <= answer.status_code < 300 for answer in self.answers)
+        return self.probe.method == "REGISTER" and accepted and not self.undone
 
     @property
     def witnessed(self) -> bool:
@@ -70,6 +93,8 @@ class Run:
         self._settled = 0
         self._connections = asyncio.Semaphore(plan.timing.connections)
         self._channels: list[StreamChannel] = []
+        self._pinhole_token = new_token().encode()
+        self._ending: set[asyncio.Task[None]] = set()
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -106,12 +131,24 @@ class Run:
             if self.plan.register and self.offered:
                 await self._try_registrar(self.offered[0])
             await self._mind_strays()
+            await asyncio.gather(*self._ending)
         finally:
+            self._abandon()
             for channel in self._channels:
                 channel.close()
             if self._udp is not None:
                 self._udp.close()
             self._witness.close()
+
+    def _abandon(self) -> None:
+        """End what a test that was broken off has left open, as far as one message each can."""
+        for task in self._ending:
+            task.cancel()
+        for running in self._running.values():
+            if running.ringing:
+                running.send(build_follow_up(running.probe, "CANCEL", b""))
+            if running.registered:
+                running.send(build_probe(running.probe, undo=True))
 
     async def _find_offered(self) -> None:
         """Which endpoints take a connection; UDP is always tried, as silence proves nothing."""
@@ -122,6 +159,7 @@ class Run:
                 return True
             channel = self._channel(endpoint)
             try:
+                self._check(endpoint.address)
                 await channel.open()
             except ChannelError as error:
                 self.not_offered.append(str(error))
@@ -142,7 +180,7 @@ class Run:
         first = next((endpoint for endpoint in self.offered if endpoint.transport == "udp"), None)
         if first is None:
             return
-        token = new_token()
+        token = self._pinhole_token.decode()
         address, port = self._witness.address, self._witness.port
         ends = Ends(
             first.address, first.port, self.plan.target.domain, first.address, first.port, address, port, token, ""
@@ -156,9 +194,16 @@ class Run:
                     return
                 await asyncio.sleep(0.05)
 
-    def _pinhole_answered(self, response: Response) -> None:
-        via = response.vias[0] if response.vias else None
-        self.witness_seen_as = _seen_as(via) or (self._witness.address, self._witness.port)
+    def _pinhole_answered(self, response: Response, source: str) -> None:
+        """The server's answer to the witness's OPTIONS; what anybody else sends there changes no probe."""
+        ends = {endpoint.address for endpoint in self.offered}
+        if _token_of(response) != self._pinhole_token or source not in ends or not response.vias:
+            return
+        here = (self._witness.address, self._witness.port)
+        seen = _seen_as(response.vias[0], here)
+        # A private address as seen from outside is one that the server did not check: it could not lead back here.
+        if seen and not (seen[0] == here[0] and ip_address(here[0]).is_private and ip_address(source).is_global):
+            self.witness_seen_as = seen
 
     async def _probe_all(self) -> None:
         assert self._udp is not None
@@ -180,17 +225,16 @@ class Run:
         call = Running(Probe("OPTIONS", endpoint.transport, "registered", replace(ends, token=new_token())))
         self._running[ends.token.encode()] = register
         await self._probe(register)
-        if any(200 <= answer.status_code < 300 for answer in register.answers):
+        if register.registered:
             self._running[call.probe.ends.token.encode()] = call
             await self._probe(call)
             await self._unregister(register)
 
     async def _unregister(self, register: Running) -> None:
         """Take a registration back, until the server has said that it did."""
-        answered = len(register.answers)
-        for _ in range(3):
+        for _ in range(4):
             register.send(build_probe(register.probe, undo=True))
-            if await self._wait(register, 1.0, lambda: len(register.answers) > answered):
+            if await self._wait(register, 1.0, lambda: register.undone):
                 return
 
     @property
@@ -210,15 +254,39 @@ class Run:
                 await self._probe_udp(running)
             else:
                 await self._probe_stream(running)
-            if running.probe.method == "INVITE" and running.answers and not running.finished:
-                running.cancelled = True
-                running.send(build_follow_up(running.probe, "CANCEL", b""))
-                await self._wait(running, self.plan.timing.cancelled, lambda: running.finished)
+            if running.ringing:
+                await self._cancel(running)
+            if running.registered and running.probe.trick != "register":
+                await self._unregister(running)
         except ChannelError as error:
             running.error = str(error)
         finally:
+            running.probed = True
             self._settled += 1
             self._say("waiting for what comes late", self.plan.timing.settle)
+
+    async def _cancel(self, running: Running) -> None:
+        """CANCEL a call that rings; by UDP again while nothing ends it, as a lost one would leave it ringing."""
+        running.cancelled = True
+        for number in range(SENT_AGAIN):
+            if number == 0 or running.probe.transport == "udp":
+                running.send(build_follow_up(running.probe, "CANCEL", b""))
+            wait = self.plan.timing.cancelled / SENT_AGAIN
+            if await self._wait(running, wait, lambda: running.finished):
+                return
+
+    async def _hang_up(self, running: Running, accepted: Response) -> None:
+        """BYE to a call that somebody took, until it is answered."""
+        to = accepted.headers.get(b"to") or b""
+        for number in range(SENT_AGAIN):
+            if number == 0 or running.probe.transport == "udp":
+                running.send(build_follow_up(running.probe, "BYE", to, accepted=accepted))
+            if await self._wait(running, 1.0, lambda: running.hung_up):
+                return
+
+    def _end(self, ending: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(ending)
+        self._ending.add(task)
 
     async def _probe_udp(self, running: Running) -> None:
         ends = running.probe.ends
@@ -292,46 +360,65 @@ class Run:
         message = parse_message(data)
         if isinstance(message, Unparsed):
             return
-        running = self._running.get((message.call_id or b"").partition(b"@")[0])
-        if running is None or message.cseq is None or message.cseq.method != running.probe.method.encode():
+        running = self._running.get(_token_of(message))
+        if running is None or message.cseq is None:
             return
-        if isinstance(message, Request):
+        if isinstance(message, Response) and message.cseq.method == b"BYE":
+            running.hung_up = running.hung_up or message.status_code >= 200
+        elif message.cseq.method != running.probe.method.encode():
+            return
+        elif isinstance(message, Request):
             echo = WitnessedRequest(message, self.plan.tester, 0, running.probe.transport)
-            running.arrivals.append(replace(arrival_of(echo, running), ours_alone=True))
-            running.changed.set()
+            _keep(running.arrivals, replace(arrival_of(echo, running), ours_alone=True))
         else:
             self._take_answer(running, message)
+        running.changed.set()
 
     def _take_answer(self, running: Running, response: Response) -> None:
         """Note an answer, and acknowledge or end what it opened."""
         status = response.status_code
-        running.answers.append(
+        _keep(
+            running.answers,
             Answer(
                 after_s=monotonic() - running.sent_at,
                 status_code=status,
                 reason_phrase=response.reason_phrase.decode("utf-8", "backslashreplace"),
                 by_witness=(response.to_tag or b"").startswith(WITNESS_TAG) or response.user_agent == WITNESS_NAME,
                 server=(response.user_agent or b"").decode("utf-8", "backslashreplace"),
-            )
+            ),
         )
-        if running.probe.method == "INVITE" and status >= 200:
-            to = response.headers.get(b"to") or b""
-            success = status < 300
-            running.send(build_follow_up(running.probe, "ACK", to, success=success))
-            if success:
-                running.send(build_follow_up(running.probe, "BYE", to, success=True))
-        running.changed.set()
-
-    def _witnessed(self, seen: WitnessedRequest) -> None:
-        running = next((self._running[token] for token in tokens_of(seen.request) if token in self._running), None)
-        if running is None or running.probe.method.encode() != seen.request.method:
+        if running.probe.method == "REGISTER" and response.cseq and response.cseq.number == UNDO_CSEQ:
+            running.undone = running.undone or status >= 200
+        if running.probe.method != "INVITE":
             return
-        arrival = arrival_of(seen, running)
-        own = (self.plan.tester, self._udp.port if self._udp else 0)
-        if (seen.source, seen.source_port) == own:
-            arrival = replace(arrival, ours_alone=True)
-        running.arrivals.append(arrival)
-        running.changed.set()
+        to = response.headers.get(b"to") or b""
+        if status >= 300:
+            running.send(build_follow_up(running.probe, "ACK", to))
+        elif status >= 200:
+            running.send(build_follow_up(running.probe, "ACK", to, accepted=response))
+            if not running.accepted:
+                running.accepted = True
+                self._end(self._hang_up(running, response))
+        elif running.probed and running.ringing and not running.cancelled:
+            running.cancelled = True
+            self._end(self._cancel(running))
+
+    def _witnessed(self, seen: WitnessedRequest) -> bool:
+        """Note what came to the witness; whether it belongs to a probe."""
+        if _token_of(seen.request) == self._pinhole_token:  # an echo of the witness's own: it does lead back here
+            self.witness_seen_as = self.witness_seen_as or self.witness_at
+            return False
+        running = next((self._running[token] for token in tokens_of(seen.request) if token in self._running), None)
+        if running is None:
+            return False
+        if running.probe.method.encode() == seen.request.method:
+            arrival = arrival_of(seen, running)
+            own = (self.plan.tester, self._udp.port if self._udp else 0)
+            if (seen.source, seen.source_port) == own:
+                arrival = replace(arrival, ours_alone=True)
+            _keep(running.arrivals, arrival)
+            running.changed.set()
+        return True
 
     def _say(self, doing: str, seconds_left: float) -> None:
         sent = sum(running.sent_at > 0 for running in self._running.values())
@@ -367,11 +454,26 @@ def arrival_of(seen: WitnessedRequest, running: Running) -> Arrival:
     )
 
 
-def _seen_as(via: Via | None) -> tuple[str, int] | None:
-    """Our address and port as the server saw them, from `received` and `rport` (RFC 3581)."""
-    if via is None or via.received is None or not isinstance(via.rport, int) or isinstance(via.rport, bool):
+def _seen_as(via: Via, here: tuple[str, int]) -> tuple[str, int] | None:
+    """Our address and port as the server saw them, from `received` and `rport` (RFC 3581); None when they are none."""
+    if via.received is None:
+        return here
+    port = here[1] if via.rport is None or isinstance(via.rport, bool) else via.rport
+    try:
+        address = ip_address(via.received.decode("latin-1").strip("[]"))
+    except ValueError:
         return None
-    return via.received.decode("latin-1").strip("[]"), via.rport
+    return (str(address), port) if address.version == ip_address(here[0]).version and 0 < port < 65536 else None
+
+
+def _token_of(message: Request | Response) -> bytes:
+    return (message.call_id or b"").partition(b"@")[0]
+
+
+def _keep(kept: list[T], one: T) -> None:
+    """Append; the last gives way when there is no room, as a server may send as many as it likes."""
+    del kept[KEPT_MAX - 1 :]
+    kept.append(one)
 
 
 def _may_ring(running: Running) -> bool:

@@ -1,6 +1,7 @@
 """The witness: the tester's own endpoint at which a relayed probe arrives. It listens, answers, and remembers nothing.
 
-It never lets a call ring or be answered: INVITE gets 486 at once, REGISTER 403, OPTIONS, CANCEL and BYE 200. A
+It never lets a call ring or be answered: INVITE gets 486 at once, REGISTER 403, OPTIONS, CANCEL and BYE 200. What
+belongs to no probe of the test gets no answer at all. A
 retransmission gets the same answer again, and is reported like its first: who counts arrivals tells them apart.
 """
 
@@ -41,13 +42,15 @@ class Witness:
 
     def __init__(
         self,
-        on_request: Callable[[WitnessedRequest], None],
-        on_response: Callable[[Response], None] = lambda response: None,
+        on_request: Callable[[WitnessedRequest], bool],
+        on_response: Callable[[Response, str], None] = lambda response, source: None,
     ) -> None:
+        """on_request: whether the request belongs to a probe; no other gets an answer. on_response: also its source."""
         self._on_request = on_request
         self._on_response = on_response
         self._udp: UdpSocket | None = None
         self._servers: list[asyncio.Server] = []
+        self._writers: set[asyncio.StreamWriter] = set()
         self.address = ""
         self.port = 0
 
@@ -72,6 +75,8 @@ class Witness:
             self._udp.close()
         for server in self._servers:
             server.close()
+        for writer in self._writers:
+            writer.close()
 
     def _take_datagram(self, data: bytes, source: tuple[str, int]) -> None:
         answer = self._take(data, source, "udp")
@@ -81,29 +86,39 @@ class Witness:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parser = StreamParser(max_message_bytes=MESSAGE_MAX_BYTES)
         source = writer.get_extra_info("peername")[:2]
+        self._writers.add(writer)
         with suppress(ConnectionError, asyncio.CancelledError):
             while data := await reader.read(65536):
                 for framed in parser.receive(data):
                     if framed.kind == "message" and (answer := self._take(framed.raw, source, "tcp")):
                         writer.write(answer)
+                        await writer.drain()
+        self._writers.discard(writer)
         writer.close()
 
     def _take(self, data: bytes, source: tuple[str, int], transport: str) -> bytes:
         """Report one message; the bytes to answer with, or none."""
         message = parse_message(data)
+        address = str(ip_address(source[0].partition("%")[0]))
         if isinstance(message, Response):
-            self._on_response(message)
-            return b""
+            self._on_response(message, address)
         if not isinstance(message, Request):
             return b""
-        address = str(ip_address(source[0].partition("%")[0]))
-        self._on_request(WitnessedRequest(message, address, source[1], transport))
-        if message.method in SILENT_METHODS:
+        ours = self._on_request(WitnessedRequest(message, address, source[1], transport))
+        if not ours or message.method in SILENT_METHODS:
             return b""
         status, reason = ANSWERS.get(message.method, (200, b"OK"))
         tag = WITNESS_TAG + (tokens_of(message) or [b"unknown"])[0]
         try:
-            return build_response(message, status, reason, to_tag=tag, received=address.encode(), rport=source[1])
+            return build_response(
+                message,
+                status,
+                reason,
+                headers=((b"Server", WITNESS_NAME),),
+                to_tag=tag,
+                received=address.encode(),
+                rport=source[1],
+            )
         except ValueError:  # a request whose own headers cannot be copied into an answer is left unanswered
             return b""
 

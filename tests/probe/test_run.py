@@ -1,0 +1,192 @@
+"""A test of a server that misbehaves, on loopback: what is left behind, and whom a probe names."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import pytest
+
+from relaytrap.probe.plan import Plan, Timing
+from relaytrap.probe.run import Run
+from relaytrap.probe.target import Endpoint, Target
+
+SERVER, TESTER, WITNESS = "127.0.43.1", "127.0.43.2", "127.0.43.3"
+QUICK = Timing(resend=(0.2, 0.4), settle=0.2, cancelled=0.8, stray=1.5, pace=0.001)
+
+
+class Server(asyncio.DatagramProtocol):
+    """Answers with what `answer(request, how many like it came before)` gives; remembers every request."""
+
+    def __init__(self, answer: Callable[[bytes, int], bytes]) -> None:
+        self._answer = answer
+        self.requests: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        before = len(self.of(data.partition(b" ")[0].decode()))
+        self.requests.append(data)
+        if answer := self._answer(data, before):
+            self.transport.sendto(answer, addr)
+
+    def of(self, method: str) -> list[bytes]:
+        return [request for request in self.requests if request.startswith(method.encode() + b" ")]
+
+
+def reply(request: bytes, status: str, *more: str) -> bytes:
+    """The answer to a request, its own fields copied."""
+    copied = [line for line in request.split(b"\r\n") if re.match(rb"(?:Via|From|To|Call-ID|CSeq): ", line)]
+    lines = [f"SIP/2.0 {status}".encode(), *copied, *(line.encode() for line in more), b"Content-Length: 0"]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def run(
+    answer: Callable[[bytes, int], bytes],
+    method: str,
+    *,
+    tricks: tuple[str, ...] = ("plain",),
+    during: Callable[[Run, Server, Awaitable[None]], Awaitable[None]] | None = None,
+) -> tuple[Run, Server]:
+    async def test() -> tuple[Run, Server]:
+        loop = asyncio.get_running_loop()
+        way, server = await loop.create_datagram_endpoint(lambda: Server(answer), local_addr=(SERVER, 0))
+        port = way.get_extra_info("sockname")[1]
+        target = Target("pbx.example", SERVER, (Endpoint("udp", SERVER, port),))
+        one = Run(Plan(target, TESTER, tricks=tricks, methods=(method,), timing=QUICK))
+        running = one.run(WITNESS, 0, any_port=False)
+        await (during(one, server, running) if during else running)
+        await asyncio.sleep(0.05)
+        way.close()
+        return one, server
+
+    return asyncio.run(test())
+
+
+def test_registration_that_a_server_took_is_taken_back() -> None:
+    _, server = run(lambda request, before: reply(request, "200 OK"), "REGISTER")
+    assert [b";expires=0\r\n" in request for request in server.of("REGISTER")] == [False, True]
+
+
+def test_cancel_that_was_lost_is_sent_again() -> None:
+    def answer(request: bytes, before: int) -> bytes:
+        if request.startswith(b"INVITE"):
+            return reply(request, "180 Ringing")
+        if request.startswith(b"CANCEL"):
+            return reply(request.replace(b" CANCEL\r", b" INVITE\r"), "487 Request Terminated") if before else b""
+        return b""
+
+    _, server = run(answer, "INVITE")
+    assert len(server.of("CANCEL")) == 2
+    assert len(server.of("ACK")) == 1
+
+
+def test_call_that_rings_late_is_cancelled_all_the_same() -> None:
+    servers: list[Server] = []
+
+    def answer(request: bytes, before: int) -> bytes:
+        if not request.startswith(b"INVITE"):
+            return b""
+        if b";tag=" not in request.partition(b"\r\nTo: ")[2].partition(b"\r\n")[0]:
+            return reply(request, "180 Ringing")  # and never ends, so that the test minds strays
+        port = int(request.partition(f"Via: SIP/2.0/UDP {TESTER}:".encode())[2].partition(b";")[0])
+        late = reply(request, "180 Ringing")
+        asyncio.get_running_loop().call_later(1.0, lambda: servers[0].transport.sendto(late, (TESTER, port)))
+        return b""
+
+    async def during(one: Run, server: Server, running: Awaitable[None]) -> None:
+        servers.append(server)
+        await running
+
+    _, server = run(answer, "INVITE", during=during, tricks=("plain", "to-tag"))
+    called = {re.search(rb"Call-ID: (\S+)", request)[1] for request in server.of("INVITE")}  # type: ignore[index]
+    ended = {re.search(rb"Call-ID: (\S+)", request)[1] for request in server.of("CANCEL")}  # type: ignore[index]
+    assert len(called) == 2
+    assert ended == called
+
+
+def test_bye_is_sent_until_it_is_answered() -> None:
+    def answer(request: bytes, before: int) -> bytes:
+        if request.startswith(b"INVITE"):
+            return reply(request, "200 OK", "Contact: <sip:callee@192.0.2.1>")
+        return reply(request, "200 OK") if request.startswith(b"BYE") and before else b""
+
+    _, server = run(answer, "INVITE")
+    byes = server.of("BYE")
+    assert len(byes) == 2
+    assert byes[0].startswith(b"BYE sip:callee@192.0.2.1 SIP/2.0\r\n")
+
+
+def test_test_that_is_broken_off_leaves_no_call_ringing() -> None:
+    async def during(one: Run, server: Server, running: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(running)
+        while not any(outcome.answers for outcome in one.outcomes):
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    ring: Callable[[bytes, int], bytes] = lambda request, before: (  # noqa: E731
+        reply(request, "180 Ringing") if request.startswith(b"INVITE") else b""
+    )
+    _, server = run(ring, "INVITE", during=during)
+    assert len(server.of("CANCEL")) == 1
+
+
+@pytest.mark.parametrize("received", ["192.0.2.66", "x;y", "[::1]"])
+def test_answer_of_somebody_else_at_the_witness_changes_no_probe(received: str) -> None:
+    async def during(one: Run, server: Server, running: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(running)
+        while not one.witness_at[1]:
+            await asyncio.sleep(0.001)
+        via = f"Via: SIP/2.0/UDP a;rport=9;received={received}".encode()
+        server.transport.sendto(b"SIP/2.0 200 OK\r\n" + via + b"\r\nCall-ID: other\r\n\r\n", one.witness_at)
+        await task
+
+    one, server = run(lambda request, before: reply(request, "404 Not Found"), "REGISTER", during=during)
+    assert f"@{WITNESS}:{one.witness_at[1]} ".encode() in server.of("REGISTER")[0]
+
+
+def test_pinhole_answer_with_a_received_that_is_no_address_is_not_believed() -> None:
+    def answer(request: bytes, before: int) -> bytes:
+        return reply(request.replace(b";rport", b";rport=5060;received=evil\x1b[2J"), "404 Not Found")
+
+    one, _ = run(answer, "REGISTER")
+    assert one.witness_seen_as is None
+
+
+def test_witness_answers_nobody_but_the_test() -> None:
+    heard: list[bytes] = []
+
+    async def during(one: Run, server: Server, running: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(running)
+        while not one.witness_at[1]:
+            await asyncio.sleep(0.001)
+        stranger = b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bKx\r\nCall-ID: x\r\n"
+        server.transport.sendto(stranger + b"CSeq: 1 OPTIONS\r\n\r\n", one.witness_at)
+        await task
+        heard.extend(data for data in server.requests if b"CSeq: 1 OPTIONS" in data and data.startswith(b"SIP/2.0"))
+
+    def answer(request: bytes, before: int) -> bytes:
+        return b"" if request.startswith(b"SIP") else reply(request, "404 Not Found")
+
+    run(answer, "REGISTER", during=during)
+    assert heard == []
+
+
+def test_flood_of_answers_is_not_kept() -> None:
+    def answer(request: bytes, before: int) -> bytes:
+        return reply(request, "404 Not Found")
+
+    async def during(one: Run, server: Server, running: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(running)
+        while not server.of("REGISTER"):
+            await asyncio.sleep(0.001)
+        assert one._udp is not None
+        for _ in range(500):
+            server.transport.sendto(reply(server.of("REGISTER")[0], "100 Trying"), (TESTER, one._udp.port))
+        await task
+
+    one, _ = run(answer, "REGISTER", during=during)
+    assert max(len(outcome.answers) for outcome in one.outcomes) <= 32
