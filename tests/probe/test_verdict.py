@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from relaytrap.probe.plan import Plan, plan_probes
 from relaytrap.probe.request import METHODS, Probe
+from relaytrap.probe.target import Endpoint, Target
 from relaytrap.probe.tricks import STANDARD, Ends
 from relaytrap.probe.verdict import Answer, Arrival, Outcome, judge_server
 
@@ -106,3 +108,31 @@ def test_arrival_wins_over_any_status() -> None:
 def test_nothing_could_be_sent() -> None:
     probe = Probe("OPTIONS", "tcp", "plain", ENDS)
     assert classes([Outcome(probe, error="refused")]) == [("not run", "")]
+
+
+def test_server_that_falls_silent_midway_is_not_called_closed() -> None:
+    outcomes = family(lambda probe: False, 403)
+    banned = [*outcomes[:9], *(Outcome(each.probe) for each in outcomes[9:])]
+    assert classes(banned) == [("undecided", "")]
+
+
+def test_one_lost_answer_or_a_method_never_answered_leaves_a_server_closed() -> None:
+    outcomes = family(lambda probe: False, 403)
+    lossy = [Outcome(each.probe) if number == 4 else each for number, each in enumerate(outcomes)]
+    assert classes(lossy) == [("refused", "")]
+    deaf = [Outcome(each.probe) if each.probe.method == "REGISTER" else each for each in outcomes]
+    assert classes(deaf) == [("refused", "")]
+
+
+@pytest.mark.parametrize(("method", "toll"), [("INVITE", True), ("OPTIONS", False), ("REGISTER", False)])
+def test_only_a_call_that_is_taken_may_be_a_toll_relay(method: str, toll: bool) -> None:
+    number = Outcome(Probe(method, "udp", "number", ENDS), (), (Answer(0.2, 200, "OK", False),))
+    found = [name for name, _ in classes([*family(lambda probe: False, 403), number])]
+    assert ("possible toll relay" in found) is toll
+
+
+def test_number_of_the_users_own_is_called_and_never_registered() -> None:
+    target = Target("pbx.example", "pbx.example", (Endpoint("udp", "203.0.113.5", 5060),))
+    plan = Plan(target, "198.51.100.10", tricks=("number",), number="+4930123")
+    probes = plan_probes(plan, target.endpoints, ("192.0.2.10", 5060), 5061)
+    assert [probe.method for probe in probes] == ["INVITE"]

@@ -61,13 +61,16 @@ class Progress:
 
 
 def plan_probes(plan: Plan, endpoints: Iterable[Endpoint], witness: tuple[str, int], tester_port: int) -> list[Probe]:
-    """Every probe of a test. A From trick with the server's domain is left out when the domain is its address."""
+    """Every probe of a test. A From trick with the server's domain is left out when the domain is its address.
+
+    A number is called and nothing else: a REGISTER for it would take over the user's own.
+    """
     probes = []
     for endpoint in endpoints:
         for trick in plan.tricks:
             if trick == "from-domain" and plan.target.domain == endpoint.address:
                 continue
-            for method in plan.methods:
+            for method in ("INVITE",) if TRICKS[trick].kind == "number" else plan.methods:
                 ends = make_ends(plan, endpoint, trick, witness, tester_port)
                 probes.append(Probe(method, endpoint.transport, trick, ends))
     return probes

@@ -25,10 +25,10 @@ Result = Literal[
     "refused",
     "unanswered",
     "no connection",
-    "not sent",
 ]
 
 TRIED_STATUS = frozenset({477, 478})
+SILENT_MIN = 2
 EXIT_CLOSED, EXIT_OPEN, EXIT_UNDECIDED, EXIT_NOT_RUN = 0, 1, 2, 3
 
 
@@ -146,10 +146,9 @@ def judge_server(outcomes: Sequence[Outcome], *, witness_reachable: bool) -> tup
     witness_reachable: whether something showed that the server's network can reach the witness. Without it the
     absence of arrivals proves nothing. Never empty.
     """
-    sent = [outcome for outcome in outcomes if outcome.result != "not sent"]
-    found = dict(_open_classes(sent))
+    found = dict(_open_classes(outcomes))
     if not found:
-        found = {_closed_class([each for each in sent if each.probe.trick != "register"], witness_reachable): ""}
+        found = {_closed_class([each for each in outcomes if each.probe.trick != "register"], witness_reachable): ""}
     return tuple((each, found[name]) for name, each in CLASSES.items() if name in found)
 
 
@@ -176,8 +175,11 @@ def _open_classes(outcomes: Sequence[Outcome]) -> Iterable[tuple[str, str]]:
 
 
 def _was_connected(outcome: Outcome) -> bool:
-    """Whether a number rang or was answered: more than a stranger should get, and no proof of where it led."""
-    return any(180 <= answer.status_code < 300 for answer in outcome.answers)
+    """Whether a number rang or was answered: more than a stranger should get, and no proof of where it led.
+
+    Of a call alone: 200 to OPTIONS for any number is what many a closed server says.
+    """
+    return outcome.probe.method == "INVITE" and any(180 <= answer.status_code < 300 for answer in outcome.answers)
 
 
 def _plain_class(plain: Sequence[Outcome], relayed: Sequence[Outcome]) -> tuple[str, str]:
@@ -190,6 +192,18 @@ def _plain_class(plain: Sequence[Outcome], relayed: Sequence[Outcome]) -> tuple[
     return "open", ""
 
 
+def _fell_silent(outcomes: Sequence[Outcome]) -> bool:
+    """Whether a method by a transport was answered now and then: a flood guard or a ban ate probes, and it may be open.
+
+    One silence is a lost datagram; a method that is never answered is a server's own choice.
+    """
+    silent: dict[tuple[str, str], list[bool]] = {}
+    for outcome in outcomes:
+        way = (outcome.probe.method, outcome.probe.transport)
+        silent.setdefault(way, []).append(outcome.result == "unanswered")
+    return any(sum(each) >= SILENT_MIN and not all(each) for each in silent.values())
+
+
 def _closed_class(outcomes: Sequence[Outcome], witness_reachable: bool) -> str:
     results = {outcome.result for outcome in outcomes}
     if not results or results == {"no connection"}:
@@ -200,7 +214,7 @@ def _closed_class(outcomes: Sequence[Outcome], witness_reachable: bool) -> str:
         return "witness not reachable"
     if "tried" in results:
         return "probable"
-    if results & {"timed out", "provisional only"}:
+    if results & {"timed out", "provisional only"} or _fell_silent(outcomes):
         return "undecided"
     if "challenged" in results:
         return "challenges"
