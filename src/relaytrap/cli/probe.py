@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import click
 
 from relaytrap.cli.main import Settings
 from relaytrap.cli.output import emit, for_terminal
-from relaytrap.errors import InputError
+from relaytrap.errors import RelaytrapError
 from relaytrap.probe.conduct import Options, conduct
 from relaytrap.probe.plan import Progress
 from relaytrap.probe.report import Report
@@ -20,6 +21,8 @@ from relaytrap.probe.tricks import STANDARD, TRICKS
 from relaytrap.probe.verdict import EXIT_NOT_RUN
 
 __all__ = ["command"]
+
+log = logging.getLogger(__name__)
 
 COLOURS = {0: "green", 1: "red", 2: "yellow", 3: "yellow"}
 
@@ -49,14 +52,25 @@ def command(settings: Settings, /, host: str, mine: bool, as_json: bool, **optio
     ringing or registered. Exit status: 0 closed, 1 open, 2 undecided, 3 not run.
     """
     if not mine:
-        raise InputError(
-            f"nothing was sent: add --i-run-this-server if {host} is yours; only your own server may be tested"
+        click.echo(
+            f"relaytrap: nothing was sent: add --i-run-this-server if {for_terminal(host)} is yours; only your own "
+            "server may be tested",
+            err=True,
         )
+        sys.exit(EXIT_NOT_RUN)
     quiet = as_json or not sys.stderr.isatty()
-    report = asyncio.run(_test(host, Options(**options), quiet=quiet))
+    try:
+        data_dir: Path = settings.load().data_dir
+        report = asyncio.run(_test(host, Options(**options), quiet=quiet))
+    except RelaytrapError as error:
+        click.echo(f"relaytrap: {error}", err=True)
+        sys.exit(EXIT_NOT_RUN)
+    except Exception:  # Python's own status for it, 1, would tell a monitor that the server is open
+        log.exception("the test failed")
+        sys.exit(EXIT_NOT_RUN)
     if not quiet:
         click.echo("\r\033[K", nl=False, err=True)
-    _keep_log(settings, report)
+    _keep_log(data_dir, report)
     if as_json:
         click.echo(json.dumps(report.as_json()))
     else:
@@ -114,10 +128,10 @@ def _print_list(title: str, lines: tuple[str, ...]) -> None:
         click.echo(f"  - {for_terminal(line)}")
 
 
-def _keep_log(settings: Settings, report: Report) -> None:
+def _keep_log(data_dir: Path, report: Report) -> None:
     """Every test leaves a line in the data directory's log; a test that cannot be logged says so."""
     line = {key: getattr(report, key) for key in ("started_at", "target", "tested_from", "verdict", "sent", "seconds")}
-    path: Path = settings.load().data_dir / "probe-log.jsonl"
+    path = data_dir / "probe-log.jsonl"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as log:

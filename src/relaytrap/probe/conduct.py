@@ -1,5 +1,7 @@
 """One whole test as the command line and the page run it: options in, report out."""
 
+import ipaddress
+import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from relaytrap.probe.tricks import STANDARD, TRICKS, host_port
 __all__ = ["Options", "address_towards", "conduct"]
 
 WITNESS_PORT = 5060
+NUMBER = re.compile(r"\+?[0-9]{2,20}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,10 @@ async def conduct(target: Target, options: Options, on_progress: Callable[[Progr
     tester = options.tester or address_towards(target)
     witness = _parse_place(options.witness, tester)
     public = _parse_place(options.witness_public, "") if options.witness_public else ("", 0)
+    if ipaddress.ip_address(witness[0]).is_unspecified and not public[0]:
+        raise InputError(f"probes cannot name {witness[0]} as the witness; give its address, or --witness-public")
+    if options.number and not NUMBER.fullmatch(options.number):
+        raise InputError(f"{options.number!r} is no telephone number; write +4930123456, digits only")
     plan = Plan(
         target,
         tester,
@@ -92,8 +99,6 @@ def address_towards(target: Target) -> str:
 
 def _parse_place(text: str, address: str) -> tuple[str, int]:
     """ADDR, ADDR:PORT or [IPV6]:PORT with defaults for what is missing."""
-    if not text:
-        return address, WITNESS_PORT
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
         number = rest.removeprefix(":")
@@ -101,6 +106,10 @@ def _parse_place(text: str, address: str) -> tuple[str, int]:
         host, _, number = text.partition(":")
     else:
         host, number = text, ""
-    if number and not number.isdecimal():
-        raise InputError(f"{text!r}: the port is not a number")
-    return host, int(number or WITNESS_PORT)
+    if number and not (number.isascii() and number.isdecimal() and 0 < int(number) < 65536):
+        raise InputError(f"{text!r}: there is no port {number!r}")
+    try:
+        ip = ipaddress.ip_address(host or address)
+    except ValueError:
+        raise InputError(f"{text or address!r} is no address; write ADDR, ADDR:PORT or [IPV6]:PORT") from None
+    return str(ip), int(number or WITNESS_PORT)
