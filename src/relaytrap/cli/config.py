@@ -1,6 +1,7 @@
 """`relaytrap config show`: every effective setting and where it came from."""
 
 import dataclasses
+import re
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ __all__ = ["command"]
 
 # Shown as set or not set: a terminal's scroll-back and a bug report are no place for a secret.
 SECRETS = {"sensor.token", "sensor.seed"}
+PASSWORD = re.compile(r"(?<=://)([^/@:]*):.*@")
 
 
 @click.group()
@@ -38,6 +40,8 @@ def show(settings: Settings, as_json: bool, as_csv: bool) -> None:
 def row_of(key: str, one: Given) -> dict[str, Any]:
     """One setting as a row; secrets say only whether they are set."""
     value = ("(set)" if one.value else "") if key in SECRETS else plain(one.value)
+    if key == "store.url":
+        value = PASSWORD.sub(r"\1:(set)@", str(value))
     return {"key": key, "value": value, "source": one.source, "where": one.detail}
 
 

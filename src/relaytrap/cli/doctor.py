@@ -92,7 +92,7 @@ def check_hub(config: Config) -> Iterator[Finding]:
     except FileNotFoundError:
         yield Finding("hub", "note", "no hub runs on this data; relaytrap up starts one")
         return
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         yield Finding("hub", "wrong", f"{note} cannot be read ({error}); stop the hub and delete that file")
         return
     if Path(f"/proc/{pid}").exists():
@@ -114,7 +114,7 @@ def check_listen(config: Config) -> Iterator[Finding]:
                 probe.bind((host.strip("[]"), int(port)))
             except PermissionError:
                 yield Finding("listen", "wrong", f"{place}: this user may not open a port below 1024")
-            except (OSError, ValueError) as error:
+            except (OSError, OverflowError, ValueError) as error:
                 yield Finding("listen", "note", f"{place}: {error}; another program, or a sensor that runs, has it")
             else:
                 yield Finding("listen", "good", f"{place} is free")
