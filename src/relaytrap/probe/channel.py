@@ -103,6 +103,9 @@ class StreamChannel:
         except TimeoutError:
             self.close()
             raise ChannelError(f"{self.name} does not answer") from None
+        except ChannelError:
+            self.close()
+            raise
         except ConnectionRefusedError:
             raise ChannelError(f"{self.name} is closed") from None
         except ssl.SSLError as error:
@@ -156,8 +159,12 @@ class StreamChannel:
                     self._take(data)
                 else:
                     self._take_ws(data)
+        self._fail("closed the connection instead of a WebSocket")
+
+    def _fail(self, what: str) -> None:
+        """The upgrade will not come; later trouble says nothing more."""
         if self._upgraded is not None and not self._upgraded.done():
-            self._upgraded.set_exception(ChannelError(f"{self.name} closed the connection instead of a WebSocket"))
+            self._upgraded.set_exception(ChannelError(f"{self.name} {what}"))
 
     def _take(self, data: bytes) -> None:
         for framed in self._parser.receive(data):
@@ -166,14 +173,12 @@ class StreamChannel:
 
     def _take_ws(self, data: bytes) -> None:
         assert self._ws is not None
-        assert self._upgraded is not None
         try:
             self._ws.receive_data(data)
             for event in self._ws.events():
                 self._take_event(event)
-        except RemoteProtocolError as error:
-            if not self._upgraded.done():
-                self._upgraded.set_exception(ChannelError(f"{self.name} speaks no WebSocket ({error})"))
+        except (LocalProtocolError, RemoteProtocolError) as error:
+            self._fail(f"speaks no WebSocket ({error})")
             self.close()
 
     def _take_event(self, event: object) -> None:
@@ -181,9 +186,10 @@ class StreamChannel:
         assert self._upgraded is not None
         match event:
             case AcceptConnection():
-                self._upgraded.set_result(None)
+                if not self._upgraded.done():
+                    self._upgraded.set_result(None)
             case RejectConnection(status_code=status):
-                self._upgraded.set_exception(ChannelError(f"{self.name} speaks no WebSocket (HTTP {status})"))
+                self._fail(f"speaks no WebSocket (HTTP {status})")
             case TextMessage() | BytesMessage():
                 part = event.data.encode() if isinstance(event.data, str) else bytes(event.data)
                 self._ws_message += part
