@@ -19,7 +19,7 @@ import click
 
 from relaytrap.cli.main import Settings
 from relaytrap.clock import monotonic
-from relaytrap.errors import ListenError, RelaytrapError, StoreLocked
+from relaytrap.errors import ConfigError, ListenError, RelaytrapError, StoreLocked
 
 if TYPE_CHECKING:
     from relaytrap.config import Config
@@ -75,6 +75,10 @@ def free_places(places: Sequence[str]) -> tuple[str, ...]:
     for place in places:
         _, _, where = place.partition(":")
         host, _, port = where.rpartition(":")
+        if not host or not (port.isascii() and port.isdecimal()):
+            raise ConfigError(
+                f"{place!r} is no place to listen; write udp:127.0.0.1:5060, or 127.0.0.1:8060 for the page"
+            )
         wanted = [other for other in places if other.partition(":")[2] == where]
         if where not in moved:
             moved[where] = f"{host}:{_free_port(wanted, host, int(port))}"
