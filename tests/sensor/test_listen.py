@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from relaytrap.errors import ConfigError, ListenError
-from relaytrap.sensor.listen import bind, canonical, parse_listen, take_free_ports
+from relaytrap.sensor.listen import bind, canonical, parse_listen
 
 
 def test_entries_are_read() -> None:
@@ -67,18 +67,3 @@ def test_port_below_1024_without_permission_is_said() -> None:
             os._exit(0 if "below 1024" in str(error) else 1)
         os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) in (0, 2)  # 2: this machine lets anybody have it
-
-
-def test_taken_ports_are_stepped_over_together() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as held:
-        held.bind(("127.0.0.1", 0))
-        held.listen()
-        port = held.getsockname()[1]
-        udp, tcp = take_free_ports([f"udp:127.0.0.1:{port}", f"tcp:127.0.0.1:{port}"])
-    free = int(udp.rpartition(":")[2])
-    assert free > port
-    assert tcp == f"tcp:127.0.0.1:{free}"
-
-
-def test_free_ports_stay() -> None:
-    assert take_free_ports(["udp:127.0.0.1:0"]) == ("udp:127.0.0.1:0",)

@@ -6,22 +6,21 @@ import os
 import re
 import socket
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
 from relaytrap.errors import ConfigError, ListenError
 
-__all__ = ["Listen", "bind", "canonical", "parse_listen", "spelled", "take_free_ports"]
+__all__ = ["Listen", "bind", "canonical", "parse_listen", "spelled"]
 
 LISTEN: Final = re.compile(r"(?P<transport>[a-z]+):(?:\[(?P<v6>[^\]]*)\]|(?P<v4>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
 RECEIVE_BUFFER_BYTES: Final = 4 << 20
 """Holds some 6,000 requests: what decides whether a burst survives a pause of ours."""
 SEND_BUFFER_BYTES: Final = 1 << 20
 BACKLOG: Final = 1024
-PORTS_TRIED: Final = 100
 IP_PKTINFO: Final = 8
 """Linux; Python 3.11 does not name it. Ancillary data that tells which of our addresses a datagram was sent to."""
 
@@ -106,30 +105,6 @@ def bind(listen: Listen) -> socket.socket:
         sock.close()
         raise ListenError(_explain(listen, error)) from None
     return sock
-
-
-def take_free_ports(entries: Sequence[str]) -> tuple[str, ...]:
-    """The same entries, but where a port is taken the next one that is free for every entry of that port.
-
-    For a start that would rather say another port than fail. A port that cannot be had for another reason stays:
-    binding it then says why.
-    """
-    listens = parse_listen(entries)
-    moved = {port: _first_free([each for each in listens if each.port == port]) for port in {e.port for e in listens}}
-    return tuple(f"{each.transport}:{spelled(each.address, moved[each.port])}" for each in listens)
-
-
-def _first_free(listens: Sequence[Listen]) -> int:
-    wanted = listens[0].port
-    for port in range(wanted, min(wanted + PORTS_TRIED, 65_536)):
-        with ExitStack() as bound:
-            try:
-                for listen in listens:
-                    bound.enter_context(bind(replace(listen, port=port)))
-            except ListenError:
-                continue
-            return port
-    return wanted
 
 
 def _set_options(sock: socket.socket, listen: Listen) -> None:

@@ -36,6 +36,7 @@ __all__ = ["Running", "Sensor", "run_sensor"]
 log = logging.getLogger(__name__)
 
 SWEEP_S: Final = 1.0
+LAST_TURNS: Final = 64
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -161,7 +162,9 @@ class Sensor:
                 task.cancel()
             for listener in self._udp:
                 loop.remove_reader(listener.fileno())
-                listener.drain()  # what the kernel has taken in already is recorded
+                for _ in range(LAST_TURNS):  # what the kernel has taken in already is recorded
+                    if not listener.drain():
+                        break
             for server in servers:
                 server.close()
             self._connections.close()

@@ -50,16 +50,18 @@ class UdpListener:
         """Close the socket."""
         self._sock.close()
 
-    def drain(self) -> None:
-        """Take in what waits in the socket, up to a turn's share."""
+    def drain(self) -> bool:
+        """Take in what waits in the socket, up to a turn's share; whether there may be more."""
         take: Callable[[], None] = self._take_any if self._is_wildcard else self._take_one
         try:
             for _ in range(DATAGRAMS_A_TURN):
                 take()
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError as error:  # the interface went away, or an ICMP error of an earlier answer: read on next time
             log.debug("receiving failed: local=%s reason=%s", self.listen, error.strerror)
+            return False
+        return True
 
     def send(self, answer: Answer) -> None:
         """Send an answer that a timer made due."""
