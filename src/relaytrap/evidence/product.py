@@ -14,10 +14,10 @@ KINDS: Final = {
     "stripping": "takes the hops below its own away",
     "rewriting": "puts its own Contact in place of the sender's",
     "in-dialog": "forwards what claims to belong to a dialog",
-    "stateful": "stays on the route, answers for the transaction",
+    "stateful": "stays on the route, or answers for the transaction",
     "stateless": "passes every message on by itself",
-    "proxy": "adds its Via, and shows no more",
-    "inner": "stands behind other relays",
+    "proxy": "adds its Via and shows no more",
+    "inner": "was seen only behind other relays",
 }
 
 

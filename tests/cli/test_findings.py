@@ -1,0 +1,86 @@
+"""`relays`, `origins`, `campaigns`: an import through the command line, and what they say of it."""
+
+import json
+
+import pytest
+
+from relaytrap.capture.pcapng import SegmentWriter
+from tests.evidence.relays import Scene, b2bua, kamailio, request
+from tests.evidence.test_association import sweep
+
+ORIGIN = "198.51.100.66"
+RELAYS = [*((kamailio, f"203.0.113.{n}") for n in range(11, 17)), (b2bua, "203.0.113.31")]
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory):
+    """A data directory with one sweep through seven relays, one of which makes requests anew."""
+    folder = tmp_path_factory.mktemp("findings")
+    scene = Scene()
+    sweep(scene, ORIGIN, range(100, 240), RELAYS)
+    with (folder / "scene.pcapng").open("wb") as stream:
+        writer = SegmentWriter(stream, sensor="one")
+        for seen in scene.seen:
+            writer.write(seen)
+    from relaytrap.cli.main import main
+
+    with pytest.raises(SystemExit) as stop:
+        main(["--data", str(folder / "data"), "import", str(folder / "scene.pcapng")])
+    assert not stop.value.code
+    return folder / "data"
+
+
+def lines(run, *arguments):
+    return [json.loads(line) for line in run(*arguments, "--json").out.splitlines()]
+
+
+def test_relays_say_for_how_many_they_forwarded(run, attacked):
+    rows = {row["address"]: row for row in lines(run, "--data", attacked, "relays")}
+    assert rows.keys() == {address for _, address in RELAYS}
+    assert {"first_seen", "last_seen", "messages", "origins", "campaigns", "kind", "product", "country", "asn"} <= {
+        *rows["203.0.113.31"]
+    }
+    assert (rows["203.0.113.31"]["kind"], rows["203.0.113.11"]["origins"]) == ("b2bua", 1)
+
+
+def test_origins_say_who_vouches(run, attacked):
+    (row,) = lines(run, "--data", attacked, "origins")
+    assert (row["address"], row["relays"], row["vouched"], row["associated"]) == (ORIGIN, 6, 120, 20)
+    assert row["confidence"] > 60
+
+
+def test_campaigns_say_what_they_are_after(run, attacked):
+    (row,) = lines(run, "--data", attacked, "campaigns", "--relayed")
+    assert (row["goal_text"], row["origin"], row["messages"], row["relays"]) == ("extension sweep", ORIGIN, 140, 7)
+    assert (row["range"], row["coverage"]) == ([100, 239], 1.0)
+
+
+@pytest.mark.parametrize(
+    ("command", "heading"), [("relays", "relay"), ("origins", "origin"), ("campaigns", "campaign")]
+)
+def test_tables_and_csv_have_a_heading(run, attacked, command, heading):
+    assert run("--data", attacked, command).out.startswith(heading)
+    csv = run("--data", attacked, command, "--csv").out.splitlines()
+    assert len(csv) >= 2
+    assert "," in csv[0]
+
+
+def test_messages_carry_what_is_believed_of_them(run, attacked):
+    rows = lines(run, "--data", attacked, "messages")
+    assert {row["origin"] for row in rows} == {ORIGIN}
+    hidden = [row for row in rows if row["source"] == "203.0.113.31"]
+    assert {(row["path_verdict"], row["relay"], row["association"]) for row in hidden} == {
+        ("hidden", "203.0.113.31", True)
+    }
+    assert all(row["association_why"] for row in hidden)
+
+
+def test_a_command_explains_one(run, attacked):
+    (campaign,) = lines(run, "--data", attacked, "campaigns")
+    assert "extension sweep" in run("--data", attacked, "show", campaign["id"]).out
+    assert "203.0.113.31" in run("--data", attacked, "show", "203.0.113.31").out
+
+
+def test_nothing_is_said_of_nothing(run, tmp_path):
+    for command in ("relays", "origins", "campaigns"):
+        assert run("--data", tmp_path / "empty", command).out == f"no {command}\n"
