@@ -5,7 +5,7 @@ import json
 import pytest
 
 from relaytrap.capture.pcapng import SegmentWriter
-from tests.evidence.relays import Scene, b2bua, kamailio, request
+from tests.evidence.relays import Scene, b2bua, kamailio
 from tests.evidence.test_association import sweep
 
 ORIGIN = "198.51.100.66"
