@@ -1,8 +1,11 @@
 """Persona files: read, refused with the key that is wrong, different in each installation."""
 
+from importlib.resources import files
+
 import pytest
 
 from relaytrap.errors import ConfigError
+from relaytrap.sensor import personas
 from relaytrap.sensor.persona import parse_persona
 from relaytrap.sensor.personas import load_persona, persona_names
 
@@ -79,6 +82,20 @@ def test_persona_file_is_loaded_by_its_path(tmp_path) -> None:
     path.write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="not UTF-8"):
         load_persona(str(path), seed="")
+
+
+def test_field_that_nothing_fills_is_told_at_the_start(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    for wrong in (SMALL.replace('Server = "{banner}"', 'Server = "{bannner}"'), SMALL.replace("{hex:8}", "{hexx:8}")):
+        path.write_text(wrong, encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"mine.toml: nothing fills the field \{(bannner|hexx)\}"):
+            load_persona(str(path), seed="")
+
+
+def test_ring_that_makes_no_sense_is_told() -> None:
+    text = files(personas).joinpath("cisco.toml").read_text(encoding="utf-8")
+    assert "no regular expression" in refused(text.replace("{3,22}", "{3,22}("))
+    assert "ring.ringing_after_s is no span" in refused(text.replace("[0.4, 2.5]", "[2.5, 0.4]"))
 
 
 def test_mistakes_name_file_and_key() -> None:

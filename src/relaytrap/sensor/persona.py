@@ -277,6 +277,8 @@ def _check(document: PersonaFile, where: str) -> None:
             raise ConfigError(f"{where}: methods.{method}.challenge names {rule.challenge!r}, which [challenges] lacks")
         if rule.answer == "ring" and document.ring is None:
             raise ConfigError(f"{where}: methods.{method} rings, but there is no [ring]")
+    if document.ring is not None:
+        _check_ring(document.ring, where)
     order = document.wire.order
     challenge_headers = {each.header for each in document.challenges.values()}
     for name, answer in document.answers.items():
@@ -288,6 +290,17 @@ def _check(document: PersonaFile, where: str) -> None:
     for name, values in document.installation.items():
         if not values:
             raise ConfigError(f"{where}: installation.{name} is an empty list; give it at least one value")
+
+
+def _check_ring(ring: Ring, where: str) -> None:
+    try:
+        re.compile(ring.number)
+    except re.error as error:
+        raise ConfigError(f"{where}: ring.number is no regular expression ({error})") from None
+    for key in ("ringing_after_s", "answered_after_s"):
+        low, high = getattr(ring, key)
+        if not 0 <= low <= high:
+            raise ConfigError(f"{where}: ring.{key} is no span of seconds; write [least, most]")
 
 
 def _answers_named(document: PersonaFile) -> list[tuple[str, str]]:

@@ -61,6 +61,11 @@ class Form:
         """Octets of the shortest form."""
         return self._size(-1, slots)
 
+    def rehearse(self, slots: "Slots") -> None:
+        """Fill every template once. Raises KeyError for a slot that nothing fills."""
+        for template in self.templates:
+            _ = template % slots
+
     def _size(self, level: int, slots: "Slots") -> int:
         size, names = self._sizes[level]
         if self._copies:

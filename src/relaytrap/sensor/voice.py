@@ -6,13 +6,17 @@ from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.media import media_lines
 from relaytrap.sensor.pattern import Pattern, RandomBytes
 from relaytrap.sensor.persona import Answer, Persona
-from relaytrap.sensor.reply import Form, compile_form
-from relaytrap.sip import Request
+from relaytrap.sensor.reply import Form, Slots, compile_form
+from relaytrap.sip import Request, parse_message
 
 __all__ = ["PROVING_BITS", "Voice"]
 
 PROVING_BITS: Final = 32
 """A tag of fewer random bits could be guessed by somebody who never saw it."""
+REHEARSAL: Final = (
+    b"INVITE sip:1@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:2@192.0.2.1>;tag=1\r\n"
+    b"To: <sip:1@192.0.2.2>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContact: <sip:2@192.0.2.1>\r\n\r\n"
+)
 
 
 class Voice:
@@ -24,6 +28,7 @@ class Voice:
             name: compile_form(Answer(status=each.status, headers=each.headers), persona, challenge_header=each.header)
             for name, each in persona.challenges.items()
         }
+        self._persona = persona
         self._given = {"started_ms": b"%d" % persona.started_ms}
         self._nonces = {name: Pattern(each.nonce) for name, each in persona.challenges.items()}
         self._values = {name: Pattern(each.value) for name, each in persona.challenges.items()}
@@ -33,6 +38,22 @@ class Voice:
         self.short_tag = Pattern(persona.wire.short_tag)
         self._dialog_tag = Pattern(persona.wire.dialog_tag or persona.wire.to_tag)
         self._session = [Pattern(line) for line in persona.ring.sdp] if persona.ring else []
+
+    def rehearse(self) -> None:
+        """Say everything once to a made-up request. Raises KeyError with the field that nobody can fill."""
+        request = parse_message(REHEARSAL)
+        assert isinstance(request, Request)
+        slots = Slots(request, Flow("udp", "192.0.2.1", 5060, "192.0.2.2", 5060), self._persona, 0)
+        slots.use_tag(self.make_tag(self._tag, request, bytes, 0))
+        self.make_tag(self._dialog_tag, request, bytes, 0)
+        self.make_tag(self.short_tag, request, bytes, 0)
+        slots[b"body"] = self.session(request, slots.flow, bytes, 0)
+        for name, form in self.challenges.items():
+            self.challenge(name, b"", bytes, 0, short=True)
+            _, slots[b"challenge"] = self.challenge(name, b"", bytes, 0)
+            form.rehearse(slots)
+        for form in self.forms.values():
+            form.rehearse(slots)
 
     def tag_pattern(self, form: Form) -> Pattern:
         """How the To tag of this answer is made."""

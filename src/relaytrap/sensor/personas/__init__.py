@@ -6,6 +6,7 @@ from pathlib import Path
 
 from relaytrap.errors import ConfigError
 from relaytrap.sensor.persona import Persona, parse_persona
+from relaytrap.sensor.voice import Voice
 
 __all__ = ["load_persona", "persona_names"]
 
@@ -23,7 +24,7 @@ def load_persona(name: str, *, seed: str) -> Persona:
     """
     if name in persona_names():
         text = resources.files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
-        return parse_persona(text, name=name, seed=seed)
+        return _checked(text, name, seed, f"persona {name}")
     if "/" not in name and not name.endswith(".toml"):
         raise ConfigError(f"sensor.persona: no persona {name!r}{_nearest(name)}")
     path = Path(name).expanduser()
@@ -33,7 +34,19 @@ def load_persona(name: str, *, seed: str) -> Persona:
         raise ConfigError(f"sensor.persona: {path} cannot be read ({error.strerror}); name a readable file") from None
     except UnicodeDecodeError:
         raise ConfigError(f"sensor.persona: {path} is not UTF-8 text; a persona is TOML in UTF-8") from None
-    return parse_persona(text, name=path.stem, seed=seed, where=str(path))
+    return _checked(text, path.stem, seed, str(path))
+
+
+def _checked(text: str, name: str, seed: str, where: str) -> Persona:
+    """A persona that can say everything it has in its file."""
+    persona = parse_persona(text, name=name, seed=seed, where=where)
+    try:
+        Voice(persona).rehearse()
+    except KeyError as error:
+        field = error.args[0]
+        shown = field.decode() if isinstance(field, bytes) else field
+        raise ConfigError(f"{where}: nothing fills the field {{{shown}}}; see docs/reference/personas.md") from None
+    return persona
 
 
 def _nearest(name: str) -> str:
