@@ -30,6 +30,7 @@ HEARTBEAT_S: Final = 5.0
 SHORTEST_WAIT_S: Final = 0.05
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 60.0
+FAILURES_BEFORE_A_WORD: Final = 3
 TIMEOUT_S: Final = 30.0
 STOP_GRACE_S: Final = 3.0
 UNREADABLE: Final = frozenset({413, 415, 422})
@@ -106,6 +107,7 @@ class Uplink(threading.Thread):
         self._wait_s = 0.0
         self._next_heartbeat = 0.0
         self._last_complaint = ""
+        self._failures = 0
 
     def wake(self) -> None:
         """Something is there to ship."""
@@ -139,7 +141,7 @@ class Uplink(threading.Thread):
         except (OSError, http.client.HTTPException, HubRefused) as error:
             self._failed(error)
             return False
-        self._wait_s = 0.0
+        self._wait_s, self._failures = 0.0, 0
         return True
 
     def _sleep(self, seconds: float) -> None:
@@ -155,7 +157,9 @@ class Uplink(threading.Thread):
         doubled = min(LONGEST_WAIT_S, max(FIRST_WAIT_S, self._wait_s * 2))
         self._wait_s = max(SHORTEST_WAIT_S, asked) if asked is not None else doubled * random.uniform(0.5, 1.0)
         complaint = str(error) or type(error).__name__
-        if complaint != self._last_complaint:
+        self._failures += 1
+        # A hub that starts together with us is not worth a word.
+        if self._failures >= FAILURES_BEFORE_A_WORD and complaint != self._last_complaint:
             log.warning("the hub does not take segments, they stay in the spool: reason=%s", complaint)
             self._last_complaint = complaint
 
