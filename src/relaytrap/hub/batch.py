@@ -16,11 +16,13 @@ __all__ = ["Batch", "make_batch"]
 log = logging.getLogger(__name__)
 
 RECEIVED: Final = NAMES.index("received_at")
+SLICE_ROWS: Final = 4096
+"""Rows that are alive at a time: with 16,384 each costs a twentieth more, and 40 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One block and what is in it.
+    """What one insert brings, as Native blocks one behind the other, which the engine takes as one.
 
     rows: rows in the block. skipped: observations left out because their identifier was known. first_ns, last_ns: the
     span of received_at, 0 without rows.
@@ -40,14 +42,27 @@ def make_batch(
     *,
     known: Set[int] = frozenset(),
 ) -> Batch:
-    """One block of rows. ingested_ms: one for all, or one for each. known: identifiers that the store has already."""
+    """The rows of observations, for one insert.
+
+    ingested_ms: one for all, or one for each. known: identifiers that the store has already.
+    """
     stamps = itertools.repeat(ingested_ms) if isinstance(ingested_ms, int) else ingested_ms
-    made = [_row(seen, setting, stamp) for seen, stamp in zip(observations, stamps, strict=False)]
-    rows = [row for row in made if row[0] not in known] if known else made
-    if not rows:
-        return Batch(0, len(made), 0, 0, b"")
-    times = [row[RECEIVED] for row in rows]
-    return Batch(len(rows), len(made) - len(rows), min(times), max(times), native_block(rows))
+    source = zip(observations, stamps, strict=False)
+    made = 0
+    times: list[int] = []
+    blocks: list[bytes] = []
+    while slice_of := list(itertools.islice(source, SLICE_ROWS)):
+        rows = [_row(seen, setting, stamp) for seen, stamp in slice_of]
+        made += len(rows)
+        if known:
+            rows = [row for row in rows if row[0] not in known]
+        if rows:
+            times += [row[RECEIVED] for row in rows]
+            blocks.append(native_block(rows))
+    skipped = made - len(times)
+    if not times:
+        return Batch(0, skipped, 0, 0, b"")
+    return Batch(len(times), skipped, min(times), max(times), b"".join(blocks))
 
 
 def _row(seen: Observation, setting: RowSetting, ingested_ms: int) -> Row:
