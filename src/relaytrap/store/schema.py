@@ -33,6 +33,9 @@ DURABLE: Final = "fsync_after_insert = 1, fsync_part_directory = 1"
 # row less. Merged parts are beyond it.
 ONE_FILE: Final = f"min_bytes_for_wide_part = {64 << 20}"
 
+# Merging column by column instead of row by row: 80 columns at once took 300 MB more during an import.
+LEAN: Final = "vertical_merge_algorithm_min_rows_to_activate = 1"
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -221,7 +224,7 @@ def rollup_ddl(layout: Layout = EMBEDDED, suffix: str = "", origin: str = "messa
     made = [
         f"CREATE TABLE IF NOT EXISTS {name}{suffix}{layout.on_cluster} ({columns}) "
         f"ENGINE = {layout.engine('AggregatingMergeTree')} PARTITION BY toYYYYMMDD(hour) ORDER BY {key} "
-        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}, {DURABLE}"
+        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}, {DURABLE}, {LEAN}"
         for name, columns, key in tables
     ]
     views = (("hourly", hourly_select(origin)), ("hourly_sources", sources_select(origin)))
