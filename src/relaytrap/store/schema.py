@@ -32,7 +32,6 @@ DURABLE: Final = "fsync_after_insert = 1, fsync_part_directory = 1"
 # Smaller parts keep all columns in one file: a batch then syncs three files and not 140, which costs the system 7 us a
 # row less. Merged parts are beyond it.
 ONE_FILE: Final = f"min_bytes_for_wide_part = {64 << 20}"
-
 # Merging column by column instead of row by row: 80 columns at once took 300 MB more during an import.
 LEAN: Final = "vertical_merge_algorithm_min_rows_to_activate = 1"
 
@@ -193,7 +192,7 @@ def messages_ddl(layout: Layout = EMBEDDED, name: str = "messages") -> str:
     return (
         f"CREATE TABLE IF NOT EXISTS {name}{layout.on_cluster} (\n  " + ",\n  ".join(columns + indexes) + "\n) "
         f"ENGINE = {layout.engine('MergeTree')} PARTITION BY toYYYYMMDD(received_at) ORDER BY (received_at, id) "
-        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}, {DURABLE}, {ONE_FILE}"
+        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}, {DURABLE}, {ONE_FILE}, {LEAN}"
     )
 
 
@@ -224,7 +223,7 @@ def rollup_ddl(layout: Layout = EMBEDDED, suffix: str = "", origin: str = "messa
     made = [
         f"CREATE TABLE IF NOT EXISTS {name}{suffix}{layout.on_cluster} ({columns}) "
         f"ENGINE = {layout.engine('AggregatingMergeTree')} PARTITION BY toYYYYMMDD(hour) ORDER BY {key} "
-        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}, {DURABLE}, {LEAN}"
+        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}, {DURABLE}"
         for name, columns, key in tables
     ]
     views = (("hourly", hourly_select(origin)), ("hourly_sources", sources_select(origin)))
