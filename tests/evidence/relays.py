@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from relaytrap.evidence.association import Placement, TrackInfo, Visit, associate
+from relaytrap.evidence.association import associate
 from relaytrap.evidence.kamailio import branch_hash
 from relaytrap.evidence.origin import Settled, Vouch, settle
 from relaytrap.evidence.origin import Testimony as Words
@@ -16,6 +16,7 @@ from relaytrap.evidence.path import AddressSet, Path, PathSetting
 from relaytrap.evidence.relay import judge_path
 from relaytrap.evidence.topology_hiding import BUILT_IN_KEY, BUILT_IN_RESIDUE, Masked, alphabet
 from relaytrap.evidence.track import Keys, keys_of
+from relaytrap.evidence.visits import Placement, TrackInfo, Visit
 from relaytrap.observation import Observation
 from relaytrap.sip import Request, parse_message
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from relaytrap.capture import read_capture
-from relaytrap.evidence.association import TrackInfo, Visit, associate
+from relaytrap.evidence.association import associate
 from relaytrap.evidence.kamailio import hash_agrees
 from relaytrap.evidence.origin import Testimony as Words
 from relaytrap.evidence.origin import Vouch, settle
@@ -14,6 +14,7 @@ from relaytrap.evidence.path import AddressSet, PathSetting
 from relaytrap.evidence.relay import judge_path
 from relaytrap.evidence.topology_hiding import Masked
 from relaytrap.evidence.track import keys_of
+from relaytrap.evidence.visits import TrackInfo, Visit
 from relaytrap.sip import Request, parse_message
 from tests.evidence.relays import believe, deeper_of
 

@@ -13,105 +13,18 @@ from the sums of all windows whether an apparently direct source is a relay, and
 Pure: results depend on the set of requests, not on their order.
 """
 
-import itertools
 import math
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from relaytrap.evidence.sequence import Fit, Rhythm, Sweep, Trial, find_clusters, split_sweeps
+from relaytrap.evidence.fitting import fit_group
+from relaytrap.evidence.host import HOST_RELAYS, Host, find_hosts
+from relaytrap.evidence.sequence import Fit
 from relaytrap.evidence.topology_hiding import Masked, fits, sender_key, solve
+from relaytrap.evidence.visits import GroupKey, Placement, TrackInfo, Visit, WindowFindings
 
-__all__ = ["HOST_RELAYS", "GroupFit", "GroupKey", "Placement", "TrackInfo", "Visit", "WindowFindings", "associate"]
-
-
-class TrackInfo(NamedTuple):
-    """What the messages of one track have in common (columns of `messages` of the same names).
-
-    source: where its requests came from; for a vouched track any of its relays, of which there are `relays`. masks:
-    some of the masked hops.
-    """
-
-    verdict: str
-    source: str
-    origin: str | None
-    origin_port: int
-    shape: int
-    stack: int
-    masks: tuple[Masked, ...] = ()
-    relays: int = 1
-
-
-class Visit(NamedTuple):
-    """One request: identity, time (ns), track, who handed it to us, what it tried, where, and which transaction.
-
-    claim: the address that its claims name; "" for none. goal: see evidence.track.goal_of.
-    """
-
-    id: int
-    at: int
-    track: int
-    source: str
-    target: int
-    sensor: str
-    transaction: int
-    claim: str
-    goal: str
-    method: str = ""
-
-
-class Placement(NamedTuple):
-    """A guest's place: the origin of the host it belongs to ("" for nowhere), with the reason for people.
-
-    odds: natural logarithm by which that host beats the next best explanation. inferred: the number of masked messages
-    that the origin was worked out from; 0 for other reasons.
-    """
-
-    visit: Visit
-    origin: str
-    odds: float
-    why: str
-    inferred: int = 0
-
-
-class GroupKey(NamedTuple):
-    """Guests that stand or fall together: one source, stack and shape; `origin` is whom it named, "" for nobody."""
-
-    source: str
-    stack: int
-    shape: int
-    origin: str
-
-
-class GroupFit(NamedTuple):
-    """How the guests of one group fitted into the hosts of one window; the numbers of several windows add up.
-
-    host: where most of them were placed, "" for nowhere. visits: all. inside: within ranges that hosts tried. fitting:
-    of those, on something not tried yet (or tried over and over by a host that repeats). between, pairs: how many pairs
-    of guests of one host have requests of the host between them, in time and in value. log_odds: of belonging against
-    chance. claims: guests whose claims name the host's origin.
-    """
-
-    key: GroupKey
-    verdict: str
-    host: str
-    visits: int
-    inside: int
-    fitting: int
-    pairs: int
-    between: int
-    log_odds: float
-    claims: int
-
-
-class WindowFindings(NamedTuple):
-    """What one window gives: placements of guests ("" as origin for no place), and the groups' sums."""
-
-    placements: list[Placement]
-    groups: list[GroupFit]
-
+__all__ = ["associate"]
 
 # Weights, as natural logarithms of odds; judgement, settled on recorded scenes with known truth.
 CLAIM_NAMES_HOST: Final = 4.0
@@ -121,81 +34,13 @@ OTHER_GOAL: Final = -1.0
 OTHER_SENSOR: Final = -0.2
 # A host whose relays each get the next stretch of a range may have gone on with another relay.
 NEXT_STRETCH: Final = 1.0
-LONE_HOST: Final = -2.0
 MASK_FITS: Final = 6.0
 NO_TARGET: Final = Fit(0.0, False, False, False, 0.0, 0.0)
 PLACED_AHEAD: Final = 1.0
 NOBODY: Final = 0.0
 # What shape, next stretch and beat together cannot lift to PLACED_AHEAD.
 HOPELESS: Final = -3.0
-# How far outside a host's own time a guest may lie, as a part of that time and at least (ns).
-SLACK: Final = 0.5
-SLACK_NS: Final = 60 * 10**9
-HOST_RELAYS: Final = 2
-STRETCH_MIN: Final = 5
 UNMATCHED_MIN: Final = 4
-
-
-@dataclass(slots=True)
-class Host:
-    """A campaign that relays vouch for, as far as this window shows it."""
-
-    origin: str
-    port: int
-    trials: list[Trial] = field(default_factory=list)
-    relays: set[str] = field(default_factory=set)
-    tried: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    stretches: bool = False
-    begin: int = 1
-    end: int = 0
-    lone: bool = False
-    weight: float = 0.0
-    shapes: set[int] = field(default_factory=set)
-    goals: set[str] = field(default_factory=set)
-    sensors: set[str] = field(default_factory=set)
-    vouched: list[Sweep] = field(default_factory=list)
-    filled: list[Sweep] = field(default_factory=list)
-    firsts: list[int] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-    values: list[int] = field(default_factory=list)
-    rhythm: Rhythm = field(default_factory=lambda: Rhythm(()))
-
-    def close(self) -> None:
-        """Order the trials and split them into sweeps."""
-        self.trials.sort()
-        self.vouched = split_sweeps(self.trials)
-        self.filled = list(self.vouched)
-        self.firsts = [sweep.first for sweep in self.vouched]
-        if self.vouched:
-            first, last = self.vouched[0].first, self.vouched[-1].last
-            slack = max(SLACK_NS, int((last - first) * SLACK))
-            self.begin, self.end = first - slack, last + slack
-        self.times = [trial.at for trial in self.trials]
-        self.values = sorted({trial.target for trial in self.trials})
-        self.stretches = self._has_stretches()
-        self.lone = len(self.relays) < HOST_RELAYS
-        self.weight = LONE_HOST if self.lone else 0.0
-        self.rhythm = Rhythm(self.times)
-
-    def _has_stretches(self) -> bool:
-        """Whether every relay got a stretch of its own: ranges that do not overlap."""
-        ranges = []
-        for targets in self.tried.values():
-            ranges += [(c.low, c.high) for c in find_clusters(targets) if c.count >= STRETCH_MIN]
-        ranges.sort()
-        return len(ranges) > 1 and all(high < low for (_, high), (low, _) in itertools.pairwise(ranges))
-
-    def index_at(self, at: int) -> int:
-        """Index of the sweep that was running, or of the nearest while the host was about; -1 when it was not."""
-        if not self.begin <= at <= self.end:
-            return -1
-        return max(bisect_right(self.firsts, at) - 1, 0) if len(self.firsts) > 1 else 0
-
-    def is_between(self, one: Visit, next_one: Visit) -> bool:
-        """Whether the host was at work between two guests, in time and in value."""
-        low, high = sorted((one.target, next_one.target))
-        between_times = bisect_left(self.times, next_one.at) > bisect_right(self.times, one.at)
-        return between_times and bisect_left(self.values, high) > bisect_right(self.values, low)
 
 
 class Best(NamedTuple):
@@ -218,7 +63,7 @@ def associate(tracks: Mapping[int, TrackInfo], visits: Iterable[Visit]) -> Windo
     for visit in ordered:
         first_of.setdefault(visit.transaction, visit)
     kept = [visit for visit in ordered if first_of[visit.transaction] is visit]
-    hosts = _hosts(tracks, kept)
+    hosts = find_hosts(tracks, kept)
     groups = _guests(tracks, kept, hosts)
     placed = _place_masked(tracks, groups, hosts)
     placed |= _place(tracks, groups, hosts, placed, certain=True)
@@ -227,7 +72,7 @@ def associate(tracks: Mapping[int, TrackInfo], visits: Iterable[Visit]) -> Windo
     placed |= _place(tracks, groups, hosts, placed, certain=False)
     placed = _worth_keeping(tracks, groups, placed)
     fits_of = [
-        each for key, guests in groups.items() if (each := _group_fit(tracks, key, guests, placed, hosts, certain))
+        each for key, guests in groups.items() if (each := fit_group(tracks, key, guests, placed, hosts, certain))
     ]
     repeats = (
         placed[first.id]._replace(visit=visit)
@@ -235,27 +80,6 @@ def associate(tracks: Mapping[int, TrackInfo], visits: Iterable[Visit]) -> Windo
         if (first := first_of[visit.transaction]) is not visit and first.id in placed
     )
     return WindowFindings([*placed.values(), *repeats], fits_of)
-
-
-def _hosts(tracks: Mapping[int, TrackInfo], visits: Sequence[Visit]) -> dict[str, Host]:
-    hosts: dict[str, Host] = {}
-    for visit in visits:
-        info = tracks[visit.track]
-        if info.verdict != "relayed" or not info.origin:
-            continue
-        host = hosts.get(info.origin)
-        if host is None:
-            host = hosts[info.origin] = Host(info.origin, info.origin_port)
-        if visit.target:
-            host.trials.append(Trial(visit.at, visit.target))
-            host.tried[visit.source].add(visit.target)
-        host.relays.add(visit.source)
-        host.shapes.add(info.shape)
-        host.goals.add(visit.goal)
-        host.sensors.add(visit.sensor)
-    for host in hosts.values():
-        host.close()
-    return hosts
 
 
 def _guests(
@@ -428,76 +252,3 @@ def _fill(hosts: Mapping[str, Host], placed: Iterable[Placement]) -> None:
     for (origin, index), targets in added.items():
         host = hosts[origin]
         host.filled[index] = host.vouched[index].with_targets(targets)
-
-
-# ---- groups ------------------------------------------------------------------------------------------------------
-
-
-def _group_fit(
-    tracks: Mapping[int, TrackInfo],
-    key: GroupKey,
-    guests: Sequence[Visit],
-    placed: Mapping[int, Placement],
-    hosts: Mapping[str, Host],
-    certain: Set[int],
-) -> GroupFit | None:
-    """The sums of a group; None when no host could have had any of its guests.
-
-    certain: guests that were placed by more than their fit, and fill holes that others cannot have.
-    """
-    members: dict[str, list[Visit]] = defaultdict(list)
-    for visit in guests:
-        if (place := placed.get(visit.id)) and place.origin:
-            members[place.origin].append(visit)
-    best = min(members, key=lambda origin: (-len(members[origin]), origin), default="")
-    candidates = [host for origin in members if (host := hosts.get(origin))]
-    if not members:
-        candidates = [host for host in hosts.values() if key.shape in host.shapes and len(host.relays) >= HOST_RELAYS]
-    inside = fitting = 0
-    log_odds = 0.0
-    for visit in guests:
-        shape = tracks[visit.track].shape
-        known = any(shape in host.shapes for host in hosts.values())
-        fitting_hosts = [host for host in candidates if not known or shape in host.shapes]
-        said = _against_chance(visit, fitting_hosts, filled=visit.id not in certain)
-        if said is not None:
-            inside += 1
-            fitting += said.fitting
-            log_odds += said.log_odds
-    if not members and not inside:
-        return None
-    pairs = between = 0
-    for origin, those in members.items():
-        if host := hosts.get(origin):
-            pairs += len(those) - 1
-            between += sum(host.is_between(one, other) for one, other in itertools.pairwise(those))
-    claims = sum(bool(best) and visit.claim == best for visit in guests)
-    verdict = tracks[guests[0].track].verdict
-    return GroupFit(key, verdict, best, len(guests), inside, fitting, pairs, between, log_odds, claims)
-
-
-class Said(NamedTuple):
-    """One guest against a stranger that tries something in the same ranges."""
-
-    fitting: bool
-    log_odds: float
-
-
-def _against_chance(visit: Visit, hosts: Sequence[Host], *, filled: bool) -> Said | None:
-    """None outside of what any host tried. With several hosts a stranger has as many chances to fit one.
-
-    filled: against what is certain to be the host's, not only what is vouched for.
-    """
-    found: list[Fit] = []
-    for host in hosts:
-        index = host.index_at(visit.at)
-        if (
-            index >= 0
-            and visit.target
-            and (fit := (host.filled if filled else host.vouched)[index].fit(visit.target)).inside
-        ):
-            found.append(fit)
-    if not found:
-        return None
-    best = max(fit.log_odds for fit in found)
-    return Said(best > 0, best - math.log(len(found)))

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from relaytrap.evidence.association import GroupFit, GroupKey
+from relaytrap.evidence.visits import GroupFit, GroupKey
 
 __all__ = ["Origin", "Settled", "Standing", "Testimony", "Vouch", "confidence", "settle"]
 

@@ -17,10 +17,12 @@ from typing import Final
 from relaytrap import clock
 from relaytrap.config import Config
 from relaytrap.enrich import Enricher
-from relaytrap.evidence.association import HOST_RELAYS, TrackInfo, associate
+from relaytrap.evidence.association import associate
+from relaytrap.evidence.host import HOST_RELAYS
 from relaytrap.evidence.origin import Standing, settle
+from relaytrap.evidence.visits import TrackInfo
 from relaytrap.sample.networks import SENSOR_PREFIX, name_of
-from relaytrap.store import Store, findings
+from relaytrap.store import Store, findings, testimony
 from relaytrap.store.findings import BUCKET_S, Bucket, Window
 from relaytrap.store.queries import run_query
 
@@ -46,7 +48,7 @@ class Analysis:
         self._enricher = enricher
         self._turn = threading.Lock()
         self._version = findings.newest_version(store)
-        self._origins = findings.read_origins(store)
+        self._origins = testimony.read_origins(store)
         self._conclusions: list[dict[str, object]] | None = None
         self._standing: dict[str, Standing] | None = None
 
@@ -126,17 +128,17 @@ class Analysis:
     def _settle(self, hours: list[int]) -> None:
         """Draw the conclusions anew; only origins that some hours name can stand otherwise than before."""
         if self._standing is None:
-            self._standing = findings.read_standing(self.store)
+            self._standing = testimony.read_standing(self.store)
         else:
-            self._standing |= findings.read_standing(self.store, hours)
-        groups = findings.read_groups(self.store)
-        settled = settle(findings.read_testimony(self.store, groups, self._standing), groups)
-        rows = findings.conclusion_rows(settled)
+            self._standing |= testimony.read_standing(self.store, hours)
+        groups = testimony.read_groups(self.store)
+        settled = settle(testimony.read_testimony(self.store, groups, self._standing), groups)
+        rows = testimony.conclusion_rows(settled)
         if rows != self._conclusions:
-            findings.write_conclusions(self.store, rows, self._version)
+            testimony.write_conclusions(self.store, rows, self._version)
         changed = [each for address, each in settled.origins.items() if self._origins.get(address) != each]
         gone = self._origins.keys() - settled.origins.keys()
-        findings.write_origins(self.store, changed, gone, self._version, self._look_up)
+        testimony.write_origins(self.store, changed, gone, self._version, self._look_up)
         self._conclusions, self._origins = rows, settled.origins
 
 

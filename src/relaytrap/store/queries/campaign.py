@@ -167,17 +167,20 @@ def _reasons(store: "Store", base: str, params: dict[str, Any], row: "Row") -> "
     """Why requests belong together, with how many each reason holds for."""
     reasons = []
     if row["vouched"]:
-        text = f"{row['relays']} relays say that they took these requests from {row['origin']}."
+        sql = "SELECT relays FROM origin_findings FINAL WHERE origin = {key:IPv6}"
+        relays = next((found["relays"] for found in store.rows(sql, params)), 1)
+        text = f"{relays} relays say that they took these requests from {row['origin']}."
         reasons.append({"why": text, "requests": row["vouched"], "association": False})
     if row["direct"]:
         text = f"They came straight from {row['origin']}."
         reasons.append({"why": text, "requests": row["direct"], "association": False})
     sql = (
-        f"SELECT why, count() AS requests, uniqExact(source) AS relays FROM ({PLACES[base]}) WHERE why != '' "
-        "GROUP BY why ORDER BY requests DESC LIMIT 20"
+        "SELECT replaceOne(replaceRegexpOne(why, ' of which [0-9]+% is vouched for', ''), ' at its end', '') AS "
+        "reason, "
+        f"count() AS requests FROM ({PLACES[base]}) WHERE why != '' GROUP BY reason ORDER BY requests DESC LIMIT 20"
     )
     placed = store.rows(sql, params)
-    return reasons + [{"why": each["why"], "requests": each["requests"], "association": True} for each in placed]
+    return reasons + [{"why": each["reason"], "requests": each["requests"], "association": True} for each in placed]
 
 
 def find_campaign(column: str, base: str = "origin") -> str:

@@ -1,0 +1,83 @@
+"""How well the guests of one group fitted, as a sum that says how unlikely it is for a stranger."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
+from itertools import pairwise
+from typing import NamedTuple
+
+from relaytrap.evidence.host import HOST_RELAYS, Host
+from relaytrap.evidence.sequence import Fit
+from relaytrap.evidence.visits import GroupFit, GroupKey, Placement, TrackInfo, Visit
+
+__all__ = ["fit_group"]
+
+
+def fit_group(
+    tracks: Mapping[int, TrackInfo],
+    key: GroupKey,
+    guests: Sequence[Visit],
+    placed: Mapping[int, Placement],
+    hosts: Mapping[str, Host],
+    certain: Set[int],
+) -> GroupFit | None:
+    """The sums of a group; None when no host could have had any of its guests.
+
+    certain: guests that were placed by more than their fit, and fill holes that others cannot have.
+    """
+    members: dict[str, list[Visit]] = defaultdict(list)
+    for visit in guests:
+        if (place := placed.get(visit.id)) and place.origin:
+            members[place.origin].append(visit)
+    best = min(members, key=lambda origin: (-len(members[origin]), origin), default="")
+    candidates = [host for origin in members if (host := hosts.get(origin))]
+    if not members:
+        candidates = [host for host in hosts.values() if key.shape in host.shapes and len(host.relays) >= HOST_RELAYS]
+    inside = fitting = 0
+    log_odds = 0.0
+    for visit in guests:
+        shape = tracks[visit.track].shape
+        known = any(shape in host.shapes for host in hosts.values())
+        fitting_hosts = [host for host in candidates if not known or shape in host.shapes]
+        said = _against_chance(visit, fitting_hosts, filled=visit.id not in certain)
+        if said is not None:
+            inside += 1
+            fitting += said.fitting
+            log_odds += said.log_odds
+    if not members and not inside:
+        return None
+    pairs = between = 0
+    for origin, those in members.items():
+        if host := hosts.get(origin):
+            pairs += len(those) - 1
+            between += sum(host.is_between(one, other) for one, other in pairwise(those))
+    claims = sum(bool(best) and visit.claim == best for visit in guests)
+    verdict = tracks[guests[0].track].verdict
+    return GroupFit(key, verdict, best, len(guests), inside, fitting, pairs, between, log_odds, claims)
+
+
+class Said(NamedTuple):
+    """One guest against a stranger that tries something in the same ranges."""
+
+    fitting: bool
+    log_odds: float
+
+
+def _against_chance(visit: Visit, hosts: Sequence[Host], *, filled: bool) -> Said | None:
+    """None outside of what any host tried. With several hosts a stranger has as many chances to fit one.
+
+    filled: against what is certain to be the host's, not only what is vouched for.
+    """
+    found: list[Fit] = []
+    for host in hosts:
+        index = host.index_at(visit.at)
+        if (
+            index >= 0
+            and visit.target
+            and (fit := (host.filled if filled else host.vouched)[index].fit(visit.target)).inside
+        ):
+            found.append(fit)
+    if not found:
+        return None
+    best = max(fit.log_odds for fit in found)
+    return Said(best > 0, best - math.log(len(found)))

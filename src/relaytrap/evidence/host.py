@@ -1,0 +1,103 @@
+"""A host: what relays vouch for of one campaign in one window, ready for guests to be weighed against it."""
+
+import itertools
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from relaytrap.evidence.sequence import Rhythm, Sweep, Trial, find_clusters, split_sweeps
+from relaytrap.evidence.visits import TrackInfo, Visit
+
+__all__ = ["HOST_RELAYS", "Host", "find_hosts"]
+
+# How far outside a host's own time a guest may lie, as a part of that time and at least (ns).
+SLACK: Final = 0.5
+SLACK_NS: Final = 60 * 10**9
+HOST_RELAYS: Final = 2
+LONE_HOST: Final = -2.0
+STRETCH_MIN: Final = 5
+
+
+@dataclass(slots=True)
+class Host:
+    """A campaign that relays vouch for, as far as this window shows it."""
+
+    origin: str
+    port: int
+    trials: list[Trial] = field(default_factory=list)
+    relays: set[str] = field(default_factory=set)
+    tried: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    stretches: bool = False
+    begin: int = 1
+    end: int = 0
+    lone: bool = False
+    weight: float = 0.0
+    shapes: set[int] = field(default_factory=set)
+    goals: set[str] = field(default_factory=set)
+    sensors: set[str] = field(default_factory=set)
+    vouched: list[Sweep] = field(default_factory=list)
+    filled: list[Sweep] = field(default_factory=list)
+    firsts: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    values: list[int] = field(default_factory=list)
+    rhythm: Rhythm = field(default_factory=lambda: Rhythm(()))
+
+    def close(self) -> None:
+        """Order the trials and split them into sweeps."""
+        self.trials.sort()
+        self.vouched = split_sweeps(self.trials)
+        self.filled = list(self.vouched)
+        self.firsts = [sweep.first for sweep in self.vouched]
+        if self.vouched:
+            first, last = self.vouched[0].first, self.vouched[-1].last
+            slack = max(SLACK_NS, int((last - first) * SLACK))
+            self.begin, self.end = first - slack, last + slack
+        self.times = [trial.at for trial in self.trials]
+        self.values = sorted({trial.target for trial in self.trials})
+        self.stretches = self._has_stretches()
+        self.lone = len(self.relays) < HOST_RELAYS
+        self.weight = LONE_HOST if self.lone else 0.0
+        self.rhythm = Rhythm(self.times)
+
+    def _has_stretches(self) -> bool:
+        """Whether every relay got a stretch of its own: ranges that do not overlap."""
+        ranges = []
+        for targets in self.tried.values():
+            ranges += [(c.low, c.high) for c in find_clusters(targets) if c.count >= STRETCH_MIN]
+        ranges.sort()
+        return len(ranges) > 1 and all(high < low for (_, high), (low, _) in itertools.pairwise(ranges))
+
+    def index_at(self, at: int) -> int:
+        """Index of the sweep that was running, or of the nearest while the host was about; -1 when it was not."""
+        if not self.begin <= at <= self.end:
+            return -1
+        return max(bisect_right(self.firsts, at) - 1, 0) if len(self.firsts) > 1 else 0
+
+    def is_between(self, one: Visit, next_one: Visit) -> bool:
+        """Whether the host was at work between two guests, in time and in value."""
+        low, high = sorted((one.target, next_one.target))
+        between_times = bisect_left(self.times, next_one.at) > bisect_right(self.times, one.at)
+        return between_times and bisect_left(self.values, high) > bisect_right(self.values, low)
+
+
+def find_hosts(tracks: Mapping[int, TrackInfo], visits: Sequence[Visit]) -> dict[str, Host]:
+    hosts: dict[str, Host] = {}
+    for visit in visits:
+        info = tracks[visit.track]
+        if info.verdict != "relayed" or not info.origin:
+            continue
+        host = hosts.get(info.origin)
+        if host is None:
+            host = hosts[info.origin] = Host(info.origin, info.origin_port)
+        if visit.target:
+            host.trials.append(Trial(visit.at, visit.target))
+            host.tried[visit.source].add(visit.target)
+        host.relays.add(visit.source)
+        host.shapes.add(info.shape)
+        host.goals.add(visit.goal)
+        host.sensors.add(visit.sensor)
+    for host in hosts.values():
+        host.close()
+    return hosts

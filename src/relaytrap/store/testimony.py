@@ -1,0 +1,220 @@
+"""What conclusions are drawn from, out of the sums of hours and windows, and where conclusions are kept.
+
+Sets are formed here, in SQL; the Python side sees one row for each origin, and only groups and vouches that may matter.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from relaytrap.evidence.origin import Origin, Settled, Standing, Testimony, Vouch
+from relaytrap.evidence.visits import GroupFit, GroupKey
+from relaytrap.store.findings_schema import NONE
+from relaytrap.store.queries.filter import storage_address
+from relaytrap.store.queries.shape import address
+
+if TYPE_CHECKING:
+    from relaytrap.store.engine import Store
+
+__all__ = [
+    "conclusion_rows",
+    "read_groups",
+    "read_origins",
+    "read_standing",
+    "read_testimony",
+    "write_conclusions",
+    "write_origins",
+]
+
+NO_ADDRESS: Final = "::"
+
+# Groups below both of these cannot lead to any conclusion.
+ODDS_MIN: Final = 8
+CLAIMS_MIN: Final = 3
+
+
+# Stack and shape of several sources that fit together, though perhaps none does alone.
+POOLS: Final = (
+    "SELECT stack, shape FROM group_fits FINAL WHERE verdict = 'direct' AND (start, width, version) IN "
+    "(SELECT start, width, version FROM windows FINAL WHERE alive) GROUP BY stack, shape "
+    f"HAVING sum(log_odds) >= {ODDS_MIN} AND uniqExact(source) > 1"
+)
+
+
+def read_groups(store: "Store") -> list[GroupFit]:
+    """Sums of groups over all windows, those that may matter."""
+    sums = ", ".join(f"sum({n}) AS {n}" for n in ("visits", "inside", "fitting", "pairs", "between", "claims"))
+    sql = (
+        f"SELECT {address('source')} AS source, stack, shape, {address('named')} AS named, min(verdict) AS verdict, "
+        f"{address('argMax(host, (visits, host))')} AS host, {sums}, sum(log_odds) AS log_odds FROM ("
+        f"SELECT source, stack, shape, named, host, min(verdict) AS verdict, {sums}, sum(log_odds) AS log_odds "
+        "FROM group_fits FINAL WHERE (start, width, version) IN "
+        "(SELECT start, width, version FROM windows FINAL WHERE alive) "
+        "GROUP BY source, stack, shape, named, host) GROUP BY source, stack, shape, named "
+        f"HAVING sum(log_odds) >= {ODDS_MIN} OR sum(claims) >= {CLAIMS_MIN} OR (stack, shape) IN ({POOLS}) SETTINGS "
+        "prefer_column_name_to_alias = 1"
+    )
+    found = []
+    for row in store.rows(sql):
+        named = row.pop("named")
+        key = GroupKey(row.pop("source"), row.pop("stack"), row.pop("shape"), "" if named == NO_ADDRESS else named)
+        row["host"] = "" if row["host"] == NO_ADDRESS else row["host"]
+        found.append(GroupFit(key, **row))
+    return found
+
+
+VOUCHING: Final = f"verdict = 'relayed' AND origin != {NONE}"
+# One operator: an autonomous system, or else a /16 of IPv4 or a /32 of IPv6.
+NETWORK: Final = (
+    "if(asn > 0, toString(asn), "
+    "toString(IPv6CIDRToRange(relay, if(startsWith(IPv6NumToString(relay), '::ffff:'), 112, 32)).1))"
+)
+
+
+# Rows written again have the same relays and addresses, so none of this needs FINAL.
+
+
+def read_testimony(store: "Store", groups: Sequence[GroupFit], standing: dict[str, Standing]) -> Testimony:
+    """What relays vouch for, as far as conclusions over these groups need it. standing: see read_standing."""
+    testimony = Testimony(standing)
+    lone = sorted({standing.only for standing in testimony.standing.values() if standing.only})
+    testimony.trusted = _trusted(store, lone)
+    testimony.pairs = _pairs(store, {(group.key.source, group.host) for group in groups if group.key.origin})
+    testimony.chained = _vouches(store, f"inner != {NONE}")
+    testimony.deeper = _vouches(store, f"inner = {NONE} AND deeper != {NONE}")
+    asked = {vouch.inner for vouch in testimony.chained} | {vouch.origin for vouch in testimony.deeper}
+    testimony.sources = _sources(store, sorted(asked))
+    return testimony
+
+
+def read_standing(store: "Store", hours: Sequence[int] | None = None) -> dict[str, Standing]:
+    """How many saw each origin themselves: of every origin, or of those that some hours name (seconds)."""
+    some = ""
+    if hours is not None:
+        some = (
+            f"AND origin IN (SELECT origin FROM relay_hours WHERE {VOUCHING} AND toUnixTimestamp(hour) IN "
+            f"({', '.join(map(str, map(int, hours))) or '0'}))"
+        )
+    sql = (
+        f"SELECT {address('origin')} AS origin, uniqExact(relay) AS relays, uniqExact({NETWORK}) AS networks, "
+        f"uniqExactIf(country, country != '') AS countries, max(confidence) AS best, {address('any(relay)')} AS only "
+        f"FROM relay_hours WHERE {VOUCHING} AND inner = {NONE} {some} GROUP BY origin "
+        "SETTINGS prefer_column_name_to_alias = 1"
+    )
+    return {
+        row["origin"]: Standing(
+            row["relays"], row["networks"], row["countries"], row["best"], row["only"] if row["relays"] == 1 else ""
+        )
+        for row in store.rows(sql)
+    }
+
+
+def _trusted(store: "Store", relays: Sequence[str]) -> set[str]:
+    """Those of some relays that share an origin with another relay."""
+    shared = (
+        f"SELECT origin FROM relay_hours WHERE {VOUCHING} AND inner = {NONE} GROUP BY origin "
+        "HAVING uniqExact(relay) > 1"
+    )
+    sql = (
+        f"SELECT DISTINCT {address('relay')} AS relay FROM relay_hours WHERE {VOUCHING} AND inner = {NONE} "
+        f"AND relay IN {{relays:Array(IPv6)}} AND origin IN ({shared}) SETTINGS prefer_column_name_to_alias = 1"
+    )
+    return {row["relay"] for row in store.rows(sql, {"relays": _stored(relays)})} if relays else set()
+
+
+def _pairs(store: "Store", asked: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    if not asked:
+        return set()
+    relays, origins = sorted({relay for relay, _ in asked}), sorted({origin for _, origin in asked})
+    sql = (
+        f"SELECT DISTINCT {address('relay')} AS relay, {address('origin')} AS origin FROM relay_hours "
+        f"WHERE {VOUCHING} AND inner = {NONE} AND relay IN {{relays:Array(IPv6)}} "
+        "AND origin IN {origins:Array(IPv6)} SETTINGS prefer_column_name_to_alias = 1"
+    )
+    rows = store.rows(sql, {"relays": _stored(relays), "origins": _stored(origins)})
+    return {(row["relay"], row["origin"]) for row in rows}
+
+
+def _vouches(store: "Store", where: str) -> list[Vouch]:
+    columns = ", ".join(f"{address(name)} AS {name}" for name in ("relay", "origin", "inner", "deeper"))
+    sql = (
+        f"SELECT {columns}, max(confidence) AS confidence, any({NETWORK}) AS network, any(country) AS country "
+        f"FROM relay_hours WHERE {VOUCHING} AND {where} GROUP BY relay, origin, inner, deeper "
+        "SETTINGS prefer_column_name_to_alias = 1"
+    )
+    found = []
+    for row in store.rows(sql):
+        for name in ("inner", "deeper"):
+            row[name] = "" if row[name] == NO_ADDRESS else row[name]
+        found.append(Vouch(**row))
+    return found
+
+
+def _sources(store: "Store", asked: Sequence[str]) -> set[str]:
+    """Those of some addresses that handed requests on to us."""
+    if not asked:
+        return set()
+    sql = (
+        f"SELECT DISTINCT {address('relay')} AS relay FROM relay_hours WHERE verdict IN ('relayed', 'hidden') "
+        "AND relay IN {asked:Array(IPv6)} SETTINGS prefer_column_name_to_alias = 1"
+    )
+    return {row["relay"] for row in store.rows(sql, {"asked": _stored(asked)})}
+
+
+def _stored(addresses: Iterable[str]) -> list[str]:
+    return [storage_address(each) for each in addresses]
+
+
+# ---- conclusions -------------------------------------------------------------------------------------------------
+
+
+def conclusion_rows(settled: Settled) -> list[dict[str, Any]]:
+    """Settled as rows (kind, one, other, said, confidence), in a fixed order."""
+    rows = [("hiding", source, str(stack), "", score) for (source, stack), score in settled.hiding.items()]
+    rows += [("lying", relay, origin, "", 0) for relay, origins in settled.lying.items() for origin in origins]
+    rows += [("inner", relay, "", "", 0) for relay in settled.inner]
+    rows += [("chained", inner, origin, said, 0) for (inner, origin), said in settled.chained.items()]
+    rows += [("behind", origin, deeper, said, 0) for (origin, deeper), said in settled.behind.items()]
+    names = ("kind", "one", "other", "said", "confidence")
+    return [dict(zip(names, row, strict=True)) for row in sorted(rows)]
+
+
+def write_conclusions(store: "Store", rows: Sequence[Mapping[str, Any]], version: int) -> None:
+    """Replace all conclusions; a row of kind "all" marks the version even when there are none."""
+    marked = [{"kind": "all", "one": "", "other": "", "said": "", "confidence": 0}, *rows]
+    store.insert_rows("conclusions", [{**row, "version": version} for row in marked])
+
+
+def read_origins(store: "Store") -> dict[str, Origin]:
+    """The standing of every origin as last written."""
+    sql = (
+        f"SELECT {address('origin')} AS address, confidence, relays, networks, countries, contradictions "
+        "FROM origin_findings FINAL WHERE confidence > 0"
+    )
+    return {row["address"]: Origin(**row) for row in store.rows(sql)}
+
+
+def write_origins(
+    store: "Store",
+    origins: Iterable[Origin],
+    gone: Iterable[str],
+    version: int,
+    look_up: Callable[[str], tuple[str, int, str]],
+) -> None:
+    """Replace the standing of some origins; those gone get confidence 0.
+
+    look_up: country, autonomous system and its name of an address.
+    """
+    rows = [
+        {
+            "origin": storage_address(each.address),
+            "confidence": each.confidence,
+            "relays": each.relays,
+            "networks": each.networks,
+            "countries": each.countries,
+            "contradictions": each.contradictions,
+            "version": version,
+        }
+        | dict(zip(("country", "asn", "as_name"), look_up(each.address), strict=True))
+        for each in (*origins, *(Origin(address, 0, 0, 0, 0) for address in gone))
+    ]
+    store.insert_rows("origin_findings", rows)
