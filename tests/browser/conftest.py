@@ -13,9 +13,9 @@ WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(peer: Callable[[str], str]) -> Iterator[Browser]:
-    """Chromium without a screen."""
+    """Chromium without a screen; for one module at a time, since its driver keeps an event loop running meanwhile."""
     path = peer("chromium")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
