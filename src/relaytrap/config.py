@@ -54,7 +54,7 @@ class SensorConfig:
     flush_interval_s: float = setting(1.0, "Longest time a recorded message may wait in memory; 0 writes each at once")
     segment_max_bytes: int = setting(8 << 20, "A spool segment is closed at this size")
     segment_max_age_s: float = setting(2.0, "A spool segment that holds anything is closed at this age")
-    spool_max_bytes: int = setting(2 * GIB, "The spool never grows beyond this; the oldest segment goes first, counted as loss")
+    spool_max_bytes: int = setting(2 * GIB, "The spool never grows beyond this; the oldest goes first, counted as loss")
     spool_max_days: float = setting(30.0, "Segments older than this that no hub took are dropped, counted as loss")
     hub_url: str = setting("", "Hub to ship segments to; empty: keep them in the spool")
     token: str = setting("", "Token this sensor shows the hub")
