@@ -272,7 +272,8 @@ def believe(seen: Observation, path: Path, keys: Keys, settled: Settled, place: 
     if verdict == "relayed" and origin:
         origin = settled.believed(seen.source, origin, path.chain[-1] if path.chain else "", deeper_of(path)) or None
     association = origin != path.origin
-    if verdict in ("relayed", "hidden") and not origin and place and place.origin:
+    doubted = path.origin in settled.doubted.get(seen.source, ())
+    if verdict in ("relayed", "hidden") and not origin and not doubted and place and place.origin:
         liars = set().union(*settled.lying.values())
         origin, association = (place.origin, True) if place.origin not in liars else (None, False)
     return Belief(verdict, origin, association)

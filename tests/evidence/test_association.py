@@ -94,6 +94,32 @@ def test_two_liars_with_two_stories_are_both_found_out():
     assert settled.lying.keys() == {"203.0.113.41", "203.0.113.42"}
 
 
+def test_two_liars_with_one_story_are_found_out_by_three_times_as_many():
+    scene = Scene()
+    sweep(scene, A, range(100, 400), [*HONEST, LYING, (liar(INNOCENT), "203.0.113.42")])
+    right, _, wrong, _, settled = outcome(scene)
+    assert (right, wrong) == (300, 0)
+    assert INNOCENT not in settled.origins
+
+
+def test_a_liar_that_brings_three_requests_frames_nobody():
+    scene = Scene()
+    sweep(scene, A, range(100, 220), [*((kamailio, f"203.0.113.{n}") for n in range(50, 89)), LYING])
+    _, _, wrong, _, settled = outcome(scene)
+    assert wrong == 0
+    assert INNOCENT not in settled.origins
+
+
+@pytest.mark.parametrize("targets", [range(100, 130), range(100, 400, 20), range(420, 460)])
+@pytest.mark.parametrize("count", [1, 2])
+def test_another_attacker_with_the_same_tool_and_relays_of_its_own_is_no_invention(targets, count):
+    scene = Scene()
+    sweep(scene, A, range(100, 400), HONEST * 2)
+    sweep(scene, B, targets, [(kamailio, f"203.0.113.{77 + n}") for n in range(count)])
+    right, none, wrong, _, settled = outcome(scene)
+    assert (none, wrong, settled.lying, settled.doubted) == (0, 0, {}, {})
+
+
 @pytest.mark.parametrize("targets", [range(100, 180), range(420, 480), range(100, 400, 5)])
 def test_a_direct_scanner_of_the_same_tool_is_never_blamed_on_somebody_else(targets):
     scene = Scene()

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from relaytrap.evidence.fitting import fit_group
-from relaytrap.evidence.host import HOST_RELAYS, Host, find_hosts
+from relaytrap.evidence.host import Host, find_hosts
 from relaytrap.evidence.sequence import Fit
 from relaytrap.evidence.topology_hiding import Masked, fits, sender_key, solve
 from relaytrap.evidence.visits import GroupKey, Placement, TrackInfo, Visit, WindowFindings
@@ -86,11 +86,11 @@ def _guests(
     tracks: Mapping[int, TrackInfo], visits: Sequence[Visit], hosts: Mapping[str, Host]
 ) -> dict[GroupKey, list[Visit]]:
     groups: dict[GroupKey, list[Visit]] = defaultdict(list)
-    several = any(len(host.relays) >= HOST_RELAYS for host in hosts.values())
+    several = any(not host.lone for host in hosts.values())
     for visit in visits:
         info = tracks[visit.track]
         named = info.origin if info.verdict == "relayed" and info.origin else ""
-        lone = bool(named) and len(hosts[named].relays) < HOST_RELAYS
+        lone = bool(named) and hosts[named].lone
         silent = info.verdict == "hidden" or (info.verdict == "relayed" and not named)
         if silent or (several and (lone or info.verdict == "direct")):
             groups[GroupKey(visit.source, info.stack, info.shape, named)].append(visit)
@@ -224,9 +224,9 @@ def _why(info: TrackInfo, best: Best, named: Host | None) -> str:
 
 
 def _named(claim: str, hosts: Mapping[str, Host]) -> Host | None:
-    """The host that a claim names, if several relays vouch for it; one relay alone may have put it there."""
+    """The host that a claim names, unless it is one that few relays alone may have put there."""
     host = hosts.get(claim) if claim else None
-    return host if host is not None and len(host.relays) >= HOST_RELAYS else None
+    return None if host is None or host.lone else host
 
 
 def _worth_keeping(

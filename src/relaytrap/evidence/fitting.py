@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from itertools import pairwise
 from typing import NamedTuple
 
-from relaytrap.evidence.host import HOST_RELAYS, Host
+from relaytrap.evidence.host import Host
 from relaytrap.evidence.sequence import Fit
 from relaytrap.evidence.visits import GroupFit, GroupKey, Placement, TrackInfo, Visit
 
@@ -32,7 +32,7 @@ def fit_group(
     best = min(members, key=lambda origin: (-len(members[origin]), origin), default="")
     candidates = [host for origin in members if (host := hosts.get(origin))]
     if not members:
-        candidates = [host for host in hosts.values() if key.shape in host.shapes and len(host.relays) >= HOST_RELAYS]
+        candidates = [host for host in hosts.values() if key.shape in host.shapes and not host.lone]
     inside = fitting = 0
     log_odds = 0.0
     for visit in guests:

@@ -3,7 +3,7 @@
 import itertools
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,14 +15,22 @@ __all__ = ["HOST_RELAYS", "Host", "find_hosts"]
 # How far outside a host's own time a guest may lie, as a part of that time and at least (ns).
 SLACK: Final = 0.5
 SLACK_NS: Final = 60 * 10**9
+# Below this many relays a host may be somebody's invention; so it may with a few, where many times more speak for
+# another of the same form.
 HOST_RELAYS: Final = 2
+FEW_RELAYS: Final = 3
+OUTNUMBERED: Final = 3
 LONE_HOST: Final = -2.0
 STRETCH_MIN: Final = 5
 
 
 @dataclass(slots=True)
 class Host:
-    """A campaign that relays vouch for, as far as this window shows it."""
+    """A campaign that relays vouch for, as far as this window shows it.
+
+    vouched, filled: its sweeps as relays vouch for them, and with what was placed for certain. lone: too few speak for
+    it to count as one that others belong to. begin, end: the time in which guests may lie.
+    """
 
     origin: str
     port: int
@@ -57,8 +65,6 @@ class Host:
         self.times = [trial.at for trial in self.trials]
         self.values = sorted({trial.target for trial in self.trials})
         self.stretches = self._has_stretches()
-        self.lone = len(self.relays) < HOST_RELAYS
-        self.weight = LONE_HOST if self.lone else 0.0
         self.rhythm = Rhythm(self.times)
 
     def _has_stretches(self) -> bool:
@@ -83,6 +89,7 @@ class Host:
 
 
 def find_hosts(tracks: Mapping[int, TrackInfo], visits: Sequence[Visit]) -> dict[str, Host]:
+    """Origin → host, of every origin that relays name. visits: in order of time."""
     hosts: dict[str, Host] = {}
     for visit in visits:
         info = tracks[visit.track]
@@ -100,4 +107,20 @@ def find_hosts(tracks: Mapping[int, TrackInfo], visits: Sequence[Visit]) -> dict
         host.sensors.add(visit.sensor)
     for host in hosts.values():
         host.close()
+    for host in hosts.values():
+        host.lone = len(host.relays) < HOST_RELAYS or _is_outnumbered(host, hosts.values())
+        host.weight = LONE_HOST if host.lone else 0.0
     return hosts
+
+
+def _is_outnumbered(host: Host, hosts: Iterable[Host]) -> bool:
+    """Whether few relays speak for this host, and many others, none of them these, for one of its form and time."""
+    few = len(host.relays)
+    return few <= FEW_RELAYS and any(
+        len(other.relays) >= few * OUTNUMBERED
+        and not host.shapes.isdisjoint(other.shapes)
+        and host.begin <= other.end
+        and other.begin <= host.end
+        and host.relays.isdisjoint(other.relays)
+        for other in hosts
+    )

@@ -15,7 +15,7 @@ Pure, over aggregates: one Vouch for each relay and address, one GroupFit for ea
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -58,14 +58,14 @@ class Standing(NamedTuple):
 class Testimony:
     """Everything that relays say, as far as conclusions need it.
 
-    standing: of each origin that relays saw themselves. trusted: relays that share an origin with another relay.
-    pairs: (relay, origin) that relays saw themselves, at least those that groups of guests ask for. chained: vouches
-    through an inner hop. deeper: vouches for addresses that name somebody further back. sources: relays seen as such,
-    at least those that chained or deeper name.
+    standing: of each origin that relays saw themselves. shared: relay → origins that it and another relay saw. pairs:
+    (relay, origin) that relays saw themselves, at least those that groups of guests ask for. chained: vouches through
+    an inner hop. deeper: vouches for addresses that name somebody further back. sources: relays seen as such, at least
+    those that chained or deeper name.
     """
 
     standing: dict[str, Standing] = field(default_factory=dict)
-    trusted: set[str] = field(default_factory=set)
+    shared: dict[str, set[str]] = field(default_factory=dict)
     pairs: set[tuple[str, str]] = field(default_factory=set)
     chained: list[Vouch] = field(default_factory=list)
     deeper: list[Vouch] = field(default_factory=list)
@@ -82,12 +82,23 @@ class Testimony:
         standing = {origin: _standing(those) for origin, those in direct.items()}
         return cls(
             standing,
-            {vouch.relay for origin, those in direct.items() if standing[origin].relays > 1 for vouch in those},
+            _shared(vouch for origin, those in direct.items() if standing[origin].relays > 1 for vouch in those),
             {(vouch.relay, vouch.origin) for those in direct.values() for vouch in those},
             [vouch for vouch in said if vouch.inner],
             [vouch for vouch in said if vouch.deeper and not vouch.inner],
             {vouch.relay for vouch in said} | set(handing_on),
         )
+
+    def is_trusted(self, relay: str, besides: Set[str] = frozenset()) -> bool:
+        """Whether a relay shares an origin with another relay; besides: origins that do not count."""
+        return bool(self.shared.get(relay, frozenset()) - besides)
+
+
+def _shared(vouches: Iterable[Vouch]) -> dict[str, set[str]]:
+    shared: dict[str, set[str]] = defaultdict(set)
+    for vouch in vouches:
+        shared[vouch.relay].add(vouch.origin)
+    return dict(shared)
 
 
 def _standing(those: list[Vouch]) -> Standing:
@@ -119,11 +130,12 @@ class Settled:
     origins: address → Origin. lying: relay → the addresses that it alone names, against others. hiding: (source, stack)
     of what looks direct and is a relay's, with how sure. inner: relays seen only behind other relays. chained: (inner,
     origin) → whom to believe instead of the origin that inner names, "" for nobody. behind: (address, deeper) → whom to
-    believe when the address is a relay and names deeper.
+    believe when the address is a relay and names deeper. doubted: like lying, but too little to say more than that.
     """
 
     origins: dict[str, Origin] = field(default_factory=dict)
     lying: dict[str, set[str]] = field(default_factory=dict)
+    doubted: dict[str, set[str]] = field(default_factory=dict)
     hiding: dict[tuple[str, int], int] = field(default_factory=dict)
     inner: set[str] = field(default_factory=set)
     chained: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -131,7 +143,7 @@ class Settled:
 
     def believed(self, relay: str, origin: str, inner: str = "", deeper: str = "") -> str:
         """The origin to believe when a relay names one: itself, another, or "" for nobody."""
-        if origin in self.lying.get(relay, ()):
+        if origin in self.lying.get(relay, ()) or origin in self.doubted.get(relay, ()):
             return ""
         if inner:
             return self.chained.get((inner, origin), origin)
@@ -155,8 +167,12 @@ POOL_FITTING: Final = 2
 LYING_ODDS: Final = 8.0
 LYING_ODDS_TRUSTED: Final = 14.0
 LYING_SHARE: Final = 0.8
+DOUBT_ODDS: Final = 3.0
 LYING_CLAIMS: Final = 3
 MANY_RELAYS: Final = 3
+# So many relays may tell the same lie and be found out, where this many times more say otherwise.
+FEW_RELAYS: Final = 3
+OUTNUMBERED: Final = 3
 
 
 def settle(testimony: Testimony, groups: Iterable[GroupFit]) -> Settled:
@@ -164,7 +180,7 @@ def settle(testimony: Testimony, groups: Iterable[GroupFit]) -> Settled:
     settled = Settled()
     sums = sum_groups(groups)
     settled.hiding = _hiding(sums)
-    settled.lying = _lying(testimony, sums)
+    settled.lying, settled.doubted = _lying(testimony, sums)
     sources = testimony.sources | {source for source, _ in settled.hiding}
     _settle_chains(settled, testimony, sources)
     _weigh_origins(settled, testimony, sums)
@@ -232,24 +248,61 @@ def _fits_well(fit: GroupFit) -> bool:
     )
 
 
-def _lying(testimony: Testimony, sums: Mapping[GroupKey, GroupFit]) -> dict[str, set[str]]:
-    """Relays that stand alone against many, and the addresses they name."""
-    lying: dict[str, set[str]] = defaultdict(set)
+Named = dict[str, set[str]]
+
+
+def _lying(testimony: Testimony, sums: Mapping[GroupKey, GroupFit]) -> tuple[Named, Named]:
+    """Relays that stand against many, and the addresses that they alone name: those that lie, those to be doubted."""
+    told: dict[str, list[GroupFit]] = defaultdict(list)
     for key, fit in sums.items():
-        named, host = testimony.standing.get(key.origin), testimony.standing.get(fit.host)
-        if named is None or named.relays > 1 or host is None or host.relays < MANY_RELAYS:
-            continue
-        if (key.source, fit.host) in testimony.pairs:
-            continue
-        trusted = key.source in testimony.trusted
-        fits = fit.log_odds >= (LYING_ODDS_TRUSTED if trusted else LYING_ODDS)
-        claims = fit.claims >= LYING_CLAIMS and fit.claims * 2 >= fit.visits and not trusted
-        if (fits and fit.fitting >= LYING_SHARE * max(fit.inside, 1)) or claims:
-            lying[key.source].add(key.origin)
+        standing = testimony.standing.get(key.origin)
+        if standing is not None and standing.relays <= FEW_RELAYS:
+            told[key.origin].append(fit)
+    suspects = {origin for origin, fits in told.items() if _contradicts(testimony, fits)}
+    lying: Named = defaultdict(set)
+    doubted: Named = defaultdict(set)
+    for origin in suspects:
+        relays = {fit.key.source for fit in told[origin]}
+        trusted = any(testimony.is_trusted(relay, besides=suspects) for relay in relays)
+        if _fits_others(told[origin], LYING_ODDS_TRUSTED if trusted else LYING_ODDS, trusted):
+            for relay in relays:
+                lying[relay].add(origin)
+        elif not trusted and _fits_others(told[origin], DOUBT_ODDS, trusted):
+            for relay in relays:
+                doubted[relay].add(origin)
     for origin, standing in testimony.standing.items():
-        if standing.only in lying and standing.only not in testimony.trusted:  # nobody shares anything it says
-            lying[standing.only].add(origin)
-    return dict(lying)
+        only = standing.only
+        if only in lying and not testimony.is_trusted(only, besides=suspects):  # nobody shares anything it says
+            lying[only].add(origin)
+    return dict(lying), dict(doubted)
+
+
+def _contradicts(testimony: Testimony, fits: Sequence[GroupFit]) -> bool:
+    """Whether what is told of an address stands against a campaign for which many other relays speak."""
+    host = _main_host(fits)
+    standing = testimony.standing.get(host)
+    relays = {fit.key.source for fit in fits}
+    if standing is None or standing.relays < max(MANY_RELAYS, OUTNUMBERED * len(relays) if len(relays) > 1 else 0):
+        return False
+    return not any((relay, host) in testimony.pairs for relay in relays)
+
+
+def _fits_others(fits: Sequence[GroupFit], wanted: float, trusted: bool) -> bool:
+    """Whether what is told fits into others' campaigns with these odds, or claims to belong there."""
+    inside, fitting = sum(fit.inside for fit in fits), sum(fit.fitting for fit in fits)
+    odds = math.fsum(fit.log_odds for fit in fits)
+    claims, visits = sum(fit.claims for fit in fits), sum(fit.visits for fit in fits)
+    if odds >= wanted and fitting >= LYING_SHARE * max(inside, 1):
+        return True
+    return claims >= LYING_CLAIMS and claims * 2 >= visits and not trusted
+
+
+def _main_host(fits: Sequence[GroupFit]) -> str:
+    hosts: dict[str, int] = defaultdict(int)
+    for fit in fits:
+        if fit.host:
+            hosts[fit.host] += fit.visits
+    return min(hosts, key=lambda origin: (-hosts[origin], origin), default="")
 
 
 def _settle_chains(settled: Settled, testimony: Testimony, sources: set[str]) -> None:
@@ -277,19 +330,20 @@ def _is_vouched(testimony: Testimony, settled: Settled, origin: str, besides: st
     standing = testimony.standing.get(origin)
     if standing is None or standing.only == besides:
         return False
-    return not standing.only or origin not in settled.lying.get(standing.only, ())
+    return not any(origin in origins for origins in (*settled.lying.values(), *settled.doubted.values()))
 
 
 def _weigh_origins(settled: Settled, testimony: Testimony, sums: Mapping[GroupKey, GroupFit]) -> None:
     """Origins that remain, with confidence from their independent witnesses."""
+    lied = set().union(*settled.lying.values(), *settled.doubted.values())
     against: dict[str, int] = defaultdict(int)
     for key, fit in sums.items():
         if key.origin in settled.lying.get(key.source, ()):
             against[fit.host] += 1
     for address, standing in testimony.standing.items():
-        if standing.only and address in settled.lying.get(standing.only, ()):
+        if address in lied:
             continue
-        score = confidence(standing, standing.only in testimony.trusted)
+        score = confidence(standing, testimony.is_trusted(standing.only))
         settled.origins[address] = Origin(
             address, score, standing.relays, standing.networks, standing.countries, against[address]
         )

@@ -30,6 +30,9 @@ NO_ADDRESS: Final = "::"
 # Groups below both of these cannot lead to any conclusion.
 ODDS_MIN: Final = 8
 CLAIMS_MIN: Final = 3
+DOUBT_MIN: Final = 3
+# Origins that a relay shares with others, as many as are needed to find one that nobody doubts.
+SHARED_KEPT: Final = 16
 
 
 # Stack and shape of several sources that fit together, though perhaps none does alone.
@@ -37,6 +40,13 @@ POOLS: Final = (
     "SELECT stack, shape FROM group_fits FINAL WHERE verdict = 'direct' AND (start, width, version) IN "
     "(SELECT start, width, version FROM windows FINAL WHERE alive) GROUP BY stack, shape "
     f"HAVING sum(log_odds) >= {ODDS_MIN} AND uniqExact(source) > 1"
+)
+
+
+# Addresses that few relays name, whose requests fit elsewhere though perhaps none of the relays' do alone.
+TOLD: Final = (
+    f"SELECT named FROM group_fits FINAL WHERE named != {NONE} AND (start, width, version) IN "
+    f"(SELECT start, width, version FROM windows FINAL WHERE alive) GROUP BY named HAVING sum(log_odds) >= {DOUBT_MIN}"
 )
 
 
@@ -50,7 +60,8 @@ def read_groups(store: "Store") -> list[GroupFit]:
         "FROM group_fits FINAL WHERE (start, width, version) IN "
         "(SELECT start, width, version FROM windows FINAL WHERE alive) "
         "GROUP BY source, stack, shape, named, host) GROUP BY source, stack, shape, named "
-        f"HAVING sum(log_odds) >= {ODDS_MIN} OR sum(claims) >= {CLAIMS_MIN} OR (stack, shape) IN ({POOLS}) SETTINGS "
+        f"HAVING sum(log_odds) >= {ODDS_MIN} OR sum(claims) >= {CLAIMS_MIN} OR (stack, shape) IN ({POOLS}) OR named "
+        f"IN ({TOLD}) SETTINGS "
         "prefer_column_name_to_alias = 1"
     )
     found = []
@@ -76,8 +87,9 @@ NETWORK: Final = (
 def read_testimony(store: "Store", groups: Sequence[GroupFit], standing: dict[str, Standing]) -> Testimony:
     """What relays vouch for, as far as conclusions over these groups need it. standing: see read_standing."""
     testimony = Testimony(standing)
-    lone = sorted({standing.only for standing in testimony.standing.values() if standing.only})
-    testimony.trusted = _trusted(store, lone)
+    lone = {standing.only for standing in testimony.standing.values() if standing.only}
+    lone |= {group.key.source for group in groups if group.key.origin}
+    testimony.shared = _shared(store, sorted(lone))
     testimony.pairs = _pairs(store, {(group.key.source, group.host) for group in groups if group.key.origin})
     testimony.chained = _vouches(store, f"inner != {NONE}")
     testimony.deeper = _vouches(store, f"inner = {NONE} AND deeper != {NONE}")
@@ -108,17 +120,20 @@ def read_standing(store: "Store", hours: Sequence[int] | None = None) -> dict[st
     }
 
 
-def _trusted(store: "Store", relays: Sequence[str]) -> set[str]:
-    """Those of some relays that share an origin with another relay."""
-    shared = (
+def _shared(store: "Store", relays: Sequence[str]) -> dict[str, set[str]]:
+    """Relay → some origins that it and another relay saw, of some relays."""
+    several = (
         f"SELECT origin FROM relay_hours WHERE {VOUCHING} AND inner = {NONE} GROUP BY origin "
         "HAVING uniqExact(relay) > 1"
     )
     sql = (
-        f"SELECT DISTINCT {address('relay')} AS relay FROM relay_hours WHERE {VOUCHING} AND inner = {NONE} "
-        f"AND relay IN {{relays:Array(IPv6)}} AND origin IN ({shared}) SETTINGS prefer_column_name_to_alias = 1"
+        f"SELECT {address('relay')} AS by, groupUniqArray({SHARED_KEPT})({address('origin')}) AS origins "
+        f"FROM relay_hours WHERE {VOUCHING} AND inner = {NONE} AND relay IN {{relays:Array(IPv6)}} "
+        f"AND origin IN ({several}) GROUP BY relay SETTINGS prefer_column_name_to_alias = 1"
     )
-    return {row["relay"] for row in store.rows(sql, {"relays": _stored(relays)})} if relays else set()
+    if not relays:
+        return {}
+    return {row["by"]: set(row["origins"]) for row in store.rows(sql, {"relays": _stored(relays)})}
 
 
 def _pairs(store: "Store", asked: set[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -171,6 +186,7 @@ def conclusion_rows(settled: Settled) -> list[dict[str, Any]]:
     """Settled as rows (kind, one, other, said, confidence), in a fixed order."""
     rows = [("hiding", source, str(stack), "", score) for (source, stack), score in settled.hiding.items()]
     rows += [("lying", relay, origin, "", 0) for relay, origins in settled.lying.items() for origin in origins]
+    rows += [("doubted", relay, origin, "", 0) for relay, origins in settled.doubted.items() for origin in origins]
     rows += [("inner", relay, "", "", 0) for relay in settled.inner]
     rows += [("chained", inner, origin, said, 0) for (inner, origin), said in settled.chained.items()]
     rows += [("behind", origin, deeper, said, 0) for (origin, deeper), said in settled.behind.items()]

@@ -74,8 +74,9 @@ def _believe(row: "Row", settled: Settled) -> bool:
         said = _believed(row, settled)
         row["campaign"] = campaign_id("origin", said) if said else campaign_id("behind", row["source"])
         if said != row["origin"]:
+            doubted = row["origin"] in settled.doubted.get(row["relay"], ())
             row |= {"origin": said or None, "association": bool(said)}
-            return not said
+            return not said and not doubted
         return False
     row["campaign"] = campaign_id("behind", row["source"])
     return verdict in ("hidden", "relayed")
@@ -121,6 +122,8 @@ def _add(settled: Settled, row: "Row") -> None:
             settled.hiding[one, int(other)] = row["confidence"]
         case "lying":
             settled.lying.setdefault(one, set()).add(other)
+        case "doubted":
+            settled.doubted.setdefault(one, set()).add(other)
         case "chained":
             settled.chained[one, other] = row["said"]
         case "behind":

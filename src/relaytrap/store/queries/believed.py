@@ -32,6 +32,7 @@ def said(kind: str, columns: str, condition: str = "1") -> str:
 
 PAIR: Final = "toIPv6OrDefault(one), toIPv6OrDefault(other)"
 LYING: Final = said("lying", "toIPv6OrDefault(other)")
+DOUBTED: Final = said("doubted", "toIPv6OrDefault(other)")
 HIDING: Final = said("hiding", "toIPv6OrDefault(one), toUInt64OrZero(other)")
 CHAINED_SELF: Final = said("chained", PAIR, "said != ''")
 CHAINED_AWAY: Final = said("chained", PAIR, "said = ''")
@@ -44,7 +45,7 @@ HIDDEN_DIRECT: Final = f"(verdict = 'direct' AND (source, stack) IN {HIDING})"
 APPARENT: Final = f"(verdict IN ('direct', 'forged') AND NOT {HIDDEN_DIRECT})"
 # The origin that is believed when a relay names one; :: when nobody is.
 BELIEVED: Final = (
-    f"multiIf(verdict != 'relayed' OR origin IN {LYING}, {NONE}, "
+    f"multiIf(verdict != 'relayed' OR origin IN {LYING} OR origin IN {DOUBTED}, {NONE}, "
     f"inner != {NONE} AND (inner, origin) IN {CHAINED_SELF}, inner, "
     f"inner != {NONE} AND (inner, origin) IN {CHAINED_AWAY}, {NONE}, "
     f"inner = {NONE} AND deeper != {NONE} AND (origin, deeper) IN {BEHIND_SELF}, deeper, "
