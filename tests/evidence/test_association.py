@@ -116,7 +116,7 @@ def test_another_attacker_with_the_same_tool_and_relays_of_its_own_is_no_inventi
     scene = Scene()
     sweep(scene, A, range(100, 400), HONEST * 2)
     sweep(scene, B, targets, [(kamailio, f"203.0.113.{77 + n}") for n in range(count)])
-    right, none, wrong, _, settled = outcome(scene)
+    _right, none, wrong, _, settled = outcome(scene)
     assert (none, wrong, settled.lying, settled.doubted) == (0, 0, {}, {})
 
 
