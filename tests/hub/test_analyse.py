@@ -161,7 +161,7 @@ def test_a_day_that_grows_too_large_is_split_and_counts_once(store, setting, sce
     monkeypatch.setattr(analyse, "WINDOW_REQUESTS", half + 10)
     put(store, setting, scene.seen[half:])
     analysis.update()
-    assert {window.width for window in findings.read_windows(store, 0, 2**31)} <= {3600, 300}
+    assert {window.width for window in findings.read_windows(store, 0, 2**31)} <= {21_600, 3600, 300}
     relays = {row["address"] for row in run_query(store, "relays", {"limit": 0})}
     assert relays >= {address for _, address in HONEST}
 
@@ -174,7 +174,7 @@ def test_windows_are_as_wide_as_they_may_be(monkeypatch):
     busy = quiet | {day + 36_000: Bucket(day + 36_000, 90, 90, 0), day + 36_300: Bucket(day + 36_300, 90, 90, 0)}
     found = list(split_windows(day, busy))
     assert Window(day + 36_000, 300) in found
-    assert Window(day, 3600) in found
+    assert Window(day, 21_600) in found
     assert sum(1 for window in found if window.width == DAY) == 0
 
 

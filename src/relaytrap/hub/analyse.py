@@ -6,7 +6,8 @@ So a crash, a restart, a reanalysis, a dropped day or the removal of a sample ne
 the order in which messages came leaves no trace.
 
 The cost of a batch is that of the hours it lies in, of the window in which it is associated, and of the sums over
-relays and origins. A window is a day, or an hour or five minutes of a day that holds more than WINDOW_REQUESTS.
+relays and origins. A window is a day, or six hours, an hour or five minutes of a day that holds more than
+WINDOW_REQUESTS.
 """
 
 import logging
@@ -31,7 +32,8 @@ __all__ = ["Analysis", "Analyst", "analyse_now"]
 log = logging.getLogger(__name__)
 
 WINDOW_REQUESTS: Final = 50_000
-WIDTHS: Final = (86_400, 3_600, BUCKET_S)
+LOAD_REQUESTS: Final = 100_000
+WIDTHS: Final = (86_400, 21_600, 3_600, BUCKET_S)
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
 NS_PER_S: Final = 10**9
@@ -102,16 +104,25 @@ class Analysis:
         wanted = set(split_windows(day, buckets))
         standing = findings.read_windows(self.store, day, day + DAY_S)
         findings.write_windows(self.store, standing - wanted, self._version, alive=False)
-        for window in sorted(wanted):
-            if window not in standing or any(window.start <= start < window.start + window.width for start in starts):
-                self._associate(window)
+        todo = [
+            window
+            for window in sorted(wanted)
+            if window not in standing or any(window.start <= start < window.start + window.width for start in starts)
+        ]
+        for load in _loads(todo, buckets):
+            self._associate(load)
         findings.write_buckets(self.store, changed, self._version)
 
-    def _associate(self, window: Window) -> None:
-        tracks = findings.read_tracks(self.store, window)
-        kept = _relevant(tracks)
-        visits = findings.read_visits(self.store, window, kept) if kept else []
-        findings.write_window(self.store, window, associate(tracks, visits), tracks, self._version)
+    def _associate(self, windows: list[Window]) -> None:
+        tracks = findings.read_tracks(self.store, windows)
+        kept = {window: _relevant(tracks[window]) for window in windows}
+        asked = set().union(*kept.values())
+        visits = findings.read_visits(self.store, windows, asked) if asked else {}
+        found = {
+            window: associate(tracks[window], [v for v in visits.get(window, ()) if v.track in kept[window]])
+            for window in windows
+        }
+        findings.write_found(self.store, found, tracks, self._version)
 
     def _look_up(self, address: str) -> tuple[str, int, str]:
         if self._enricher is None:
@@ -142,12 +153,29 @@ class Analysis:
         self._conclusions, self._origins = rows, settled.origins
 
 
-def _relevant(tracks: Mapping[int, TrackInfo]) -> list[int]:
+def _loads(windows: list[Window], buckets: Mapping[int, Bucket]) -> Iterator[list[Window]]:
+    """Windows in parts that are read at once, none with more than LOAD_REQUESTS unless one window has."""
+    load: list[Window] = []
+    held = 0
+    for window in windows:
+        size = sum(
+            bucket.openers for start, bucket in buckets.items() if window.start <= start < window.start + window.width
+        )
+        if load and held + size > LOAD_REQUESTS:
+            yield load
+            load, held = [], 0
+        load.append(window)
+        held += size
+    if load:
+        yield load
+
+
+def _relevant(tracks: Mapping[int, TrackInfo]) -> set[int]:
     """Tracks that association can say something about; what came direct only where relays are at work as well."""
     relays = max((info.relays for info in tracks.values() if info.verdict == "relayed" and info.origin), default=0)
     if not relays:
-        return [track for track, info in tracks.items() if info.masks]
-    return [track for track, info in tracks.items() if info.verdict != "direct" or relays >= HOST_RELAYS]
+        return {track for track, info in tracks.items() if info.masks}
+    return {track for track, info in tracks.items() if info.verdict != "direct" or relays >= HOST_RELAYS}
 
 
 def _days_of(spans: Iterable[Span]) -> list[int]:

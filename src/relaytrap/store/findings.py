@@ -3,6 +3,7 @@
 Sets are formed here, in SQL over columns; only sums, and the visits of one window at a time, reach Python.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -31,14 +32,15 @@ __all__ = [
     "read_windows",
     "stored_buckets",
     "write_buckets",
+    "write_found",
     "write_hours",
-    "write_window",
     "write_windows",
 ]
 
 BUCKET_S: Final = 300
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
+NS_PER_S: Final = 10**9
 NO_ADDRESS: Final = "::"
 
 
@@ -161,18 +163,21 @@ def write_windows(store: "Store", windows: Iterable[Window], version: int, *, al
 MASKS_KEPT: Final = 32
 
 
-def read_tracks(store: "Store", window: Window) -> dict[int, TrackInfo]:
-    """Tracks of the requests that open something, with some of their masked hops."""
-    where = _between("received_at", window.start, window.start + window.width)
+def read_tracks(store: "Store", windows: Sequence[Window]) -> dict[Window, dict[int, TrackInfo]]:
+    """Tracks of the requests that open something, window by window, with some of their masked hops."""
+    masks = f"arraySort(groupUniqArrayIf((mask, from_user, {address('local')}), mask != ''))"
     sql = (
-        f"SELECT track, any(path_verdict) AS verdict, {address('any(source)')} AS source, "
-        f"{address('any(origin)')} AS origin, any(origin_port) AS origin_port, any(shape) AS shape, any(stack) AS "
-        "stack, uniq(source) AS relays, "
-        f"arraySort(groupUniqArrayIf({MASKS_KEPT})((mask, from_user, {address('local')}), mask != '')) AS masks "
+        f"SELECT {_window_at('received_at', windows)} AS number, track, any(path_verdict) AS verdict, "
+        f"{address('any(source)')} AS source, {address('any(origin)')} AS origin, min(origin_port) AS origin_port, "
+        f"any(shape) AS shape, any(stack) AS stack, uniq(source) AS relays, arraySlice({masks}, 1, {MASKS_KEPT}) AS "
+        "masks "
         f"FROM messages WHERE {REQUESTS} AND opener AND track != 0 AND path_verdict IN ('relayed', 'hidden', 'direct') "
-        f"AND {where} GROUP BY track SETTINGS prefer_column_name_to_alias = 1"
+        f"AND {_within('received_at', windows)} GROUP BY number, track SETTINGS prefer_column_name_to_alias = 1"
     )
-    return {row["track"]: _track_info(row) for row in store.rows(sql)}
+    found: dict[Window, dict[int, TrackInfo]] = {window: {} for window in windows}
+    for row in store.rows(sql):
+        found[windows[row["number"]]][row["track"]] = _track_info(row)
+    return found
 
 
 def _track_info(row: Mapping[str, Any]) -> TrackInfo:
@@ -186,31 +191,59 @@ def _track_info(row: Mapping[str, Any]) -> TrackInfo:
     )
 
 
-def read_visits(store: "Store", window: Window, tracks: Sequence[int]) -> list[Visit]:
-    """Requests of some tracks in a window."""
-    where = _between("received_at", window.start, window.start + window.width)
+def read_visits(store: "Store", windows: Sequence[Window], tracks: Iterable[int]) -> dict[Window, list[Visit]]:
+    """Requests of some tracks, window by window."""
     none = f"claim = {NONE}"
     sql = (
         f"SELECT id, toUnixTimestamp64Nano(received_at) AS at, track, {address('source')} AS by, target_key, sensor, "
         f"cityHash64(source, call_id, cseq, method) AS transaction, if({none}, '', {address('claim')}) AS said, goal, "
-        "method "
-        f"FROM messages WHERE {REQUESTS} AND opener AND track IN {{tracks:Array(UInt64)}} AND {where}"
+        f"method FROM messages WHERE {REQUESTS} AND opener AND track IN {{tracks:Array(UInt64)}} "
+        f"AND {_within('received_at', windows)}"
     )
     decode = msgspec.json.Decoder(Visit).decode
-    data = store.raw(sql, {"tracks": list(tracks)}, fmt="JSONCompactEachRow")
-    return [decode(line) for line in data.splitlines()]
+    starts = [window.start * NS_PER_S for window in windows]
+    found: dict[Window, list[Visit]] = {window: [] for window in windows}
+    for line in store.raw(sql, {"tracks": sorted(tracks)}, fmt="JSONCompactEachRow").splitlines():
+        visit = decode(line)
+        found[windows[bisect_right(starts, visit.at) - 1]].append(visit)
+    return found
 
 
-def write_window(
-    store: "Store", window: Window, found: WindowFindings, tracks: Mapping[int, TrackInfo], version: int
+def _within(column: str, windows: Sequence[Window]) -> str:
+    """Condition that a time lies in one of some windows, which are in order."""
+    spans: list[list[int]] = []
+    for window in windows:
+        if spans and spans[-1][1] == window.start:
+            spans[-1][1] += window.width
+        else:
+            spans.append([window.start, window.start + window.width])
+    return "(" + " OR ".join(f"({_between(column, since, until)})" for since, until in spans) + ")"
+
+
+def _window_at(column: str, windows: Sequence[Window]) -> str:
+    """Place in the list of the window that a time lies in."""
+    starts = ", ".join(str(window.start) for window in windows)
+    return f"toUInt32(arrayCount(start -> start <= toUnixTimestamp({column}), [{starts}]) - 1)"
+
+
+def write_found(
+    store: "Store",
+    found: Mapping[Window, WindowFindings],
+    tracks: Mapping[Window, Mapping[int, TrackInfo]],
+    version: int,
 ) -> None:
-    """Keep what a window gave; the window itself is set up last, so that half of it never counts."""
-    placements = [_placement_row(place, tracks[place.visit.track], version) for place in found.placements]
-    kept = {place.visit.id for place in found.placements}
-    placements += _taken_back(store, window, kept, version)
+    """Keep what windows gave; the windows themselves are set up last, so that half of them never counts."""
+    placements = [
+        _placement_row(place, tracks[window][place.visit.track], version)
+        for window, findings in found.items()
+        for place in findings.placements
+    ]
+    kept = {row["id"] for row in placements}
+    placements += _taken_back(store, list(found), kept, version)
     store.insert_rows("placements", placements)
-    store.insert_rows("group_fits", [_group_row(window, group, version) for group in found.groups])
-    write_windows(store, [window], version, alive=True)
+    groups = [_group_row(window, group, version) for window, findings in found.items() for group in findings.groups]
+    store.insert_rows("group_fits", groups)
+    write_windows(store, found, version, alive=True)
 
 
 def _placement_row(place: Placement, info: TrackInfo, version: int) -> dict[str, Any]:
@@ -236,10 +269,10 @@ def _placement_row(place: Placement, info: TrackInfo, version: int) -> dict[str,
     }
 
 
-def _taken_back(store: "Store", window: Window, kept: set[int], version: int) -> list[dict[str, Any]]:
-    """Rows that undo placements of a window which do not hold any longer: the same with no place."""
-    where = _between("at", window.start, window.start + window.width)
-    rows = store.rows(f"SELECT * EXCEPT version FROM placements FINAL WHERE {where} AND verdict != ''")
+def _taken_back(store: "Store", windows: Sequence[Window], kept: set[int], version: int) -> list[dict[str, Any]]:
+    """Rows that undo placements in some windows which do not hold any longer: the same with no place."""
+    where = f"{_within('at', windows)} AND verdict != ''"
+    rows = store.rows(f"SELECT * EXCEPT version FROM placements FINAL WHERE {where}")
     gone = {"origin": NO_ADDRESS, "verdict": "", "why": "", "odds": 0.0, "inferred": 0, "version": version}
     return [{**row, **gone} for row in rows if row["id"] not in kept]
 
