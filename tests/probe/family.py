@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..loopback import loopback
+
 MODULES = "/usr/lib/x86_64-linux-gnu/kamailio/modules/"
 OWN = """
     if (is_method("OPTIONS") && uri==myself) { sl_send_reply("200", "OK"); exit; }
@@ -25,37 +27,38 @@ REFUSE = 'sl_send_reply("403", "Not relaying"); exit;'
 
 # Name → (address, what its Kamailio does with a request).
 ROUTES = {
-    "open stateful": ("127.0.20.1", OWN + RELAY),
+    "open stateful": (loopback(20, 1), OWN + RELAY),
     "open stateless": (
-        "127.0.20.2",
+        loopback(20, 2),
         'if (is_method("OPTIONS") && uri==myself) { sl_send_reply("200", "OK"); exit; } forward(); exit;',
     ),
-    "closed": ("127.0.20.3", OWN + REFUSE),
+    "closed": (loopback(20, 3), OWN + REFUSE),
     "challenge": (
-        "127.0.20.4",
+        loopback(20, 4),
         OWN + 'append_to_reply("Proxy-Authenticate: Digest realm=\\"family\\", nonce=\\"abc\\"\\r\\n"); '
         'sl_send_reply("407", "Proxy Authentication Required"); exit;',
     ),
-    "options only": ("127.0.20.5", OWN + 'if (is_method("OPTIONS|CANCEL")) { ' + RELAY + " } " + REFUSE),
-    "tcp only": ("127.0.20.6", OWN + "if (proto==TCP) { " + RELAY + " } " + REFUSE),
-    "tls only": ("127.0.20.7", OWN + "if (proto==TLS) { " + RELAY + " } " + REFUSE),
-    "ws only": ("127.0.20.8", OWN + "if (proto==WS) { " + RELAY + " } " + REFUSE),
-    "from hole": ("127.0.20.9", OWN + "if (from_uri!=myself && uri!=myself) { " + REFUSE + " } " + RELAY),
-    "route hole": ("127.0.20.10", OWN + "if (loose_route()) { " + RELAY + " } " + REFUSE),
-    "silent": ("127.0.20.11", "exit;"),
-    "answers itself": ("127.0.20.12", 'if (is_method("ACK")) exit; sl_send_reply("200", "OK"); exit;'),
+    "options only": (loopback(20, 5), OWN + 'if (is_method("OPTIONS|CANCEL")) { ' + RELAY + " } " + REFUSE),
+    "tcp only": (loopback(20, 6), OWN + "if (proto==TCP) { " + RELAY + " } " + REFUSE),
+    "tls only": (loopback(20, 7), OWN + "if (proto==TLS) { " + RELAY + " } " + REFUSE),
+    "ws only": (loopback(20, 8), OWN + "if (proto==WS) { " + RELAY + " } " + REFUSE),
+    "from hole": (loopback(20, 9), OWN + "if (from_uri!=myself && uri!=myself) { " + REFUSE + " } " + RELAY),
+    "route hole": (loopback(20, 10), OWN + "if (loose_route()) { " + RELAY + " } " + REFUSE),
+    "silent": (loopback(20, 11), "exit;"),
+    "answers itself": (loopback(20, 12), 'if (is_method("ACK")) exit; sl_send_reply("200", "OK"); exit;'),
     "redirects": (
-        "127.0.20.13",
+        loopback(20, 13),
         OWN + 'append_to_reply("Contact: <$ru>\\r\\n"); sl_send_reply("302", "Moved Temporarily"); exit;',
     ),
-    "trying only": ("127.0.20.14", OWN + 'sl_send_reply("100", "Trying"); exit;'),
+    "trying only": (loopback(20, 14), OWN + 'sl_send_reply("100", "Trying"); exit;'),
 }
-TOPOLOGY_HIDING = "127.0.20.20"
-DEBIAN_DEFAULT = "127.0.20.21"
-DEBIAN_AUTH = "127.0.20.22"
-DEBIAN_CLOSED = "127.0.20.23"
-ECHO = "127.0.20.30"
-DELAYED = "127.0.20.31"
+TOPOLOGY_HIDING = loopback(20, 20)
+DEBIAN_DEFAULT = loopback(20, 21)
+DEBIAN_AUTH = loopback(20, 22)
+DEBIAN_CLOSED = loopback(20, 23)
+ECHO = loopback(20, 30)
+DELAYED = loopback(20, 31)
+ASKER = loopback(30, 9)
 
 CORE = """#!KAMAILIO
 debug=0
@@ -133,9 +136,7 @@ def family(kamailio: str, folder: Path) -> Iterator[None]:
         debian_default(kamailio, folder, "auth", DEBIAN_AUTH, "WITH_AUTH"),
         [sys.executable, str(here / "odd_servers.py"), ECHO, DELAYED],
     ]
-    with running(commands, folder):
-        for address in (ROUTES["closed"][0], TOPOLOGY_HIDING, DEBIAN_DEFAULT, DEBIAN_AUTH):
-            wait_for(address)
+    with running(commands, folder, ROUTES["closed"][0], TOPOLOGY_HIDING, DEBIAN_DEFAULT, DEBIAN_AUTH):
         yield
 
 
@@ -162,15 +163,20 @@ def debian_default(kamailio: str, folder: Path, name: str, address: str, *define
 
 
 @contextmanager
-def running(commands: list[list[str]], folder: Path) -> Iterator[None]:
-    """Processes that run while the block does; each in a group of its own, ended as one."""
-    started = []
+def running(commands: list[list[str]], folder: Path, *answering: str) -> Iterator[None]:
+    """Processes that run while the block does; each in a group of its own, ended as one.
+
+    answering: addresses that must answer OPTIONS before the block begins.
+    """
+    started: list[subprocess.Popen[bytes]] = []
     try:
         for number, command in enumerate(commands):
             log = (folder / f"{number}.log").open("wb")
             started.append(
                 subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
             )
+        for address in answering:
+            wait_for(address, started, folder)
         yield
     finally:
         for process in started:
@@ -184,22 +190,23 @@ def running(commands: list[list[str]], folder: Path) -> Iterator[None]:
                 process.wait()
 
 
-def wait_for(address: str, seconds: float = 20.0) -> None:
-    """Until something answers OPTIONS there."""
+def wait_for(address: str, started: list[subprocess.Popen[bytes]], folder: Path, seconds: float = 30.0) -> None:
+    """Until something answers OPTIONS there; fails at once, with what it said, when a process ended."""
     ask = (
-        f"OPTIONS sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.30.9:{{port}};rport;branch=z9hG4bKup\r\n"
+        f"OPTIONS sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP {ASKER}:{{port}};rport;branch=z9hG4bKup\r\n"
         f"From: <sip:a@b>;tag=1\r\nTo: <sip:{address}>\r\nCall-ID: up\r\nCSeq: 1 OPTIONS\r\n"
         "Max-Forwards: 5\r\nContent-Length: 0\r\n\r\n"
     )
     end = time.monotonic() + seconds
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
-        way.bind(("127.0.30.9", 0))
+        way.bind((ASKER, 0))
         way.settimeout(0.3)
-        while time.monotonic() < end:
+        while time.monotonic() < end and all(process.poll() is None for process in started):
             way.sendto(ask.format(port=way.getsockname()[1]).encode(), (address, 5060))
             try:
                 way.recv(65535)
             except TimeoutError:
                 continue
             return
-    raise AssertionError(f"nothing answers at {address}; see the logs")
+    said = {str(log.name): log.read_text(errors="replace")[-2000:] for log in sorted(folder.glob("*.log"))}
+    raise AssertionError(f"nothing answers at {address}: {said}")

@@ -14,11 +14,12 @@ from relaytrap.probe.target import resolve_target
 from relaytrap.probe.tricks import TRICKS
 from relaytrap.probe.verdict import judge_server
 
-from .family import DEBIAN_CLOSED, running, start_kamailio, wait_for
+from ..loopback import loopback
+from .family import DEBIAN_CLOSED, running, start_kamailio
 
 CALL = Path(__file__).parent / "call.xml"
 ANSWER = Path(__file__).parent / "answer.xml"
-CALLEE = "127.0.30.21"
+CALLEE = loopback(30, 21)
 
 
 def edited_configuration() -> str:
@@ -32,8 +33,8 @@ def edited_configuration() -> str:
 async def probe_thoroughly() -> Run:
     target = await resolve_target(DEBIAN_CLOSED, domain=DEBIAN_CLOSED, transports=("udp", "tcp"))
     tricks = tuple(name for name, trick in TRICKS.items() if trick.group != "asked")
-    run = Run(Plan(target, "127.0.30.2", tricks=tricks))
-    await run.run("127.0.31.100", 5060, any_port=False)
+    run = Run(Plan(target, loopback(30, 2), tricks=tricks))
+    await run.run(loopback(31, 100), 5060, any_port=False)
     return run
 
 
@@ -57,14 +58,13 @@ def test_edited_default_configuration_refuses_every_probe_and_still_carries_call
     listen = ["-l", f"udp:{DEBIAN_CLOSED}:5060", "-l", f"tcp:{DEBIAN_CLOSED}:5060"]
     command = start_kamailio(kamailio, tmp_path, "closed", ["-f", str(tmp_path / "closed.cfg"), *listen])
     callee = [sipp, "-sf", str(ANSWER), "-i", CALLEE, "-p", "5070", "-m", "3", "-nostdin"]
-    with running([command, callee], tmp_path):
-        wait_for(DEBIAN_CLOSED)
+    with running([command, callee], tmp_path, DEBIAN_CLOSED):
         run = asyncio.run(probe_thoroughly())
         found = [each.name for each, _ in judge_server(run.outcomes, witness_reachable=run.witness_reachable)]
         assert found == ["refused"]
         assert [outcome.probe for outcome in run.outcomes if outcome.result == "relayed"] == []
         register("phone", f"{CALLEE}:5070")
-        call = [sipp, "-sf", str(CALL), "-s", "phone", "-i", "127.0.30.22", "-p", "5071", "-m", "3", "-nostdin"]
+        call = [sipp, "-sf", str(CALL), "-s", "phone", "-i", loopback(30, 22), "-p", "5071", "-m", "3", "-nostdin"]
         done = subprocess.run(
             [*call, "-timeout", "20", f"{DEBIAN_CLOSED}:5060"], cwd=tmp_path, capture_output=True, text=True, timeout=60
         )

@@ -11,9 +11,10 @@ from relaytrap.probe.run import Run
 from relaytrap.probe.target import resolve_target
 from relaytrap.probe.verdict import judge_server
 
+from ..loopback import loopback
 from .family import DEBIAN_AUTH, DEBIAN_DEFAULT, DELAYED, ECHO, ROUTES, TOPOLOGY_HIDING, family
 
-TESTER = "127.0.30.1"
+TESTER = loopback(30, 1)
 
 # Server → the classes that reading its configuration demands.
 EXPECTED = {
@@ -50,7 +51,7 @@ def runs(peer: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -
         async def test(number: int, name: str, address: str) -> tuple[str, Run]:
             target = await resolve_target(address, domain="family.example")
             run = Run(Plan(target, TESTER))
-            await run.run(f"127.0.31.{number}", 5060, any_port=False)
+            await run.run(loopback(31, number), 5060, any_port=False)
             return name, run
 
         tests = (test(number, name, address) for number, (name, (address, _)) in enumerate(SERVERS.items(), 1))
@@ -76,7 +77,7 @@ def test_open_registrar_is_found_and_nothing_stays_registered() -> None:
     async def test() -> Run:
         target = await resolve_target(DEBIAN_DEFAULT, transports=("udp",))
         run = Run(Plan(target, TESTER, tricks=(), register=True))
-        await run.run("127.0.31.90", 5060, any_port=False)
+        await run.run(loopback(31, 90), 5060, any_port=False)
         return run
 
     run = asyncio.run(test())

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from ..probe.family import ROUTES, main_configuration, make_certificate, running, start_kamailio, wait_for
+from ..loopback import loopback
+from ..probe.family import ROUTES, main_configuration, make_certificate, running, start_kamailio
 
 OPEN, CLOSED = ROUTES["open stateful"][0], ROUTES["closed"][0]
 
@@ -22,15 +23,14 @@ def page(peer: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("probe-page")
     make_certificate(folder)
     (folder / "main.cfg").write_text(main_configuration(folder))
-    (folder / "hub.toml").write_text('[probe]\nprivate_targets = true\nwitness = "127.0.32.1:5060"\n')
+    (folder / "hub.toml").write_text(f'[probe]\nprivate_targets = true\nwitness = "{loopback(32, 1)}:5060"\n')
     kamailio = start_kamailio(peer("kamailio"), folder, "main", ["-f", str(folder / "main.cfg")], memory="64")
     command = [sys.executable, "-m", "relaytrap.cli.main", "--config", str(folder / "hub.toml")]
     command += ["--data", str(folder / "data"), "hub", "--listen", "127.0.0.1:0"]
-    with running([kamailio], folder):
+    with running([kamailio], folder, CLOSED):
         hub = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert hub.stdout is not None
         url = hub.stdout.readline().split()[-1]
-        wait_for(CLOSED)
         try:
             yield url
         finally:
@@ -55,7 +55,7 @@ def wait_for_result(client: httpx.Client, place: str) -> dict[str, object]:
 
 @pytest.mark.peer
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize(("address", "verdict"), [(OPEN, "open"), (CLOSED, "refused")])
+@pytest.mark.parametrize(("address", "verdict"), [(OPEN, "open"), (CLOSED, "refused")], ids=["open", "closed"])
 def test_owner_gets_a_result_under_a_secret_link(page: str, address: str, verdict: str) -> None:
     with browser(page, address) as owner:
         started = owner.post("/probe", data={"host": address, "domain": "family.example", "transport": ["udp", "tcp"]})
