@@ -23,6 +23,7 @@ __all__ = [
     "Config",
     "EnrichConfig",
     "Given",
+    "HubConfig",
     "NetworkConfig",
     "NetworkName",
     "ProbeConfig",
@@ -62,6 +63,16 @@ class SensorConfig:
     total_bytes_per_s: int = setting(5_000_000, "Answer budget for all sources together, bytes a second")
     tcp_connections_max: int = setting(4096, "Open TCP connections kept at most; the longest idle goes first")
     tcp_idle_s: float = setting(60.0, "An idle TCP connection is closed after this time")
+
+
+@dataclass(frozen=True, slots=True)
+class HubConfig:
+    """`[hub]`: what comes in from elsewhere."""
+
+    hep_listen: tuple[str, ...] = setting((), "Where capture agents send HEP, as udp:, tcp: or tls:address:port")
+    hep_password: str = setting("", "Authentication key that every HEP packet must carry; empty: none")
+    hep_certificate: str = setting("", "Certificate chain (PEM) shown by tls: places of hep_listen")
+    hep_key: str = setting("", "Private key (PEM) of that certificate; empty: in the same file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,7 @@ class Config:
 
     data_dir: Path
     sensor: SensorConfig = field(default_factory=SensorConfig)
+    hub: HubConfig = field(default_factory=HubConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     web: WebConfig = field(default_factory=WebConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -144,6 +156,7 @@ class Given:
 
 SECTIONS: Mapping[str, type] = {
     "sensor": SensorConfig,
+    "hub": HubConfig,
     "store": StoreConfig,
     "web": WebConfig,
     "network": NetworkConfig,
