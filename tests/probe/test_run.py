@@ -190,3 +190,21 @@ def test_flood_of_answers_is_not_kept() -> None:
 
     one, _ = run(answer, "REGISTER", during=during)
     assert max(len(outcome.answers) for outcome in one.outcomes) <= 32
+
+
+def test_address_whose_operator_objects_is_sent_nothing() -> None:
+    async def test() -> tuple[Run, Server]:
+        loop = asyncio.get_running_loop()
+        way, server = await loop.create_datagram_endpoint(
+            lambda: Server(lambda data, _: reply(data, "200 OK")), local_addr=(SERVER, 0)
+        )
+        target = Target("pbx.example", SERVER, (Endpoint("udp", SERVER, way.get_extra_info("sockname")[1]),))
+        one = Run(Plan(target, TESTER, timing=QUICK, opted_out=lambda address: "is not to be tested"))
+        await one.run(WITNESS, 0, any_port=False)
+        await asyncio.sleep(0.05)
+        way.close()
+        return one, server
+
+    one, server = asyncio.run(test())
+    assert server.requests == []
+    assert one.not_offered == [f"{SERVER} is not to be tested"]

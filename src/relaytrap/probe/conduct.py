@@ -27,7 +27,7 @@ class Options:
 
     tester: our own address. witness, witness_public: ADDR, ADDR:PORT or [IPV6]:PORT, where it listens and how others
     reach it. number: a telephone number of the user's own. register: try the registrar too. private_allowed: whether
-    private addresses may be tested.
+    private addresses may be tested. opted_out: see Plan.
     """
 
     transports: tuple[str, ...] = ()
@@ -40,6 +40,7 @@ class Options:
     witness: str = ""
     witness_public: str = ""
     private_allowed: bool = True
+    opted_out: Callable[[str], str] = lambda address: ""
 
     @property
     def tricks(self) -> tuple[str, ...]:
@@ -66,6 +67,7 @@ async def conduct(target: Target, options: Options, on_progress: Callable[[Progr
         number=options.number,
         register=options.register,
         private_allowed=options.private_allowed,
+        opted_out=options.opted_out,
     )
     started_ns, started = now_ns(), monotonic()
     run = Run(plan, on_progress)

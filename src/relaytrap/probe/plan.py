@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from relaytrap.probe.request import METHODS, TOKEN_CHARS, Probe
@@ -36,7 +36,8 @@ class Plan:
 
     tester: our own address towards the server. witness_public: the address and port that others reach the witness
     by; ("", 0) to use what the server saw, or the witness's own. number: a telephone number of the user's own, for the
-    trick that calls it. register: also register a random user and call it; taken back afterwards.
+    trick that calls it. register: also register a random user and call it; taken back afterwards. opted_out: why an
+    address's operator wants no probes, as the end of a sentence, "" when nobody objects; asked before every sending.
     """
 
     target: Target
@@ -47,6 +48,7 @@ class Plan:
     number: str = ""
     register: bool = False
     private_allowed: bool = True
+    opted_out: Callable[[str], str] = lambda address: ""
     timing: Timing = field(default_factory=Timing)
 
 

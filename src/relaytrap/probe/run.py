@@ -155,11 +155,11 @@ class Run:
         self._say("looking for transports", self.plan.timing.settle)
 
         async def offered(endpoint: Endpoint) -> bool:
-            if endpoint.transport == "udp":
-                return True
             channel = self._channel(endpoint)
             try:
                 self._check(endpoint.address)
+                if endpoint.transport == "udp":
+                    return True
                 await channel.open()
             except ChannelError as error:
                 self.not_offered.append(str(error))
@@ -349,7 +349,7 @@ class Run:
         return StreamChannel(endpoint.transport, endpoint.address, endpoint.port, self.plan.tester, self._take)
 
     def _check(self, address: str) -> None:
-        if why := refusal(address, private_allowed=self.plan.private_allowed):
+        if why := refusal(address, private_allowed=self.plan.private_allowed) or self.plan.opted_out(address):
             raise ChannelError(f"{address} {why}")
 
     def _take_datagram(self, data: bytes, source: tuple[str, int]) -> None:
