@@ -57,18 +57,26 @@ class SensorConfig:
     segment_max_age_s: float = setting(2.0, "A spool segment that holds anything is closed at this age")
     spool_max_bytes: int = setting(2 * GIB, "The spool never grows beyond this; the oldest goes first, counted as loss")
     spool_max_days: float = setting(30.0, "Segments older than this that no hub took are dropped, counted as loss")
+    spool_kept_bytes: int = setting(
+        256 << 20, "What the hub has is kept up to this size, should it lose it; 0: nothing"
+    )
     hub_url: str = setting("", "Hub to ship segments to; empty: keep them in the spool")
+    hub_pin: str = setting("", "SHA-256 fingerprint of the hub's certificate; empty: one that this machine trusts")
     token: str = setting("", "Token this sensor shows the hub")
     source_bytes_per_s: int = setting(20_000, "Answer budget for one source, bytes a second")
-    total_bytes_per_s: int = setting(5_000_000, "Answer budget for all sources together, bytes a second")
+    total_bytes_per_s: int = setting(20_000_000, "Answer budget for all sources together, bytes a second")
     tcp_connections_max: int = setting(4096, "Open TCP connections kept at most; the longest idle goes first")
     tcp_idle_s: float = setting(60.0, "An idle TCP connection is closed after this time")
 
 
 @dataclass(frozen=True, slots=True)
 class HubConfig:
-    """`[hub]`: what comes in from elsewhere."""
+    """`[hub]`: what comes in from sensors and from elsewhere."""
 
+    uplink_listen: str = setting("", "Where sensors of other machines ship to over HTTPS, ADDRESS:PORT; empty: nowhere")
+    uplink_url: str = setting("", "How sensors reach it, https://NAME:PORT; empty: by this machine's own address")
+    uplink_certificate: str = setting("", "Certificate chain (PEM) shown there; empty: one that the hub makes itself")
+    uplink_key: str = setting("", "Private key (PEM) of that certificate; empty: in the same file")
     hep_listen: tuple[str, ...] = setting((), "Where capture agents send HEP, as udp:, tcp: or tls:address:port")
     hep_password: str = setting("", "Authentication key that every HEP packet must carry; empty: none")
     hep_certificate: str = setting("", "Certificate chain (PEM) shown by tls: places of hep_listen")
