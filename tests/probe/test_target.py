@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from relaytrap.errors import InputError
-from relaytrap.probe.target import Target, refusal, resolve_target
+from relaytrap.probe.target import Endpoint, Target, refusal, resolve_target
 
 
 def resolve(text: str, domain: str = "") -> Target:
@@ -49,3 +49,15 @@ def test_address_of_no_single_host_is_refused_even_to_the_command_line(address: 
 def test_public_address_may_be_tested() -> None:
     assert not refusal("1.1.1.1", private_allowed=False)
     assert not refusal("2606:4700::1111", private_allowed=False)
+
+
+def test_target_knows_each_address_once_and_its_name_without_the_port() -> None:
+    places = (
+        Endpoint("udp", "192.0.2.2", 5060),
+        Endpoint("tcp", "192.0.2.2", 5060),
+        Endpoint("tls", "192.0.2.1", 5061),
+    )
+    target = Target("pbx.example:5080", "pbx.example", places)
+    assert target.addresses == ("192.0.2.1", "192.0.2.2")
+    assert target.host == "pbx.example"
+    assert Target("[2001:db8::1]:5060", "x", places).host == "2001:db8::1"

@@ -54,7 +54,7 @@ async def prove_ownership(claim: Claim, *, private_allowed: bool = False) -> str
 
     private_allowed: only for tests on loopback; the page never sets it.
     """
-    if any(refusal(address, private_allowed=private_allowed) for address in _addresses(claim)):
+    if any(refusal(address, private_allowed=private_allowed) for address in claim.target.addresses):
         return ""
     for phrase, proof in PROOFS.items():
         if await proof(claim):
@@ -64,12 +64,7 @@ async def prove_ownership(claim: Claim, *, private_allowed: bool = False) -> str
 
 async def _is_own_address(claim: Claim) -> bool:
     asked_from = ipaddress.ip_address(claim.asked_from)
-    return all(ipaddress.ip_address(address) == asked_from for address in _addresses(claim))
-
-
-def _addresses(claim: Claim) -> list[str]:
-    """Every address that would be tested: SRV records may lead to several, and to somebody else's."""
-    return sorted({endpoint.address for endpoint in claim.target.endpoints})
+    return all(ipaddress.ip_address(address) == asked_from for address in claim.target.addresses)
 
 
 async def _has_txt_record(claim: Claim) -> bool:
@@ -91,7 +86,7 @@ async def _has_txt_record(claim: Claim) -> bool:
 
 async def _gives_file(claim: Claim) -> bool:
     """The file from port 80 of every address that would be tested; redirects are not followed."""
-    return all(await asyncio.gather(*(_gives_file_at(claim, address) for address in _addresses(claim))))
+    return all(await asyncio.gather(*(_gives_file_at(claim, address) for address in claim.target.addresses)))
 
 
 async def _gives_file_at(claim: Claim, address: str) -> bool:
@@ -116,7 +111,7 @@ async def _gives_file_at(claim: Claim, address: str) -> bool:
 async def _answers_with_token(claim: Claim) -> bool:
     """OPTIONS to the server itself at every address, whose answer must carry the token (in Server, say)."""
     places = {each.address: each for each in reversed(claim.target.endpoints) if each.transport == "udp"}
-    if sorted(places) != _addresses(claim):
+    if tuple(sorted(places)) != claim.target.addresses:
         return False
     return all(await asyncio.gather(*(_answers_at(claim, place) for place in places.values())))
 

@@ -54,6 +54,17 @@ class Target:
         """The address that probes go to first."""
         return self.endpoints[0].address
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every address that would be tested: service records may lead to several, and to somebody else's."""
+        return tuple(sorted({endpoint.address for endpoint in self.endpoints}))
+
+    @property
+    def host(self) -> str:
+        """What the user named, without a port."""
+        match = HOST_PORT.fullmatch(self.named.strip())
+        return (match["v6"] or match["host"]) if match else self.named
+
 
 def refusal(address: str, *, private_allowed: bool) -> str:
     """Why an address may not be probed, as the end of a sentence; "" when it may.
