@@ -76,6 +76,27 @@ def test_two_interleaved_campaigns_of_one_tool_over_the_same_relays_stay_two():
     assert right >= 0.97 * 600
 
 
+def test_a_liar_that_serves_several_campaigns_frames_nobody():
+    scene = Scene()
+    sweep(scene, A, range(100, 300), [*HONEST, LYING])
+    sweep(scene, B, range(600, 760), [*HONEST[:2], LYING], seed=2)
+    right, none, wrong, _, settled = outcome(scene)
+    assert (none, wrong) == (0, 0)
+    assert settled.lying == {LYING[1]: {INNOCENT}}
+    assert INNOCENT not in settled.origins
+
+
+def test_a_stripped_stretch_goes_to_the_campaign_of_its_method():
+    scene = Scene()
+    relays = [*HONEST[:4], HIDING[1]]
+    for part, relay in enumerate(relays):
+        targets = range(200 + 15 * part, 213 + 15 * part)
+        sweep(scene, A, targets, [relay], start=part * 30, method="REGISTER")
+        sweep(scene, B, targets, [relay], start=part * 30 + 1, method="INVITE", seed=2)
+    right, none, wrong, _, _ = outcome(scene)
+    assert (none, wrong) == (0, 0)
+
+
 def test_a_lying_relay_frames_nobody_and_its_requests_find_their_campaign():
     scene = Scene()
     sweep(scene, A, range(100, 400), [*HONEST, LYING])

@@ -76,6 +76,12 @@ def test_a_relay_that_vouches_for_the_host_itself_does_not_contradict_it():
     assert found.lying == {}
 
 
+@pytest.mark.parametrize(("odds", "lying"), [(70.0, {LIAR: {INNOCENT}}), (15.0, {})])
+def test_two_relays_word_against_one_counts_only_where_the_fit_leaves_no_doubt(odds, lying):
+    found = settled([*relays(2), Vouch(LIAR, INNOCENT)], [fit(LIAR, INNOCENT, odds=odds)])
+    assert found.lying == lying
+
+
 def test_claims_that_name_the_vouched_origin_expose_a_liar_too():
     found = settled([*relays(5), Vouch(LIAR, INNOCENT)], [fit(LIAR, INNOCENT, odds=1.0, claims=12)])
     assert found.lying == {LIAR: {INNOCENT}}

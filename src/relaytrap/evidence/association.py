@@ -32,6 +32,8 @@ CLAIM_NAMES_OTHER: Final = -4.0
 SAME_SHAPE: Final = 1.5
 OTHER_GOAL: Final = -1.0
 OTHER_SENSOR: Final = -0.2
+# Campaigns do change their method, but of two that run side by side a guest belongs to the one that uses its own.
+OTHER_METHOD: Final = -1.2
 # A host whose relays each get the next stretch of a range may have gone on with another relay.
 NEXT_STRETCH: Final = 1.0
 MASK_FITS: Final = 6.0
@@ -190,6 +192,8 @@ def _best(visit: Visit, info: TrackInfo, key: GroupKey, candidates: Sequence[Hos
             odds += OTHER_GOAL
         if sensor not in host.sensors:
             odds += OTHER_SENSOR
+        if visit.method not in host.methods:
+            odds += OTHER_METHOD
         beat = host.rhythm.fit(at)
         odds += beat
         if odds > best.odds or (odds == best.odds and host.origin < best.origin):

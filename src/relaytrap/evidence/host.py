@@ -45,6 +45,7 @@ class Host:
     shapes: set[int] = field(default_factory=set)
     goals: set[str] = field(default_factory=set)
     sensors: set[str] = field(default_factory=set)
+    methods: set[str] = field(default_factory=set)
     vouched: list[Sweep] = field(default_factory=list)
     filled: list[Sweep] = field(default_factory=list)
     firsts: list[int] = field(default_factory=list)
@@ -105,6 +106,7 @@ def find_hosts(tracks: Mapping[int, TrackInfo], visits: Sequence[Visit]) -> dict
         host.shapes.add(info.shape)
         host.goals.add(visit.goal)
         host.sensors.add(visit.sensor)
+        host.methods.add(visit.method)
     for host in hosts.values():
         host.close()
     for host in hosts.values():

@@ -169,7 +169,10 @@ LYING_ODDS_TRUSTED: Final = 14.0
 LYING_SHARE: Final = 0.8
 DOUBT_ODDS: Final = 3.0
 LYING_CLAIMS: Final = 3
+# So many must speak for a campaign before what fits into it contradicts somebody; fewer where the fit leaves no doubt.
 MANY_RELAYS: Final = 3
+SOME_RELAYS: Final = 2
+CERTAIN_ODDS: Final = 25.0
 # So many relays may tell the same lie and be found out, where this many times more say otherwise.
 FEW_RELAYS: Final = 3
 OUTNUMBERED: Final = 3
@@ -282,7 +285,8 @@ def _contradicts(testimony: Testimony, fits: Sequence[GroupFit]) -> bool:
     host = _main_host(fits)
     standing = testimony.standing.get(host)
     relays = {fit.key.source for fit in fits}
-    if standing is None or standing.relays < max(MANY_RELAYS, OUTNUMBERED * len(relays) if len(relays) > 1 else 0):
+    wanted = SOME_RELAYS if math.fsum(fit.log_odds for fit in fits) >= CERTAIN_ODDS else MANY_RELAYS
+    if standing is None or standing.relays < max(wanted, OUTNUMBERED * len(relays) if len(relays) > 1 else 0):
         return False
     return not any((relay, host) in testimony.pairs for relay in relays)
 
