@@ -80,7 +80,7 @@ def test_a_liar_that_serves_several_campaigns_frames_nobody():
     scene = Scene()
     sweep(scene, A, range(100, 300), [*HONEST, LYING])
     sweep(scene, B, range(600, 760), [*HONEST[:2], LYING], seed=2)
-    right, none, wrong, _, settled = outcome(scene)
+    _, none, wrong, _, settled = outcome(scene)
     assert (none, wrong) == (0, 0)
     assert settled.lying == {LYING[1]: {INNOCENT}}
     assert INNOCENT not in settled.origins
@@ -93,7 +93,7 @@ def test_a_stripped_stretch_goes_to_the_campaign_of_its_method():
         targets = range(200 + 15 * part, 213 + 15 * part)
         sweep(scene, A, targets, [relay], start=part * 30, method="REGISTER")
         sweep(scene, B, targets, [relay], start=part * 30 + 1, method="INVITE", seed=2)
-    right, none, wrong, _, _ = outcome(scene)
+    _, none, wrong, _, _ = outcome(scene)
     assert (none, wrong) == (0, 0)
 
 

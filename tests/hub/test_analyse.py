@@ -6,7 +6,8 @@ import uuid
 
 import pytest
 
-from relaytrap.config import Config
+from relaytrap.config import Config, EnrichConfig, NetworkConfig, NetworkName
+from relaytrap.enrich import Enricher
 from relaytrap.hub import analyse
 from relaytrap.hub.analyse import Analysis, Analyst, split_windows
 from relaytrap.hub.batch import make_batch
@@ -89,6 +90,23 @@ def test_a_scene_is_understood(expected, store, setting, scene):
     campaigns = {row["origin"]: row for row in run_query(store, "campaigns", {"limit": 0})}
     assert campaigns.keys() == {A, B, "198.51.100.72"}
     assert (campaigns[A]["goal"], campaigns[A]["range"], campaigns[A]["coverage"]) == ("extension", [100, 249], 1.0)
+
+
+def test_a_relay_seen_only_behind_others_is_one_of_the_list_and_has_its_network(store, setting):
+    made, inner = Scene(), "203.0.113.77"
+    sweep(made, A, range(100, 160), HONEST)
+    for number in range(160, 172):
+        made.send(request(A, str(number), serial=number), A, (kamailio, inner), HONEST[number % 2], at=number)
+    put(store, setting, made.seen)
+    network = NetworkConfig(names=(NetworkName(inner, "MY", 17971, "TMNET"),))
+    Analysis(store, Enricher.open(EnrichConfig(), network)).update()
+    relays = {row["address"]: row for row in run_query(store, "relays", {"limit": 0})}
+    assert relays.keys() == {inner, *(address for _, address in HONEST)}
+    assert (relays[inner]["kind"], relays[inner]["messages"], relays[inner]["origins"]) == ("inner", 12, 1)
+    assert (relays[inner]["country"], relays[inner]["asn"]) == ("MY", 17971)
+    assert relays[inner]["as_name"] == "TMNET"
+    assert [len(run_query(store, "relays", {"limit": limit})) for limit in (1, 3)] == [1, 3]
+    assert run_query(store, "relay", {"address": inner})[0]["kind"] == "inner"
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

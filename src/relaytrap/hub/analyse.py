@@ -144,7 +144,7 @@ class Analysis:
             self._standing |= testimony.read_standing(self.store, hours)
         groups = testimony.read_groups(self.store)
         settled = settle(testimony.read_testimony(self.store, groups, self._standing), groups)
-        rows = testimony.conclusion_rows(settled)
+        rows = testimony.conclusion_rows(settled, self._look_up)
         if rows != self._conclusions:
             testimony.write_conclusions(self.store, rows, self._version)
         changed = [each for address, each in settled.origins.items() if self._origins.get(address) != each]

@@ -182,12 +182,22 @@ def _stored(addresses: Iterable[str]) -> list[str]:
 # ---- conclusions -------------------------------------------------------------------------------------------------
 
 
-def conclusion_rows(settled: Settled) -> list[dict[str, Any]]:
-    """Settled as rows (kind, one, other, said, confidence), in a fixed order."""
+# Country, autonomous system and its name of an address.
+LookUp = Callable[[str], tuple[str, int, str]]
+
+
+def conclusion_rows(settled: Settled, look_up: LookUp) -> list[dict[str, Any]]:
+    """Settled as rows (kind, one, other, said, confidence), in a fixed order.
+
+    An inner relay never sent us anything, so no message's row has its network: `other` is its country, `said` the
+    autonomous system's number and name.
+    """
     rows = [("hiding", source, str(stack), "", score) for (source, stack), score in settled.hiding.items()]
     rows += [("lying", relay, origin, "", 0) for relay, origins in settled.lying.items() for origin in origins]
     rows += [("doubted", relay, origin, "", 0) for relay, origins in settled.doubted.items() for origin in origins]
-    rows += [("inner", relay, "", "", 0) for relay in settled.inner]
+    for relay in settled.inner:
+        country, asn, as_name = look_up(relay)
+        rows.append(("inner", relay, country, f"{asn} {as_name}", 0))
     rows += [("chained", inner, origin, said, 0) for (inner, origin), said in settled.chained.items()]
     rows += [("behind", origin, deeper, said, 0) for (origin, deeper), said in settled.behind.items()]
     names = ("kind", "one", "other", "said", "confidence")
@@ -214,12 +224,9 @@ def write_origins(
     origins: Iterable[Origin],
     gone: Iterable[str],
     version: int,
-    look_up: Callable[[str], tuple[str, int, str]],
+    look_up: LookUp,
 ) -> None:
-    """Replace the standing of some origins; those gone get confidence 0.
-
-    look_up: country, autonomous system and its name of an address.
-    """
+    """Replace the standing of some origins; those gone get confidence 0."""
     rows = [
         {
             "origin": storage_address(each.address),

@@ -16,6 +16,7 @@ __all__ = [
     "CAMPAIGN_CONDITION",
     "GUEST",
     "HIDDEN_DIRECT",
+    "INNER",
     "PLACED",
     "PLACED_AT",
     "campaign_of",
@@ -36,6 +37,7 @@ DOUBTED: Final = said("doubted", "toIPv6OrDefault(other)")
 HIDING: Final = said("hiding", "toIPv6OrDefault(one), toUInt64OrZero(other)")
 CHAINED_SELF: Final = said("chained", PAIR, "said != ''")
 CHAINED_AWAY: Final = said("chained", PAIR, "said = ''")
+INNER: Final = said("inner", "toIPv6OrDefault(one)")
 BEHIND_SELF: Final = said("behind", PAIR, "said != ''")
 BEHIND_AWAY: Final = said("behind", PAIR, "said = ''")
 

@@ -7,7 +7,16 @@ from relaytrap.errors import InputError
 from relaytrap.evidence.campaign import GOALS, campaign_id, goal_of_campaign
 from relaytrap.evidence.product import product_of, relay_kind
 from relaytrap.store.findings_schema import NONE
-from relaytrap.store.queries.believed import APPARENT, BEHIND, BELIEVED, HIDDEN_DIRECT, NEWEST, PLACED, campaign_of
+from relaytrap.store.queries.believed import (
+    APPARENT,
+    BEHIND,
+    BELIEVED,
+    HIDDEN_DIRECT,
+    INNER,
+    NEWEST,
+    PLACED,
+    campaign_of,
+)
 from relaytrap.store.queries.filter import storage_address
 from relaytrap.store.queries.shape import address, moment
 
@@ -20,8 +29,8 @@ FIRST: Final = "SETTINGS prefer_column_name_to_alias = 1"
 
 # ---- relays ------------------------------------------------------------------------------------------------------
 
-# Every relay with what each hour says of it; apparently direct hours of a hiding relay included. `key` is the origin
-# that is believed, :: for none.
+# Every relay with what each hour says of it; apparently direct hours of a hiding relay and hops behind other relays
+# included. `key` is the origin that is believed, :: for none.
 RELAY_PARTS: Final = (
     f"SELECT relay, verdict, {BELIEVED} AS key, messages, openers, first, last, confidence, kinds, genuine, claims, "
     "masks, agents, transports, country, asn, as_name, origin FROM ("
@@ -30,7 +39,12 @@ RELAY_PARTS: Final = (
     f"SELECT source AS relay, 'b2bua' AS verdict, {NONE} AS key, messages, openers, first, last, toUInt8(0) AS "
     "confidence, CAST(map(), 'Map(LowCardinality(String), UInt64)') AS kinds, toUInt64(0) AS genuine, toUInt64(0) AS "
     "claims, toUInt64(0) AS masks, agents, transports, country, asn, as_name, "
-    f"{NONE} AS origin FROM track_hours FINAL WHERE {HIDDEN_DIRECT}"
+    f"{NONE} AS origin FROM track_hours FINAL WHERE {HIDDEN_DIRECT} "
+    "UNION ALL "
+    f"SELECT inner AS relay, 'inner' AS verdict, {BELIEVED} AS key, messages, openers, first, last, toUInt8(0) AS "
+    "confidence, CAST(map(), 'Map(LowCardinality(String), UInt64)') AS kinds, toUInt64(0) AS genuine, toUInt64(0) AS "
+    "claims, toUInt64(0) AS masks, [] AS agents, [] AS transports, '' AS country, toUInt32(0) AS asn, '' AS as_name, "
+    f"origin FROM (SELECT *, relay AS source FROM relay_hours FINAL) WHERE inner != {NONE} AND inner IN {INNER}"
 )
 RELAY_ORDERS: Final = {
     "messages": "messages_ DESC, relay",
@@ -57,13 +71,13 @@ def list_relays(
         f"SELECT {_address('relay')} AS address, {moment('first_')} AS first_seen, {moment('last_')} AS last_seen, "
         "messages_ AS messages, origins_ AS origins, campaigns_ AS campaigns, kinds_ AS kinds, genuine_ AS genuine, "
         "masks_ AS masks, hidden_ AS hidden, b2bua_ AS b2bua, claims_ AS claims, placed_ AS placed, agents_ AS agents, "
-        "confidence_ AS best, transports_ AS transports, country_ AS country, asn_ AS asn, as_name_ AS as_name "
-        f"FROM ({_relay_sums(only)}) WHERE relayed_ > 0 OR b2bua_ > 0 OR masks_ > 0 OR (hidden_ > 0 AND "
+        "confidence_ AS best, inner_ AS inner, transports_ AS transports, country_ AS country, asn_ AS asn, "
+        "as_name_ AS as_name "
+        f"FROM ({_relay_sums(only)}) WHERE relayed_ > 0 OR b2bua_ > 0 OR inner_ > 0 OR masks_ > 0 OR (hidden_ > 0 AND "
         f"(claims_ > 0 OR placed_ > 0)) ORDER BY {RELAY_ORDERS[sort]} {page} {FIRST}"
     )
     notes = _notes(store)
-    rows = [_relay_row(row, notes) for row in store.rows(sql, params)]
-    return rows + _inner_relays(store, notes, rows, address) if not offset else rows
+    return [_relay_row(row, notes) for row in store.rows(sql, params)]
 
 
 def _relay_sums(only: str) -> str:
@@ -78,6 +92,7 @@ def _relay_sums(only: str) -> str:
         f"groupUniqArrayIf(key, key != {NONE}) AS own_origins_, sumMap(kinds) AS kinds_, sum(genuine) AS genuine_, "
         "sum(masks) AS masks_, sumIf(claims, verdict = 'hidden') AS claims_, sumIf(openers, verdict = 'relayed') AS "
         "relayed_, sumIf(openers, verdict = 'hidden') AS hidden_, sumIf(openers, verdict = 'b2bua') AS b2bua_, "
+        "sumIf(openers, verdict = 'inner') AS inner_, "
         f"max(confidence) AS confidence_, groupUniqArrayArray(8)(agents) AS agents_, "
         "groupUniqArrayArray(8)(transports) AS transports_, anyIf(country, country != '') AS country_, "
         f"anyIf(asn, asn != 0) AS asn_, anyIf(as_name, as_name != '') AS as_name_, countIf(verdict = 'relayed' AND "
@@ -94,6 +109,10 @@ def _relay_row(row: "Row", notes: "Row") -> "Row":
     name = row["address"]
     contradicts = notes["lying"].get(name, [])
     kind = relay_kind(row["kinds"], lying=bool(contradicts), b2bua=row["b2bua"] > 0, masked=row["masks"] > 0)
+    place = (row["country"], row["asn"], row["as_name"])
+    behind_only = row["inner"] == row["messages"]
+    if behind_only:
+        kind, place = "inner", notes["inner"].get(name, place)
     return {
         "address": name,
         "first_seen": row["first_seen"],
@@ -102,10 +121,11 @@ def _relay_row(row: "Row", notes: "Row") -> "Row":
         "origins": row["origins"],
         "campaigns": row["campaigns"],
         "kind": kind,
-        "product": product_of(row["agents"], genuine=row["genuine"] > 0),
-        "country": row["country"],
-        "asn": row["asn"],
-        "as_name": row["as_name"],
+        # A hop behind another is believed only where the branches above it are Kamailio's own (evidence.via_walk).
+        "product": product_of(row["agents"], genuine=row["genuine"] > 0 or behind_only),
+        "country": place[0],
+        "asn": place[1],
+        "as_name": place[2],
         "confidence": _relay_confidence(row, notes["hiding"].get(name, 0)),
         "reliable": not contradicts,
         "contradicts": contradicts,
@@ -117,41 +137,11 @@ def _relay_confidence(row: "Row", hiding: int) -> int:
     """0 to 99: a genuine hop is as good as proof; a stripped or rebuilt one rests on fitting into a campaign."""
     if row["genuine"] or row["masks"]:
         return min(90 + int(row["messages"]), 99)
+    if row["inner"] == row["messages"]:
+        return 70
     if row["origins"]:
         return max(hiding, 60) if row["b2bua"] else min(65 + int(row["best"]) // 5 + min(int(row["messages"]), 20), 95)
     return max(hiding, 50)
-
-
-def _inner_relays(store: "Store", notes: "Row", known: "list[Row]", address: str) -> "list[Row]":
-    """Relays seen only behind other relays."""
-    seen = {row["address"] for row in known}
-    wanted = [each for each in notes["inner"] if each not in seen and address in ("", each)]
-    if not wanted:
-        return []
-    sql = (
-        f"SELECT {_address('inner')} AS address, {moment('min(first)')} AS first_seen, {moment('max(last)')} AS "
-        "last_seen, "
-        "sum(openers) AS messages, uniqExact(origin) AS origins FROM relay_hours FINAL "
-        f"WHERE inner IN {{wanted:Array(IPv6)}} GROUP BY inner {FIRST}"
-    )
-    rows = store.rows(sql, {"wanted": [storage_address(each) for each in wanted]})
-    return [
-        {
-            **row,
-            "campaigns": row["origins"],
-            "kind": "inner",
-            "product": "Kamailio (by its branches)",
-            "country": "",
-            "asn": 0,
-            "as_name": "",
-            "confidence": 70,
-            "reliable": True,
-            "contradicts": [],
-            "transports": [],
-        }
-        for row in rows
-        if row["address"] not in seen
-    ]
 
 
 def get_relay(store: "Store", *, address: str) -> "list[Row]":
@@ -178,18 +168,21 @@ def get_relay(store: "Store", *, address: str) -> "list[Row]":
 
 
 def _notes(store: "Store") -> "Row":
-    """Conclusions about relays: lying (relay → whom it names), hiding (relay → confidence), inner."""
-    found: Row = {"lying": {}, "hiding": {}, "inner": []}
+    """Conclusions about relays: lying (relay → whom it names), hiding (relay → confidence), inner (relay → country,
+    autonomous system, its name)."""
+    found: Row = {"lying": {}, "hiding": {}, "inner": {}}
     sql = (
-        f"SELECT kind, one, other, confidence FROM conclusions WHERE kind IN ('lying', 'hiding', 'inner') AND {NEWEST}"
+        "SELECT kind, one, other, said, confidence FROM conclusions "
+        f"WHERE kind IN ('lying', 'hiding', 'inner') AND {NEWEST} ORDER BY kind, one, other"
     )
-    for row in store.rows(f"{sql} ORDER BY kind, one, other"):
+    for row in store.rows(sql):
         if row["kind"] == "lying":
             found["lying"].setdefault(row["one"], []).append(row["other"])
         elif row["kind"] == "hiding":
             found["hiding"][row["one"]] = max(found["hiding"].get(row["one"], 0), row["confidence"])
         else:
-            found["inner"].append(row["one"])
+            asn, _, as_name = row["said"].partition(" ")
+            found["inner"][row["one"]] = (row["other"], int(asn or 0), as_name)
     return found
 
 
