@@ -28,7 +28,8 @@ OTHER_SCTP: Final = "SCTP without a SIP message"
 
 TCP, UDP, SCTP = 6, 17, 132
 PROTOCOL_NAMES: Final = {1: "ICMP", 2: "IGMP", 50: "IPsec (ESP)", 58: "ICMPv6", 88: "EIGRP", 89: "OSPF", 103: "PIM"}
-TRANSPORTS: Final[dict[int, Transport]] = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
+TRANSPORTS: Final[dict[int, Transport]] = {TCP: "tcp", UDP: "udp", SCTP: "sctp", 22: "tls"}
+"""Of HEP, where 22 stands for TLS, and for what runs in it (Kamailio's siptrace; sngrep reads it so, too)."""
 SCTP_DATA: Final = 0
 VXLAN_PORT, GENEVE_PORT = 4789, 6081
 
@@ -164,7 +165,7 @@ class Dissector:
             return [self.observe(packet.moment_ns, "udp", *ends, data, packet.frame, notes)]
         message = hep.read_hep(data, packet.moment_ns)
         if message:
-            return self._hep(message, packet.frame, packet.moment_ns, notes)
+            return self.hep_message(message, packet.frame, packet.moment_ns, notes)
         inner = _inside_udp(destination_port, data)
         if inner and not self._in_tunnel:
             return self._tunnelled(inner, packet._replace(data=data), notes)
@@ -175,12 +176,14 @@ class Dissector:
         """A HEP packet that came by itself: from a stream or a file."""
         message = hep.read_hep(packet, moment_ns)
         if message:
-            return self._hep(message, frame, moment_ns, ())
+            return self.hep_message(message, frame, moment_ns)
         self._unread[NO_CONTENT] += 1
         return []
 
-    def _hep(self, message: hep.HepMessage, frame: int, now_ns: int, notes: tuple[str, ...]) -> list[Observation]:
-        """What a capture agent passed on, with the endpoints that it saw."""
+    def hep_message(
+        self, message: hep.HepMessage, frame: int, now_ns: int, notes: tuple[str, ...] = ()
+    ) -> list[Observation]:
+        """What a capture agent passed on, with the endpoints that it saw. now_ns: counts where it names no time."""
         if not begins_message(message.payload):
             self._unread[NO_CONTENT] += 1
             return []

@@ -42,6 +42,7 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
     from relaytrap.enrich import Enricher
     from relaytrap.hub.analyse import Analysis, Analyst
     from relaytrap.hub.database import HubDatabase
+    from relaytrap.hub.hep import HepDoor
     from relaytrap.hub.ingest import Ingest
     from relaytrap.hub.keys import Keys
     from relaytrap.hub.ledger import Ledger
@@ -61,6 +62,7 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
         ingest = stack.enter_context(contextlib.closing(Ingest(store, config, ledger)))
         analyst = stack.enter_context(contextlib.closing(Analyst(Analysis(store, enricher))))
         ingest.listeners.append(lambda taken: analyst.take(taken.first_ns, taken.last_ns))
+        hep = stack.enter_context(contextlib.closing(HepDoor(config, ingest.ingest_observations, ledger)))
         site = Site(
             store,
             config,
@@ -69,12 +71,14 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
             ingest=ingest,
             keys=Keys(database),
             ledger=ledger,
+            hep=hep,
         )
         stack.callback(site.answers.close)
         # The map's script takes a second to make, once an installation: before the first reader asks.
         threading.Thread(target=site.bundle.asset, name="bundle", daemon=True).start()
         stack.callback(keep_up(store))
         analyst.start()
+        hep.start()
         serve(site, listener, ready)
 
 

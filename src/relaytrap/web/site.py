@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from relaytrap import __version__, clock
 from relaytrap.config import Config
 from relaytrap.enrich import Enricher
+from relaytrap.hub.hep import HepDoor
 from relaytrap.hub.ingest import Ingest
 from relaytrap.hub.keys import Keys
 from relaytrap.hub.ledger import Ledger
@@ -37,7 +38,8 @@ HTML: Final = "text/html; charset=utf-8"
 class Site:
     """One running page server.
 
-    enricher: None leaves out what only address tables can say. ingest, keys, ledger: None for a server that only shows.
+    enricher: None leaves out what only address tables can say. ingest, keys, ledger, hep: None for a server that only
+    shows.
     """
 
     store: Store
@@ -47,6 +49,7 @@ class Site:
     ingest: Ingest | None = None
     keys: Keys | None = None
     ledger: Ledger | None = None
+    hep: HepDoor | None = None
     now_ns: Callable[[], int] = clock.now_ns
     tests: Tests | None = None
     assets: Assets = field(default_factory=Assets)

@@ -5,6 +5,7 @@ from typing import Any, Final
 from litestar import Response, get
 
 from relaytrap.clock import rfc3339
+from relaytrap.hub.hep import HepStatus
 from relaytrap.web.pictures.timeline import Timeline, stack_timeline
 from relaytrap.web.site import Ask, Site
 
@@ -26,26 +27,29 @@ def sensors(request: Ask, site: Site) -> Response[bytes]:
         name: stack_timeline(found, window.steps, window.step_s, height=26, bare=True)
         for name, found in by_sensor.items()
     }
+    hep = site.hep.status() if site.hep else HepStatus()
     return site.page(
         request,
         "pages/sensors.html",
         window=window,
-        rows=_rows(site),
+        rows=_rows(site, hep),
+        hep=hep,
         lines=lines,
         incidents=site.ledger.list_incidents(INCIDENTS) if site.ledger else [],
         json_twin="/api/sensors",
     )
 
 
-def _rows(site: Site) -> list[dict[str, Any]]:
-    """Sensors with messages, joined with those that have a token; a known one without messages is listed too."""
+def _rows(site: Site, hep: HepStatus) -> list[dict[str, Any]]:
+    """Sensors with messages, joined with those that have a token and with capture agents; all are listed."""
     known = {sensor.name: sensor for sensor in site.keys.list_sensors()} if site.keys else {}
     rows = {row["sensor"]: dict(row) for row in site.ask("sensors")}
-    for name in known:
+    for name in (*known, *hep.agents):
         rows.setdefault(name, {"sensor": name, **SILENT})
     now_ns = site.now_ns()
     for name, row in rows.items():
-        seen_ns = known[name].last_seen_ns if name in known else None
+        agent = row["agent"] = hep.agents.get(name)
+        seen_ns = known[name].last_seen_ns if name in known else agent.last_ns if agent else None
         row["known"] = known.get(name)
         row["heard"] = rfc3339(seen_ns) if seen_ns else None
         row["online"] = seen_ns is not None and now_ns - seen_ns < ONLINE_NS

@@ -1,0 +1,138 @@
+"""Debian's Kamailio with its siptrace module as a sensor: what passes through the proxy arrives at the hub over HEP."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from relaytrap.config import Config, HubConfig, NetworkConfig
+from relaytrap.hub.hep import HepDoor
+from relaytrap.observation import Observation
+from tests.loopback import loopback
+from tests.sensor.talk import request
+
+pytestmark = pytest.mark.peer
+
+EDGE, HUB = loopback(46, 1), loopback(46, 2)
+CONFIGURATION = """#!KAMAILIO
+debug=0
+log_stderror=yes
+fork=yes
+children=1
+auto_aliases=no
+dns=no
+rev_dns=no
+dns_try_ipv6=no
+listen=udp:{edge}:5060
+listen=tcp:{edge}:5060
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "siptrace.so"
+modparam("siptrace", "trace_on", 1)
+modparam("siptrace", "trace_to_database", 0)
+modparam("siptrace", "trace_mode", 1)
+modparam("siptrace", "hep_mode_on", 1)
+modparam("siptrace", "hep_version", 3)
+modparam("siptrace", "hep_capture_id", 46)
+modparam("siptrace", "auth_key", "{key}")
+modparam("siptrace", "duplicate_uri", "sip:{where};transport={transport}")
+request_route {{
+    sl_send_reply("404", "Not Found");
+}}
+"""
+
+
+class Kept:
+    def __init__(self) -> None:
+        self.observations: list[Observation] = []
+
+    def take(self, batch: Sequence[Observation], token: str) -> int:
+        self.observations += batch
+        return len(batch)
+
+
+@contextmanager
+def kamailio(program: str, folder: Path, where: str, transport: str, key: str) -> Iterator[None]:
+    file = folder / "kamailio.cfg"
+    file.write_text(CONFIGURATION.format(edge=EDGE, where=where, transport=transport, key=key), encoding="utf-8")
+    command = [program, "-f", str(file), "-Y", str(folder), "-DD", "-E", "-m", "8", "-M", "4"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(10)
+
+
+def ask(count: int) -> None:
+    """So many requests over UDP to the proxy, each until it answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((HUB, 0))
+        sock.settimeout(0.3)
+        for number in range(count):
+            for _ in range(60):
+                sock.sendto(request(call_id=f"hep-{number}"), (EDGE, 5060))
+                try:
+                    assert b" 404 " in sock.recv(65535)
+                    break
+                except (TimeoutError, ConnectionRefusedError):
+                    time.sleep(0.05)
+            else:
+                raise AssertionError("Kamailio does not answer")
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("password", ["", "secret"])
+def test_proxy_is_a_sensor(peer: Callable[[str], str], tmp_path: Path, transport: str, password: str) -> None:
+    kept = Kept()
+    config = Config(
+        tmp_path,
+        hub=HubConfig(hep_listen=(f"{transport}:{HUB}:0",), hep_password=password),
+        network=NetworkConfig(own_networks=(EDGE,)),
+    )
+    door = HepDoor(config, kept.take)
+    door.start()
+    where = door.status().places[0].listening.partition(":")[2]
+    try:
+        with kamailio(peer("kamailio"), tmp_path, where, transport, password or "none"):
+            ask(3)
+            end = time.monotonic() + 20
+            while sum(each.messages for each in door.status().agents.values()) < 6 and time.monotonic() < end:
+                time.sleep(0.02)
+    finally:
+        door.close()
+    status = door.status()
+    assert list(status.agents) == ["hep-46"]
+    assert not status.places[0].refused
+    inward = [each for each in kept.observations if each.direction == "in"]
+    outward = [each for each in kept.observations if each.direction == "out"]
+    assert {each.raw for each in inward} == {request(call_id=f"hep-{number}") for number in range(3)}
+    assert all(each.raw.startswith(b"SIP/2.0 404") for each in outward)
+    assert len(outward) >= 3
+    assert {(each.source, each.local, each.transport, each.sensor) for each in kept.observations} == {
+        (HUB, EDGE, "udp", "hep-46")
+    }
+
+
+def test_proxy_with_another_password_is_refused_and_counted(peer: Callable[[str], str], tmp_path: Path) -> None:
+    kept = Kept()
+    door = HepDoor(Config(tmp_path, hub=HubConfig(hep_listen=(f"udp:{HUB}:0",), hep_password="secret")), kept.take)
+    door.start()
+    where = door.status().places[0].listening.partition(":")[2]
+    try:
+        with kamailio(peer("kamailio"), tmp_path, where, "udp", "guessed"):
+            ask(1)
+            end = time.monotonic() + 20
+            while not door.status().places[0].refused and time.monotonic() < end:
+                time.sleep(0.02)
+    finally:
+        door.close()
+    assert set(door.status().places[0].refused) == {"wrong password, or none"}
+    assert not kept.observations
