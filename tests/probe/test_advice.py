@@ -13,6 +13,7 @@ from relaytrap.probe.run import Run
 from relaytrap.probe.target import resolve_target
 from relaytrap.probe.tricks import TRICKS
 from relaytrap.probe.verdict import judge_server
+from relaytrap.probe.witness import LocalWatch
 
 from ..loopback import loopback
 from .family import DEBIAN_CLOSED, running, start_kamailio
@@ -33,8 +34,10 @@ def edited_configuration() -> str:
 async def probe_thoroughly() -> Run:
     target = await resolve_target(DEBIAN_CLOSED, domain=DEBIAN_CLOSED, transports=("udp", "tcp"))
     tricks = tuple(name for name, trick in TRICKS.items() if trick.group != "asked")
-    run = Run(Plan(target, loopback(30, 2), tricks=tricks))
-    await run.run(loopback(31, 100), 5060, any_port=False)
+    watch = LocalWatch()
+    await watch.open(loopback(31, 100), 5060)
+    run = Run(Plan(target, loopback(30, 2), tricks=tricks), watch)
+    await run.run()
     return run
 
 

@@ -13,6 +13,7 @@ from relaytrap.probe.verdict import judge_server
 
 from ..loopback import loopback
 from .family import DEBIAN_AUTH, DEBIAN_DEFAULT, DELAYED, ECHO, ROUTES, TOPOLOGY_HIDING, family
+from .test_run import watching
 
 TESTER = loopback(30, 1)
 
@@ -50,8 +51,8 @@ def runs(peer: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -
     async def test_all() -> dict[str, Run]:
         async def test(number: int, name: str, address: str) -> tuple[str, Run]:
             target = await resolve_target(address, domain="family.example")
-            run = Run(Plan(target, TESTER))
-            await run.run(loopback(31, number), 5060, any_port=False)
+            run = Run(Plan(target, TESTER), await watching(loopback(31, number), 5060))
+            await run.run()
             return name, run
 
         tests = (test(number, name, address) for number, (name, (address, _)) in enumerate(SERVERS.items(), 1))
@@ -76,8 +77,8 @@ def test_every_server_gets_its_class(runs: dict[str, Run], name: str) -> None:
 def test_open_registrar_is_found_and_nothing_stays_registered() -> None:
     async def test() -> Run:
         target = await resolve_target(DEBIAN_DEFAULT, transports=("udp",))
-        run = Run(Plan(target, TESTER, tricks=(), register=True))
-        await run.run(loopback(31, 90), 5060, any_port=False)
+        run = Run(Plan(target, TESTER, tricks=(), register=True), await watching(loopback(31, 90), 5060))
+        await run.run()
         return run
 
     run = asyncio.run(test())

@@ -37,8 +37,9 @@ def test_invite_offers_no_media() -> None:
     assert b"m=audio 0 " in build_probe(Probe("INVITE", "udp", "plain", ENDS))
 
 
-def test_the_six_standard_tricks() -> None:
-    assert set(STANDARD) == {"plain", "from-address", "from-domain", "route", "to-tag", "to-tag-route"}
+def test_the_standard_tricks() -> None:
+    six = {"plain", "from-address", "from-domain", "route", "to-tag", "to-tag-route"}
+    assert set(STANDARD) == six | {"same-transport"}
 
 
 def test_acknowledgement_of_a_refusal_keeps_branch_and_takes_the_answers_to() -> None:

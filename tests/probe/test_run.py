@@ -10,9 +10,22 @@ import pytest
 from relaytrap.probe.plan import Plan, Timing
 from relaytrap.probe.run import Run
 from relaytrap.probe.target import Endpoint, Target
+from relaytrap.probe.witness import LocalWatch, Place
 
 SERVER, TESTER, WITNESS = "127.0.43.1", "127.0.43.2", "127.0.43.3"
-QUICK = Timing(resend=(0.2, 0.4), settle=0.2, cancelled=0.8, stray=1.5, pace=0.001)
+QUICK = Timing(resend=(0.2, 0.4), settle=0.2, cancelled=0.8, stray=1.5, pace=0.001, knocks=(0.0, 0.1))
+
+
+async def watching(address: str, port: int = 0) -> LocalWatch:
+    """A watch on a witness of its own."""
+    watch = LocalWatch()
+    await watch.open(address, port)
+    return watch
+
+
+def witness_of(run: Run) -> Place:
+    """Where a test's witness listens."""
+    return run._watch.places[4]
 
 
 class Server(asyncio.DatagramProtocol):
@@ -54,8 +67,9 @@ def run(
         way, server = await loop.create_datagram_endpoint(lambda: Server(answer), local_addr=(SERVER, 0))
         port = way.get_extra_info("sockname")[1]
         target = Target("pbx.example", SERVER, (Endpoint("udp", SERVER, port),))
-        one = Run(Plan(target, TESTER, tricks=tricks, methods=(method,), timing=QUICK))
-        running = one.run(WITNESS, 0, any_port=False)
+        watch = await watching(WITNESS)
+        one = Run(Plan(target, TESTER, tricks=tricks, methods=(method,), timing=QUICK), watch)
+        running = one.run()
         await (during(one, server, running) if during else running)
         await asyncio.sleep(0.05)
         way.close()
@@ -138,14 +152,12 @@ def test_test_that_is_broken_off_leaves_no_call_ringing() -> None:
 def test_answer_of_somebody_else_at_the_witness_changes_no_probe(received: str) -> None:
     async def during(one: Run, server: Server, running: Awaitable[None]) -> None:
         task = asyncio.ensure_future(running)
-        while not one.witness_at[1]:
-            await asyncio.sleep(0.001)
         via = f"Via: SIP/2.0/UDP a;rport=9;received={received}".encode()
-        server.transport.sendto(b"SIP/2.0 200 OK\r\n" + via + b"\r\nCall-ID: other\r\n\r\n", one.witness_at)
+        server.transport.sendto(b"SIP/2.0 200 OK\r\n" + via + b"\r\nCall-ID: other\r\n\r\n", witness_of(one))
         await task
 
     one, server = run(lambda request, before: reply(request, "404 Not Found"), "REGISTER", during=during)
-    assert f"@{WITNESS}:{one.witness_at[1]} ".encode() in server.of("REGISTER")[0]
+    assert f"@{WITNESS}:{witness_of(one)[1]} ".encode() in server.of("REGISTER")[0]
 
 
 def test_pinhole_answer_with_a_received_that_is_no_address_is_not_believed() -> None:
@@ -153,7 +165,7 @@ def test_pinhole_answer_with_a_received_that_is_no_address_is_not_believed() -> 
         return reply(request.replace(b";rport", b";rport=5060;received=evil\x1b[2J"), "404 Not Found")
 
     one, _ = run(answer, "REGISTER")
-    assert one.witness_seen_as is None
+    assert one.witness_seen_as == {}
 
 
 def test_witness_answers_nobody_but_the_test() -> None:
@@ -161,10 +173,8 @@ def test_witness_answers_nobody_but_the_test() -> None:
 
     async def during(one: Run, server: Server, running: Awaitable[None]) -> None:
         task = asyncio.ensure_future(running)
-        while not one.witness_at[1]:
-            await asyncio.sleep(0.001)
         stranger = b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bKx\r\nCall-ID: x\r\n"
-        server.transport.sendto(stranger + b"CSeq: 1 OPTIONS\r\n\r\n", one.witness_at)
+        server.transport.sendto(stranger + b"CSeq: 1 OPTIONS\r\n\r\n", witness_of(one))
         await task
         heard.extend(data for data in server.requests if b"CSeq: 1 OPTIONS" in data and data.startswith(b"SIP/2.0"))
 
@@ -183,9 +193,9 @@ def test_flood_of_answers_is_not_kept() -> None:
         task = asyncio.ensure_future(running)
         while not server.of("REGISTER"):
             await asyncio.sleep(0.001)
-        assert one._udp is not None
         for _ in range(500):
-            server.transport.sendto(reply(server.of("REGISTER")[0], "100 Trying"), (TESTER, one._udp.port))
+            tester = (TESTER, one.outcomes[0].probe.ends.tester_port)
+            server.transport.sendto(reply(server.of("REGISTER")[0], "100 Trying"), tester)
         await task
 
     one, _ = run(answer, "REGISTER", during=during)
@@ -199,8 +209,9 @@ def test_address_whose_operator_objects_is_sent_nothing() -> None:
             lambda: Server(lambda data, _: reply(data, "200 OK")), local_addr=(SERVER, 0)
         )
         target = Target("pbx.example", SERVER, (Endpoint("udp", SERVER, way.get_extra_info("sockname")[1]),))
-        one = Run(Plan(target, TESTER, timing=QUICK, opted_out=lambda address: "is not to be tested"))
-        await one.run(WITNESS, 0, any_port=False)
+        plan = Plan(target, TESTER, timing=QUICK, opted_out=lambda address: "is not to be tested")
+        one = Run(plan, await watching(WITNESS))
+        await one.run()
         await asyncio.sleep(0.05)
         way.close()
         return one, server

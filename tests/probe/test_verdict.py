@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from relaytrap.probe.plan import Plan, plan_probes
+from relaytrap.probe.plan import Plan, Way, plan_probes
 from relaytrap.probe.request import METHODS, Probe
 from relaytrap.probe.target import Endpoint, Target
 from relaytrap.probe.tricks import STANDARD, Ends
@@ -134,5 +134,6 @@ def test_only_a_call_that_is_taken_may_be_a_toll_relay(method: str, toll: bool) 
 def test_number_of_the_users_own_is_called_and_never_registered() -> None:
     target = Target("pbx.example", "pbx.example", (Endpoint("udp", "203.0.113.5", 5060),))
     plan = Plan(target, "198.51.100.10", tricks=("number",), number="+4930123")
-    probes = plan_probes(plan, target.endpoints, ("192.0.2.10", 5060), 5061)
+    way = Way(target.endpoints[0], "198.51.100.10", 5061, ("192.0.2.10", 5060))
+    probes = plan_probes(plan, [way])
     assert [probe.method for probe in probes] == ["INVITE"]

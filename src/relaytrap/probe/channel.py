@@ -6,28 +6,18 @@ is not read.
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 
-from wsproto import ConnectionType, WSConnection
-from wsproto.events import (
-    AcceptConnection,
-    BytesMessage,
-    CloseConnection,
-    Ping,
-    RejectConnection,
-    Request,
-    TextMessage,
-)
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError
-
+from relaytrap.probe.certificate import any_peer
 from relaytrap.probe.tricks import host_port
+from relaytrap.probe.websocket import SipWebSocket, WebSocketError
 from relaytrap.sip.stream import StreamParser
 
 __all__ = ["ChannelError", "Receive", "StreamChannel", "UdpSocket"]
 
-Receive = Callable[[bytes], None]
+Receive = Callable[[bytes], object]
 
 CONNECT_TIMEOUT_S = 4.0
 READ_MAX_BYTES = 1 << 20
@@ -36,26 +26,58 @@ WS_TRANSPORTS = ("ws", "wss")
 
 
 class ChannelError(Exception):
-    """A server cannot be reached this way; str() is one sentence for the result."""
+    """A server cannot be reached this way; str() is one sentence for the result: where, and what is wrong there."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"{where} {what}")
+        self.what = what
 
 
 class UdpSocket(asyncio.DatagramProtocol):
-    """The tester's (or the witness's) UDP socket; every datagram goes up, whoever sent it."""
+    """A UDP socket of the tester's or the witness's; every datagram goes up, whoever sent it.
+
+    refused: what the kernel last said of a sending, for a socket that knows one peer alone.
+    """
 
     def __init__(self, receive: Callable[[bytes, tuple[str, int]], None]) -> None:
         self._receive = receive
         self._transport: asyncio.DatagramTransport | None = None
+        self.refused: OSError | None = None
 
     @classmethod
-    async def open(cls, address: str, port: int, receive: Callable[[bytes, tuple[str, int]], None]) -> "UdpSocket":
-        """A bound socket; port 0 takes any. Raises OSError when the address or port cannot be had."""
+    async def open(
+        cls,
+        address: str,
+        port: int,
+        receive: Callable[[bytes, tuple[str, int]], None],
+        *,
+        only: tuple[str, int] | None = None,
+    ) -> "UdpSocket":
+        """A bound socket; port 0 takes any. Raises OSError when the address or port cannot be had.
+
+        only: the one peer to hear.
+        """
+        bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            bound.setblocking(False)
+            if bound.family == socket.AF_INET6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.bind((address, port))
+            if only:
+                bound.connect(only)
+        except OSError:
+            bound.close()
+            raise
         loop = asyncio.get_running_loop()
-        transport, protocol = await loop.create_datagram_endpoint(lambda: cls(receive), local_addr=(address, port))
+        transport, protocol = await loop.create_datagram_endpoint(lambda: cls(receive), sock=bound)
         protocol._transport = transport
         return protocol
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._receive(data, (addr[0], addr[1]))
+
+    def error_received(self, exc: Exception) -> None:
+        self.refused = exc if isinstance(exc, OSError) else self.refused
 
     @property
     def port(self) -> int:
@@ -75,7 +97,10 @@ class UdpSocket(asyncio.DatagramProtocol):
 
 
 class StreamChannel:
-    """One TCP, TLS or WebSocket connection to a server."""
+    """One TCP, TLS or WebSocket connection to a server.
+
+    trouble: once it is open, one sentence on what came instead of SIP, or "".
+    """
 
     def __init__(self, transport: str, address: str, port: int, local: str, receive: Receive) -> None:
         self._transport = transport
@@ -84,16 +109,16 @@ class StreamChannel:
         self._local = local
         self._receive = receive
         self._parser = StreamParser(max_message_bytes=READ_MAX_BYTES)
-        self._ws: WSConnection | None = None
-        self._ws_message = b""
+        self._websocket: SipWebSocket | None = None
         self._upgraded: asyncio.Future[None] | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
+        self.trouble = ""
 
     @property
     def name(self) -> str:
         """Transport and port, for people."""
-        return f"{self._transport.upper()} port {self._port}"
+        return f"{self._transport.upper()} {host_port(self._address, self._port)}"
 
     async def open(self) -> None:
         """Connect, with TLS and WebSocket handshakes where the transport has them. Raises ChannelError."""
@@ -102,42 +127,41 @@ class StreamChannel:
                 await self._connect()
         except TimeoutError:
             self.close()
-            raise ChannelError(f"{self.name} does not answer") from None
+            raise ChannelError(self.name, "does not answer") from None
         except ChannelError:
             self.close()
             raise
         except ConnectionRefusedError:
-            raise ChannelError(f"{self.name} is closed") from None
-        except ssl.SSLError as error:
-            raise ChannelError(f"{self.name}: the TLS handshake failed ({error.reason or 'no reason given'})") from None
-        except OSError as error:
+            raise ChannelError(self.name, "is closed") from None
+        except OSError as error:  # ssl.SSLError is one
             self.close()
-            raise ChannelError(f"{self.name}: {error.strerror or error}") from None
+            raise ChannelError(self.name, _why(error)) from None
 
     async def _connect(self) -> None:
+        secure = self._transport in TLS_TRANSPORTS
         reader, self._writer = await asyncio.open_connection(
             self._address,
             self._port,
-            ssl=_any_certificate() if self._transport in TLS_TRANSPORTS else None,
+            ssl=any_peer() if secure else None,
             local_addr=(self._local, 0),
         )
         if self._transport in WS_TRANSPORTS:
-            self._ws = WSConnection(ConnectionType.CLIENT)
             self._upgraded = asyncio.get_running_loop().create_future()
             host = host_port(self._address, self._port)
-            self._write(self._ws.send(Request(host=host, target="/", subprotocols=["sip"])))
+            self._websocket = SipWebSocket.ask(host, self._write, READ_MAX_BYTES)
         self._reading = asyncio.create_task(self._read(reader))
         if self._upgraded is not None:
             await self._upgraded
 
     def send(self, data: bytes) -> None:
         """One message; on a connection that broke this does nothing, and silence shows it."""
-        if self._ws is not None:
-            try:
-                data = self._ws.send(TextMessage(data=data.decode("utf-8", "replace")))
-            except LocalProtocolError:  # the server closed the WebSocket
-                return
-        self._write(data)
+        if self._websocket is None:
+            self._write(data)
+            return
+        try:
+            self._websocket.send(data)
+        except WebSocketError:  # the server has closed it
+            return
 
     def close(self) -> None:
         """End the connection."""
@@ -152,61 +176,43 @@ class StreamChannel:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         read = 0
-        with suppress(ConnectionError, ssl.SSLError):
-            while read < READ_MAX_BYTES and (data := await reader.read(65536)):
+        try:
+            while data := await reader.read(65536):
                 read += len(data)
-                if self._ws is None:
-                    self._take(data)
-                else:
-                    self._take_ws(data)
-        self._fail("closed the connection instead of a WebSocket")
+                if read > READ_MAX_BYTES:
+                    self._fail(f"sent more than {READ_MAX_BYTES} bytes, of which no more were read")
+                    break
+                self._take(data)
+        except OSError as error:  # ssl.SSLError is one
+            self._fail(_why(error))
+        except WebSocketError as error:
+            self._fail(str(error))
+        if self._upgraded is not None and not self._upgraded.done():
+            self._fail("closed the connection instead of a WebSocket")
+        if self._writer is not None:
+            self._writer.close()
 
     def _fail(self, what: str) -> None:
-        """The upgrade will not come; later trouble says nothing more."""
+        """Note the first trouble; one before the upgrade is why it will not come."""
+        self.trouble = self.trouble or f"{self.name} {what}"
         if self._upgraded is not None and not self._upgraded.done():
-            self._upgraded.set_exception(ChannelError(f"{self.name} {what}"))
+            self._upgraded.set_exception(ChannelError(self.name, what))
 
     def _take(self, data: bytes) -> None:
-        for framed in self._parser.receive(data):
-            if framed.kind == "message":
-                self._receive(framed.raw)
-
-    def _take_ws(self, data: bytes) -> None:
-        assert self._ws is not None
-        try:
-            self._ws.receive_data(data)
-            for event in self._ws.events():
-                self._take_event(event)
-        except (LocalProtocolError, RemoteProtocolError) as error:
-            self._fail(f"speaks no WebSocket ({error})")
-            self.close()
-
-    def _take_event(self, event: object) -> None:
-        assert self._ws is not None
-        assert self._upgraded is not None
-        match event:
-            case AcceptConnection():
-                if not self._upgraded.done():
-                    self._upgraded.set_result(None)
-            case RejectConnection(status_code=status):
-                self._fail(f"speaks no WebSocket (HTTP {status})")
-            case TextMessage() | BytesMessage():
-                part = event.data.encode() if isinstance(event.data, str) else bytes(event.data)
-                self._ws_message += part
-                if event.message_finished:
-                    message, self._ws_message = self._ws_message, b""
-                    self._receive(message)
-            case Ping():
-                self._write(self._ws.send(event.response()))
-            case CloseConnection():
-                self.close()
+        if self._websocket is None:
+            framed = self._parser.receive(data)
+            messages = [each.raw for each in framed if each.kind == "message"]
+            if any(each.kind == "junk" for each in framed):
+                self._fail("sent something that is not SIP")
+        else:
+            messages = self._websocket.receive(data)
+            if self._upgraded is not None and self._websocket.accepted and not self._upgraded.done():
+                self._upgraded.set_result(None)
+        for message in messages:
+            self._receive(message)
 
 
-def _any_certificate() -> ssl.SSLContext:
-    """A context that takes every certificate: who the server is was settled by the address its owner named."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED  # an old SBC is to be tested, not refused
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    return context
+def _why(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"speaks no TLS with us ({error.reason or 'no reason given'})"
+    return f"cannot be reached ({error.strerror or str(error) or type(error).__name__})"

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from relaytrap.clock import monotonic, now_ns, rfc3339
-from relaytrap.errors import InputError
+from relaytrap.errors import InputError, ListenError
 from relaytrap.probe.plan import Plan, Progress
 from relaytrap.probe.report import Report, build_report
 from relaytrap.probe.request import METHODS
 from relaytrap.probe.run import Run
-from relaytrap.probe.target import Target
+from relaytrap.probe.target import Target, version_of
 from relaytrap.probe.tricks import STANDARD, TRICKS, host_port
+from relaytrap.probe.witness import WITNESS_PORT, LocalWatch, Place, Witnesses
 
 __all__ = ["Options", "address_towards", "conduct"]
 
-WITNESS_PORT = 5060
 NUMBER = re.compile(r"\+?[0-9]{2,20}", re.ASCII)
 
 
@@ -25,9 +25,9 @@ NUMBER = re.compile(r"\+?[0-9]{2,20}", re.ASCII)
 class Options:
     """What a user chose; empty values mean the usual.
 
-    tester: our own address. witness, witness_public: ADDR, ADDR:PORT or [IPV6]:PORT, where it listens and how others
-    reach it. number: a telephone number of the user's own. register: try the registrar too. private_allowed: whether
-    private addresses may be tested. opted_out: see Plan.
+    tester: our own address. witness, witness_public: ADDR, ADDR:PORT or [IPV6]:PORT, or an IPv4 and an IPv6 one with
+    a comma between; where it listens and how others reach it. number: a telephone number of the user's own. register:
+    try the registrar too. private_allowed: whether private addresses may be tested. opted_out: see Plan.
     """
 
     transports: tuple[str, ...] = ()
@@ -49,19 +49,25 @@ class Options:
         return (*chosen, "number") if self.number else chosen
 
 
-async def conduct(target: Target, options: Options, on_progress: Callable[[Progress], None]) -> Report:
-    """Run the test and put its result in order. Raises InputError or ListenError with one sentence."""
-    tester = options.tester or address_towards(target)
-    witness = _parse_place(options.witness, tester)
-    public = _parse_place(options.witness_public, "") if options.witness_public else ("", 0)
-    if ipaddress.ip_address(witness[0]).is_unspecified and not public[0]:
-        raise InputError(f"probes cannot name {witness[0]} as the witness; give its address, or --witness-public")
+async def conduct(
+    target: Target,
+    options: Options,
+    on_progress: Callable[[Progress], None],
+    witnesses: Witnesses | None = None,
+) -> Report:
+    """Run the test and put its result in order. Raises InputError or ListenError with one sentence.
+
+    witnesses: those of this process, which tests share; None for one test alone.
+    """
     if options.number and not NUMBER.fullmatch(options.number):
         raise InputError(f"{options.number!r} is no telephone number; write +4930123456, digits only")
+    testers = _testers(target, options.tester)
+    tester = testers.pop(version_of(target.address), "") or testers.pop(next(iter(testers)))
     plan = Plan(
         target,
         tester,
-        witness_public=public,
+        other_tester="".join(testers.values()),
+        witness_named=bool(options.witness_public),
         tricks=options.tricks,
         methods=options.methods or METHODS,
         number=options.number,
@@ -70,15 +76,20 @@ async def conduct(target: Target, options: Options, on_progress: Callable[[Progr
         opted_out=options.opted_out,
     )
     started_ns, started = now_ns(), monotonic()
-    run = Run(plan, on_progress)
-    await run.run(*witness, any_port=not options.witness)
-    seen_as = public if public[0] else run.witness_seen_as or run.witness_at
+    watch = LocalWatch(witnesses)
+    try:
+        await _listen(watch, options, plan)
+        run = Run(plan, watch, on_progress)
+        await run.run()
+    finally:
+        watch.close()
+    places = {**watch.places, **{version_of(address): seen for address, seen in run.witness_seen_as.items()}}
     return build_report(
         target.named,
         run.outcomes,
         witness_reachable=run.witness_reachable,
-        tested_from=tester,
-        witness=host_port(*seen_as),
+        tested_from=" and ".join(plan.testers.values()),
+        witness=" and ".join(host_port(*place) for place in (watch.places if plan.witness_named else places).values()),
         started_at=rfc3339(started_ns),
         seconds=monotonic() - started,
         not_offered=run.not_offered,
@@ -87,16 +98,71 @@ async def conduct(target: Target, options: Options, on_progress: Callable[[Progr
 
 
 def address_towards(target: Target) -> str:
-    """Our address on the way to the target; connecting a UDP socket sends nothing."""
-    family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
+    """Our address on the way to the target. Raises InputError when there is no way."""
+    return _address_towards(target.address, target.endpoints[0].port)
+
+
+def _address_towards(address: str, port: int) -> str:
+    """Our address on the way to another; connecting a UDP socket sends nothing."""
+    family = socket.AF_INET6 if version_of(address) == 6 else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as way:
         try:
-            way.connect((target.address, target.endpoints[0].port))
+            way.connect((address, port))
         except OSError as error:
             raise InputError(
-                f"no way to {target.address} from here ({error.strerror}); choose an address with --from"
+                f"no way to {address} from here ({error.strerror}); choose an address with --from"
             ) from None
         return str(way.getsockname()[0])
+
+
+def _testers(target: Target, wanted: str) -> dict[int, str]:
+    """Our own addresses by IP version, for the versions that the target has; at least one."""
+    first = {version_of(each.address): each for each in reversed(target.endpoints)}
+    found: dict[int, str] = {}
+    if wanted:
+        version = version_of(_parse_place(wanted, "")[0])
+        if version not in first:
+            raise InputError(f"--from {wanted} cannot reach {target.named}, which has no IPv{version} address")
+        found[version] = wanted
+    trouble: InputError | None = None
+    for version, endpoint in first.items():
+        try:
+            found.setdefault(version, _address_towards(endpoint.address, endpoint.port))
+        except InputError as error:
+            trouble = error
+    if not found and trouble:
+        raise trouble
+    return found
+
+
+async def _listen(watch: LocalWatch, options: Options, plan: Plan) -> None:
+    """A witness of each IP version that we test from: where the user said, else where we are."""
+    named = _parse_places(options.witness)
+    public = _parse_places(options.witness_public)
+    usual = {version: (address, WITNESS_PORT) for version, address in plan.testers.items()}
+    for version, place in (usual | named).items():
+        if ipaddress.ip_address(place[0]).is_unspecified and version not in public:
+            raise InputError(f"probes cannot name {place[0]} as the witness; give its address, or --witness-public")
+        await _listen_at(watch, place, public.get(version), any_port=version not in named)
+
+
+async def _listen_at(watch: LocalWatch, place: Place, public: Place | None, *, any_port: bool) -> None:
+    """Listen at a place, or at another port when it is taken and any serves."""
+    try:
+        await watch.open(*place, public=public)
+    except OSError as error:
+        if any_port:
+            await _listen_at(watch, (place[0], 0), public, any_port=False)
+            return
+        raise ListenError(
+            f"cannot listen on {host_port(*place)} ({error.strerror}); choose another with --from or --witness"
+        ) from None
+
+
+def _parse_places(text: str) -> dict[int, Place]:
+    """Places by IP version, out of one or two that a comma parts."""
+    places = [_parse_place(part.strip(), "") for part in text.split(",") if part.strip()]
+    return {version_of(place[0]): place for place in places}
 
 
 def _parse_place(text: str, address: str) -> tuple[str, int]:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from relaytrap.probe.request import METHODS, TOKEN_CHARS, Probe
-from relaytrap.probe.target import Endpoint, Target
+from relaytrap.probe.target import Endpoint, Target, version_of
 from relaytrap.probe.tricks import STANDARD, TRICKS, Ends
 
-__all__ = ["Plan", "Progress", "Timing", "make_ends", "new_token", "plan_probes"]
+__all__ = ["Plan", "Progress", "Timing", "Way", "make_ends", "new_token", "plan_probes"]
+
+SAME_TRANSPORT, OTHER_VERSION, UNKNOWN_HOST = "same-transport", "other-version", "route-foreign"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +20,10 @@ class Timing:
 
     resend: when a UDP probe is sent again (RFC 3261 timer E with T1 = 0.5 s). settle: how long the witness is watched
     after the last sending. cancelled: how long a cancelled call may take to end. stray: how long late traffic of calls
-    that have not ended is minded. pace: between two probes; Debian's Kamailio with its flood guard on bans a source
-    that sends 16 requests in two seconds.
+    that have not ended is minded. pace: between two probes to one address; Debian's Kamailio with its flood guard on
+    bans a source that sends 16 requests in two seconds. connections: open to one address at the same time. knocks: when
+    the witness knocks at a server, until it is answered. pinhole: how often it knocks again to keep a NAT open (RFC
+    4787 section 4.3 lets one forget after two minutes, many do after 30 seconds).
     """
 
     resend: tuple[float, ...] = (0.5, 1.5, 3.5, 7.5)
@@ -28,21 +32,25 @@ class Timing:
     stray: float = 32.0
     pace: float = 0.2
     connections: int = 12
+    knocks: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
+    pinhole: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to test, from where, and with what.
 
-    tester: our own address towards the server. witness_public: the address and port that others reach the witness
-    by; ("", 0) to use what the server saw, or the witness's own. number: a telephone number of the user's own, for the
+    tester: our own address towards the server. other_tester: the same for the server's addresses of the other IP
+    version; "" when we have none. witness_named: probes name the witness by its place and not by what a server saw
+    it as; its user knows how others reach it. number: a telephone number of the user's own, for the
     trick that calls it. register: also register a random user and call it; taken back afterwards. opted_out: why an
     address's operator wants no probes, as the end of a sentence, "" when nobody objects; asked before every sending.
     """
 
     target: Target
     tester: str
-    witness_public: tuple[str, int] = ("", 0)
+    other_tester: str = ""
+    witness_named: bool = False
     tricks: tuple[str, ...] = STANDARD
     methods: tuple[str, ...] = METHODS
     number: str = ""
@@ -50,6 +58,25 @@ class Plan:
     private_allowed: bool = True
     opted_out: Callable[[str], str] = lambda address: ""
     timing: Timing = field(default_factory=Timing)
+
+    @property
+    def testers(self) -> dict[int, str]:
+        """Our own addresses by IP version."""
+        return {version_of(address): address for address in (self.other_tester, self.tester) if address}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a server is probed: from where, and which places of the witness's its probes name.
+
+    other_witness: the witness's place of the other IP version, for a server that forwards from one to the other.
+    """
+
+    endpoint: Endpoint
+    tester: str
+    tester_port: int
+    witness: tuple[str, int]
+    other_witness: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,36 +90,46 @@ class Progress:
     doing: str
 
 
-def plan_probes(plan: Plan, endpoints: Iterable[Endpoint], witness: tuple[str, int], tester_port: int) -> list[Probe]:
-    """Every probe of a test. A From trick with the server's domain is left out when the domain is its address.
+def plan_probes(plan: Plan, ways: Iterable[Way]) -> list[Probe]:
+    """Every probe of a test, without the tricks that say nothing new of a way.
 
-    A number is called and nothing else: a REGISTER for it would take over the user's own.
+    Last what names a host that does not exist, as looking for it can block a server's worker for a while. A number is
+    called and nothing else: a REGISTER for it would take over the user's own.
     """
-    probes = []
-    for endpoint in endpoints:
-        for trick in plan.tricks:
-            if trick == "from-domain" and plan.target.domain == endpoint.address:
-                continue
-            for method in ("INVITE",) if TRICKS[trick].kind == "number" else plan.methods:
-                ends = make_ends(plan, endpoint, trick, witness, tester_port)
-                probes.append(Probe(method, endpoint.transport, trick, ends))
-    return probes
+    probes = [
+        Probe(method, way.endpoint.transport, trick, make_ends(plan, way, trick))
+        for way in ways
+        for trick in plan.tricks
+        if trick not in _pointless(plan, way)
+        for method in (("INVITE",) if TRICKS[trick].kind == "number" else plan.methods)
+    ]
+    return sorted(probes, key=lambda probe: probe.trick == UNKNOWN_HOST)
 
 
-def make_ends(plan: Plan, endpoint: Endpoint, trick: str, witness: tuple[str, int], tester_port: int) -> Ends:
+def make_ends(plan: Plan, way: Way, trick: str) -> Ends:
     """The ends of one probe, with a token of its own."""
     number = plan.number.lstrip("+") if TRICKS[trick].kind == "number" else f"9990{secrets.randbelow(10**8):08d}"
+    witness = way.other_witness if trick == OTHER_VERSION and way.other_witness else way.witness
     return Ends(
-        server=endpoint.address,
-        server_port=endpoint.port,
+        server=way.endpoint.address,
+        server_port=way.endpoint.port,
         domain=plan.target.domain,
         witness=witness[0],
         witness_port=witness[1],
-        tester=plan.tester,
-        tester_port=tester_port,
+        tester=way.tester,
+        tester_port=way.tester_port,
         token=new_token(),
         number=number,
+        transport=way.endpoint.transport,
     )
+
+
+def _pointless(plan: Plan, way: Way) -> set[str]:
+    return {
+        *(("from-domain",) if plan.target.domain == way.endpoint.address else ()),
+        *((SAME_TRANSPORT,) if way.endpoint.transport == "udp" else ()),
+        *((OTHER_VERSION,) if way.other_witness is None else ()),
+    }
 
 
 def new_token() -> str:

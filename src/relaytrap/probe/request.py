@@ -12,9 +12,11 @@ from relaytrap import __version__
 from relaytrap.probe.tricks import TRICKS, Ends, Shape, host_port
 from relaytrap.sip import Response
 
-__all__ = ["METHODS", "TOKEN_CHARS", "Probe", "build_follow_up", "build_probe", "find_token"]
+__all__ = ["METHODS", "TOKEN_CHARS", "UNDO_CSEQ", "Probe", "build_follow_up", "build_probe", "find_token"]
 
 METHODS = ("OPTIONS", "INVITE", "REGISTER")
+# The CSeq of the REGISTER that takes another back.
+UNDO_CSEQ = 2
 # A trick can make a server send to itself until the hops run out (seen: until its memory did).
 MAX_FORWARDS = 8
 TOKEN_CHARS = 12
@@ -75,7 +77,7 @@ def build_probe(probe: Probe, *, undo: bool = False) -> bytes:
         f"From: <{shape.from_uri}>;tag={ends.token}",
         f"To: <{shape.to}>{';tag=' + ends.token[::-1] if shape.to_tag else ''}",
         f"Call-ID: {probe.call_id}",
-        f"CSeq: {2 if undo else 1} {probe.method}",
+        f"CSeq: {UNDO_CSEQ if undo else 1} {probe.method}",
         f"Contact: <{contact}>{expires}",
         *shape.headers,
         f"User-Agent: {USER_AGENT}",

@@ -4,15 +4,15 @@ Addresses are checked after resolution, and the same check runs again when a pro
 address in between gains nothing.
 """
 
-import asyncio
 import ipaddress
 import re
-import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relaytrap.errors import InputError
+from relaytrap.probe.locate import Service, find_addresses, find_services, open_resolver
 
-__all__ = ["TRANSPORTS", "Endpoint", "Target", "refusal", "resolve_target"]
+__all__ = ["TRANSPORTS", "Endpoint", "Target", "refusal", "resolve_target", "version_of"]
 
 TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 # Where servers of the field listen by default: RFC 3261 section 18; WebSocket ports of Kamailio's, Asterisk's and
@@ -24,8 +24,8 @@ DEFAULT_PORTS = {
     "ws": (8080, 8088, 5066, 80),
     "wss": (8443, 8089, 7443, 443),
 }
-SRV_NAMES = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp", "ws": "_sip._ws", "wss": "_sips._ws"}
-DNS_TIMEOUT_S = 3.0
+# Each costs as many probes as a server; a name with more is somebody's cluster.
+ADDRESSES_MAX = 4
 # RFC 3261 section 25.1, hostname; `_` is none of its, and in the field all the same.
 NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?")
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -34,20 +34,25 @@ HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/\[\]]+))(?
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An address and port by one transport."""
+    """An address and port by one transport. guessed: nobody named the port; servers of the field often have it."""
 
     transport: str
     address: str
     port: int
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the user named, and the endpoints that it stands for. domain: the server's domain for From tricks."""
+    """What the user named, and the endpoints that it stands for.
+
+    domain: the server's domain for From tricks. left_out: sentences on what it stands for too and is not tested.
+    """
 
     named: str
     domain: str
     endpoints: tuple[Endpoint, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -64,6 +69,11 @@ class Target:
         """What the user named, without a port."""
         match = HOST_PORT.fullmatch(self.named.strip())
         return (match["v6"] or match["host"]) if match else self.named
+
+
+def version_of(address: str) -> int:
+    """The IP version of an address."""
+    return 6 if ":" in address else 4
 
 
 def refusal(address: str, *, private_allowed: bool) -> str:
@@ -91,11 +101,17 @@ def _reached(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv
 
 
 async def resolve_target(
-    text: str, *, transports: tuple[str, ...] = TRANSPORTS, domain: str = "", private_allowed: bool = True
+    text: str,
+    *,
+    transports: tuple[str, ...] = TRANSPORTS,
+    domain: str = "",
+    private_allowed: bool = True,
+    name_server: tuple[str, int] | None = None,
 ) -> Target:
-    """The endpoints of HOST, HOST:PORT or [IPV6]:PORT.
+    """The endpoints of HOST, HOST:PORT or [IPV6]:PORT, of both IP versions.
 
-    domain: the server's own domain when it differs from the name.
+    domain: the server's own domain when it differs from the name. A port is that of UDP and TCP, or of the transports
+    that were chosen when neither is among them. name_server: address and port to ask instead of the system's.
     Raises InputError with one sentence when the text is no host, does not resolve, or may not be probed.
     """
     match = HOST_PORT.fullmatch(text.strip())
@@ -108,13 +124,31 @@ async def resolve_target(
         raise InputError(f"{text!r}: there is no port {port}")
     host = _name_of(host)
     domain = _name_of(domain.strip()) if domain.strip() else host
-    places = {} if port or _is_address(host) else await _services(host, transports)
-    address = await _address_of(host, required=not places)
-    endpoints = [place for transport in transports for place in _endpoints(transport, port, address, places)]
-    for endpoint in endpoints:
-        if why := refusal(endpoint.address, private_allowed=private_allowed):
-            raise InputError(f"{text} will not be tested: {endpoint.address} {why}")
-    return Target(text, domain, tuple(endpoints))
+    resolver = None if _is_address(host) else open_resolver(name_server)
+    services = await find_services(host, transports, resolver) if resolver and not port else []
+    if served := [address for service in services for address in service.addresses]:
+        addresses = tuple(dict.fromkeys(served))
+    elif _is_address(host):
+        addresses = (host,)
+    else:
+        addresses = await find_addresses(host, resolver if name_server else None)
+    taken, left_out = _choose(addresses, private_allowed)
+    if not taken:
+        raise InputError(f"{text} will not be tested: {left_out[0]}")
+    left_out += [f"{each.host} of {host}'s service records does not resolve" for each in services if not each.addresses]
+    return Target(text, domain, tuple(_endpoints(transports, port, taken, services)), tuple(dict.fromkeys(left_out)))
+
+
+def _choose(addresses: Sequence[str], private_allowed: bool) -> tuple[list[str], list[str]]:
+    """The addresses to test, and sentences on the others."""
+    refused = {each: why for each in addresses if (why := refusal(each, private_allowed=private_allowed))}
+    allowed = [each for each in addresses if each not in refused]
+    left_out = [f"{address} {why}" for address, why in refused.items()]
+    left_out += [
+        f"{address}: a test takes {ADDRESSES_MAX} addresses of a name; name this one to test it"
+        for address in allowed[ADDRESSES_MAX:]
+    ]
+    return allowed[:ADDRESSES_MAX], left_out
 
 
 def _name_of(host: str) -> str:
@@ -131,14 +165,24 @@ def _name_of(host: str) -> str:
     return name
 
 
-def _endpoints(transport: str, port: int, address: str, places: dict[str, tuple[str, int]]) -> list[Endpoint]:
-    if transport in places:
-        return [Endpoint(transport, *places[transport])]
-    if not address or (places and transport in ("udp", "tcp")):
-        return []
-    if port and transport in ("udp", "tcp"):
-        return [Endpoint(transport, address, port)]
-    return [Endpoint(transport, address, each) for each in DEFAULT_PORTS[transport]]
+def _endpoints(
+    transports: Sequence[str], port: int, addresses: Sequence[str], services: Sequence[Service]
+) -> list[Endpoint]:
+    """Endpoints that somebody named; for transports without any, the usual ports of every address."""
+    plain = {"udp", "tcp"} & set(transports) or set(transports)
+    found: list[Endpoint] = []
+    for transport in transports:
+        named = [
+            Endpoint(transport, address, service.port)
+            for service in services
+            for address in service.addresses
+            if service.transport == transport and address in addresses
+        ]
+        if port and transport in plain:
+            named = [Endpoint(transport, address, port) for address in addresses]
+        usual = [Endpoint(transport, address, each, True) for address in addresses for each in DEFAULT_PORTS[transport]]
+        found += dict.fromkeys(named or usual)
+    return found
 
 
 def _is_address(host: str) -> bool:
@@ -147,40 +191,3 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-async def _address_of(host: str, *, required: bool) -> str:
-    """The first address of a host, canonical; "" when it has none and need not."""
-    try:
-        async with asyncio.timeout(2 * DNS_TIMEOUT_S):
-            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    except (OSError, TimeoutError, UnicodeError) as error:
-        if required:
-            reason = "the name server does not answer" if isinstance(error, TimeoutError) else "no such name"
-            raise InputError(f"{host} does not resolve ({reason}); check the name, or give an address") from None
-        return ""
-    return str(ipaddress.ip_address(str(found[0][4][0]).partition("%")[0]))
-
-
-async def _services(domain: str, transports: tuple[str, ...]) -> dict[str, tuple[str, int]]:
-    """SRV services of a domain by transport (RFC 3263 section 4.2); NAPTR says which transports to ask for."""
-    from dns.asyncresolver import Resolver
-    from dns.exception import DNSException
-    from dns.resolver import NoResolverConfiguration
-
-    try:
-        resolver = Resolver()
-    except NoResolverConfiguration:
-        return {}
-    resolver.lifetime = DNS_TIMEOUT_S
-
-    async def service(transport: str) -> tuple[str, tuple[str, int]] | None:
-        try:
-            answer = await resolver.resolve(f"{SRV_NAMES[transport]}.{domain}", "SRV")
-            first = min(answer, key=lambda record: (record.priority, -record.weight))
-            address = await _address_of(str(first.target).rstrip("."), required=False)
-        except (DNSException, OSError):
-            return None
-        return (transport, (address, int(first.port))) if address else None
-
-    return dict(found for found in await asyncio.gather(*map(service, transports)) if found)

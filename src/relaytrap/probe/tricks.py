@@ -1,8 +1,9 @@
 """What a probe tries: each trick is a way to make a server send a stranger's request on to the witness.
 
 Six tricks found all 22 relaying variants of a family of 31 real servers; plain OPTIONS over UDP alone missed 12 of
-them. The others are tried by `--thorough`; tricks that never worked on any (`maddr`, `received`, `alias`,
-`user%40host`, `tel:`, Via `maddr`) are among them, so that a server on which one works is found all the same.
+them. A seventh is for servers that forward only by the transport that a request came by. The others are tried by
+`--thorough`; tricks that never worked on any (`maddr`, `received`, `alias`, `user%40host`, `tel:`, Via `maddr`) are
+among them, so that a server on which one works is found all the same.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +28,8 @@ class Ends:
 
     server, server_port: where the probe goes. domain: the server's own domain, or its address where none is known.
     witness, witness_port: where it must arrive to prove anything. tester, tester_port: where answers come back.
-    token: 12 characters that name the probe. number: digits that name it where only digits pass.
+    token: 12 characters that name the probe. number: digits that name it where only digits pass. transport: by which
+    the probe goes to the server.
     """
 
     server: str
@@ -39,6 +41,7 @@ class Ends:
     tester_port: int
     token: str
     number: str
+    transport: str = "udp"
 
     def at_witness(self, user: str = "", params: str = "") -> str:
         """A SIP URI at the witness."""
@@ -125,6 +128,13 @@ def _tricks() -> tuple[Trick, ...]:
             "in-dialog",
             "a made-up To tag and a Route through the server",
             lambda e: Shape(to_tag=True, routes=(e.server_route,)),
+            "standard",
+        ),
+        Trick(
+            "same-transport",
+            "plain",
+            "the witness by the transport that the probe came by (not over UDP)",
+            lambda e: Shape(request_uri=e.at_witness(params=f";transport={e.transport}")),
             "standard",
         ),
         Trick("route-server", "route", "a Route through the server", lambda e: Shape(routes=(e.server_route,))),
@@ -224,6 +234,25 @@ def _tricks() -> tuple[Trick, ...]:
             "plain",
             "the witness by UDP",
             lambda e: Shape(request_uri=e.at_witness(params=";transport=udp")),
+        ),
+        Trick(
+            "transport-tls",
+            "plain",
+            "the witness by TLS",
+            lambda e: Shape(request_uri=e.at_witness(params=";transport=tls")),
+        ),
+        Trick(
+            "transport-ws",
+            "plain",
+            "the witness by WebSocket",
+            lambda e: Shape(request_uri=e.at_witness(params=";transport=ws")),
+        ),
+        Trick("sips", "plain", "a sips: URI at the witness", lambda e: Shape(request_uri="sips" + e.at_witness()[3:])),
+        Trick(
+            "other-version",
+            "plain",
+            "the witness at its address of the other IP version",
+            lambda e: Shape(),
         ),
         Trick(
             "no-user",

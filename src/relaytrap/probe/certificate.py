@@ -1,0 +1,81 @@
+"""The certificate of our own servers: self-signed, made where it is first needed.
+
+A relay that forwards over TLS is seen only if its handshake succeeds, so the witness takes every version and cipher
+that the library still has. Whoever must know that it talks to the right witness pins the fingerprint.
+"""
+
+import datetime
+import hashlib
+import ssl
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from relaytrap.errors import DiskError
+
+__all__ = ["any_peer", "fingerprint", "server_context", "throwaway_context"]
+
+# RSA, as an old border controller may know nothing else.
+KEY_BITS = 2048
+VALID_DAYS = 3650
+
+
+@cache
+def throwaway_context() -> ssl.SSLContext:
+    """A server's context with a certificate that lives as long as this process."""
+    with tempfile.TemporaryDirectory(prefix="relaytrap-") as folder:
+        return server_context(Path(folder))
+
+
+def server_context(folder: Path) -> ssl.SSLContext:
+    """A server's context with the certificate of a folder, made there when there is none. Raises DiskError."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    context = _widest(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        if not (certificate.exists() and key.exists()):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            certificate.write_bytes(_make(key))
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise DiskError(
+            f"{folder}: the certificate cannot be made or read ({error}); remove it or give access"
+        ) from None
+    return context
+
+
+def any_peer() -> ssl.SSLContext:
+    """A client's context that takes every certificate: who the server is was settled by the address its owner named."""
+    context = _widest(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def fingerprint(certificate: bytes) -> str:
+    """SHA-256 of a certificate in DER, as hexadecimal digits."""
+    return hashlib.sha256(certificate).hexdigest()
+
+
+def _widest(protocol: "ssl._SSLMethod") -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED  # an old SBC is to be tested, not refused
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+
+
+def _make(key_path: Path) -> bytes:
+    """A new key into key_path, readable by its owner alone; its certificate in PEM."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+    key_path.touch(mode=0o600)
+    key_path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "relaytrap.invalid")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - datetime.timedelta(days=1))
+    builder = builder.not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)

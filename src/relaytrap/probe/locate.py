@@ -1,0 +1,121 @@
+"""Where a domain's SIP servers are: NAPTR, SRV, A and AAAA (RFC 3263), every one and not the first that answers.
+
+A client needs one server that works; a test needs all, as the one that was forgotten is the one that is open.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from relaytrap.errors import InputError
+
+if TYPE_CHECKING:
+    from dns.asyncresolver import Resolver
+
+__all__ = ["Service", "find_addresses", "find_services", "open_resolver"]
+
+DNS_TIMEOUT_S = 3.0
+# IANA's table: RFC 3263 section 4.1, RFC 7118 for WebSocket.
+NAPTR_TRANSPORTS = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls", "SIP+D2W": "ws", "SIPS+D2W": "wss"}
+SRV_NAMES = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp", "ws": "_sip._ws", "wss": "_sips._ws"}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A server that DNS names for a transport. addresses: none when its name does not resolve."""
+
+    transport: str
+    host: str
+    port: int
+    addresses: tuple[str, ...]
+
+
+def open_resolver(name_server: tuple[str, int] | None) -> "Resolver | None":
+    """The system's resolver, or one that asks a name server alone; None when the system has none."""
+    from dns.asyncresolver import Resolver
+    from dns.resolver import NoResolverConfiguration
+
+    try:
+        resolver = Resolver(configure=name_server is None)
+    except NoResolverConfiguration:
+        return None
+    if name_server:
+        resolver.nameservers, resolver.port = [name_server[0]], name_server[1]
+    resolver.lifetime = DNS_TIMEOUT_S
+    return resolver
+
+
+async def find_services(domain: str, transports: Sequence[str], resolver: "Resolver") -> list[Service]:
+    """A domain's services by transport, the most wanted first; none when it has no such records."""
+    named = await _naptr_names(domain, resolver)
+    asked = [
+        (transport, name)
+        for transport in transports
+        for name in named.get(transport) or [f"{SRV_NAMES[transport]}.{domain}"]
+    ]
+    records = await asyncio.gather(*(_records(name, "SRV", resolver) for _, name in asked))
+    found = [
+        (transport, str(record.target).rstrip("."), int(record.port))
+        for (transport, _), answer in zip(asked, records, strict=True)
+        for record in sorted(answer, key=lambda each: (each.priority, -each.weight))
+        if str(record.target) != "."  # "decidedly not available" (RFC 2782)
+    ]
+    hosts = list(dict.fromkeys(host for _, host, _ in found))
+    addresses = dict(zip(hosts, await asyncio.gather(*(_ask_addresses(host, resolver) for host in hosts)), strict=True))
+    return [Service(transport, host, port, addresses[host]) for transport, host, port in dict.fromkeys(found)]
+
+
+async def find_addresses(host: str, resolver: "Resolver | None") -> tuple[str, ...]:
+    """A host's addresses of both IP versions, canonical. Raises InputError with one sentence when it has none.
+
+    resolver: None to ask as every program of this machine does, its hosts file included.
+    """
+    reason = "no such name"
+    found: tuple[str, ...] = ()
+    try:
+        async with asyncio.timeout(2 * DNS_TIMEOUT_S):
+            if resolver:
+                found = await _ask_addresses(host, resolver)
+            else:
+                infos = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+                found = tuple(dict.fromkeys(_canonical(str(info[4][0])) for info in infos))
+    except TimeoutError:
+        reason = "the name server does not answer"
+    except (OSError, UnicodeError):
+        pass
+    if not found:
+        raise InputError(f"{host} does not resolve ({reason}); check the name, or give an address")
+    return found
+
+
+async def _naptr_names(domain: str, resolver: "Resolver") -> dict[str, list[str]]:
+    """SRV names by transport, as the domain's NAPTR records have them."""
+    names: dict[str, list[str]] = {}
+    answer = await _records(domain, "NAPTR", resolver)
+    for record in sorted(answer, key=lambda each: (each.order, each.preference)):
+        transport = NAPTR_TRANSPORTS.get(record.service.decode("ascii", "replace").upper())
+        if transport and record.flags.lower() == b"s":
+            names.setdefault(transport, []).append(str(record.replacement).rstrip("."))
+    return names
+
+
+async def _ask_addresses(host: str, resolver: "Resolver") -> tuple[str, ...]:
+    answers = await asyncio.gather(*(_records(host, kind, resolver) for kind in ("A", "AAAA")))
+    return tuple(_canonical(str(record.address)) for answer in answers for record in answer)
+
+
+async def _records(name: str, kind: str, resolver: "Resolver") -> list[Any]:
+    """Records of a name; none when there are none or nobody answers."""
+    from dns.exception import DNSException
+
+    try:
+        return list(await resolver.resolve(name, kind))
+    except (DNSException, OSError, UnicodeError):
+        return []
+
+
+def _canonical(address: str) -> str:
+    return str(ipaddress.ip_address(address.partition("%")[0]))
