@@ -2,7 +2,7 @@
 
 import pytest
 
-from relaytrap.evidence.campaign import GOALS, campaign_id, goal_of_campaign, schedule_of
+from relaytrap.evidence.campaign import GOALS, Deeds, campaign_id, goal_of_campaign, schedule_of
 from relaytrap.evidence.product import KINDS, product_of, relay_kind
 
 DAY, HOUR = 86_400, 3_600
@@ -14,20 +14,24 @@ def test_an_identifier_depends_on_base_and_address_alone():
 
 
 @pytest.mark.parametrize(
-    ("goals", "targets", "sensors", "goal"),
+    ("goals", "methods", "targets", "coverage", "goal"),
     [
-        ({"extension": 900}, 900, 4, "extension"),
-        ({"host": 4}, 1, 4, "host"),
-        ({"host": 160}, 160, 4, "extension"),
-        ({"extension": 2, "password": 40}, 1, 1, "password"),
-        ({"toll": 18}, 3, 4, "toll"),
-        ({"relay": 5, "host": 5}, 2, 1, "relay"),
-        ({"extension": 1}, 1, 1, "call"),
-        ({}, 0, 1, "call"),
+        ({"extension": 900}, {"INVITE": 900}, 900, 1.0, "extension"),
+        ({"host": 4}, {"OPTIONS": 4}, 1, None, "host"),
+        ({"host": 160}, {"OPTIONS": 160}, 160, 0.9, "extension"),
+        ({"host": 12}, {"OPTIONS": 12}, 12, 0.0001, "host"),
+        ({"extension": 2, "password": 40}, {"REGISTER": 42}, 1, None, "password"),
+        ({"extension": 170}, {"REGISTER": 170}, 1, None, "password"),
+        ({"extension": 170}, {"REGISTER": 170}, 100, 0.5, "extension"),
+        ({"toll": 18}, {"INVITE": 18}, 3, None, "toll"),
+        ({"relay": 5, "host": 5}, {"OPTIONS": 10}, 2, None, "relay"),
+        ({"extension": 1}, {"REGISTER": 1}, 1, None, "registration"),
+        ({"extension": 1}, {"INVITE": 1}, 1, None, "call"),
+        ({}, {}, 0, None, "call"),
     ],
 )
-def test_the_goal_follows_from_what_the_requests_are_for(goals, targets, sensors, goal):
-    assert goal_of_campaign(goals, targets, sensors) == goal
+def test_the_goal_follows_from_what_the_requests_are_for(goals, methods, targets, coverage, goal):
+    assert goal_of_campaign(Deeds(goals, methods, targets, sensors=4, coverage=coverage)) == goal
     assert goal in GOALS
 
 

@@ -11,21 +11,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["GOALS", "Schedule", "campaign_id", "goal_of_campaign", "schedule_of"]
+__all__ = ["GOALS", "Deeds", "Schedule", "campaign_id", "goal_of_campaign", "schedule_of"]
 
 Base = Literal["origin", "behind"]
 ID_DIGITS: Final = 12
 
-# Goal → how it reads. Order: the first whose sign is there wins.
+# Goal → how it reads.
 GOALS: Final = {
     "password": "password attack",
     "toll": "toll-fraud probing",
     "relay": "open-relay hunting",
     "extension": "extension sweep",
     "host": "host scan",
+    "registration": "registration attempts",
     "call": "calls",
 }
+# A sweep tries so many different targets, and more than a tool that asks each sensor for one or two.
 SWEEP_TARGETS: Final = 5
+# Who only scans hosts may write another user into each request; a sweep tries most of a range.
+SWEEP_COVERAGE: Final = 0.5
+# So many registrations in all, and so many for each name, are guesses at its password, answered by a challenge or not.
+GUESSES: Final = 10
+GUESSES_EACH: Final = 8
 
 
 def campaign_id(base: Base, address: str) -> str:
@@ -36,23 +43,41 @@ def campaign_id(base: Base, address: str) -> str:
     return hashlib.md5(f"{base} {address}".encode(), usedforsecurity=False).hexdigest()[:ID_DIGITS]
 
 
-def goal_of_campaign(goals: Mapping[str, int], targets: int, sensors: int) -> str:
-    """Key of GOALS. goals: requests by evidence.track.goal_of; targets: different ones; sensors: how many."""
-    total = sum(goals.values())
-    if not total:
-        return "call"
-    share = {name: goals.get(name, 0) / total for name in GOALS}
-    if share["password"] >= 0.2:
+@dataclass(frozen=True, slots=True)
+class Deeds:
+    """What a campaign did, in sums. goals: requests by evidence.track.goal_of; methods: requests by method; targets:
+    different ones; sensors: how many; coverage: part of the range of numbers tried, None without one."""
+
+    goals: Mapping[str, int]
+    methods: Mapping[str, int]
+    targets: int
+    sensors: int
+    coverage: float | None = None
+
+
+def goal_of_campaign(deeds: Deeds) -> str:
+    """Key of GOALS: the first whose signs are there."""
+    total = max(sum(deeds.goals.values()), 1)
+    share = {name: deeds.goals.get(name, 0) / total for name in GOALS}
+    if share["password"] >= 0.2 or _guesses(deeds):
         return "password"
-    if share["toll"] >= 0.3:
-        return "toll"
-    if share["relay"] >= 0.3:
-        return "relay"
-    if targets >= SWEEP_TARGETS and targets > 2 * sensors:
+    for goal in ("toll", "relay"):
+        if share[goal] >= 0.3:
+            return goal
+    wide = deeds.targets >= SWEEP_TARGETS and deeds.targets > 2 * deeds.sensors
+    if wide and (share["host"] < 0.5 or (deeds.coverage or 0) >= SWEEP_COVERAGE):
         return "extension"
     if share["host"] >= 0.5:
         return "host"
-    return "extension" if share["extension"] >= 0.5 and targets > 1 else "call"
+    if share["extension"] >= 0.5 and deeds.targets > 1:
+        return "extension"
+    return "registration" if deeds.methods.get("REGISTER", 0) * 2 > sum(deeds.methods.values()) else "call"
+
+
+def _guesses(deeds: Deeds) -> bool:
+    registrations = deeds.methods.get("REGISTER", 0)
+    many = registrations >= GUESSES and registrations * 2 > sum(deeds.methods.values())
+    return many and 0 < deeds.targets * GUESSES_EACH <= registrations
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.errors import InputError
-from relaytrap.evidence.campaign import GOALS, campaign_id, goal_of_campaign
+from relaytrap.evidence.campaign import GOALS, Deeds, campaign_id, goal_of_campaign
 from relaytrap.evidence.product import product_of, relay_kind
 from relaytrap.store.findings_schema import NONE
 from relaytrap.store.queries.believed import (
@@ -333,8 +333,9 @@ def list_campaigns(
 
 def _campaign_row(row: "Row") -> "Row":
     through = row["base"] == "origin"
-    goal = goal_of_campaign(row["goals_"], row["targets_"], len(row["sensors_"]))
     span = row["high_"] - row["low_"] + 1 if row["extensions_"] else 0
+    coverage = round(row["extensions_"] / span, 3) if span > 1 else None
+    goal = goal_of_campaign(Deeds(row["goals_"], row["methods_"], row["targets_"], len(row["sensors_"]), coverage))
     return {
         "id": campaign_id(row["base"], row["address"]),
         "goal": goal,
@@ -352,7 +353,7 @@ def _campaign_row(row: "Row") -> "Row":
         "sensors": sorted(row["sensors_"]),
         "targets": row["targets_"],
         "range": [row["low_"], row["high_"]] if row["extensions_"] > 1 else None,
-        "coverage": round(row["extensions_"] / span, 3) if span > 1 else None,
+        "coverage": coverage,
         "methods": row["methods_"],
         "goals": row["goals_"],
         "tools": row["tools_"],
