@@ -48,7 +48,8 @@ class SensorConfig:
 
     name: str = setting("", "Name the hub shows; empty: the machine's host name")
     listen: tuple[str, ...] = setting(
-        ("udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"), "Where to listen, as transport:address:port; IPv6 in brackets"
+        ("udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"),
+        "Where to listen, as transport:address:port: udp, tcp, tls, ws or wss; IPv6 in brackets; auto is the usual port",
     )
     persona: str = setting("asterisk", "The device to play: a bundled persona's name or the path of a persona file")
     seed: str = setting("", "What makes this installation unlike others (tags, banners); empty: made at first start")
@@ -67,6 +68,7 @@ class SensorConfig:
     total_bytes_per_s: int = setting(20_000_000, "Answer budget for all sources together, bytes a second")
     tcp_connections_max: int = setting(4096, "Open TCP connections kept at most; the longest idle goes first")
     tcp_idle_s: float = setting(60.0, "An idle TCP connection is closed after this time")
+    tls_certificate: str = setting("", "PEM file with certificate and key; empty: the persona's, made at first start")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,9 @@ class ProbeConfig:
     witness: str = setting("", "Where the witness listens, ADDRESS:PORT; empty: our address towards the target, 5060")
     witness_public: str = setting("", "How others reach the witness, ADDRESS:PORT, when it is behind a NAT")
     private_targets: bool = setting(False, "Whether the page may also test private and loopback addresses")
+    notify_command: tuple[str, ...] = setting(
+        (), "Program and arguments run when a scheduled test's result changes; the notice is JSON on standard input"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def test_entries_are_read() -> None:
         ("5060", "cannot be read"),
         ("udp:5060", "cannot be read"),
         ("udp:::1:5060", "cannot be read"),
-        ("sctp:127.0.0.1:5060", "valid are tcp, udp"),
+        ("sctp:127.0.0.1:5060", "valid are udp, tcp, tls, ws, wss"),
         ("udp:localhost:5060", "names no address"),
         ("udp:127.0.0.1:70000", "highest is 65535"),
     ],

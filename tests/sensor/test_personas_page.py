@@ -19,6 +19,8 @@ SECTIONS = {
     "methods": persona.Rule,
     "ring": persona.Ring,
     "cases": persona.Cases,
+    "http": persona.Http,
+    "certificate": persona.Certificate,
 }
 OWN_SLOTS = {"to_bare", "copied", "copied_bare", "record_route"}
 

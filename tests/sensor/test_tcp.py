@@ -74,12 +74,12 @@ def test_call_rings_and_is_answered_over_a_connection(tmp_path: Path) -> None:
 def test_junk_is_recorded_with_a_note_and_not_answered(tmp_path: Path) -> None:
     def client(running: Running) -> None:
         with connect(running) as sock:
-            sock.sendall(b"GET / HTTP/1.0\r\n\r\n" + request())
+            sock.sendall(b"HELO there\r\n\r\n" + request())
             assert sock.recv(65535).startswith(b"SIP/2.0 200")
 
     with_sensor(tmp_path, client)
     found = received(tmp_path)
-    assert b"".join(each.raw for each in found) == b"GET / HTTP/1.0\r\n\r\n" + request()
+    assert b"".join(each.raw for each in found) == b"HELO there\r\n\r\n" + request()
     assert any("no SIP message" in each.notes for each in found)
 
 

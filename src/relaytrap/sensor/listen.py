@@ -10,13 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from relaytrap.errors import ConfigError, ListenError
+from relaytrap.observation import Transport
 
 __all__ = ["Listen", "bind", "canonical", "parse_listen", "spelled"]
 
-LISTEN: Final = re.compile(r"(?P<transport>[a-z]+):(?:\[(?P<v6>[^\]]*)\]|(?P<v4>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
+LISTEN: Final = re.compile(r"(?P<transport>[a-z]+):(?:\[(?P<v6>[^\]]*)\]|(?P<v4>[^:\[\]]*)):(?P<port>[0-9]{1,5}|auto)")
+USUAL_PORTS: Final[dict[Transport, int]] = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
+"""RFC 3261 section 19.1.2; RFC 6455 section 3, which RFC 7118 takes over."""
 RECEIVE_BUFFER_BYTES: Final = 4 << 20
 """Holds some 6,000 requests: what decides whether a burst survives a pause of ours."""
 SEND_BUFFER_BYTES: Final = 1 << 20
@@ -27,9 +30,13 @@ IP_PKTINFO: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """One `[sensor] listen` entry."""
+    """One `[sensor] listen` entry.
 
-    transport: Literal["udp", "tcp"]
+    Every place that is not `udp` takes TCP connections, and any of them may carry SIP, HTTP or TLS: which transport an
+    entry names says what is expected there, and so which port `auto` stands for.
+    """
+
+    transport: Transport
     address: str
     port: int
 
@@ -37,6 +44,11 @@ class Listen:
     def family(self) -> socket.AddressFamily:
         """IPv4 or IPv6."""
         return socket.AF_INET6 if ":" in self.address else socket.AF_INET
+
+    @property
+    def is_datagram(self) -> bool:
+        """Whether it takes datagrams, not connections."""
+        return self.transport == "udp"
 
     @property
     def is_wildcard(self) -> bool:
@@ -53,7 +65,10 @@ def spelled(address: str, port: int) -> str:
 
 
 def parse_listen(entries: Sequence[str]) -> tuple[Listen, ...]:
-    """`transport:address:port` entries, IPv6 in brackets. Raises ConfigError for what is none."""
+    """`transport:address:port` entries, IPv6 in brackets, `auto` for the transport's own port.
+
+    Raises ConfigError for what is none.
+    """
     if not entries:
         raise ConfigError("sensor.listen: nothing to listen on; give at least one, such as udp:127.0.0.1:5060")
     return tuple(_parse_one(entry) for entry in entries)
@@ -64,16 +79,18 @@ def _parse_one(entry: str) -> Listen:
     example = "write transport:address:port, such as udp:0.0.0.0:5060 or tcp:[::]:5060"
     if match is None:
         raise ConfigError(f"sensor.listen: {entry!r} cannot be read; {example}")
-    if match["transport"] not in ("udp", "tcp"):
-        raise ConfigError(f"sensor.listen: {entry!r} has the transport {match['transport']!r}; valid are tcp, udp")
+    transport = next((each for each in USUAL_PORTS if each == match["transport"]), None)
+    if transport is None:
+        valid = ", ".join(USUAL_PORTS)
+        raise ConfigError(f"sensor.listen: {entry!r} has the transport {match['transport']!r}; valid are {valid}")
     try:
         address = ipaddress.ip_address(match["v6"] if match["v6"] is not None else match["v4"])
     except ValueError:
         raise ConfigError(f"sensor.listen: {entry!r} names no address of IPv4 or IPv6; {example}") from None
-    port = int(match["port"])
+    port = USUAL_PORTS[transport] if match["port"] == "auto" else int(match["port"])
     if port > 65535:
         raise ConfigError(f"sensor.listen: {entry!r} has the port {port}; the highest is 65535")
-    return Listen("udp" if match["transport"] == "udp" else "tcp", str(address), port)
+    return Listen(transport, str(address), port)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -86,8 +103,8 @@ def canonical(address: str) -> str:
 
 
 def bind(listen: Listen) -> socket.socket:
-    """A non-blocking socket bound (TCP: listening) there. Raises ListenError with what to do about it."""
-    kind = socket.SOCK_DGRAM if listen.transport == "udp" else socket.SOCK_STREAM
+    """A non-blocking socket bound (connections: listening) there. Raises ListenError with what to do about it."""
+    kind = socket.SOCK_DGRAM if listen.is_datagram else socket.SOCK_STREAM
     try:
         sock = socket.socket(listen.family, kind)
     except OSError as error:
@@ -98,7 +115,7 @@ def bind(listen: Listen) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         _set_options(sock, listen)
         sock.bind((listen.address, listen.port))
-        if listen.transport == "tcp":
+        if not listen.is_datagram:
             sock.listen(BACKLOG)
         sock.setblocking(False)
     except OSError as error:
@@ -108,7 +125,7 @@ def bind(listen: Listen) -> socket.socket:
 
 
 def _set_options(sock: socket.socket, listen: Listen) -> None:
-    if listen.transport == "tcp":
+    if not listen.is_datagram:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return
     for forced, usual, size in (
@@ -154,7 +171,8 @@ def _holder(listen: Listen) -> str:
 def _inodes(listen: Listen) -> set[str]:
     """Inodes of the sockets on that port, from /proc/net (hexadecimal port behind the colon of the second column)."""
     found = set()
-    for table in (listen.transport, f"{listen.transport}6"):
+    kind = "udp" if listen.is_datagram else "tcp"
+    for table in (kind, f"{kind}6"):
         with suppress(OSError):
             for line in Path("/proc/net", table).read_text(encoding="ascii").splitlines()[1:]:
                 columns = line.split()

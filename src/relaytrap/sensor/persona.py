@@ -16,7 +16,19 @@ import msgspec
 
 from relaytrap.errors import ConfigError
 
-__all__ = ["Accounts", "Answer", "Cases", "Challenge", "Persona", "Ring", "Rule", "Wire", "parse_persona"]
+__all__ = [
+    "Accounts",
+    "Answer",
+    "Cases",
+    "Certificate",
+    "Challenge",
+    "Http",
+    "Persona",
+    "Ring",
+    "Rule",
+    "Wire",
+    "parse_persona",
+]
 
 FORMAT: Final = 1
 PLACE: Final = re.compile(r"\{([A-Za-z_0-9]+)(?::([0-9]+))?\}")
@@ -122,6 +134,24 @@ class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     passwords: tuple[str, ...] = ("{user}",)
 
 
+class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[http]`: what it says to who speaks HTTP. websocket: whether SIP is spoken inside (RFC 7118)."""
+
+    status: Annotated[str, msgspec.Meta(pattern="^[2-5][0-9][0-9] [^\\x00-\\x1f]*$")] = "404 Not Found"
+    headers: dict[str, str] = {}
+    body: str = ""
+    websocket: bool = True
+
+
+class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[certificate]`: what it shows to who speaks TLS. issuer: empty: the subject itself. days: how long it holds."""
+
+    subject: str
+    issuer: str = ""
+    key: Literal["rsa", "ec"] = "rsa"
+    days: Annotated[int, msgspec.Meta(ge=30, le=10_000)] = 3650
+
+
 class PersonaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A whole file."""
 
@@ -136,6 +166,8 @@ class PersonaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     methods: dict[str, Rule]
     ring: Ring | None = None
     cases: Cases = Cases()
+    http: Http = Http()
+    certificate: Certificate = Certificate(subject="CN=localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +187,8 @@ class Persona:
     methods: dict[bytes, Rule]
     ring: Ring | None
     cases: Cases
+    http: Http
+    certificate: Certificate
     _accounts: Accounts
     _seed: bytes = field(repr=False)
     started_ms: int = 0
@@ -230,6 +264,8 @@ def parse_persona(text: str, *, name: str, seed: str, where: str = "") -> Person
         methods={method.encode(): rule for method, rule in document.methods.items()},
         ring=_settle(document.ring, facts),
         cases=document.cases,
+        http=_settle(document.http, facts),
+        certificate=_settle(document.certificate, facts),
         _accounts=document.accounts,
         _seed=key,
         # Between one day and four months before 2024: an uptime counter of 32 bits has wrapped or not, as it may.
@@ -238,12 +274,19 @@ def parse_persona(text: str, *, name: str, seed: str, where: str = "") -> Person
 
 
 def _facts(lists: dict[str, list[str]], seed: bytes) -> dict[str, str]:
-    """One value of each list; a value may name facts above it, and `{hex:N}` stands for digits of this installation."""
+    """One value of each list; a value may name facts above it.
+
+    `{hex:N}` and `{dec:N}` stand for digits of this installation.
+    """
     facts: dict[str, str] = {}
     for name, values in lists.items():
         value = values[_number(seed, b"fact", name.encode()) % len(values)]
-        digits = hashlib.blake2b(b"digits/" + name.encode(), key=seed, digest_size=64).hexdigest()
-        value = PLACE.sub(lambda m, d=digits: d[: int(m[2])] if m[1] == "hex" and m[2] else m[0], value)  # type: ignore[misc]
+        digest = hashlib.blake2b(b"digits/" + name.encode(), key=seed, digest_size=64).digest()
+        digits = {"hex": digest.hex(), "dec": str(int.from_bytes(digest, "big"))}
+        value = PLACE.sub(
+            lambda m, d=digits: d[m[1]][: int(m[2])] if m[1] in d and m[2] else m[0],  # type: ignore[misc]
+            value,
+        )
         facts[name] = _fill(value, facts)
     return facts
 

@@ -18,7 +18,7 @@ from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.persona import COPIED, PLACE, Answer, Persona, Wire
 from relaytrap.sip import Request
 
-__all__ = ["Form", "Slots", "compile_form", "stamp_via"]
+__all__ = ["Form", "Slots", "compile_form", "date_text", "stamp_via"]
 
 MANDATORY: Final = frozenset({b"via", b"from", b"to", b"call-id", b"cseq"})
 COPIED_SLOTS: Final = MANDATORY | {b"to_bare"}
@@ -325,7 +325,7 @@ def _unsupported(slots: Slots) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def _date_text(second: int) -> bytes:
+def date_text(second: int) -> bytes:
     """RFC 3261 20.17: RFC 1123 form, always GMT, English whatever the locale."""
     moment = datetime.fromtimestamp(second, UTC)
     day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[moment.weekday()]
@@ -348,7 +348,7 @@ MAKERS: Final[dict[bytes, Callable[[Slots], bytes]]] = {
     b"source": lambda slots: in_uri(slots.flow.source),
     b"source_port": lambda slots: b"%d" % slots.flow.source_port,
     b"transport": lambda slots: slots.flow.transport.encode(),
-    b"date": lambda slots: _date_text(slots.now_ns // 1_000_000_000),
+    b"date": lambda slots: date_text(slots.now_ns // 1_000_000_000),
     b"length": lambda slots: b"%d" % len(slots[b"body"]),
     b"cause": lambda _slots: b"16",
 }

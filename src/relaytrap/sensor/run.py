@@ -20,16 +20,19 @@ from typing import Any, Final
 from relaytrap import __version__, clock
 from relaytrap.config import SensorConfig
 from relaytrap.errors import ConfigError, DiskError
+from relaytrap.sensor.certificate import check_certificate, load_certificate
 from relaytrap.sensor.engine import Engine
 from relaytrap.sensor.ledger import Ledger
+from relaytrap.sensor.link import parse_hub_url
 from relaytrap.sensor.listen import Listen, bind, parse_listen, spelled
 from relaytrap.sensor.outlet import Answer
 from relaytrap.sensor.personas import load_persona
 from relaytrap.sensor.spool import Spool, SpoolLimits
 from relaytrap.sensor.station import Station
 from relaytrap.sensor.tcp import Connections
+from relaytrap.sensor.tls import TlsTerms
 from relaytrap.sensor.udp import UdpListener
-from relaytrap.sensor.uplink import Uplink, parse_hub_url
+from relaytrap.sensor.uplink import Uplink
 
 __all__ = ["Running", "Sensor", "run_sensor"]
 
@@ -77,13 +80,14 @@ class Sensor:
     def __init__(self, config: SensorConfig, data_dir: Path) -> None:
         self.name = _sensor_name(config.name)
         self._config = config
-        hub = parse_hub_url(config.hub_url) if config.hub_url else None
+        hub = parse_hub_url(config.hub_url, config.hub_pin) if config.hub_url else None
         listens = parse_listen(config.listen)
         self._persona = load_persona(config.persona, seed=config.seed or _load_seed(data_dir))
         self._sockets: list[tuple[Listen, socket.socket]] = []
         try:
             for listen in listens:
-                self._sockets.append((listen, bind(listen)))
+                self._sockets.append((listen, self._shared(listen) or bind(listen)))
+            tls = self._tls_terms(data_dir)
             self._spool = Spool(data_dir / "spool" / self.name, self.name, _limits(config), on_closed=self._wake)
         except BaseException:
             self._close_sockets()
@@ -95,11 +99,10 @@ class Sensor:
             self._station,
             connections_max=config.tcp_connections_max,
             idle_s=config.tcp_idle_s,
+            tls=tls,
             on_received=self._set_timer,
         )
-        self._udp = [
-            UdpListener(sock, listen, self._station) for listen, sock in self._sockets if listen.transport == "udp"
-        ]
+        self._udp = [UdpListener(sock, listen, self._station) for listen, sock in self._sockets if listen.is_datagram]
         self._engine.own_ports = frozenset(listener.port for listener in self._udp)
         self._uplink = Uplink(self._spool, hub, config.token, status=self.status) if hub else None
         self._timer: asyncio.TimerHandle | None = None
@@ -128,6 +131,11 @@ class Sensor:
                 "id": self._spool.state.spool_id,
                 "bytes": self._spool.size_bytes,
                 "waiting_segments": self._spool.waiting_segments,
+                "next_segment": self._spool.state.next_segment,
+                "hub": self._spool.state.hub_id,
+                "acknowledged": self._spool.state.acknowledged,
+                "kept": self._spool.shelf.numbers,
+                "kept_bytes": self._spool.shelf.size_bytes,
                 "is_full": self._spool.is_full,
                 **self._spool.lost(),
             },
@@ -142,8 +150,7 @@ class Sensor:
                 loop.add_signal_handler(number, stopped.set)
         servers = [
             await loop.create_server(self._connections.make, sock=sock)
-            for listen, sock in self._sockets
-            if listen.transport == "tcp"
+            for sock in {sock for listen, sock in self._sockets if not listen.is_datagram}
         ]
         for listener in self._udp:
             loop.add_reader(listener.fileno(), self._drain, listener)
@@ -210,6 +217,26 @@ class Sensor:
             if listener.port == flow.local_port and is_ours:
                 listener.send(answer)
                 return
+
+    def _shared(self, listen: Listen) -> socket.socket | None:
+        """The socket of an earlier entry that names the same port of the same address, also for connections."""
+        for other, sock in self._sockets:
+            takes_both = not listen.is_datagram and not other.is_datagram and listen.port
+            if takes_both and (other.address, other.port) == (listen.address, listen.port):
+                return sock
+        return None
+
+    def _tls_terms(self, data_dir: Path) -> TlsTerms | None:
+        """The certificate to show; None where nobody can connect."""
+        if all(listen.is_datagram for listen, _ in self._sockets):
+            return None
+        path = Path(self._config.tls_certificate).expanduser() if self._config.tls_certificate else None
+        if path is not None:
+            check_certificate(path)
+        else:
+            persona = self._persona
+            path = load_certificate(data_dir / "persona-certificates", persona.name, persona.certificate)
+        return TlsTerms(path)
 
     def _wake(self) -> None:
         if self._uplink is not None:
@@ -288,4 +315,5 @@ def _limits(config: SensorConfig) -> SpoolLimits:
         segment_max_age_s=config.segment_max_age_s,
         spool_max_bytes=config.spool_max_bytes,
         spool_max_days=config.spool_max_days,
+        spool_kept_bytes=config.spool_kept_bytes,
     )

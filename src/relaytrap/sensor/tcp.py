@@ -1,45 +1,54 @@
-"""Connections: framed, recorded, answered; and none of them can hold the sensor up.
+"""Connections: read, recorded, answered; and none of them can hold the sensor up. What they carry is carrier.py's.
 
 Bounded in number (the longest idle goes first), in idle time, in how long one message may take to arrive (slow
 loris), in octets held back for unfinished messages, in octets that the peer does not fetch.
 """
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final, Literal, TypeAlias, cast
 
 from relaytrap import clock
-from relaytrap.observation import Transport
+from relaytrap.sensor.carrier import Layer, Opening, Piece, SipLayer
 from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.listen import canonical
 from relaytrap.sensor.outlet import Answer
+from relaytrap.sensor.reply import date_text
 from relaytrap.sensor.station import Station
-from relaytrap.sip.stream import Framed, StreamParser
+from relaytrap.sensor.tls import TlsLayer, TlsTerms
+from relaytrap.sensor.web import HttpLayer
 
 __all__ = ["Connections", "TcpConnection"]
 
-log = logging.getLogger(__name__)
-
-MESSAGE_MAX_BYTES: Final = 1 << 16
 PENDING_MAX_BYTES: Final = 16 << 20
 """Held for unfinished messages of all connections together."""
 UNFETCHED_MAX_BYTES: Final = 1 << 18
-PONG: Final = b"\r\n"
+
+Ends: TypeAlias = tuple[str, int, str, int]
 
 
 class Connections:
-    """The open connections of one sensor, least recently heard first. on_received: called after each take-in."""
+    """The open connections of one sensor, least recently heard first.
+
+    tls: None: TLS is not spoken. on_received: called after each take-in.
+    """
 
     def __init__(
-        self, station: Station, *, connections_max: int, idle_s: float, on_received: Callable[[], None] = lambda: None
+        self,
+        station: Station,
+        *,
+        connections_max: int,
+        idle_s: float,
+        tls: TlsTerms | None = None,
+        on_received: Callable[[], None] = lambda: None,
     ) -> None:
         self.station = station
         self.on_received = on_received
         self._max = connections_max
         self._idle_s = idle_s
-        self._open: OrderedDict[Flow, TcpConnection] = OrderedDict()
+        self._tls = tls
+        self._open: OrderedDict[Ends, TcpConnection] = OrderedDict()
         self._pending = 0
 
     def __len__(self) -> int:
@@ -51,12 +60,14 @@ class Connections:
 
     def send(self, answer: Answer) -> None:
         """Send an answer that a timer made due, if its connection still stands."""
-        connection = self._open.get(answer.flow)
+        connection = self._open.get(answer.flow[1:])
         if connection is not None:
             connection.send(answer)
 
     def sweep(self, now: float) -> None:
-        """Close what was silent too long, and what takes too long over one message."""
+        """Close what was silent too long, and what takes too long over one message. Call it every second."""
+        if self._tls is not None:
+            self._tls.refill()
         for connection in list(self._open.values()):
             if now - connection.heard_at > self._idle_s:
                 connection.close("idle")
@@ -72,11 +83,11 @@ class Connections:
         """A connection was made; the longest idle one makes room for it."""
         if len(self._open) >= self._max:
             next(iter(self._open.values())).close("room")
-        self._open[connection.flow] = connection
+        self._open[connection.flow[1:]] = connection
 
     def heard(self, connection: "TcpConnection", held: int) -> None:
         """Octets came in; `held` is how many more of this connection now wait for their message's end."""
-        self._open.move_to_end(connection.flow)
+        self._open.move_to_end(connection.flow[1:])
         self._pending += held
         if self._pending > PENDING_MAX_BYTES:
             max(self._open.values(), key=lambda each: each.pending).close("memory")
@@ -84,23 +95,34 @@ class Connections:
     def gone(self, connection: "TcpConnection") -> None:
         """A connection ended."""
         self._pending -= connection.pending
-        if self._open.get(connection.flow) is connection:
-            del self._open[connection.flow]
+        if self._open.get(connection.flow[1:]) is connection:
+            del self._open[connection.flow[1:]]
+
+    def layers(self) -> Layer:
+        """What a new connection is read with."""
+        tls = self._tls
+        return self._opening("tcp", (lambda: TlsLayer(tls, lambda: self._opening("tls"))) if tls else None)
+
+    def _opening(self, transport: Literal["tcp", "tls"], tls: Callable[[], Layer] | None = None) -> Layer:
+        persona = self.station.engine.persona
+        pings = persona.wire.tcp_keepalive
+
+        def http() -> Layer:
+            return HttpLayer(transport, persona.http, _date, answers_ping=pings)
+
+        return Opening(transport, lambda: SipLayer(transport, answers_ping=pings), http, tls)
 
 
 class TcpConnection(asyncio.Protocol):
     """One connection. pending: octets of an unfinished message, which came from began_at on."""
 
-    transport_name: Transport = "tcp"
-
     def __init__(self, table: Connections) -> None:
         self._table = table
         self._station = table.station
-        self._parser = StreamParser(MESSAGE_MAX_BYTES)
+        self._layers = table.layers()
         self._transport: asyncio.Transport | None = None
         self._is_over = False
-        self._answers_keepalive = table.station.engine.persona.wire.tcp_keepalive
-        self.flow = Flow(self.transport_name, "", 0, "", 0)
+        self.flow = Flow("tcp", "", 0, "", 0)
         self.pending = 0
         self.heard_at = self.began_at = clock.monotonic()
 
@@ -113,39 +135,35 @@ class TcpConnection(asyncio.Protocol):
             transport.abort()
             return
         self._transport = transport
-        self.flow = Flow(self.transport_name, canonical(peer[0]), peer[1], canonical(own[0]), own[1])
+        self.flow = Flow("tcp", canonical(peer[0]), peer[1], canonical(own[0]), own[1])
         self._station.counts["connections"] += 1
         self._table.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Frame, record, answer."""
+        """Read, record, answer."""
         if self._transport is None or self._is_over:
             return
         self.heard_at = clock.monotonic()
         if not self.pending:
             self.began_at = self.heard_at
-        frames = self._parser.receive(data)
-        if frames:
+        pieces = self._layers.receive(data)
+        if pieces:
             self.began_at = self.heard_at
-        for frame in frames:
-            self._take(frame)
+        self._write(self._layers.take_out())
+        for piece in pieces:
+            self._take(piece)
         self._count_pending()
-
-    def _count_pending(self) -> None:
-        if self._is_over:  # let go while answering
-            return
-        held = self._parser.pending - self.pending
-        self.pending += held
-        self._table.heard(self, held)
-        self._table.on_received()
+        if self._layers.is_over and not self._is_over:
+            self._transport.close()
+            self.connection_lost(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Record what was left of an unfinished message, and leave the table."""
         if self._transport is None or self._is_over:
             return
         self._is_over = True
-        for frame in self._parser.close():
-            self._record(frame)
+        for piece in self._layers.close():
+            self._record(piece)
         self._table.gone(self)
 
     def send(self, answer: Answer) -> None:
@@ -155,31 +173,44 @@ class TcpConnection(asyncio.Protocol):
         if self._transport.get_write_buffer_size() > UNFETCHED_MAX_BYTES:
             self.close("unfetched")
             return
-        self._transport.write(answer.data)
+        self._write(self._layers.wrap(answer.data))
         self._station.sent(answer)
 
     def close(self, why: str) -> None:
-        """End it from our side; what came so far is recorded when the loop reports the end."""
+        """End it from our side; what came so far is recorded."""
         self._station.counts[f"closed-{why}"] += 1
         if self._transport is not None:
             self._transport.abort()
         # At once, so that whoever made room by this has it.
         self.connection_lost(None)
 
-    def _take(self, frame: Framed) -> None:
-        if frame.kind != "message":
-            self._record(frame)
-            if frame.note == "ping" and self._answers_keepalive:
-                self.send(Answer(PONG, self.flow))
+    def _write(self, data: bytes) -> None:
+        if data and self._transport is not None:
+            self._transport.write(data)
+
+    def _count_pending(self) -> None:
+        if self._is_over:  # let go while answering
             return
-        notes = (frame.note,) if frame.note else ()
-        for answer in self._station.take_in(frame.raw, self.flow, *notes):
-            self.send(answer)
+        held = self._layers.held - self.pending
+        self.pending += held
+        self._table.heard(self, held)
+        self._table.on_received()
 
-    def _record(self, frame: Framed) -> None:
-        notes = [note for note in (frame.note if frame.note != "ping" else "", _named(frame)) if note]
-        self._station.record(frame.raw, self.flow, clock.now_ns(), clock.monotonic(), *notes)
+    def _take(self, piece: Piece) -> None:
+        if piece.kind == "message":
+            for answer in self._station.take_in(piece.raw, self._flow_of(piece), *piece.notes):
+                self.send(answer)
+        elif piece.kind == "said":
+            self._station.sent(Answer(piece.raw, self._flow_of(piece)))
+        else:
+            self._record(piece)
+
+    def _record(self, piece: Piece) -> None:
+        self._station.record(piece.raw, self._flow_of(piece), clock.now_ns(), clock.monotonic(), *piece.notes)
+
+    def _flow_of(self, piece: Piece) -> Flow:
+        return self.flow if piece.transport == "tcp" else self.flow._replace(transport=piece.transport)
 
 
-def _named(frame: Framed) -> str:
-    return {"keepalive": "keepalive", "junk": "no SIP message"}.get(frame.kind, "")
+def _date() -> bytes:
+    return date_text(clock.now_ns() // 1_000_000_000)
