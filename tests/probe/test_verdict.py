@@ -76,6 +76,11 @@ def test_method_and_in_dialog_are_both_said_most_severe_first() -> None:
         (478, "probable"),
         (477, "probable"),
         (408, "undecided"),
+        (480, "undecided"),
+        (482, "undecided"),
+        (483, "undecided"),
+        (500, "undecided"),
+        (503, "undecided"),
         (100, "undecided"),
         (200, "answers itself"),
         (0, "unanswered"),
@@ -113,6 +118,27 @@ def test_nothing_could_be_sent() -> None:
 def test_server_that_falls_silent_midway_is_not_called_closed() -> None:
     outcomes = family(lambda probe: False, 403)
     banned = [*outcomes[:9], *(Outcome(each.probe) for each in outcomes[9:])]
+    assert classes(banned) == [("undecided", "")]
+
+
+def test_one_server_error_among_refusals_is_not_called_closed() -> None:
+    outcomes = family(lambda probe: False, 403)
+    probe = outcomes[4].probe
+    assert classes([*outcomes[:4], Outcome(probe, (), (Answer(0.2, 503, "x", False),)), *outcomes[5:]]) == [
+        ("undecided", "")
+    ]
+
+
+def test_server_that_is_silent_to_every_stranger_and_answers_in_between_is_closed() -> None:
+    outcomes = family(lambda probe: False, 404)
+    choosy = [each if each.probe.trick == "route" else Outcome(each.probe) for each in outcomes]
+    assert classes(choosy) == [("refused", "")]
+
+
+def test_silence_to_the_last_tricks_that_nothing_follows_is_not_called_closed() -> None:
+    outcomes = [each for each in family(lambda probe: False, 404) if each.probe.transport == "udp"]
+    by_trick = sorted(outcomes, key=lambda each: STANDARD.index(each.probe.trick))
+    banned = [*by_trick[:9], *(Outcome(each.probe) for each in by_trick[9:])]
     assert classes(banned) == [("undecided", "")]
 
 

@@ -27,7 +27,8 @@ class Options:
 
     tester: our own address. witness, witness_public: ADDR, ADDR:PORT or [IPV6]:PORT, or an IPv4 and an IPv6 one with
     a comma between; where it listens and how others reach it. number: a telephone number of the user's own. register:
-    try the registrar too. private_allowed: whether private addresses may be tested. opted_out: see Plan.
+    try the registrar too. private_allowed: whether private addresses may be tested. opted_out: see Plan. witnesses:
+    those that the tests of this process share; None for a test that is the only one.
     """
 
     transports: tuple[str, ...] = ()
@@ -41,6 +42,7 @@ class Options:
     witness_public: str = ""
     private_allowed: bool = True
     opted_out: Callable[[str], str] = lambda address: ""
+    witnesses: Witnesses | None = None
 
     @property
     def tricks(self) -> tuple[str, ...]:
@@ -49,16 +51,8 @@ class Options:
         return (*chosen, "number") if self.number else chosen
 
 
-async def conduct(
-    target: Target,
-    options: Options,
-    on_progress: Callable[[Progress], None],
-    witnesses: Witnesses | None = None,
-) -> Report:
-    """Run the test and put its result in order. Raises InputError or ListenError with one sentence.
-
-    witnesses: those of this process, which tests share; None for one test alone.
-    """
+async def conduct(target: Target, options: Options, on_progress: Callable[[Progress], None]) -> Report:
+    """Run the test and put its result in order. Raises InputError or ListenError with one sentence."""
     if options.number and not NUMBER.fullmatch(options.number):
         raise InputError(f"{options.number!r} is no telephone number; write +4930123456, digits only")
     testers = _testers(target, options.tester)
@@ -76,7 +70,7 @@ async def conduct(
         opted_out=options.opted_out,
     )
     started_ns, started = now_ns(), monotonic()
-    watch = LocalWatch(witnesses)
+    watch = LocalWatch(options.witnesses)
     try:
         await _listen(watch, options, plan)
         run = Run(plan, watch, on_progress)
@@ -155,7 +149,8 @@ async def _listen_at(watch: LocalWatch, place: Place, public: Place | None, *, a
             await _listen_at(watch, (place[0], 0), public, any_port=False)
             return
         raise ListenError(
-            f"cannot listen on {host_port(*place)} ({error.strerror}); choose another with --from or --witness"
+            f"cannot listen on {host_port(*place)} ({error.strerror}); choose another with --from or --witness, or "
+            "wait if another test is running there"
         ) from None
 
 

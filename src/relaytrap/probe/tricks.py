@@ -115,13 +115,6 @@ def _tricks() -> tuple[Trick, ...]:
             lambda e: Shape(from_uri=f"sip:100@{host_port(e.domain, None)}"),
             "standard",
         ),
-        Trick(
-            "route",
-            "route",
-            "a preloaded Route: the server, then the witness",
-            lambda e: own(e, routes=(e.server_route, e.witness_route)),
-            "standard",
-        ),
         Trick("to-tag", "in-dialog", "a made-up To tag", lambda e: Shape(to_tag=True), "standard"),
         Trick(
             "to-tag-route",
@@ -135,6 +128,15 @@ def _tricks() -> tuple[Trick, ...]:
             "plain",
             "the witness by the transport that the probe came by (not over UDP)",
             lambda e: Shape(request_uri=e.at_witness(params=f";transport={e.transport}")),
+            "standard",
+        ),
+        # Last of the standard ones: its Request-URI is the server's own, so that one which is silent to strangers
+        # answers it, and shows that it banned nobody.
+        Trick(
+            "route",
+            "route",
+            "a preloaded Route: the server, then the witness",
+            lambda e: own(e, routes=(e.server_route, e.witness_route)),
             "standard",
         ),
         Trick("route-server", "route", "a Route through the server", lambda e: Shape(routes=(e.server_route,))),

@@ -18,6 +18,7 @@ Result = Literal[
     "echoed",
     "tried",
     "timed out",
+    "gave up",
     "provisional only",
     "answered itself",
     "redirected",
@@ -28,6 +29,9 @@ Result = Literal[
 ]
 
 TRIED_STATUS = frozenset({477, 478})
+TIMED_OUT_STATUS = frozenset({408, 504})
+# Loops, hops run out, "temporarily unavailable": what a server says that went looking for a way, and so for 5xx.
+GAVE_UP_STATUS = frozenset({480, 482, 483})
 SILENT_MIN = 2
 EXIT_CLOSED, EXIT_OPEN, EXIT_UNDECIDED, EXIT_NOT_RUN = 0, 1, 2, 3
 
@@ -96,8 +100,10 @@ class Outcome:
 def _result_of_status(status_code: int) -> Result:
     if status_code in TRIED_STATUS:
         return "tried"
-    if status_code in (408, 504):
+    if status_code in TIMED_OUT_STATUS:
         return "timed out"
+    if status_code in GAVE_UP_STATUS or 500 <= status_code < 600:
+        return "gave up"
     if status_code in (401, 407):
         return "challenged"
     if status_code < 300:
@@ -130,7 +136,7 @@ CLASSES: Final[dict[str, ServerClass]] = {
         ),
         ServerClass("witness not reachable", EXIT_UNDECIDED, "The test could not see whether requests were forwarded."),
         ServerClass("probable", EXIT_UNDECIDED, "This server tried to forward, but nothing arrived."),
-        ServerClass("undecided", EXIT_UNDECIDED, "This server neither forwarded nor refused in time."),
+        ServerClass("undecided", EXIT_UNDECIDED, "Nothing arrived, yet this server did not clearly refuse."),
         ServerClass("challenges", EXIT_CLOSED, "This server forwards nothing without a password."),
         ServerClass("refused", EXIT_CLOSED, "This server forwards nothing for strangers."),
         ServerClass("answers itself", EXIT_CLOSED, "This server answers everything itself and forwards nothing."),
@@ -193,15 +199,31 @@ def _plain_class(plain: Sequence[Outcome], relayed: Sequence[Outcome]) -> tuple[
 
 
 def _fell_silent(outcomes: Sequence[Outcome]) -> bool:
-    """Whether a method by a transport was answered now and then: a flood guard or a ban ate probes, and it may be open.
+    """Whether a server stopped answering: a flood guard or a ban ate probes, and it may be open.
 
-    One silence is a lost datagram; a method that is never answered is a server's own choice.
+    A server may choose to be silent: to a method by a transport, or to a trick; of the latter something after it that
+    was answered must tell that it was not a ban. One silence more is a lost datagram.
     """
-    silent: dict[tuple[str, str], list[bool]] = {}
+    servers: dict[tuple[str, int], list[Outcome]] = {}
     for outcome in outcomes:
-        way = (outcome.probe.method, outcome.probe.transport)
-        silent.setdefault(way, []).append(outcome.result == "unanswered")
-    return any(sum(each) >= SILENT_MIN and not all(each) for each in silent.values())
+        servers.setdefault((outcome.probe.ends.server, outcome.probe.ends.server_port), []).append(outcome)
+    return any(_count_odd_silences(each) >= SILENT_MIN for each in servers.values())
+
+
+def _count_odd_silences(outcomes: Sequence[Outcome]) -> int:
+    """Silences of a server that no choice of its own explains; outcomes in the order of their sending."""
+    silent = [outcome.result == "unanswered" for outcome in outcomes]
+    ways: dict[tuple[str, str], list[int]] = {}
+    tricks: dict[str, list[int]] = {}
+    for number, outcome in enumerate(outcomes):
+        ways.setdefault((outcome.probe.method, outcome.probe.transport), []).append(number)
+        tricks.setdefault(outcome.probe.trick, []).append(number)
+    last = max((number for number, each in enumerate(silent) if not each), default=-1)
+    chosen = {number for numbers in ways.values() if all(silent[each] for each in numbers) for number in numbers}
+    for numbers in tricks.values():
+        if all(silent[each] for each in numbers) and numbers[0] < last:
+            chosen.update(numbers)
+    return sum(silent) - len(chosen)
 
 
 def _closed_class(outcomes: Sequence[Outcome], witness_reachable: bool) -> str:
@@ -214,7 +236,7 @@ def _closed_class(outcomes: Sequence[Outcome], witness_reachable: bool) -> str:
         return "witness not reachable"
     if "tried" in results:
         return "probable"
-    if results & {"timed out", "provisional only"} or _fell_silent(outcomes):
+    if results & {"timed out", "gave up", "provisional only"} or _fell_silent(outcomes):
         return "undecided"
     if "challenged" in results:
         return "challenges"
