@@ -97,12 +97,14 @@ def test_an_address_that_is_none_does_not_cost_the_message(setting):
 
 
 def test_a_message_that_our_own_code_fails_on_is_kept_bare(setting, monkeypatch):
-    def fail(*_: object) -> None:
-        raise RuntimeError("a bug")
+    def fail(message: Any, *_: object) -> tuple[()]:
+        if message.call_id == b"call-1":
+            raise RuntimeError("a bug")
+        return ()
 
-    monkeypatch.setattr("relaytrap.hub.batch.make_row", fail)
-    batch = make_batch([seen(request())], setting, 1)
-    assert (batch.rows, b"not-analysed" in batch.block) == (1, True)
+    monkeypatch.setattr("relaytrap.hub.rows.decode_identifiers", fail)
+    batch = make_batch([seen(request(n)) for n in range(3)], setting, 1)
+    assert (batch.rows, batch.block.count(b"not-analysed")) == (3, 1)
 
 
 def test_bare_rows_have_every_column():

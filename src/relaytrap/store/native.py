@@ -11,23 +11,53 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from relaytrap.store.schema import COLUMNS
+from relaytrap.store.schema import COLUMNS, Column
 
-__all__ = ["native_block"]
+__all__ = ["NativeBlock", "native_block"]
 
 Row = Sequence[Any]
 
 
-def native_block(rows: Sequence[Row]) -> bytes:
-    """One Native block of rows in the order of schema.COLUMNS; text values are `bytes`, addresses 16 bytes.
+class NativeBlock:
+    """One Native block of `messages` that grows by some rows at a time.
 
-    Times are int: nanoseconds for received_at, milliseconds for ingested_at. Enum values are their numbers.
+    Rows are written out soon after they are made, while they are in the processor's cache; only the few columns of
+    lists wait for the end, because the ends of all lists stand before their words.
     """
-    parts = [varint(len(COLUMNS)), varint(len(rows))]
-    for (head, encode), values in zip(ENCODERS, zip(*rows, strict=True), strict=True):
-        parts.append(head)
-        parts.append(encode(values))
-    return b"".join(parts)
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._columns: list[list[Any]] = [[] for _ in COLUMNS]
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Rows in the order of schema.COLUMNS; text values are `bytes`, addresses 16 bytes.
+
+        Times are int: nanoseconds for received_at, milliseconds for ingested_at. Enum values are their numbers.
+        """
+        self.rows += len(rows)
+        for encode, column, values in zip(ENCODE, self._columns, zip(*rows, strict=True), strict=False):
+            if encode is None:
+                column.extend(values)
+            else:
+                column.append(encode(values))
+
+    def made(self) -> bytes:
+        """The block."""
+        parts = [varint(len(COLUMNS)), varint(self.rows)]
+        for head, encode, column in zip(HEADS, ENCODE, self._columns, strict=True):
+            parts.append(head)
+            if encode is None:
+                parts.append(_text_lists(column))
+            else:
+                parts += column
+        return b"".join(parts)
+
+
+def native_block(rows: Sequence[Row]) -> bytes:
+    """One Native block of rows as NativeBlock.add takes them."""
+    block = NativeBlock()
+    block.add(rows)
+    return block.made()
 
 
 def varint(number: int) -> bytes:
@@ -98,7 +128,7 @@ def _little(values: "array[int]") -> bytes:
     return values.tobytes()
 
 
-BY_TYPE: dict[str, Callable[[Any], bytes]] = {
+BY_TYPE: dict[str, Callable[[Any], bytes] | None] = {
     "UInt64": _numbers("Q"),
     "UInt32": _numbers("I"),
     "UInt16": _numbers("H"),
@@ -109,19 +139,20 @@ BY_TYPE: dict[str, Callable[[Any], bytes]] = {
     "Enum8": _numbers("b"),
     "IPv6": b"".join,
     "String": _texts,
-    "Array": _text_lists,
+    "Array": None,
 }
 
 
-def _encoders() -> tuple[tuple[bytes, Callable[[Any], bytes]], ...]:
-    assert struct.calcsize("I") == 4
-    made = []
-    for column in COLUMNS:
-        name, sent = column.name.encode(), column.sent.encode()
-        head = varint(len(name)) + name + varint(len(sent)) + sent
-        encode = _words if column.stored == "LowCardinality(String)" else BY_TYPE[column.sent.partition("(")[0]]
-        made.append((head, encode))
-    return tuple(made)
+def _head(column: Column) -> bytes:
+    name, sent = column.name.encode(), column.sent.encode()
+    return varint(len(name)) + name + varint(len(sent)) + sent
 
 
-ENCODERS = _encoders()
+def _encoder(column: Column) -> Callable[[Any], bytes] | None:
+    """What writes values of a column one behind the other; None for lists, which are written at the end."""
+    return _words if column.stored == "LowCardinality(String)" else BY_TYPE[column.sent.partition("(")[0]]
+
+
+assert struct.calcsize("I") == 4
+HEADS = tuple(map(_head, COLUMNS))
+ENCODE = tuple(map(_encoder, COLUMNS))
