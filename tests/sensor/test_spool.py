@@ -265,9 +265,9 @@ def test_beyond_its_days_it_goes_also_when_an_earlier_run_wrote_it(tmp_path: Pat
     spool.close(0.0)
     again = small(tmp_path, spool_max_days=1)
     modified = segment_files(tmp_path)[0].stat().st_mtime_ns
-    again.tick(0.0, modified + 80_000_000_000_000)
+    again.tick(80_000.0, modified + 80_000_000_000_000)
     assert again.lost()["dropped_observations"] == 0
-    again.tick(0.0, modified + 90_000_000_000_000)
+    again.tick(90_000.0, modified + 90_000_000_000_000)
     assert again.lost() == {"lost_observations": 0, "dropped_segments": 1, "dropped_observations": 2}
 
 

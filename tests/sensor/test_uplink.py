@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from relaytrap.errors import ConfigError
 from relaytrap.sensor import uplink as uplink_module
 from relaytrap.sensor.spool import Spool, SpoolLimits
-from relaytrap.sensor.uplink import HubAddress, Uplink, parse_hub_url
+from relaytrap.sensor.link import HubAddress, Link
+from relaytrap.sensor.uplink import Uplink
 from tests.sensor.test_spool import observation
 
 Said = tuple[int, dict[str, str], bytes]
@@ -160,7 +160,7 @@ def test_hub_that_is_away_is_found_again(tmp_path: Path, hub: Hub, caplog: pytes
     until(lambda: "stay in the spool" in caplog.text)
     assert spool.oldest_closed() is not None
     back = Hub()
-    uplink._hub = back.address
+    uplink._link.hub = back.address
     until(lambda: back.segments == [1])
     uplink.stop()
     back.close()
@@ -169,9 +169,9 @@ def test_hub_that_is_away_is_found_again(tmp_path: Path, hub: Hub, caplog: pytes
 
 def test_connection_that_the_hub_closed_while_idle_is_replaced_without_a_word(tmp_path: Path, hub: Hub) -> None:
     hub.server.RequestHandlerClass.timeout = 0.1  # type: ignore[attr-defined]  # of StreamRequestHandler
-    uplink = Uplink(spool_with(tmp_path, 0), hub.address, "secret", status=dict)
+    link = Link(hub.address, "secret")
     for _ in range(2):
-        assert uplink._post("/api/heartbeat", b"{}", {}).status == 200
+        assert link.post("/api/heartbeat", b"{}", {}).status == 200
         time.sleep(0.4)
     assert len(hub.requests) == 2
 
@@ -186,28 +186,3 @@ def test_retry_after_is_obeyed(tmp_path: Path, hub: Hub) -> None:
     uplink.wake()
     uplink.stop()
     assert hub.segments == []
-
-
-@pytest.mark.parametrize(
-    ("url", "address"),
-    [
-        ("http://127.0.0.1:8060", HubAddress("http", "127.0.0.1", 8060)),
-        ("http://[::1]:8060/", HubAddress("http", "::1", 8060)),
-        ("http://localhost", HubAddress("http", "localhost", 80)),
-        ("https://hub.example/relaytrap/", HubAddress("https", "hub.example", 443, "/relaytrap")),
-    ],
-)
-def test_hub_urls(url: str, address: HubAddress) -> None:
-    assert parse_hub_url(url) == address
-
-
-@pytest.mark.parametrize("url", ["hub.example", "ftp://hub.example", "https://", "https://hub:99999", "https://h:x"])
-def test_what_is_no_hub_url_is_refused(url: str) -> None:
-    with pytest.raises(ConfigError, match="no hub address"):
-        parse_hub_url(url)
-
-
-@pytest.mark.parametrize("url", ["http://hub.example", "http://192.0.2.1:8060"])
-def test_plain_http_beyond_loopback_is_refused(url: str) -> None:
-    with pytest.raises(ConfigError, match="would show the token"):
-        parse_hub_url(url)

@@ -1,6 +1,7 @@
 """The sensor's spool: what was received and sent, as pcapng segments on disk, until the hub has acknowledged it.
 
     <spool>/<sensor>/00000017.pcapng         closed, waiting to be shipped
+                     00000016.pcapng.acked   the hub has it; kept in case the hub loses it
                      00000018.pcapng.open    being written
                      state.json              next number, what was lost
                      lock                    held by the one process that writes here
@@ -14,22 +15,22 @@ is kept where the hub and the operator see it.
 import contextlib
 import errno
 import fcntl
-import json
 import logging
 import os
-import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from relaytrap.capture.pcapng import SegmentWriter
 from relaytrap.errors import DiskError, StoreLocked
 from relaytrap.observation import Observation
 from relaytrap.sensor.segment import count_received, whole_blocks
+from relaytrap.sensor.shelf import Shelf
+from relaytrap.sensor.spool_state import SpoolState
 
-__all__ = ["ClosedSegment", "Spool", "SpoolLimits", "SpoolState", "count_spool", "segment_files"]
+__all__ = ["ClosedSegment", "Spool", "SpoolLimits", "count_spool", "segment_files"]
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ SUFFIX: Final = ".pcapng"
 OPEN_SUFFIX: Final = ".pcapng.open"
 NS_PER_DAY: Final = 86_400_000_000_000
 DISK_RETRY_S: Final = 1.0
+CLOCK_STEP_NS: Final = 60_000_000_000
+"""More than any slewing: somebody set the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +55,7 @@ class SpoolLimits:
     segment_max_age_s: float = 2.0
     spool_max_bytes: int = 2 << 30
     spool_max_days: float = 30.0
-
-
-@dataclass(slots=True)
-class SpoolState:
-    """What outlives a segment; written to `state.json` whenever it changes.
-
-    spool_id: made when the folder is; tells a hub that a sensor's numbers began again.
-    lost_observations: received or sent, and never on disk. dropped_*: on disk, never acknowledged, removed for room.
-    """
-
-    spool_id: str
-    next_segment: int = 1
-    lost_observations: int = 0
-    dropped_segments: int = 0
-    dropped_observations: int = 0
+    spool_kept_bytes: int = 256 << 20
 
 
 class Pending:
@@ -123,12 +112,15 @@ class Spool:
         self._closed: dict[int, ClosedSegment] = {}
         self._closed_bytes = 0
         self._guard = threading.Lock()
+        self._saving = threading.Lock()
         self._lost_while_full = 0
         self._try_again_at = 0.0
+        self._clock_offset_ns: int | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder)
-            self.state = _load_state(folder)
+            self.state = SpoolState.load(folder)
+            self.shelf = Shelf(folder)
             self._recover()
         except OSError as error:
             raise DiskError(
@@ -160,6 +152,7 @@ class Spool:
 
     def tick(self, now: float, now_ns: int) -> None:
         """Write what waits, close what is old or large enough, keep the limits. Call it every flush interval."""
+        self._look_at_clock(now, now_ns)
         segment = self._segment
         if segment is not None:
             self._flush(segment, now)
@@ -186,14 +179,15 @@ class Spool:
     def _open_segment(self, now: float) -> OpenSegment | None:
         if now < self._try_again_at:
             return None
-        number = self.state.next_segment
+        with self._guard:
+            number = self.state.next_segment
+            self.state.next_segment = number + 1
         path = self.folder / f"{number:08d}{OPEN_SUFFIX}"
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         except OSError as error:
             self._disk_failed(error, now)
             return None
-        self.state.next_segment = number + 1
         self._save_state()
         pending = Pending()
         writer = SegmentWriter(pending, sensor=self.sensor, segment=number)
@@ -241,6 +235,7 @@ class Spool:
 
     def _disk_failed(self, error: OSError, now: float) -> None:
         self._try_again_at = now + DISK_RETRY_S
+        self.shelf.trim(0)
         if not self.is_full:
             self.is_full = True
             log.error("cannot write the spool, answering goes on: folder=%s reason=%s", self.folder, error.strerror)
@@ -270,9 +265,35 @@ class Spool:
             return next(iter(self._closed.values()), None)
 
     def acknowledge(self, segment: ClosedSegment) -> None:
-        """The hub has this segment: remove it."""
-        self._forget(segment)
-        segment.path.unlink(missing_ok=True)
+        """The hub has this segment: keep it only as long as there is room."""
+        if not self._forget(segment):
+            return
+        self.state.acknowledged = max(self.state.acknowledged, segment.number)
+        self._save_state()
+        if self.limits.spool_kept_bytes:
+            self.shelf.put(segment.number, segment.path)
+            self.shelf.trim(self.limits.spool_kept_bytes)
+        else:
+            segment.path.unlink(missing_ok=True)
+
+    def reconcile(self, hub_id: str, highest: int) -> int:
+        """Hear which hub this is, and the highest number that it has of this spool; how many segments come again.
+
+        A hub that knows less than it acknowledged was restored from a backup: what the shelf has beyond is
+        shipped again. One that knows more saw this spool before it was set back: its numbers are not used again.
+        """
+        state = self.state
+        is_behind = hub_id == state.hub_id and highest < state.acknowledged
+        back = self.shelf.take_back(highest) if is_behind else []
+        for number, path in back:
+            self._keep(number, path, None)
+        with self._guard:
+            self._closed = dict(sorted(self._closed.items()))
+            state.next_segment = max(state.next_segment, highest + 1)
+            if is_behind or hub_id != state.hub_id:
+                state.hub_id, state.acknowledged = hub_id, highest
+        self._save_state()
+        return len(back)
 
     def set_aside(self, segment: ClosedSegment) -> None:
         """The hub cannot read this segment: keep the file, ship it no more."""
@@ -303,12 +324,28 @@ class Spool:
             return True
 
     def _keep_limits(self, now_ns: int) -> None:
-        """Drop the oldest closed segments beyond the limits: acknowledged ones are gone already, so this is loss."""
+        """Drop what is beyond the limits: what was acknowledged first, then the oldest closed segments, as loss."""
+        self.shelf.trim(max(0, self.limits.spool_max_bytes - self.size_bytes))
         oldest_ns = now_ns - int(self.limits.spool_max_days * NS_PER_DAY)
         while (segment := self.oldest_closed()) is not None:
             if self.size_bytes <= self.limits.spool_max_bytes and segment.modified_ns >= oldest_ns:
                 return
             self._drop(segment)
+
+    def _look_at_clock(self, now: float, now_ns: int) -> None:
+        """Let segments keep their age when somebody sets the clock: a jump of a month must not drop all of them."""
+        offset_ns = now_ns - int(now * 1e9)
+        before, self._clock_offset_ns = self._clock_offset_ns, offset_ns
+        if before is None or abs(offset_ns - before) < CLOCK_STEP_NS:
+            return
+        step_ns = offset_ns - before
+        log.warning("the clock was set: by_s=%d", step_ns // 1_000_000_000)
+        with self._guard:
+            for number, segment in self._closed.items():
+                modified_ns = max(0, segment.modified_ns + step_ns)
+                with contextlib.suppress(OSError):
+                    os.utime(segment.path, ns=(modified_ns, modified_ns))
+                self._closed[number] = segment._replace(modified_ns=modified_ns)
 
     def _drop(self, segment: ClosedSegment) -> None:
         if not self._forget(segment):  # acknowledged in this moment
@@ -340,14 +377,8 @@ class Spool:
         self._save_state()
 
     def _save_state(self) -> None:
-        state = self.state
-        text = json.dumps({name: getattr(state, name) for name in SpoolState.__slots__}, indent=1)
-        fresh = self.folder / "state.json.new"
-        try:
-            fresh.write_text(text + "\n", encoding="utf-8")
-            fresh.replace(self.folder / "state.json")
-        except OSError as error:
-            log.debug("state not saved: folder=%s reason=%s", self.folder, error.strerror)
+        with self._saving:
+            self.state.save(self.folder)
 
 
 def segment_number(path: Path) -> int:
@@ -380,20 +411,6 @@ def _lock(folder: Path) -> int:
             f"{folder}: another sensor process writes this spool; stop it, or give this sensor another name"
         ) from None
     return fd
-
-
-def _load_state(folder: Path) -> SpoolState:
-    """What `state.json` says; begun anew when there is none, or none that can be read."""
-    kept: dict[str, Any] = {}
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        loaded = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        kept = loaded if isinstance(loaded, dict) else {}
-    state = SpoolState(spool_id=str(kept.get("spool_id") or secrets.token_hex(8)))
-    for name in SpoolState.__slots__[1:]:
-        value = kept.get(name)
-        if isinstance(value, int) and value >= 0:
-            setattr(state, name, value)
-    return state
 
 
 def count_spool(folder: Path) -> int:

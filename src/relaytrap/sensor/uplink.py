@@ -6,7 +6,6 @@ with jitter so that a fleet does not come back in one moment; a hub that says Re
 """
 
 import http.client
-import ipaddress
 import json
 import logging
 import random
@@ -14,15 +13,14 @@ import ssl
 import threading
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
 
 from relaytrap import clock
-from relaytrap.errors import ConfigError
+from relaytrap.sensor.heartbeat import Heartbeat
+from relaytrap.sensor.link import Answered, HubAddress, Link, WrongCertificate
 from relaytrap.sensor.spool import ClosedSegment, Spool
 
-__all__ = ["HubAddress", "Uplink", "parse_hub_url"]
+__all__ = ["Uplink"]
 
 log = logging.getLogger(__name__)
 
@@ -31,59 +29,14 @@ SHORTEST_WAIT_S: Final = 0.05
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 60.0
 FAILURES_BEFORE_A_WORD: Final = 3
-TIMEOUT_S: Final = 30.0
 STOP_GRACE_S: Final = 3.0
 UNREADABLE: Final = frozenset({413, 415, 422})
 """The hub looked at the bytes and will never take them; asking again would block everything behind."""
+HUB_IS_BEHIND: Final = 409
+"""The hub has less of this spool than it acknowledged: it was restored from a backup."""
+SENTENCE_MAX: Final = 300
 COMPRESSION: Final = 1
 """SIP text shrinks to a fifth even so; higher levels cost the sensor's one core five times as much for little."""
-
-
-@dataclass(frozen=True, slots=True)
-class HubAddress:
-    """Where the hub is. prefix: the path before `/api`, without a closing slash."""
-
-    scheme: str
-    host: str
-    port: int
-    prefix: str = ""
-
-
-def parse_hub_url(url: str) -> HubAddress:
-    """The hub that a setting names. Raises ConfigError for what is no address, or plain HTTP beyond loopback."""
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
-        raise ConfigError(f"sensor.hub_url: {url!r} is no hub address; write https://HOST:PORT")
-    if parts.scheme == "http" and not _is_loopback(parts):
-        raise ConfigError(
-            f"sensor.hub_url: plain http to {parts.hostname} would show the token to everybody; write https://, "
-            "or http://127.0.0.1 for a hub on this machine"
-        )
-    return HubAddress(
-        parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80), parts.path.rstrip("/")
-    )
-
-
-def _is_loopback(parts: SplitResult) -> bool:
-    if parts.hostname == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return False
-
-
-@dataclass(slots=True)
-class Answered:
-    """What the hub said to one request. retry_after_s: None when it named no time."""
-
-    status: int
-    body: bytes
-    retry_after_s: float | None
 
 
 class Uplink(threading.Thread):
@@ -98,12 +51,10 @@ class Uplink(threading.Thread):
         self.refused_segments = 0
         self.is_connected = False
         self._spool = spool
-        self._hub = hub
-        self._token = token
-        self._status = status
+        self._link = Link(hub, token)
+        self._heartbeat = Heartbeat(status, hub.trust)
         self._event = threading.Event()
         self._stopping = False
-        self._connection: http.client.HTTPConnection | None = None
         self._wait_s = 0.0
         self._next_heartbeat = 0.0
         self._last_complaint = ""
@@ -157,8 +108,13 @@ class Uplink(threading.Thread):
         doubled = min(LONGEST_WAIT_S, max(FIRST_WAIT_S, self._wait_s * 2))
         self._wait_s = max(SHORTEST_WAIT_S, asked) if asked is not None else doubled * random.uniform(0.5, 1.0)
         complaint = str(error) or type(error).__name__
-        self._failures += 1
-        # A hub that starts together with us is not worth a word.
+        if isinstance(error, ssl.SSLCertVerificationError):
+            complaint = (
+                f"no authority of this machine vouches for the hub's certificate ({error.verify_message}); "
+                "join again with --pin and the fingerprint that relaytrap hub certificate prints there"
+            )
+        # A hub that starts together with us is not worth a word; one that is not ours is, at once.
+        self._failures += FAILURES_BEFORE_A_WORD if isinstance(error, (ssl.SSLError, WrongCertificate)) else 1
         if self._failures >= FAILURES_BEFORE_A_WORD and complaint != self._last_complaint:
             log.warning("the hub does not take segments, they stay in the spool: reason=%s", complaint)
             self._last_complaint = complaint
@@ -176,12 +132,15 @@ class Uplink(threading.Thread):
                 "Content-Type": "application/x-pcapng",
                 "Content-Encoding": "deflate",
                 "X-Relaytrap-Segment": str(segment.number),
+                "X-Relaytrap-Acknowledged": f"{self._spool.state.hub_id}/{self._spool.state.acknowledged}",
             },
         )
         if answered.status == 200 and _acknowledges(answered.body, segment.number):
             self._spool.acknowledge(segment)
             self.shipped_segments += 1
             self._works()
+        elif answered.status == HUB_IS_BEHIND and self._catch_up():
+            pass  # what it lost goes first
         elif answered.status in UNREADABLE:
             self._spool.set_aside(segment)
             self.refused_segments += 1
@@ -194,73 +153,64 @@ class Uplink(threading.Thread):
         if now < self._next_heartbeat:
             return
         self._next_heartbeat = now + HEARTBEAT_S
-        body = json.dumps({**self._status(), "clock": clock.rfc3339(clock.now_ns())}).encode()
+        body = self._heartbeat.body(clock.now_ns(), now)
         answered = self._post("/api/heartbeat", body, {"Content-Type": "application/json"})
         if answered.status >= 300:
             raise HubRefused(answered)
         self._works()
+        self._reconcile(answered)
+
+    def _catch_up(self) -> bool:
+        """Tell the hub at once what it acknowledged, hear what it has; False when that changed nothing."""
+        before = self._spool.state.acknowledged
+        self._next_heartbeat = 0.0
+        self._beat()
+        return self._spool.state.acknowledged != before
+
+    def _reconcile(self, answered: Answered) -> None:
+        """Compare with the hub which segments it has, if it says so."""
+        said = _object(answered.body)
+        hub_id, highest = said.get("hub"), said.get("highest_segment")
+        is_ours = said.get("sensor") == self._spool.sensor
+        if not is_ours or not isinstance(hub_id, str) or not isinstance(highest, int):
+            return  # an older hub, or one that knows our token under another name
+        again = self._spool.reconcile(hub_id, highest)
+        if again:
+            log.warning("the hub lost what it had acknowledged, it is shipped again: segments=%d", again)
 
     def _works(self) -> None:
         if not self.is_connected or self._last_complaint:
-            log.info("connected to the hub: host=%s port=%d", self._hub.host, self._hub.port)
+            log.info("connected to the hub: host=%s port=%d", self._link.hub.host, self._link.hub.port)
         self.is_connected = True
         self._last_complaint = ""
 
     def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answered:
-        """One request. A connection that the hub closed while it idled is replaced once: nothing is wrong then, and
-        the hub recognises a segment that comes twice."""
-        if self._connection is not None:
-            try:
-                return self._ask(self._connection, path, body, headers)
-            except (ConnectionError, http.client.RemoteDisconnected):
-                self._connection.close()
-        return self._ask(self._connect(), path, body, headers)
-
-    def _ask(
-        self, connection: http.client.HTTPConnection, path: str, body: bytes, headers: Mapping[str, str]
-    ) -> Answered:
-        sent = {
-            "Authorization": f"Bearer {self._token}",
-            "X-Relaytrap-Sensor": self._spool.sensor,
-            "X-Relaytrap-Spool": self._spool.state.spool_id,
-            **headers,
-        }
-        connection.request("POST", self._hub.prefix + path, body, sent)
-        response = connection.getresponse()
-        return Answered(response.status, response.read(), _seconds(response.getheader("Retry-After")))
-
-    def _connect(self) -> http.client.HTTPConnection:
-        hub = self._hub
-        if hub.scheme == "https":
-            context = ssl.create_default_context()
-            self._connection = http.client.HTTPSConnection(hub.host, hub.port, timeout=TIMEOUT_S, context=context)
-        else:
-            self._connection = http.client.HTTPConnection(hub.host, hub.port, timeout=TIMEOUT_S)
-        return self._connection
+        spool = {"X-Relaytrap-Sensor": self._spool.sensor, "X-Relaytrap-Spool": self._spool.state.spool_id}
+        return self._link.post(path, body, {**spool, **headers})
 
     def _disconnect(self) -> None:
         self.is_connected = False
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._link.close()
 
 
 class HubRefused(Exception):
     """The hub answered, and not with what we hoped for."""
 
     def __init__(self, answered: Answered) -> None:
+        said = str(_object(answered.body).get("error", ""))[:SENTENCE_MAX]
         text = {401: "the hub does not know this token", 403: "the hub does not know this token"}
-        super().__init__(text.get(answered.status, f"the hub answered {answered.status}"))
+        super().__init__(text.get(answered.status) or said or f"the hub answered {answered.status}")
         self.retry_after_s = answered.retry_after_s
 
 
 def _acknowledges(body: bytes, number: int) -> bool:
+    return _object(body).get("acknowledged") == number
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """The JSON object that an answer is; empty for anything else."""
     try:
         said = json.loads(body)
-    except ValueError:
-        return False
-    return isinstance(said, dict) and said.get("acknowledged") == number
-
-
-def _seconds(text: str | None) -> float | None:
-    return min(float(text), 3600.0) if text and text.isdecimal() else None
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
