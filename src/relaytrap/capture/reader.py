@@ -72,11 +72,13 @@ def inspect_capture(stream: Readable, *, name: str, options: ReadOptions | None 
 class CaptureReader:
     """An iterable of Observation, once, in the order in which messages become whole.
 
-    report: counts so far; complete after the last observation.
+    report: counts so far; complete after the last observation. segments: sensor and number of each spool segment that
+    was begun.
     """
 
     def __init__(self, stream: Readable, name: str, sensor: str, options: ReadOptions) -> None:
         self.report = CaptureReport()
+        self.segments: set[tuple[str, int]] = set()
         self._name = name
         head = _read_head(stream)
         make = decompressor_for(head)
@@ -159,6 +161,9 @@ class CaptureReader:
         if mark is None:
             return None
         check_mark(mark, self._name)
+        sensor, number = mark.get("sensor"), mark.get("segment")
+        if isinstance(sensor, str) and isinstance(number, int) and 0 < number < 1 << 62:
+            self.segments.add((sensor, number))
         return current or SegmentDecoder(self.report.unread)
 
     def _from_segment(self, decoder: SegmentDecoder, packet: Packet, number: int) -> Iterator[Observation]:

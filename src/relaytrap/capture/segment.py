@@ -9,13 +9,23 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final, cast, get_args
 
-from relaytrap.capture.container import Packet, PacketSource, Readable, comments, is_pcapng, options, walk_pcapng
+from relaytrap.capture.container import (
+    BYTE_ORDERS,
+    Packet,
+    PacketSource,
+    Readable,
+    comments,
+    is_pcapng,
+    options,
+    walk_pcapng,
+)
 from relaytrap.capture.pcapng import DIRECTION_OPTION, END_OF_OPTIONS, EPB_FLAGS, MARK
 from relaytrap.errors import InputError
 from relaytrap.observation import FORMAT_VERSION, Direction, Observation, Transport
 
-__all__ = ["SegmentReader", "address_text", "read_segment", "segment_mark"]
+__all__ = ["SegmentReader", "address_text", "mark_of", "read_segment", "segment_mark"]
 
+HEAD_BYTES: Final = 4096
 NOT_OURS: Final = "packet that no SegmentWriter wrote"
 INCOMPLETE: Final = "observation whose later packets are missing"
 UDP, TCP = 17, 6
@@ -45,6 +55,15 @@ def read_segment(stream: Readable, *, name: str = "segment") -> "SegmentReader":
     if not is_pcapng(source.buffer):
         raise InputError(f"{name} is not a Relaytrap segment: it does not start like a pcapng file.")
     return SegmentReader(source, name)
+
+
+def mark_of(head: bytes) -> dict[str, Any] | None:
+    """The mark in a file's first block, given its first octets (HEAD_BYTES are enough); None for other files."""
+    order = BYTE_ORDERS.get(head[8:12]) if is_pcapng(head) else None
+    if order is None or len(head) < 28:
+        return None
+    (length,) = struct.unpack_from(order + "I", head, 4)
+    return segment_mark(comments(head[24 : max(24, length - 4)], order)) if 28 <= length <= len(head) else None
 
 
 def segment_mark(section_comments: tuple[str, ...]) -> dict[str, Any] | None:

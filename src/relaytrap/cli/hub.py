@@ -46,6 +46,7 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
     from relaytrap.hub.ingest import Ingest
     from relaytrap.hub.keys import Keys
     from relaytrap.hub.ledger import Ledger
+    from relaytrap.hub.vigil import Vigil
     from relaytrap.store import Store
     from relaytrap.web.security import parse_listen, refuse_beyond_loopback
     from relaytrap.web.serve import bind, serve
@@ -58,7 +59,7 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
         store = stack.enter_context(Store(config.store, config.data_dir))
         enricher = Enricher.open(config.enrich, config.network, config.data_dir / "tables")
         database = stack.enter_context(contextlib.closing(HubDatabase(config.data_dir)))
-        ledger = Ledger(database)
+        keys, ledger = Keys(database), Ledger(database)
         ingest = stack.enter_context(contextlib.closing(Ingest(store, config, ledger)))
         analyst = stack.enter_context(contextlib.closing(Analyst(Analysis(store, enricher))))
         ingest.listeners.append(lambda taken: analyst.take(taken.first_ns, taken.last_ns))
@@ -69,8 +70,9 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
             enricher=enricher,
             token=secrets.token_urlsafe(32),
             ingest=ingest,
-            keys=Keys(database),
+            keys=keys,
             ledger=ledger,
+            vigil=Vigil(database, keys, ledger),
             hep=hep,
         )
         stack.callback(site.answers.close)

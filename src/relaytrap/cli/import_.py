@@ -61,14 +61,18 @@ def _look(config: Config, files: Sequence[str]) -> Iterator[Summary]:
 
 def _import(config: Config, files: Sequence[str], sensor: str, progress: Progress) -> Iterator[Summary]:
     from relaytrap.hub.analyse import analyse_now
+    from relaytrap.hub.database import HubDatabase
     from relaytrap.hub.importing import import_each
+    from relaytrap.hub.ledger import Ledger
 
     with open_session(config) as session:
         if isinstance(session, HubSession):
             yield from _send(session, files, sensor, progress)
             return
-        for imported in import_each(session.store, config, files, sensor=sensor, progress=progress):
-            yield imported.as_dict()
+        with contextlib.closing(HubDatabase(config.data_dir)) as database:
+            given: dict[str, Any] = {"sensor": sensor, "progress": progress, "ledger": Ledger(database)}
+            for imported in import_each(session.store, config, files, **given):
+                yield imported.as_dict()
         analyse_now(session.store, config)
 
 

@@ -31,6 +31,22 @@ STEPS: Final = (
       at_ns INTEGER NOT NULL, sensor TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL
     ) STRICT;
     """,
+    """
+    ALTER TABLE incidents RENAME TO incidents_before;
+    CREATE TABLE incidents (
+      sensor TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, first_ns INTEGER NOT NULL, at_ns INTEGER NOT NULL,
+      times INTEGER NOT NULL, PRIMARY KEY (sensor, kind)
+    ) STRICT;
+    INSERT INTO incidents SELECT sensor, kind, text, at_ns, max(at_ns), count(*) FROM incidents_before GROUP BY 1, 2;
+    DROP TABLE incidents_before;
+    CREATE TABLE identity (hub TEXT NOT NULL) STRICT;
+    INSERT INTO identity VALUES (lower(hex(randomblob(8))));
+    CREATE TABLE runs (
+      sensor TEXT NOT NULL, run TEXT NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+      beat INTEGER NOT NULL, said_at TEXT NOT NULL, address TEXT NOT NULL, PRIMARY KEY (sensor, run)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX segments_by_digest ON segments (digest);
+    """,
 )
 
 
@@ -46,7 +62,6 @@ class HubDatabase:
             self._connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=10)
             self.path.chmod(0o600)
             self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
             self._migrate()
         except OSError as error:
             raise DiskError(
@@ -65,9 +80,13 @@ class HubDatabase:
             self._connection.executescript(f"BEGIN; {step} PRAGMA user_version = {number}; COMMIT;")
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """The connection for one change or question; all of it happens or nothing."""
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """The connection for one change or question; all of it happens or nothing.
+
+        durable: False for what is said again in a moment: a power cut may take it back, and it waits for no disk.
+        """
         with self._mutex:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -79,6 +98,11 @@ class HubDatabase:
             except sqlite3.Error as error:
                 self._connection.execute("ROLLBACK")
                 raise DiskError(f"{self.path}: cannot be written ({error}); free space or give permission") from None
+
+    def copy_to(self, path: Path) -> None:
+        """A consistent copy of everything in a file of its own, which must not exist yet."""
+        with self._mutex:
+            self._connection.execute("VACUUM INTO ?", (str(path),))
 
     def close(self) -> None:
         """Close; further calls fail."""

@@ -1,8 +1,8 @@
 """Captures into the store: read here, turned into rows by worker processes, inserted batch by batch.
 
 Importing the same file again, or a file that has grown since, adds only what is new: a message's identifier depends on
-nothing but sensor, file name, frame, time and bytes, and identifiers that the store has under that file name are left
-out.
+nothing but sensor, file name, frame, time and bytes, and identifiers that the store has are left out. What a spool
+segment holds has the identifiers that it has when it is shipped, so it may come both ways.
 """
 
 import itertools
@@ -19,12 +19,14 @@ from relaytrap.config import Config
 from relaytrap.errors import InputError
 from relaytrap.hub.batch import Batch, make_batch
 from relaytrap.hub.capture_files import opened_capture, read_options
+from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.rows import RowSetting
 from relaytrap.hub.workers import Workers
 from relaytrap.observation import Observation
+from relaytrap.sample.networks import SENSOR_PREFIX
 from relaytrap.store import Store
 
-__all__ = ["Imported", "Progress", "import_captures", "import_each"]
+__all__ = ["Imported", "Progress", "import_captures", "import_each", "known_ids"]
 
 Progress = Callable[[str, int], None]
 
@@ -79,15 +81,17 @@ def import_captures(
     shift_ns: int = 0,
     workers: Workers | None = None,
     progress: Progress | None = None,
+    ledger: Ledger | None = None,
 ) -> list[Imported]:
     """Import capture files ("-" is standard input) one after the other.
 
     sensor: name that stands in for a sensor; empty: each file's name without its endings. shift_ns: added to every
     time. workers: processes to use; None starts some when there is enough to do. progress: called now and then with
-    a file's name and the bytes read of it. Raises InputError for a file that cannot be read or is no capture; what
-    was stored before stays.
+    a file's name and the bytes read of it. ledger: told of spool segments, which may still be shipped. Raises
+    InputError for a file that cannot be read or is no capture; what was stored before stays.
     """
-    return list(import_each(store, config, files, sensor=sensor, shift_ns=shift_ns, workers=workers, progress=progress))
+    given: dict[str, Any] = {"sensor": sensor, "shift_ns": shift_ns, "workers": workers}
+    return list(import_each(store, config, files, progress=progress, ledger=ledger, **given))
 
 
 def import_each(
@@ -99,13 +103,14 @@ def import_each(
     shift_ns: int = 0,
     workers: Workers | None = None,
     progress: Progress | None = None,
+    ledger: Ledger | None = None,
 ) -> Iterator[Imported]:
     """The same, giving what became of each file as soon as it is stored."""
     lanes = _Lanes(store, config, workers)
     try:
         for file in files:
             with opened_capture(file) as (stream, name):
-                yield _import_one(lanes, stream, name, sensor or _sensor_of(name), shift_ns, progress)
+                yield _import_one(lanes, stream, name, sensor or _sensor_of(name), shift_ns, progress, ledger)
     finally:
         lanes.close()
 
@@ -116,12 +121,18 @@ def _sensor_of(name: str) -> str:
 
 
 def _import_one(
-    lanes: "_Lanes", stream: BinaryIO, name: str, sensor: str, shift_ns: int, progress: Progress | None
+    lanes: "_Lanes",
+    stream: BinaryIO,
+    name: str,
+    sensor: str,
+    shift_ns: int,
+    progress: Progress | None,
+    ledger: Ledger | None,
 ) -> Imported:
     imported = Imported(name, sensor)
     reader = read_capture(stream, name=name, sensor=sensor, options=read_options(lanes.config))
     lanes.begin(imported)
-    source: Iterator[Observation] = iter(reader)
+    source: Iterator[Observation] = (_as_shipped(seen) if reader.segments else seen for seen in reader)
     if shift_ns:
         source = (replace(seen, received_at_ns=seen.received_at_ns + shift_ns) for seen in source)
     try:
@@ -130,9 +141,17 @@ def _import_one(
             if progress:
                 progress(name, reader.position)
     finally:
+        if ledger is not None:
+            for own, number in reader.segments:
+                ledger.note_import(own, number)
         lanes.finish()
     imported.report = reader.report
     return imported
+
+
+def _as_shipped(seen: Observation) -> Observation:
+    """What a spool segment holds as its sensor ships it: not from a file. The sample's truth names files and frames."""
+    return seen if seen.sensor.startswith(SENSOR_PREFIX) else replace(seen, capture="", frame=0)
 
 
 def _some(source: Iterator[Observation], name: str) -> list[Observation]:
@@ -156,18 +175,19 @@ class _Lanes:
         self._run = secrets.token_hex(8)
         self._count = 0
         self._imported = Imported("", "")
-        self._known = False
+        self._known: dict[tuple[str, str], bool] = {}
 
     def begin(self, imported: Imported) -> None:
         """Another capture; the one before is finished."""
         self._imported = imported
-        # By file name alone: a spool segment's messages have their own sensor's name.
-        sql = "SELECT 1 AS found FROM messages WHERE capture = {capture:String} LIMIT 1"
-        self._known = bool(self._store.rows(sql, {"capture": imported.file}))
+        self._known = {}
 
     def take(self, observations: list[Observation]) -> None:
         """Bring a batch on its way; waits while enough are."""
         self._count += 1
+        for pair in {(seen.sensor, seen.capture) for seen in observations}:
+            if pair not in self._known:  # before anything of it is inserted here
+                self._known[pair] = self._has(*pair)
         token = f"import/{self._run}/{self._count}"
         if self._workers is None and len(observations) <= SMALL_MESSAGES:
             self._imported.add(self._here(observations, token))
@@ -211,15 +231,26 @@ class _Lanes:
             self._store.insert_block("messages", batch.block, token)
         return replace(batch, block=b"")
 
+    def _has(self, sensor: str, capture: str) -> bool:
+        sql = "SELECT 1 FROM messages WHERE sensor = {sensor:String} AND capture = {capture:String} LIMIT 1"
+        return bool(self._store.rows(sql, {"sensor": sensor, "capture": capture}))
+
     def _known_ids(self, observations: Iterable[Observation]) -> list[int]:
-        """Identifiers that the store has of this capture in the batch's span of time."""
-        if not self._known:
+        """Identifiers that the store had of these sensors and captures in the batch's span of time."""
+        known = [pair for pair, is_known in self._known.items() if is_known]
+        if not known:
             return []
         times = [seen.received_at_ns for seen in observations]
-        rows = self._store.rows(
-            "SELECT id FROM messages WHERE capture = {capture:String} "
-            "AND received_at >= fromUnixTimestamp64Nano({first:Int64}, 'UTC') "
-            "AND received_at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')",
-            {"capture": self._imported.file, "first": min(times), "last": max(times)},
-        )
-        return [row["id"] for row in rows]
+        first, last = min(times), max(times)
+        return [each for pair in known for each in known_ids(self._store, first, last, *pair)]
+
+
+def known_ids(store: Store, first_ns: int, last_ns: int, sensor: str, capture: str) -> list[int]:
+    """Identifiers of the messages that the store has of a sensor and capture, received within a span of time."""
+    rows = store.rows(
+        "SELECT id FROM messages WHERE sensor = {sensor:String} AND capture = {capture:String} "
+        "AND received_at >= fromUnixTimestamp64Nano({first:Int64}, 'UTC') "
+        "AND received_at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')",
+        {"sensor": sensor, "capture": capture, "first": first_ns, "last": last_ns},
+    )
+    return [row["id"] for row in rows]

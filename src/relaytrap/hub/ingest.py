@@ -9,19 +9,23 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
+from relaytrap import __version__
+from relaytrap.capture.segment import HEAD_BYTES, mark_of, read_segment
 from relaytrap.clock import now_ns
 from relaytrap.config import Config
 from relaytrap.hub.batch import Batch
-from relaytrap.hub.importing import Imported, Progress, import_captures
-from relaytrap.hub.ledger import Ledger, digest_of
+from relaytrap.hub.importing import Imported, Progress, import_captures, known_ids
+from relaytrap.hub.ledger import Ledger, Seen, digest_of
 from relaytrap.hub.workers import Workers
-from relaytrap.observation import Observation
+from relaytrap.observation import FORMAT_VERSION, Observation
 from relaytrap.store import Store
+from relaytrap.store.gate import Gate
 
-__all__ = ["HubBusy", "Ingest", "Listener", "Receipt", "Taken"]
+__all__ = ["HubBusy", "HubTooOld", "Ingest", "Listener", "Receipt", "Taken"]
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +34,18 @@ Listener = Callable[["Taken"], None]
 WAITING_MAX: Final = 8
 AHEAD_NS: Final = 5_000_000_000
 """A sensor whose messages are this far in our future has a wrong clock."""
+
+
+class HubTooOld(Exception):
+    """The segment's format is newer than this hub: it must wait in the sensor's spool. Nothing was stored."""
+
+    retry_after_s = 60
+
+    def __init__(self, sensor: str, version: int) -> None:
+        super().__init__(
+            f"segments of {sensor} have format {version}, and this hub ({__version__}) reads up to {FORMAT_VERSION}: "
+            "update the hub; they wait in the sensor's spool until then"
+        )
 
 
 class HubBusy(Exception):
@@ -49,20 +65,24 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one segment. number: as sent; messages: newly stored; seen: "new", "again" or "other"."""
+    """What became of one segment. number: as sent; messages: newly stored; seen: what the ledger knew of it."""
 
     number: int
     messages: int
-    seen: str
+    seen: Seen
 
 
 class Ingest:
-    """The hub's door for messages. Thread-safe."""
+    """The hub's door for messages. Thread-safe.
+
+    gate: whoever is alone in it sees no segment that is stored and not in the ledger, nor the other way.
+    """
 
     def __init__(self, store: Store, config: Config, ledger: Ledger, workers: Workers | None = None) -> None:
         self.store = store
         self.config = config
         self.listeners: list[Listener] = []
+        self.gate = Gate()
         self._ledger = ledger
         self._workers = workers or Workers(config)
         self._places = threading.Semaphore(self._workers.count + WAITING_MAX)
@@ -74,8 +94,10 @@ class Ingest:
         """Store one segment (uncompressed pcapng) of an authenticated sensor; returns when it is safe.
 
         spool: the sensor's mark of its spool, within which numbers are unique. Raises InputError for bytes that are no
-        segment, HubBusy when the sensor should wait, DiskError or StoreError when it could not be stored.
+        segment, HubBusy when the sensor should wait, HubTooOld when this hub must be updated first, DiskError or
+        StoreError when it could not be stored.
         """
+        self._look_at_format(sensor, data)
         digest = digest_of(data)
         with self._place(), self._turn(sensor, spool):
             seen = self._ledger.look_up(sensor, spool, number, digest)
@@ -83,11 +105,13 @@ class Ingest:
                 return Receipt(number, 0, seen)
             # The contents are part of the token: two segments under one number are two batches.
             token = f"segment/{sensor}/{spool}/{number}/{digest.hex()}"
-            batch = self._workers.segment_batch(data, sensor, now_ns() // 1_000_000)
-            self._insert(batch, token)
+            known = self._known(sensor, data) if seen != "new" else ()
+            batch = self._workers.segment_batch(data, sensor, now_ns() // 1_000_000, known=known)
+            with self.gate.passing():
+                self._insert(batch, token)
+                self._ledger.record(sensor, spool, number, digest, batch.rows)
             if seen == "other":
-                self._report_other(sensor, number, batch.rows)
-            self._ledger.record(sensor, spool, number, digest, batch.rows)
+                self._report_other(sensor, number, batch)
         self._look_at_clock(sensor, batch)
         self._tell(Taken(batch.rows, batch.first_ns, batch.last_ns))
         return Receipt(number, batch.rows, seen)
@@ -96,7 +120,8 @@ class Ingest:
         """Store live observations as one batch under a token of the caller's; gives how many."""
         with self._place():
             batch = self._workers.batch(observations, now_ns() // 1_000_000)
-            self._insert(batch, token)
+            with self.gate.passing():
+                self._insert(batch, token)
         self._tell(Taken(batch.rows, batch.first_ns, batch.last_ns))
         return batch.rows
 
@@ -116,6 +141,7 @@ class Ingest:
                 shift_ns=shift_ns,
                 workers=self._workers,
                 progress=progress,
+                ledger=self._ledger,
             )
         for each in done:
             self._tell(Taken(each.stored, each.first_ns, each.last_ns))
@@ -153,12 +179,23 @@ class Ingest:
             except Exception:  # the edge of one unit of work: whoever listens must not cost the sensor its receipt
                 log.exception("a listener failed")
 
-    def _report_other(self, sensor: str, number: int, messages: int) -> None:
+    def _known(self, sensor: str, data: bytes) -> list[int]:
+        """Identifiers of a sensor's messages that are in the store within a segment's span of time."""
+        times = [seen.received_at_ns for seen in read_segment(BytesIO(data), name=f"segment of {sensor}")]
+        return known_ids(self.store, min(times), max(times), sensor=sensor, capture="") if times else []
+
+    def _look_at_format(self, sensor: str, data: bytes) -> None:
+        mark = mark_of(data[:HEAD_BYTES])
+        if mark is not None and mark["format"] > FORMAT_VERSION:
+            raise HubTooOld(sensor, mark["format"])
+
+    def _report_other(self, sensor: str, number: int, batch: Batch) -> None:
         text = (
-            f"Segment {number} came again with other contents; its {messages} messages are kept. Either two sensors "
-            f"use the name and token of {sensor}, or it was restored from an older copy: give each its own token."
+            f"Segment {number} came again with other contents: {batch.rows} new messages are kept, {batch.skipped} "
+            f"were here already. Either {sensor} was restored from an older copy, or two machines use its token: give "
+            "each its own."
         )
-        log.warning("segment number used twice sensor=%s number=%d messages=%d", sensor, number, messages)
+        log.warning("segment number used twice sensor=%s number=%d messages=%d", sensor, number, batch.rows)
         self._ledger.report(sensor, "segment-number-reused", text)
 
     def _look_at_clock(self, sensor: str, batch: Batch) -> None:

@@ -72,7 +72,7 @@ class Keys:
         """Name of the sensor that shows a valid token; None for any other."""
         if not token:
             return None
-        with self._database.transaction() as connection:
+        with self._database.transaction(durable=False) as connection:
             found = connection.execute(
                 "SELECT name FROM sensors WHERE token_hash = ? AND revoked_at_ns IS NULL", (_hashed(token),)
             ).fetchone()
@@ -90,20 +90,23 @@ class Keys:
             for name, created, revoked, seen, difference, status in rows
         ]
 
-    def note_heartbeat(self, name: str, status: Mapping[str, Any], sent_at_ns: int | None) -> None:
-        """Remember what a sensor said of itself, and how far its clock is from ours."""
+    def note_heartbeat(self, name: str, status: Mapping[str, Any], sent_at_ns: int | None) -> Mapping[str, Any]:
+        """Remember what a sensor said of itself, and how far its clock is from ours; gives what it said before."""
         now = now_ns()
         text = json.dumps(dict(status))
         difference = None if sent_at_ns is None else (sent_at_ns - now) // 1_000_000
-        with self._database.transaction() as connection:
+        with self._database.transaction(durable=False) as connection:
+            before = connection.execute("SELECT status FROM sensors WHERE name = ?", (name,)).fetchone()
             connection.execute(
                 "UPDATE sensors SET last_seen_ns = ?, clock_difference_ms = ?, status = ? WHERE name = ?",
                 (now, difference, text if len(text) <= STATUS_MAX else "{}", name),
             )
+        said: Mapping[str, Any] = json.loads(before[0]) if before else {}
+        return said
 
     def note_seen(self, name: str) -> None:
         """Remember that a sensor was heard of now."""
-        with self._database.transaction() as connection:
+        with self._database.transaction(durable=False) as connection:
             connection.execute("UPDATE sensors SET last_seen_ns = ? WHERE name = ?", (now_ns(), name))
 
     def _change(self, sql: str, value: Any, name: str) -> None:

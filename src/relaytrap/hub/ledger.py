@@ -12,11 +12,15 @@ from relaytrap.hub.database import HubDatabase
 
 __all__ = ["Ledger", "Seen"]
 
-Seen = Literal["new", "again", "other"]
+Seen = Literal["new", "again", "other", "imported"]
+"""imported: an operator imported a segment of this number, with other contents; perhaps the same one, unfinished."""
 
 KEPT_SEGMENTS: Final = 100_000
 """Numbers behind the newest of a spool that are remembered; a sensor resends from its last few thousand at most."""
+IMPORTED: Final = "import"
+"""Stands for the spool of a segment that an operator imported: the file does not name its spool."""
 KEPT_INCIDENTS: Final = 1_000
+REPORT_AGAIN_NS: Final = 60_000_000_000
 
 
 class Ledger:
@@ -24,16 +28,32 @@ class Ledger:
 
     def __init__(self, database: HubDatabase) -> None:
         self._database = database
+        with database.transaction() as connection:
+            self.hub_id = str(connection.execute("SELECT hub FROM identity").fetchone()[0])
 
     def look_up(self, sensor: str, spool: str, number: int, digest: bytes) -> Seen:
         """Whether a segment is "new", the same "again", or another one ("other") under a number that was used."""
         with self._database.transaction() as connection:
             known = connection.execute(
-                "SELECT digest FROM segments WHERE sensor = ? AND spool = ? AND number = ?", (sensor, spool, number)
+                "SELECT digest, spool FROM segments WHERE sensor = ? AND spool IN (?, ?) AND number = ?",
+                (sensor, spool, IMPORTED, number),
             ).fetchall()
-        if not known:
-            return "new"
-        return "again" if (digest,) in known else "other"
+        if digest in (each for each, _ in known):
+            return "again"
+        if spool in (each for _, each in known):
+            return "other"
+        return "imported" if known else "new"
+
+    def holds(self, digest: bytes) -> bool:
+        """Whether a segment with these contents was taken in, under whatever number, sensor and spool."""
+        with self._database.transaction() as connection:
+            return connection.execute("SELECT 1 FROM segments WHERE digest = ?", (digest,)).fetchone() is not None
+
+    def highest(self, sensor: str, spool: str) -> int:
+        """The highest number taken in of a spool; 0 before the first."""
+        with self._database.transaction() as connection:
+            sql = "SELECT max(number) FROM segments WHERE sensor = ? AND spool = ?"
+            return connection.execute(sql, (sensor, spool)).fetchone()[0] or 0
 
     def record(self, sensor: str, spool: str, number: int, digest: bytes, messages: int) -> None:
         """Remember a segment that is safely stored."""
@@ -46,21 +66,40 @@ class Ledger:
                     (sensor, spool, number - KEPT_SEGMENTS),
                 )
 
+    def note_import(self, sensor: str, number: int) -> None:
+        """Remember that messages of a segment came by an import; it may still be shipped."""
+        self.record(sensor, IMPORTED, number, b"", 0)
+
     def report(self, sensor: str, kind: str, text: str) -> None:
-        """Note something that an operator should see."""
+        """Note something that an operator should see; what goes on is one note, with its beginning and its end."""
+        now = now_ns()
         with self._database.transaction() as connection:
-            connection.execute("INSERT INTO incidents VALUES (?, ?, ?, ?)", (now_ns(), sensor, kind, text))
+            sql = "SELECT text, at_ns FROM incidents WHERE sensor = ? AND kind = ?"
+            before = connection.execute(sql, (sensor, kind)).fetchone()
+            if before and before[0] == text and 0 <= now - before[1] < REPORT_AGAIN_NS:
+                return
             connection.execute(
-                "DELETE FROM incidents WHERE rowid <= (SELECT max(rowid) FROM incidents) - ?", (KEPT_INCIDENTS,)
+                "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT (sensor, kind) DO UPDATE "
+                "SET text = excluded.text, at_ns = excluded.at_ns, times = times + 1",
+                (sensor, kind, text, now, now),
             )
+            if not before:
+                connection.execute(
+                    "DELETE FROM incidents WHERE rowid IN (SELECT rowid FROM incidents ORDER BY at_ns DESC "
+                    "LIMIT -1 OFFSET ?)",
+                    (KEPT_INCIDENTS,),
+                )
 
     def list_incidents(self, limit: int = 100) -> list[dict[str, str]]:
-        """What was noted, newest first: at, sensor, kind, text."""
+        """What was noted, newest first: at (the last time), since (the first), sensor, kind, text."""
         with self._database.transaction() as connection:
             rows = connection.execute(
-                "SELECT at_ns, sensor, kind, text FROM incidents ORDER BY rowid DESC LIMIT ?", (limit,)
+                "SELECT at_ns, first_ns, sensor, kind, text FROM incidents ORDER BY at_ns DESC LIMIT ?", (limit,)
             ).fetchall()
-        return [{"at": rfc3339(at), "sensor": sensor, "kind": kind, "text": text} for at, sensor, kind, text in rows]
+        return [
+            {"at": rfc3339(at), "since": rfc3339(first), "sensor": sensor, "kind": kind, "text": text}
+            for at, first, sensor, kind, text in rows
+        ]
 
 
 def digest_of(data: bytes) -> bytes:

@@ -51,19 +51,21 @@ def serve(connection: Connection) -> None:
 def _done(job: tuple[Any, ...], setting: RowSetting) -> tuple[Any, ...]:
     kind, ingested_ms, sensor, known, payload = job
     if kind == "segment":
-        batch = segment_batch(payload, sensor, setting, ingested_ms)
+        batch = segment_batch(payload, sensor, setting, ingested_ms, frozenset(known))
     else:
         observations = [Observation(*fields) for fields in payload]
         batch = make_batch(observations, setting, ingested_ms, known=frozenset(known))
     return batch.rows, batch.skipped, batch.first_ns, batch.last_ns, batch.block
 
 
-def segment_batch(data: bytes, sensor: str, setting: RowSetting, ingested_ms: int) -> Batch:
+def segment_batch(
+    data: bytes, sensor: str, setting: RowSetting, ingested_ms: int, known: frozenset[int] = frozenset()
+) -> Batch:
     """The rows of a sensor's segment. The sensor's name is the one its token says, not the one the segment says."""
     from relaytrap.capture.segment import read_segment
 
     observations = [_named(seen, sensor) for seen in read_segment(BytesIO(data), name=f"segment of {sensor}")]
-    return make_batch(observations, setting, ingested_ms)
+    return make_batch(observations, setting, ingested_ms, known=known)
 
 
 def _named(seen: Observation, sensor: str) -> Observation:

@@ -50,9 +50,9 @@ class Workers:
         payload = list(map(FIELDS, observations))
         return self._done(("observations", ingested_ms, "", tuple(known), payload))
 
-    def segment_batch(self, data: bytes, sensor: str, ingested_ms: int) -> Batch:
+    def segment_batch(self, data: bytes, sensor: str, ingested_ms: int, *, known: Sequence[int] = ()) -> Batch:
         """One block of a sensor's segment; raises InputError for bytes that are no segment."""
-        return self._done(("segment", ingested_ms, sensor, (), data))
+        return self._done(("segment", ingested_ms, sensor, tuple(known), data))
 
     def close(self) -> None:
         """End the processes."""

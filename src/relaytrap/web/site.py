@@ -16,6 +16,7 @@ from relaytrap.hub.hep import HepDoor
 from relaytrap.hub.ingest import Ingest
 from relaytrap.hub.keys import Keys
 from relaytrap.hub.ledger import Ledger
+from relaytrap.hub.vigil import Vigil
 from relaytrap.sample.networks import SENSOR_PREFIX as SAMPLE_PREFIX
 from relaytrap.sample.networks import country_of
 from relaytrap.store import Store
@@ -38,8 +39,8 @@ HTML: Final = "text/html; charset=utf-8"
 class Site:
     """One running page server.
 
-    enricher: None leaves out what only address tables can say. ingest, keys, ledger, hep: None for a server that only
-    shows.
+    enricher: None leaves out what only address tables can say. ingest, keys, ledger, vigil, hep: None for a server
+    that only shows.
     """
 
     store: Store
@@ -49,6 +50,7 @@ class Site:
     ingest: Ingest | None = None
     keys: Keys | None = None
     ledger: Ledger | None = None
+    vigil: Vigil | None = None
     hep: HepDoor | None = None
     now_ns: Callable[[], int] = clock.now_ns
     tests: Tests | None = None

@@ -18,8 +18,9 @@ from litestar.exceptions import ClientException, NotAuthorizedException
 
 from relaytrap.clock import parse_rfc3339
 from relaytrap.errors import DiskError, InputError, StoreError
-from relaytrap.hub.ingest import HubBusy, Ingest
+from relaytrap.hub.ingest import HubBusy, HubTooOld, Ingest
 from relaytrap.hub.keys import Keys
+from relaytrap.hub.ledger import Ledger
 from relaytrap.web.api.catalogue import LINES
 from relaytrap.web.site import Ask, Site
 
@@ -29,14 +30,19 @@ SEGMENT_BYTES_MAX: Final = 64 << 20
 HEARTBEAT_BYTES_MAX: Final = 64 << 10
 RETRY_AFTER_S: Final = 5
 UNREADABLE: Final = 422
+BEHIND: Final = 409
+UPGRADE_FIRST: Final = 426
 NAME_CHARS_MAX: Final = 120
 
 
 @post("/api/segments", status_code=200, request_max_body_size=SEGMENT_BYTES_MAX)
 async def take_segment(request: Ask, site: Site) -> Response[Any]:
     """One closed spool segment of a sensor: headers X-Relaytrap-Segment (number) and X-Relaytrap-Spool, body pcapng,
-    optionally Content-Encoding: deflate. 200 {"acknowledged": number} once it is safely stored."""
-    ingest, keys = _doors(site)
+    optionally Content-Encoding: deflate. 200 {"acknowledged": number} once it is safely stored.
+
+    X-Relaytrap-Acknowledged (hub/number): what the sensor believes this hub has. 409 when it has less: say so in a
+    heartbeat, and hear what it has. 426 when the hub must be updated first."""
+    ingest, keys, ledger = _doors(site)
     number, spool = _number(request), request.headers.get("x-relaytrap-spool", "")[:NAME_CHARS_MAX]
     packed = request.headers.get("content-encoding", "") == "deflate"
     # The token is looked at before the body is read: a stranger's 64 MiB never reach memory.
@@ -44,6 +50,8 @@ async def take_segment(request: Ask, site: Site) -> Response[Any]:
     body = await request.body()
 
     def take() -> int:
+        if _believed(request, ledger.hub_id) > ledger.highest(sensor, spool):
+            raise ClientException(detail="This hub has less of this spool than it acknowledged.", status_code=BEHIND)
         data = inflated(body, SEGMENT_BYTES_MAX) if packed else body
         receipt = ingest.ingest_segment(sensor, number, data, spool=spool)
         keys.note_seen(sensor)
@@ -53,7 +61,12 @@ async def take_segment(request: Ask, site: Site) -> Response[Any]:
         return Response({"acknowledged": await to_thread.run_sync(take)})
     except HubBusy:
         return _later(429, "the hub has enough to do; send it again", HubBusy.retry_after_s)
+    except HubTooOld as error:
+        await to_thread.run_sync(ledger.report, sensor, "format-newer", f"{error}.")
+        return _later(UPGRADE_FIRST, str(error), HubTooOld.retry_after_s)
     except InputError as error:
+        text = f"Segment {number} of {sensor} cannot be read ({error}); it stays in its spool as .refused."
+        await to_thread.run_sync(ledger.report, sensor, "segment-unreadable", text)
         return Response({"error": str(error)}, status_code=UNREADABLE)
     except (StoreError, DiskError) as error:
         return _later(503, str(error), RETRY_AFTER_S)
@@ -61,8 +74,9 @@ async def take_segment(request: Ask, site: Site) -> Response[Any]:
 
 @post("/api/heartbeat", status_code=200, request_max_body_size=HEARTBEAT_BYTES_MAX)
 async def take_heartbeat(request: Ask, site: Site) -> Response[Any]:
-    """What a sensor says of itself: a JSON object; `clock` is its time in RFC 3339."""
-    _, keys = _doors(site)
+    """What a sensor says of itself: a JSON object; `clock` is its time in RFC 3339. The answer says which hub this is,
+    what it calls the sensor, and the highest segment that it has of its spool."""
+    _, keys, _ = _doors(site)
     sensor = await to_thread.run_sync(_sensor, request, keys)
     body = await request.body()
     try:
@@ -73,14 +87,15 @@ async def take_heartbeat(request: Ask, site: Site) -> Response[Any]:
         sent_at_ns = parse_rfc3339(str(status.get("clock", "")))
     except ValueError:
         sent_at_ns = None
-    await to_thread.run_sync(keys.note_heartbeat, sensor, status, sent_at_ns)
-    return Response({"ok": True})
+    assert site.vigil is not None
+    address = request.client.host if request.client else ""
+    return Response(await to_thread.run_sync(site.vigil.take, sensor, status, sent_at_ns, address))
 
 
 @post("/api/import", status_code=200, request_max_body_size=None)
 async def take_capture(request: Ask, site: Site) -> Response[bytes]:
     """A capture file as body; query `name` (its file name) and `sensor`. One JSON object a line: what became of it."""
-    ingest, _ = _doors(site)
+    ingest, _, _ = _doors(site)
     require_local(request, site)
     name = Path(request.query_params.get("name", "")).name.replace("\0", "") or "-"
     if len(name.encode()) > NAME_CHARS_MAX * 2:
@@ -130,10 +145,10 @@ def _make_folder(data_dir: Path) -> str:
     return tempfile.mkdtemp(prefix="import-", dir=data_dir)
 
 
-def _doors(site: Site) -> tuple[Ingest, Keys]:
-    if site.ingest is None or site.keys is None:
+def _doors(site: Site) -> tuple[Ingest, Keys, Ledger]:
+    if site.ingest is None or site.keys is None or site.ledger is None:
         raise ClientException(detail="This server shows pages only; it takes nothing in.", status_code=405)
-    return site.ingest, site.keys
+    return site.ingest, site.keys, site.ledger
 
 
 def _sensor(request: Ask, keys: Keys) -> str:
@@ -153,6 +168,12 @@ def _number(request: Ask) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise ClientException(detail="X-Relaytrap-Segment is the segment's number.")
     return int(text)
+
+
+def _believed(request: Ask, hub_id: str) -> int:
+    """The highest number that the sensor believes to be here; 0 when it says nothing about this hub."""
+    hub, _, number = request.headers.get("x-relaytrap-acknowledged", "").partition("/")
+    return int(number) if hub == hub_id and number.isascii() and number.isdigit() and len(number) <= 18 else 0
 
 
 def _later(status: int, sentence: str, seconds: int) -> Response[Any]:

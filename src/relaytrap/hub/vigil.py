@@ -1,0 +1,223 @@
+"""What heartbeats give away: sensors set back, doubled, losing, or wrong about the time; and a hub that was set back.
+
+A heartbeat is compared with the one before, with the segments that this hub has, and with the other processes that
+speak under the same name. What is found becomes an incident: on the Sensors page, in `relaytrap sensor list` and in
+`relaytrap doctor`. Heartbeats of older sensors say less; what they do not say is not judged.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from relaytrap import __version__
+from relaytrap.clock import now_ns
+from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.keys import Keys
+from relaytrap.hub.ledger import Ledger
+from relaytrap.observation import FORMAT_VERSION
+
+__all__ = ["Incident", "Run", "Vigil", "judge_heartbeat", "judge_runs"]
+
+CLOCK_OFF_MS: Final = 5_000
+TOGETHER_NS: Final = 60_000_000_000
+"""Two processes heard of within this time run side by side; one that comes back later was restored."""
+FORGET_RUNS_NS: Final = 86_400_000_000_000
+WORD_MAX: Final = 64
+
+Status = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that an operator should see. kind: stable, for programs; text: one or two sentences."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One process of a sensor as last heard of. said_at: its own time, as written, of that word."""
+
+    run: str
+    first_ns: int
+    last_ns: int
+    beat: int
+    said_at: str
+    address: str
+
+
+class Vigil:
+    """Takes heartbeats; thread-safe."""
+
+    def __init__(self, database: HubDatabase, keys: Keys, ledger: Ledger) -> None:
+        self._database = database
+        self._keys = keys
+        self._ledger = ledger
+
+    def take(self, sensor: str, status: Status, sent_at_ns: int | None, address: str) -> dict[str, Any]:
+        """Note a heartbeat of an authenticated sensor, report what is wrong, and give what the hub answers.
+
+        sent_at_ns: the sensor's time in it, None when it said none. address: where it came from.
+        """
+        now = now_ns()
+        before = self._keys.note_heartbeat(sensor, status, sent_at_ns)
+        spool = _text(status, "spool", "id")
+        highest = self._ledger.highest(sensor, spool)
+        found = list(judge_heartbeat(sensor, before, status, hub_id=self._ledger.hub_id, highest=highest))
+        if sent_at_ns is not None and abs(sent_at_ns - now) > CLOCK_OFF_MS * 1_000_000:
+            found.append(_clock_off(sensor, (sent_at_ns - now) // 1_000_000_000))
+        if run := _text(status, "run"):
+            current = Run(run, now, now, _number(status, "beat"), _text(status, "clock"), address)
+            others = self._note_run(sensor, current)
+            found += judge_runs(sensor, current, others)
+        for incident in found:
+            self._ledger.report(sensor, incident.kind, incident.text)
+        return {
+            "ok": True,
+            "sensor": sensor,
+            "hub": self._ledger.hub_id,
+            "version": __version__,
+            "format": FORMAT_VERSION,
+            "highest_segment": highest,
+        }
+
+    def _note_run(self, sensor: str, current: Run) -> list[Run]:
+        """Remember who speaks; the processes that were heard of before under this name, this one among them."""
+        with self._database.transaction(durable=False) as connection:
+            sql = "SELECT run, first_ns, last_ns, beat, said_at, address FROM runs WHERE sensor = ? ORDER BY first_ns"
+            runs = [Run(*row) for row in connection.execute(sql, (sensor,))]
+            connection.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sensor, run) DO UPDATE SET "
+                "last_ns = excluded.last_ns, beat = excluded.beat, said_at = excluded.said_at, "
+                "address = excluded.address",
+                (sensor, current.run, current.first_ns, current.last_ns, *_said(current)),
+            )
+            if len(runs) > 1:
+                oldest_ns = current.last_ns - FORGET_RUNS_NS
+                connection.execute("DELETE FROM runs WHERE sensor = ? AND last_ns < ?", (sensor, oldest_ns))
+        return runs
+
+
+def judge_heartbeat(sensor: str, before: Status, now: Status, *, hub_id: str, highest: int) -> Iterator[Incident]:
+    """What is wrong with what a sensor says, given what it said last and the highest segment we have of its spool."""
+    if _number(now, "format") > FORMAT_VERSION:
+        yield Incident(
+            "format-newer",
+            f"{sensor} writes segment format {_number(now, 'format')}, and this hub reads up to {FORMAT_VERSION}: "
+            "update the hub. Until then its messages wait in its spool.",
+        )
+    yield from _losses(sensor, before, now)
+    if (own := _text(now, "sensor")) and own != sensor:
+        yield Incident(
+            "name-differs",
+            f"A sensor whose settings call it {own} shows the token of {sensor}; its messages stand under {sensor}. "
+            "Let sensor.name and the token belong together.",
+        )
+    else:
+        yield from _set_back(sensor, before, now, hub_id, highest)
+    if _text(before, "run") == _text(now, "run") and _number(now, "clock_steps") > _number(before, "clock_steps"):
+        step_s = _number(now, "clock_last_step_s")
+        yield Incident(
+            "clock-set",
+            f"The clock of {sensor} was set by {step_s:+,} s while it ran: times before and after do not go together.",
+        )
+
+
+def _losses(sensor: str, before: Status, now: Status) -> Iterator[Incident]:
+    same = before if _text(before, "spool", "id") == _text(now, "spool", "id") else {}
+    unwritten, dropped = _number(now, "spool", "lost_observations"), _number(now, "spool", "dropped_observations")
+    said = _number(same, "spool", "lost_observations") + _number(same, "spool", "dropped_observations")
+    if unwritten + dropped > said:
+        yield Incident(
+            "loss",
+            f"{sensor} has lost {unwritten + dropped:,} messages: {unwritten:,} for which its disk had no room, and "
+            f"{dropped:,} that were dropped from its spool before a hub took them. Raise sensor.spool_max_bytes or "
+            "sensor.spool_max_days there, or make room.",
+        )
+    if _value(now, "spool", "is_full") is True:
+        yield Incident("disk-full", f"{sensor} cannot write its spool: make room on its disk.")
+
+
+def _set_back(sensor: str, before: Status, now: Status, hub_id: str, highest: int) -> Iterator[Incident]:
+    acknowledged, following = _number(now, "spool", "acknowledged"), _number(now, "spool", "next_segment")
+    if _text(now, "spool", "hub") == hub_id and acknowledged > highest:
+        yield Incident("hub-set-back", _hub_set_back(sensor, now, acknowledged, highest))
+    elif 0 < following <= highest:
+        waited = _number(before, "spool", "waiting_segments")
+        yield Incident(
+            "spool-set-back",
+            f"The spool of {sensor} was set back, as when a machine is restored from a snapshot: it was about to write "
+            f"segment {following}, and {highest} is here already. It goes on behind that; what is already here is not "
+            f"stored twice. What it had recorded since and not shipped is gone ({waited} segments waited when it was "
+            "last heard of).",
+        )
+
+
+def _hub_set_back(sensor: str, now: Status, acknowledged: int, highest: int) -> str:
+    kept = _value(now, "spool", "kept")
+    lowest = kept[0] if isinstance(kept, list) and len(kept) == 2 and isinstance(kept[0], int) else acknowledged + 1
+    again = max(lowest, highest + 1)
+    text = (
+        f"This hub was set back, as when it is restored from a backup: it had acknowledged segments of {sensor} up to "
+        f"{acknowledged} and has them up to {highest}. "
+    )
+    text += f"{sensor} still keeps {again} to {acknowledged} and ships them again" if again <= acknowledged else ""
+    if again > highest + 1:
+        text += ("; " if again <= acknowledged else "") + f"{highest + 1} to {again - 1} are lost"
+    return f"{text}."
+
+
+def _clock_off(sensor: str, seconds: int) -> Incident:
+    side = "ahead of" if seconds >= 0 else "behind"
+    return Incident(
+        "clock-off",
+        f"The clock of {sensor} is {abs(seconds):,} s {side} this hub's, and its messages carry its time: set it there "
+        "(timedatectl set-ntp true).",
+    )
+
+
+def judge_runs(sensor: str, current: Run, runs: list[Run]) -> Iterator[Incident]:
+    """Whether the process that speaks now can be the only one. runs: those heard of before, by when they began."""
+    known = next((each for each in runs if each.run == current.run), None)
+    if known is None:
+        return
+    is_behind = current.beat < known.beat or (current.beat == known.beat and current.said_at != known.said_at)
+    later = [each for each in runs if each.first_ns > known.first_ns and each.last_ns > known.last_ns]
+    other = later[-1] if later else known if is_behind else None
+    if other is None:
+        return
+    if current.last_ns - other.last_ns <= TOGETHER_NS:
+        places = " and ".join(sorted({current.address, other.address}))
+        yield Incident(
+            "two-machines",
+            f"Two machines speak as {sensor} (from {places}). The messages of both are kept, under one name: give each "
+            "a token of its own with relaytrap sensor add.",
+        )
+    else:
+        yield Incident(
+            "run-set-back",
+            f"{sensor} goes on from an earlier moment, as when a running machine is restored from a snapshot. What it "
+            "had recorded since and not shipped is gone.",
+        )
+
+
+def _said(run: Run) -> tuple[int, str, str]:
+    return run.beat, run.said_at, run.address
+
+
+def _value(status: Status, *path: str) -> Any:
+    value: Any = status
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _number(status: Status, *path: str) -> int:
+    value = _value(status, *path)
+    return value if isinstance(value, int) and abs(value) < 1 << 62 else 0
+
+
+def _text(status: Status, *path: str) -> str:
+    value = _value(status, *path)
+    return value[:WORD_MAX] if isinstance(value, str) else ""
