@@ -103,8 +103,10 @@ async def _naptr_names(domain: str, resolver: "Resolver") -> dict[str, list[str]
 
 
 async def _ask_addresses(host: str, resolver: "Resolver") -> tuple[str, ...]:
+    """IPv4 first, each version in its own order: name servers turn theirs, and a test repeated shall test the same."""
     answers = await asyncio.gather(*(_records(host, kind, resolver) for kind in ("A", "AAAA")))
-    return tuple(_canonical(str(record.address)) for answer in answers for record in answer)
+    found = (ipaddress.ip_address(str(record.address)) for answer in answers for record in answer)
+    return tuple(str(each) for each in sorted(found, key=lambda each: (each.version, each)))
 
 
 async def _records(name: str, kind: str, resolver: "Resolver") -> list[Any]:

@@ -11,7 +11,11 @@ from relaytrap.probe.tricks import STANDARD, TRICKS, Ends
 
 __all__ = ["Plan", "Progress", "Timing", "Way", "make_ends", "new_token", "plan_probes"]
 
-SAME_TRANSPORT, OTHER_VERSION, UNKNOWN_HOST = "same-transport", "other-version", "route-foreign"
+SAME_TRANSPORT, OTHER_VERSION = "same-transport", "other-version"
+# Sent after all others, in this order: what names a host that does not exist, as looking for it can block a server's
+# worker for a while; and what is addressed to the server itself, as one that is silent to strangers answers that, and
+# so shows that it was no ban.
+LAST = ("route-foreign", "route")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,7 @@ class Progress:
 def plan_probes(plan: Plan, ways: Iterable[Way]) -> list[Probe]:
     """Every probe of a test, without the tricks that say nothing new of a way.
 
-    Last what names a host that does not exist, as looking for it can block a server's worker for a while. A number is
-    called and nothing else: a REGISTER for it would take over the user's own.
+    A number is called and nothing else: a REGISTER for it would take over the user's own.
     """
     probes = [
         Probe(method, way.endpoint.transport, trick, make_ends(plan, way, trick))
@@ -103,7 +106,7 @@ def plan_probes(plan: Plan, ways: Iterable[Way]) -> list[Probe]:
         if trick not in _pointless(plan, way)
         for method in (("INVITE",) if TRICKS[trick].kind == "number" else plan.methods)
     ]
-    return sorted(probes, key=lambda probe: probe.trick == UNKNOWN_HOST)
+    return sorted(probes, key=lambda probe: LAST.index(probe.trick) if probe.trick in LAST else -1)
 
 
 def make_ends(plan: Plan, way: Way, trick: str) -> Ends:

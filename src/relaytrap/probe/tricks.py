@@ -130,8 +130,6 @@ def _tricks() -> tuple[Trick, ...]:
             lambda e: Shape(request_uri=e.at_witness(params=f";transport={e.transport}")),
             "standard",
         ),
-        # Last of the standard ones: its Request-URI is the server's own, so that one which is silent to strangers
-        # answers it, and shows that it banned nobody.
         Trick(
             "route",
             "route",
