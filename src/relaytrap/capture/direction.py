@@ -6,11 +6,20 @@ from functools import lru_cache
 from typing import Final
 
 from relaytrap.capture.recognition import is_response
+from relaytrap.errors import ConfigError
 
-__all__ = ["Directions", "IpNetwork"]
+__all__ = ["Directions", "IpNetwork", "parse_networks"]
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_FLOWS: Final = 65_536
+
+
+def parse_networks(texts: Sequence[str]) -> tuple[IpNetwork, ...]:
+    """What `[network] own_networks` names. Raises ConfigError for what is no network."""
+    try:
+        return tuple(ipaddress.ip_network(text.strip(), strict=False) for text in texts)
+    except ValueError as error:
+        raise ConfigError(f"network.own_networks: {error}; write 192.0.2.0/24 or 2001:db8::/32") from None
 
 
 class Directions:
@@ -22,11 +31,16 @@ class Directions:
     """
 
     def __init__(self, own_networks: Sequence[IpNetwork] = (), *, max_flows: int = MAX_FLOWS) -> None:
-        self._own_networks = tuple(own_networks)
         self._is_own = lru_cache(maxsize=65_536)(self._in_own_networks)
+        self.set_own_networks(own_networks)
         self._max_flows = max_flows
         self._young: dict[bytes, bytes] = {}
         self._old: dict[bytes, bytes] = {}
+
+    def set_own_networks(self, networks: Sequence[IpNetwork]) -> None:
+        """Take these for ours from now on."""
+        self._own_networks = tuple(networks)
+        self._is_own.cache_clear()
 
     def inward(
         self, source: bytes, source_port: int, destination: bytes, destination_port: int, message: bytes

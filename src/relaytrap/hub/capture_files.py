@@ -1,6 +1,5 @@
 """Capture files as an operator names them, and how they are read under the settings."""
 
-import ipaddress
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +7,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from relaytrap.capture import ReadOptions
+from relaytrap.capture.direction import parse_networks
 from relaytrap.config import Config
-from relaytrap.errors import ConfigError, InputError
+from relaytrap.errors import InputError
 
 __all__ = ["opened_capture", "read_options"]
 
@@ -34,8 +34,4 @@ def opened_capture(file: Path | str) -> Iterator[tuple[BinaryIO, str]]:
 
 def read_options(config: Config) -> ReadOptions:
     """How captures are read under the settings."""
-    try:
-        networks = tuple(ipaddress.ip_network(text.strip(), strict=False) for text in config.network.own_networks)
-    except ValueError as error:
-        raise ConfigError(f"network.own_networks: {error}; write 192.0.2.0/24 or 2001:db8::/32") from None
-    return ReadOptions(own_networks=networks)
+    return ReadOptions(own_networks=parse_networks(config.network.own_networks))
