@@ -77,8 +77,16 @@ def test_messages_carry_what_is_believed_of_them(run, attacked):
 
 def test_a_command_explains_one(run, attacked):
     (campaign,) = lines(run, "--data", attacked, "campaigns")
-    assert "extension sweep" in run("--data", attacked, "show", campaign["id"]).out
-    assert "203.0.113.31" in run("--data", attacked, "show", "203.0.113.31").out
+    shown = run("--data", attacked, "show", campaign["id"]).out
+    assert shown.startswith(f"Campaign {campaign['id']}  extension sweep from {ORIGIN}, confidence")
+    assert "120 vouched for by relays, 20 by association" in shown
+    assert "140 different targets; 100% of 100 to 239" in shown
+    assert f"120  6 relays say that they took these requests from {ORIGIN}." in shown
+    assert "Tried, from 100 (below) to 239 (above)" in shown
+    shown = run("--data", attacked, "show", "203.0.113.31").out
+    assert "Relay 203.0.113.31" in shown
+    assert f"20  {ORIGIN}  association, campaign {campaign['id']}" in shown
+    assert "Vouched by   6 relays in" in run("--data", attacked, "show", ORIGIN).out
 
 
 def test_nothing_is_said_of_nothing(run, tmp_path):

@@ -10,7 +10,7 @@ import click
 
 from relaytrap.sip.text import visible
 
-__all__ = ["csv_cell", "emit", "for_terminal", "output_options"]
+__all__ = ["csv_cell", "emit", "for_terminal", "moment", "output_options"]
 
 Row = Mapping[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -18,6 +18,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 # A spreadsheet takes a cell that starts with one of these for a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 CELL_MAX_CHARS = 200
+# A table is for people: moments to the millisecond or second, no number where none is known. JSON and CSV have all.
+MOMENTS = {"received_at": 23, "first_seen": 19, "last_seen": 19}
+NONE_KNOWN = frozenset({"asn"})
 SHORT_CHARS = 26
 
 
@@ -35,6 +38,21 @@ def for_terminal(value: Any, limit: int = CELL_MAX_CHARS) -> str:
         return ", ".join(for_terminal(each, limit) for each in value)
     text = visible(str(value))
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)})"
+
+
+def moment(text: str, chars: int = 19) -> str:
+    """A moment in RFC 3339 as people read it, in UTC; chars: 19 to the second, 23 to the millisecond."""
+    return text[:chars].replace("T", " ")
+
+
+def _table_cell(key: str, value: Any) -> str:
+    if key in MOMENTS and isinstance(value, str):
+        return moment(value, MOMENTS[key])
+    if key in NONE_KNOWN and not value:
+        return ""
+    if key == "range" and value:
+        return f"{value[0]} to {value[1]}"
+    return for_terminal(value)
 
 
 def csv_cell(value: Any) -> str:
@@ -102,7 +120,7 @@ def _emit_table(rows: Iterable[Row], columns: Sequence[tuple[str, str]], title: 
     if not kept:
         click.echo(empty)
         return 0
-    cells = [[for_terminal(row.get(key)) for key, _ in columns] for row in kept]
+    cells = [[_table_cell(key, row.get(key)) for key, _ in columns] for row in kept]
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for place, (key, heading) in enumerate(columns):
         numeric = all(isinstance(row.get(key), (int, float, type(None))) for row in kept)

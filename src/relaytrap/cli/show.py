@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from relaytrap.cli.explain import finding_lines
 from relaytrap.cli.main import Settings
 from relaytrap.cli.output import for_terminal
 from relaytrap.cli.picture import dot_chart
@@ -23,7 +24,6 @@ __all__ = ["command", "message_lines"]
 Row = dict[str, Any]
 MESSAGE_ID = re.compile(r"[0-9a-f]{16}")
 WIDE = 400
-ROWS_SHOWN = 12
 SWEEP_POINTS_MIN = 5
 STANDING = {"fact": "our socket saw it", "vouched": "vouched for by", "claim": "only claimed"}
 
@@ -40,7 +40,7 @@ def command(settings: Settings, what: str, as_json: bool) -> None:
     """
     with open_session(settings.load()) as session:
         found = find(session, what.strip())
-        sweep = list(session.query("sweep", {"id": found["campaign"]["id"]})) if "campaign" in found else []
+        sweep = list(session.query("sweep", {"id": found["campaign"]["id"]})) if _has_range(found) else []
     if not found:
         raise InputError(
             f"nothing is known of {what!r}; relaytrap messages, sources, relays and campaigns list what is"
@@ -66,6 +66,10 @@ def find(session: StoreSession | HubSession, what: str) -> dict[str, Row]:
         given = {"campaign": {"id": what}}
     rows = {name: next(iter(session.query(name, options)), None) for name, options in given.items()}
     return {name: row for name, row in rows.items() if row}
+
+
+def _has_range(found: dict[str, Row]) -> bool:
+    return "campaign" in found and found["campaign"]["range"] is not None
 
 
 def _address(what: str) -> str:
@@ -132,22 +136,6 @@ def path_lines(row: Row) -> Iterator[str]:
     for reason in row["evidence"]:
         quote = f"  «{for_terminal(reason['quote'], 100)}»" if reason["quote"] else ""
         yield f"  {reason['weight']:+4d} {reason['rule']}: {for_terminal(reason['text'], WIDE)}{quote}"
-
-
-def finding_lines(kind: str, row: Row) -> Iterator[str]:
-    """A source, relay, origin or campaign: every field on a line of its own, lists of reasons below."""
-    yield click.style(f"{kind} {for_terminal(row.get('address') or row.get('id') or '')}", bold=True)
-    for key, value in row.items():
-        if key in ("address", "id") or value in (None, "", [], {}):
-            continue
-        if isinstance(value, list) and isinstance(value[0], dict):
-            yield f"  {key}"
-            for each in value[:ROWS_SHOWN]:
-                yield "    " + "  ".join(f"{name} {for_terminal(part, 200)}" for name, part in each.items() if part)
-            if len(value) > ROWS_SHOWN:
-                yield f"    … and {len(value) - ROWS_SHOWN} more (--json has all)"
-        elif not isinstance(value, dict):
-            yield f"  {key:18} {for_terminal(value, WIDE)}"
 
 
 def sweep_lines(points: list[Row]) -> Iterator[str]:
