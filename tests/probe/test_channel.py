@@ -1,10 +1,12 @@
 """Connections to servers that are something else."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
+import uvloop
 
-from relaytrap.probe.channel import ChannelError, StreamChannel
+from relaytrap.probe.channel import ChannelError, StreamChannel, UdpSocket
 
 ADDRESS = "127.0.43.5"
 
@@ -39,3 +41,22 @@ def test_websocket_that_is_none_is_one_sentence_and_its_connection_is_closed(ans
         server.close()
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize("make_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_socket_that_knows_one_peer_sends_to_it_on_either_event_loop(
+    make_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def test() -> bytes:
+        heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        peer = await UdpSocket.open(ADDRESS, 0, lambda data, source: heard.set_result(data))
+        one = await UdpSocket.open(ADDRESS, 0, lambda data, source: None, only=(ADDRESS, peer.port))
+        one.send(b"hello", ADDRESS, peer.port)
+        async with asyncio.timeout(2):
+            data = await heard
+        one.close()
+        peer.close()
+        return data
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        assert runner.run(test()) == b"hello"

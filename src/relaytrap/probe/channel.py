@@ -88,7 +88,8 @@ class UdpSocket(asyncio.DatagramProtocol):
     def send(self, data: bytes, address: str, port: int) -> None:
         """One datagram; an error of the kernel shows as silence, as it would for a lost one."""
         if self._transport is not None:
-            self._transport.sendto(data, (address, port))
+            # To a socket that knows one peer, uvloop (the hub's event loop) takes any address for a mistake.
+            self._transport.sendto(data, None if self._transport.get_extra_info("peername") else (address, port))
 
     def close(self) -> None:
         """Give the port back."""
