@@ -51,6 +51,8 @@ class SensorConfig:
         ("udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"),
         "Where to listen, as transport:address:port: udp, tcp, tls, ws or wss; IPv6 in brackets; auto is the usual port",
     )
+    listen_only: str = setting("", "Interface to read SIP from instead of listening and answering, such as eth0")
+    listen_only_ports: tuple[int, ...] = setting((5060,), "Ports that count as SIP on that interface; none: all ports")
     persona: str = setting("asterisk", "The device to play: a bundled persona's name or the path of a persona file")
     seed: str = setting("", "What makes this installation unlike others (tags, banners); empty: made at first start")
     flush_interval_s: float = setting(1.0, "Longest time a recorded message may wait in memory; 0 writes each at once")

@@ -21,6 +21,7 @@ __all__ = ["command"]
 
 @click.group("sensor", invoke_without_command=True)
 @click.option("--listen", multiple=True, metavar="WHERE", help="transport:address:port, IPv6 in brackets; repeatable.")
+@click.option("--listen-only", metavar="IFACE", help="Read SIP off an interface; listen on no port, answer nobody.")
 @click.option("--name", help="Name the hub shows.")
 @click.option("--persona", help="The device to play: a bundled name, or the path of a persona file.")
 @click.option("--hub", "hub_url", metavar="URL", help="Hub to ship segments to.")
@@ -34,6 +35,7 @@ def command(
     ctx: click.Context,
     /,
     listen: tuple[str, ...],
+    listen_only: str | None,
     name: str | None,
     persona: str | None,
     hub_url: str | None,
@@ -57,6 +59,7 @@ def command(
         return
     config = settings.load(
         sensor__listen=list(listen) or None,
+        sensor__listen_only=listen_only,
         sensor__name=name,
         sensor__persona=persona,
         sensor__hub_url=hub_url,
@@ -69,14 +72,18 @@ def command(
     from relaytrap.sensor.run import Running, run_sensor
 
     def say(running: Running) -> None:
-        click.echo(
-            f"sensor {running.sensor} plays {running.persona}, listens on {', '.join(running.listening)}, "
-            f"records in {running.spool}"
-        )
+        does = f"plays {running.persona}, listens on" if running.persona else "answers nobody, reads"
+        where = ", ".join(running.listening)
+        click.echo(f"sensor {running.sensor} {does} {where}, records in {running.spool}")
 
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    if config.sensor.listen_only:
+        from relaytrap.sensor.watch import run_watch
+
+        run_watch(config.sensor, config.network.own_networks, config.data_dir, ready=say)
+        return
     run_sensor(config.sensor, config.data_dir, ready=say)
 
 

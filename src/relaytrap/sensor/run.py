@@ -5,10 +5,8 @@ listeners ─▶ station ─▶ spool ─▶ uplink ─▶ hub
 """
 
 import asyncio
-import gc
 import logging
 import os
-import re
 import secrets
 import signal
 import socket
@@ -19,7 +17,7 @@ from typing import Any, Final
 
 from relaytrap import __version__, clock
 from relaytrap.config import SensorConfig
-from relaytrap.errors import ConfigError, DiskError
+from relaytrap.errors import DiskError
 from relaytrap.sensor.certificate import check_certificate, load_certificate
 from relaytrap.sensor.engine import Engine
 from relaytrap.sensor.ledger import Ledger
@@ -27,7 +25,7 @@ from relaytrap.sensor.link import parse_hub_url
 from relaytrap.sensor.listen import Listen, bind, parse_listen, spelled
 from relaytrap.sensor.outlet import Answer
 from relaytrap.sensor.personas import load_persona
-from relaytrap.sensor.spool import Spool, SpoolLimits
+from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name, spare_collections
 from relaytrap.sensor.station import Station
 from relaytrap.sensor.tcp import Connections
 from relaytrap.sensor.tls import TlsTerms
@@ -40,7 +38,6 @@ log = logging.getLogger(__name__)
 
 SWEEP_S: Final = 1.0
 LAST_TURNS: Final = 64
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +63,9 @@ def run_sensor(
     cancels. Raises ConfigError, ListenError, DiskError or StoreLocked before anything is answered.
     """
     sensor = Sensor(config, data_dir)
-    _spare_collections()
+    spare_collections()
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(sensor.serve(ready, handle_signals=handle_signals))
     finally:
         sensor.close()
@@ -78,7 +75,7 @@ class Sensor:
     """One sensor's parts. Everything that can be wrong with settings and addresses shows in the constructor."""
 
     def __init__(self, config: SensorConfig, data_dir: Path) -> None:
-        self.name = _sensor_name(config.name)
+        self.name = sensor_name(config.name)
         self._config = config
         hub = parse_hub_url(config.hub_url, config.hub_pin) if config.hub_url else None
         listens = parse_listen(config.listen)
@@ -88,7 +85,7 @@ class Sensor:
             for listen in listens:
                 self._sockets.append((listen, self._shared(listen) or bind(listen)))
             tls = self._tls_terms(data_dir)
-            self._spool = Spool(data_dir / "spool" / self.name, self.name, _limits(config), on_closed=self._wake)
+            self._spool = open_spool(config, data_dir, self.name, self._wake)
         except BaseException:
             self._close_sockets()
             raise
@@ -127,18 +124,7 @@ class Sensor:
             "messages": dict(self._station.counts),
             "answers": dict(self._engine.counts),
             "connections": len(self._connections),
-            "spool": {
-                "id": self._spool.state.spool_id,
-                "bytes": self._spool.size_bytes,
-                "waiting_segments": self._spool.waiting_segments,
-                "next_segment": self._spool.state.next_segment,
-                "hub": self._spool.state.hub_id,
-                "acknowledged": self._spool.state.acknowledged,
-                "kept": self._spool.shelf.numbers,
-                "kept_bytes": self._spool.shelf.size_bytes,
-                "is_full": self._spool.is_full,
-                **self._spool.lost(),
-            },
+            "spool": self._spool.status(),
         }
 
     async def serve(self, ready: Callable[[Running], None], *, handle_signals: bool) -> None:
@@ -159,8 +145,8 @@ class Sensor:
         ready(Running(self.name, self._persona.name, self.listening, self._spool.folder))
         interval = min(self._config.flush_interval_s or SWEEP_S, SWEEP_S)
         ticking = [
-            asyncio.create_task(_every(interval, lambda: self._spool.tick(clock.monotonic(), clock.now_ns()))),
-            asyncio.create_task(_every(SWEEP_S, lambda: self._connections.sweep(clock.monotonic()))),
+            asyncio.create_task(every(interval, lambda: self._spool.tick(clock.monotonic(), clock.now_ns()))),
+            asyncio.create_task(every(SWEEP_S, lambda: self._connections.sweep(clock.monotonic()))),
         ]
         try:
             await stopped.wait()
@@ -247,43 +233,6 @@ class Sensor:
             sock.close()
 
 
-async def _every(seconds: float, do: Callable[[], None]) -> None:
-    """Do something again and again; one that fails is logged, and the next is done all the same."""
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            do()
-        except Exception:
-            log.exception("a periodic duty failed")
-
-
-def _spare_collections() -> None:
-    """Look for reference cycles seldom: hardly anything here makes any, and the transactions kept are slow to search.
-
-    With Python's own thresholds half the time of a request under load went into that.
-    """
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's where it is installed: less than half the time for connections."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
-def _sensor_name(configured: str) -> str:
-    """The sensor's name: it becomes a folder and a header's value."""
-    name = configured or socket.gethostname().partition(".")[0] or "sensor"
-    if not NAME.fullmatch(name):
-        raise ConfigError(f"sensor.name: {name!r} will not do; take letters, digits, dots, dashes and underscores")
-    return name
-
-
 def _load_seed(data_dir: Path) -> str:
     """What makes this installation unlike others: made at the first start, kept in `sensor.seed`."""
     path = data_dir / "sensor.seed"
@@ -306,14 +255,3 @@ def _load_seed(data_dir: Path) -> str:
             f"{path}: cannot be written ({error.strerror}); mend that, or name another folder with --data"
         ) from None
     return seed
-
-
-def _limits(config: SensorConfig) -> SpoolLimits:
-    return SpoolLimits(
-        flush_interval_s=config.flush_interval_s,
-        segment_max_bytes=config.segment_max_bytes,
-        segment_max_age_s=config.segment_max_age_s,
-        spool_max_bytes=config.spool_max_bytes,
-        spool_max_days=config.spool_max_days,
-        spool_kept_bytes=config.spool_kept_bytes,
-    )

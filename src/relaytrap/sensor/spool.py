@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from relaytrap.capture.pcapng import SegmentWriter
 from relaytrap.errors import DiskError, StoreLocked
@@ -308,6 +308,21 @@ class Spool:
             "lost_observations": state.lost_observations,
             "dropped_segments": state.dropped_segments,
             "dropped_observations": state.dropped_observations,
+        }
+
+    def status(self) -> dict[str, Any]:
+        """What a heartbeat tells of it."""
+        return {
+            "id": self.state.spool_id,
+            "bytes": self.size_bytes,
+            "waiting_segments": self.waiting_segments,
+            "next_segment": self.state.next_segment,
+            "hub": self.state.hub_id,
+            "acknowledged": self.state.acknowledged,
+            "kept": self.shelf.numbers,
+            "kept_bytes": self.shelf.size_bytes,
+            "is_full": self.is_full,
+            **self.lost(),
         }
 
     def _keep(self, number: int, path: Path, observations: int | None) -> None:
