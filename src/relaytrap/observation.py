@@ -4,8 +4,9 @@ A sensor makes one for each message it receives or sends; an import makes one fo
 it is interpreted: `evidence` does that, and may do it again years later from the same bytes.
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 __all__ = ["FORMAT_VERSION", "Direction", "Observation", "Transport"]
 
@@ -15,8 +16,7 @@ Direction = Literal["in", "out"]
 Transport = Literal["udp", "tcp", "tls", "ws", "wss", "sctp"]
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True, gc=False):
     """One message (or unparsable datagram) seen by one sensor.
 
     received_at_ns: when the bytes were read (or handed to the kernel), nanoseconds since the epoch, UTC.

@@ -159,7 +159,7 @@ def test_what_is_gone_is_forgotten(store, setting, scene):
 
 
 def test_messages_of_two_days_are_two_windows(store, setting, scene):
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     put(store, setting, scene.seen)
     put(store, setting, [replace(seen, received_at_ns=seen.received_at_ns + DAY * 10**9) for seen in scene.seen])

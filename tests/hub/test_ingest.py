@@ -121,9 +121,9 @@ def test_live_observations_are_one_batch_under_their_token(ingest, store):
 
 
 def test_a_sensor_whose_clock_is_ahead_is_reported(ingest, ledger):
-    import dataclasses
+    from msgspec.structs import replace
 
-    late = dataclasses.replace(seen(request(0)), received_at_ns=now_ns() + 3_600 * 10**9)
+    late = replace(seen(request(0)), received_at_ns=now_ns() + 3_600 * 10**9)
     ingest.ingest_segment("trap", 1, segment([late]))
     assert [each["kind"] for each in ledger.list_incidents()] == ["clock-ahead"]
 

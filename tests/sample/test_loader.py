@@ -3,11 +3,12 @@
 import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from relaytrap.capture.pcapng import write_capture
 from relaytrap.cli.main import relaytrap

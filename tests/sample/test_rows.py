@@ -1,9 +1,9 @@
 """Only the sample's own sensors see the sample's networks."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from relaytrap.config import load_config
 from relaytrap.hub.rows import RowSetting, make_row

@@ -2,8 +2,10 @@
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from relaytrap.capture import hep, recognition
 from relaytrap.capture.container import (

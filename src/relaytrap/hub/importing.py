@@ -5,13 +5,16 @@ nothing but sensor, file name, frame, time and bytes, and identifiers that the s
 segment holds has the identifiers that it has when it is shipped, so it may come both ways.
 """
 
+import dataclasses
 import itertools
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+
+from msgspec.structs import replace
 
 from relaytrap.capture import CaptureReport, read_capture
 from relaytrap.clock import now_ns, rfc3339
@@ -229,7 +232,7 @@ class _Lanes:
     def _insert(self, batch: Batch, token: str) -> Batch:
         if batch.rows:
             self._store.insert_block("messages", batch.block, token)
-        return replace(batch, block=b"")
+        return dataclasses.replace(batch, block=b"")
 
     def _has(self, sensor: str, capture: str) -> bool:
         sql = "SELECT 1 FROM messages WHERE sensor = {sensor:String} AND capture = {capture:String} LIMIT 1"

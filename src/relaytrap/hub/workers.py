@@ -26,7 +26,7 @@ __all__ = ["Workers"]
 
 log = logging.getLogger(__name__)
 
-FIELDS: Final = attrgetter(*Observation.__dataclass_fields__)
+FIELDS: Final = attrgetter(*Observation.__struct_fields__)
 STOP_S: Final = 5.0
 
 

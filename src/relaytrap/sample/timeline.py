@@ -5,8 +5,10 @@ So an answer still comes a millisecond after its request, while a night's sweep 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from relaytrap.observation import Observation
 from relaytrap.sip import Unparsed, parse_message

@@ -1,6 +1,5 @@
 """GET /messages.pcapng: the messages that a filter finds, byte for byte, for Wireshark and sngrep."""
 
-import dataclasses
 import io
 import re
 from collections.abc import Iterator, Mapping
@@ -41,7 +40,7 @@ def safe_name(text: str) -> str:
 
 
 def _observation(row: Mapping[str, Any]) -> Observation:
-    fields = {spec.name: row[spec.name] for spec in dataclasses.fields(Observation)}
+    fields = {name: row[name] for name in Observation.__struct_fields__}
     return Observation(**fields | {"notes": tuple(row["notes"])})
 
 
