@@ -77,15 +77,20 @@ def decode_identifiers(message: Message, observation: Observation) -> tuple[Deco
 
 def _fields(message: Request) -> list[Field]:
     vias, sender, contacts = message.vias, message.from_address, message.contacts
-    fields = (
-        ("Call-ID", message.call_id),
-        ("branch", vias[-1].branch if vias else None),
-        ("From tag", sender.tag if sender else None),
-        ("From user", sender.uri.user if sender else None),
-        ("To tag", message.to_tag),
-        ("Contact user", contacts[0].uri.user if contacts else None),
-    )
-    return [(name, value[:FIELD_MAX]) for name, value in fields if value]
+    fields: list[Field] = []
+    if value := message.call_id:
+        fields.append(("Call-ID", value[:FIELD_MAX]))
+    if vias and (value := vias[-1].branch):
+        fields.append(("branch", value[:FIELD_MAX]))
+    if value := message.from_tag:
+        fields.append(("From tag", value[:FIELD_MAX]))
+    if sender and (value := sender.uri.user):
+        fields.append(("From user", value[:FIELD_MAX]))
+    if value := message.to_tag:
+        fields.append(("To tag", value[:FIELD_MAX]))
+    if contacts and (value := contacts[0].uri.user):
+        fields.append(("Contact user", value[:FIELD_MAX]))
+    return fields
 
 
 # Twelve characters of an address and a port in hex, or anything else; 0x01; a random decimal number. All of it in hex.
@@ -125,7 +130,6 @@ class _Decoder:
 
     def add(self, field: Field, encoding: str, kind: str, value: str, quote: bytes, note: str = "") -> None:
         """Notes one finding, unless the same bytes, or bytes around them, already told the same."""
-        address = value.partition(":")[0] if kind == "target address" else value
         for one in self.found:
             if (
                 one.field == field[0]
@@ -133,13 +137,11 @@ class _Decoder:
                 and (one.value == value or one.value.startswith(f"{value}:"))
             ):
                 return
+        address = value.partition(":")[0] if kind == "target address" else value
         is_address = kind.endswith("address")
-        self.found.append(
-            Decoded(
-                field[0], encoding, kind, value, quote, self._offset(field, quote), note,
-                is_address and address == self.source, is_address and address == self.local,
-            )
-        )  # fmt: skip
+        is_source, is_local = is_address and address == self.source, is_address and address == self.local
+        offset = self._offset(field, quote)
+        self.found.append(Decoded(field[0], encoding, kind, value, quote, offset, note, is_source, is_local))
 
     def _offset(self, field: Field, quote: bytes) -> int:
         raw = self.message.raw
@@ -224,7 +226,7 @@ class _Decoder:
     def _is_elaborate(self) -> bool:
         """Whether capitals, hyphens, escapes or hex of text make the rarer forms worth looking for."""
         text = self.text.replace(b"z9hG4bK", b"")
-        return text != text.lower() or text.count(b"-") > 2 or text.count(b"_") > 2 or b"%" in text or b"2e3" in text
+        return text != text.lower() or b"%" in text or b"2e3" in text or text.count(b"-") > 2 or text.count(b"_") > 2
 
     def _add_form(self, encoding: str, text: bytes, host: bytes) -> None:
         address = host.decode("ascii")

@@ -26,7 +26,12 @@ class Address(NamedTuple):
     @property
     def tag(self) -> bytes | None:
         """The tag of a From or To."""
-        return find_param(self.params, b"tag")
+        params = self.params
+        if not params:
+            return None
+        if params[0][0] == b"tag":  # where nearly everybody puts it
+            return params[0][1]
+        return find_param(params, b"tag")
 
     def param(self, name: bytes) -> bytes | None:
         """Value of the first header parameter of that lower-case name."""

@@ -16,7 +16,7 @@ from relaytrap.sip.grammar import CSEQ
 from relaytrap.sip.headers import Headers
 from relaytrap.sip.lazy import lazy
 from relaytrap.sip.multipart import Part, split_multipart
-from relaytrap.sip.params import find_param, split_list
+from relaytrap.sip.params import split_list
 from relaytrap.sip.sdp import Sdp, read_sdp
 from relaytrap.sip.uri import Uri, read_uri
 from relaytrap.sip.via import Via, read_vias
@@ -77,17 +77,17 @@ class _Parsed:
         """The first To."""
         return self._read_address(b"to")
 
-    @property
+    @lazy
     def from_tag(self) -> bytes | None:
         """Tag of From."""
         address = self.from_address
-        return None if address is None else find_param(address.params, b"tag")
+        return address.tag if address else None
 
-    @property
+    @lazy
     def to_tag(self) -> bytes | None:
         """Tag of To."""
         address = self.to_address
-        return None if address is None else find_param(address.params, b"tag")
+        return address.tag if address else None
 
     @lazy
     def contacts(self) -> tuple[Address, ...]:

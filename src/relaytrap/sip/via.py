@@ -31,7 +31,10 @@ class Via(NamedTuple):
     @property
     def branch(self) -> bytes | None:
         """The branch parameter; its part behind the cookie is the transaction's name (section 17.2.3)."""
-        return find_param(self.params, b"branch")
+        params = self.params
+        if params and params[0][0] == b"branch":  # where nearly everybody puts it
+            return params[0][1]
+        return find_param(params, b"branch")
 
     @property
     def received(self) -> bytes | None:
