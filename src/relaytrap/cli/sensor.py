@@ -10,6 +10,7 @@ import click
 
 from relaytrap.cli.main import Settings
 from relaytrap.cli.output import emit, output_options
+from relaytrap.cli.service import notify_ready
 from relaytrap.clock import rfc3339
 from relaytrap.config import Config
 
@@ -75,6 +76,7 @@ def command(
         does = f"plays {running.persona}, listens on" if running.persona else "answers nobody, reads"
         where = ", ".join(running.listening)
         click.echo(f"sensor {running.sensor} {does} {where}, records in {running.spool}")
+        notify_ready(f"{does} {where}")
 
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"

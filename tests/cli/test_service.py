@@ -1,0 +1,25 @@
+"""What a service manager hears."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from relaytrap.cli.service import notify_ready
+
+
+@pytest.mark.parametrize("kind", ["path", "abstract"])
+def test_manager_hears_that_we_are_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    where = str(tmp_path / "notify") if kind == "path" else f"@relaytrap-{tmp_path.name}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(where.replace("@", "\0", 1))
+        monkeypatch.setenv("NOTIFY_SOCKET", where)
+        notify_ready("listens\nwell")
+        assert manager.recv(1000) == b"READY=1\nSTATUS=listens well\n"
+
+
+def test_nothing_happens_without_a_manager_or_with_one_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    notify_ready("alone")
+    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/at/all")
+    notify_ready("left alone")
