@@ -10,6 +10,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import dns.message
+import dns.rdatatype
 import dns.rrset
 import pytest
 
@@ -100,24 +101,35 @@ def test_proof_for_one_address_is_none_for_the_others_of_a_name() -> None:
         assert prove(both) == ""
 
 
-def txt_answer(text: str) -> Callable[[bytes], bytes]:
+def zone(text: str, reverse: str = "pbx.example.") -> Callable[[bytes], bytes]:
+    """A name server that gives one text to every TXT question and one name to every PTR question; "" for none."""
+
     def answer(data: bytes) -> bytes:
         query = dns.message.from_wire(data)
         response = dns.message.make_response(query)
-        name = query.question[0].name
-        response.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", f'"{text}"'))
+        asked = query.question[0]
+        given = {dns.rdatatype.TXT: f'"{text}"', dns.rdatatype.PTR: reverse}.get(asked.rdtype, "")
+        if given:
+            response.answer.append(dns.rrset.from_text(asked.name, 60, "IN", asked.rdtype, given))
         return response.to_wire()
 
     return answer
 
 
-def test_txt_record_with_the_token_proves_it() -> None:
-    with answering("127.0.41.9", txt_answer(TOKEN)) as port:
+@pytest.mark.parametrize("reverse", ["pbx.example.", "sip1.PBX.example."])
+def test_txt_record_with_the_token_proves_it_when_the_reverse_name_agrees(reverse: str) -> None:
+    with answering("127.0.41.9", zone(TOKEN, reverse)) as port:
         assert "TXT" in prove(claim(name_server=("127.0.41.9", port)))
 
 
+@pytest.mark.parametrize("reverse", ["victim.example.", "notpbx.example.", ""])
+def test_name_that_somebody_points_at_anothers_server_proves_nothing(reverse: str) -> None:
+    with answering("127.0.41.9", zone(TOKEN, reverse)) as port:
+        assert prove(claim(name_server=("127.0.41.9", port))) == ""
+
+
 def test_txt_record_with_another_text_proves_nothing() -> None:
-    with answering("127.0.41.9", txt_answer("v=spf1 -all")) as port:
+    with answering("127.0.41.9", zone("v=spf1 -all")) as port:
         assert prove(claim(name_server=("127.0.41.9", port))) == ""
 
 

@@ -3,6 +3,10 @@
 Four ways, the first that holds is enough: the request comes from the server's own address; a DNS TXT record below its
 name; a file that its web server gives out; an OPTIONS answer of its own that carries the token. The token belongs to
 the target and this installation, so that a proof for one server proves nothing for another.
+
+What is tested is addresses, so each proof is about every address that the name led to. A TXT record alone proves the
+name, and anybody may point a name of theirs at a stranger's server: it counts when the addresses' own reverse names
+lie in that name (forward-confirmed reverse DNS), which only who runs the addresses can arrange.
 """
 
 import asyncio
@@ -19,8 +23,9 @@ from relaytrap.probe.target import Endpoint, Target, refusal
 from relaytrap.probe.tricks import host_port
 from relaytrap.sip import Response, parse_message
 
-__all__ = ["PROOFS", "Claim", "ownership_token", "prove_ownership"]
+__all__ = ["OWN_ADDRESS", "PROOFS", "Claim", "ownership_token", "prove_ownership"]
 
+OWN_ADDRESS: Final = "the request came from the server's own address"
 TXT_LABEL: Final = "_relaytrap"
 FILE_PATH: Final = "/.well-known/relaytrap.txt"
 ANSWER_MAX_BYTES: Final = 4096
@@ -68,20 +73,26 @@ async def _is_own_address(claim: Claim) -> bool:
 
 
 async def _has_txt_record(claim: Claim) -> bool:
+    """The token in a TXT record below the name, and for each address a reverse name that is it or lies below it."""
     from dns.asyncresolver import Resolver
     from dns.exception import DNSException
+    from dns.name import from_text
     from dns.resolver import NoResolverConfiguration
 
-    name = claim.target.named.partition(":")[0]
     try:
         resolver = Resolver(configure=claim.name_server is None)
         if claim.name_server:
             resolver.nameservers, resolver.port = [claim.name_server[0]], claim.name_server[1]
         resolver.lifetime = claim.timeout_s
-        answer = await resolver.resolve(f"{TXT_LABEL}.{name}", "TXT")
+        name = from_text(claim.target.host)
+        answer = await resolver.resolve(f"{TXT_LABEL}.{claim.target.host}", "TXT")
+        texts = [b"".join(record.strings).decode("ascii", "replace").strip() for record in answer]
+        if claim.token not in texts:
+            return False
+        reverse = await asyncio.gather(*map(resolver.resolve_address, claim.target.addresses))
     except (DNSException, NoResolverConfiguration, OSError, UnicodeError):
         return False
-    return any(b"".join(record.strings).decode("ascii", "replace").strip() == claim.token for record in answer)
+    return all(any(record.target.is_subdomain(name) for record in each) for each in reverse)
 
 
 async def _gives_file(claim: Claim) -> bool:
@@ -151,8 +162,8 @@ async def _answers_at(claim: Claim, place: Endpoint) -> bool:
 
 
 PROOFS: Final[dict[str, Callable[[Claim], Awaitable[bool]]]] = {
-    "the request came from the server's own address": _is_own_address,
-    f"a TXT record at {TXT_LABEL}": _has_txt_record,
+    OWN_ADDRESS: _is_own_address,
+    f"a TXT record at {TXT_LABEL}, and reverse names that agree": _has_txt_record,
     f"the file {FILE_PATH}": _gives_file,
     "the server's own OPTIONS answer": _answers_with_token,
 }
