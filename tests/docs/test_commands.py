@@ -20,9 +20,14 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     for name in COMMANDS:
         command = relaytrap.get_command(context, name)
         assert command
-        yield name, command
-        if isinstance(command, click.Group):
-            yield from ((f"{name} {member}", each) for member, each in command.commands.items())
+        yield from with_members(name, command)
+
+
+def with_members(words: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield words, command
+    if isinstance(command, click.Group):
+        for name, member in command.commands.items():
+            yield from with_members(f"{words} {name}", member)
 
 
 ALL = dict(commands())
@@ -60,7 +65,7 @@ def test_no_option_is_named_that_a_command_does_not_have(words: str) -> None:
 
 
 def test_no_command_is_described_that_does_not_exist() -> None:
-    headings = re.findall(r"^### `relaytrap ([a-z]+(?: [a-z]+)?)", PAGE, re.MULTILINE)
+    headings = re.findall(r"^### `relaytrap ([a-z]+(?: [a-z][a-z-]*)*)", PAGE, re.MULTILINE)
     assert set(headings) == set(ALL)
 
 

@@ -1,25 +1,35 @@
 """The log of tests and its limits."""
 
+import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from relaytrap.errors import InputError
-from relaytrap.probe.register import DAY_NS, HOUR_NS, Limits, Register
+from relaytrap.errors import DiskError, InputError, StoreTooNew
+from relaytrap.probe.records import STEPS
+from relaytrap.probe.register import COMMAND_LIMITS, DAY_NS, HOUR_NS, LIMITS, Limits, Register
+from relaytrap.probe.target import Endpoint, Target
 
 NOW = 1_800_000_000_000_000_000
 
 
+def target(named: str = "pbx.example", *addresses: str) -> Target:
+    places = tuple(Endpoint("udp", address, 5060) for address in addresses or ("198.51.100.7",))
+    return Target(named, named.partition(":")[0].lower(), places)
+
+
 def begin(
     register: Register,
-    target: str = "pbx.example",
+    named: str = "pbx.example",
     user: str = "192.0.2.1",
     at: int = NOW,
     address: str = "198.51.100.7",
 ) -> str:
-    secret = register.begin(target, user, [address], "a TXT record", {}, at)
-    register.end(secret, "refused", {"verdict": "refused"}, at + 1)
+    secret = register.begin(target(named, address), user, "a TXT record", {}, at)
+    register.end(secret, {"verdict": "refused"}, at + 1)
     return secret
 
 
@@ -61,19 +71,30 @@ def test_another_name_or_port_is_not_another_server(tmp_path: Path) -> None:
 
 def test_asking_for_proofs_is_bounded_before_anything_is_sent(tmp_path: Path) -> None:
     register = Register(tmp_path, Limits(asked_an_hour=2))
-    register.opt_out("203.0.113.0/24", "asked by mail", NOW)
-    with pytest.raises(InputError, match="operator asked"):
-        register.ask("a.example", "192.0.2.1", ["203.0.113.9"], NOW)
-    register.ask("a.example", "192.0.2.1", ["198.51.100.7"], NOW)
-    register.ask("b.example", "192.0.2.1", ["198.51.100.8"], NOW)
+    register.ask(target("a.example"), "192.0.2.1", NOW)
+    register.ask(target("b.example"), "192.0.2.1", NOW)
     with pytest.raises(InputError, match="proofs an hour"):
-        register.ask("c.example", "192.0.2.1", ["198.51.100.9"], NOW)
-    register.ask("c.example", "192.0.2.1", ["198.51.100.9"], NOW + HOUR_NS + 1)
+        register.ask(target("c.example"), "192.0.2.1", NOW)
+    register.ask(target("c.example"), "192.0.2.1", NOW + HOUR_NS + 1)
+
+
+def test_running_test_of_this_process_is_not_taken_for_abandoned(tmp_path: Path) -> None:
+    register = Register(tmp_path)
+    secret = register.begin(target(), "192.0.2.1", "x", {}, NOW)
+    register.end_abandoned(NOW + 1)
+    entry = register.find(secret)
+    assert entry is not None
+    assert entry.verdict is None
 
 
 def test_test_of_a_process_that_is_gone_is_ended(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tests.probe.test_register import *\n"
+        "print(Register(Path(sys.argv[1])).begin(target(), '192.0.2.1', 'x', {}, NOW))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     register = Register(tmp_path, Limits(at_once=1))
-    secret = register.begin("a.example", "192.0.2.1", ["198.51.100.7"], "x", {}, NOW)
+    secret = done.stdout.strip()
     register.end_abandoned(NOW + 1)
     entry = register.find(secret)
     assert entry is not None
@@ -99,7 +120,7 @@ def test_running_tests_are_bounded_even_when_started_at_once(tmp_path: Path) -> 
 
     def start(number: int) -> None:
         try:
-            register.begin(f"h{number}.example", f"192.0.2.{number}", ["198.51.100.7"], "x", {}, NOW)
+            register.begin(target(f"h{number}.example"), f"192.0.2.{number}", "x", {}, NOW)
         except InputError as error:
             refused.append(str(error))
 
@@ -111,13 +132,44 @@ def test_running_tests_are_bounded_even_when_started_at_once(tmp_path: Path) -> 
     assert len(refused) == 6
 
 
-def test_opted_out_network_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["198.51.100.0/24", "pbx.example"])
+def test_who_opted_out_is_neither_asked_nor_tested(tmp_path: Path, name: str) -> None:
     register = Register(tmp_path)
-    register.opt_out("198.51.100.0/24", "asked by mail", NOW)
+    register.opt_outs.add(name, "asked by mail", NOW)
+    with pytest.raises(InputError, match="operator asked"):
+        register.ask(target(), "192.0.2.1", NOW)
     with pytest.raises(InputError, match="operator asked"):
         begin(register)
 
 
-def test_opting_out_needs_a_network(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no network"):
-        Register(tmp_path).opt_out("everything", "", NOW)
+def test_the_command_line_has_wider_limits_than_the_page() -> None:
+    assert COMMAND_LIMITS.target_an_hour > LIMITS.target_an_hour
+    assert COMMAND_LIMITS.user_a_day > LIMITS.user_a_day
+
+
+def test_results_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    begin(Register(tmp_path))
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
+def test_log_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "probe.sqlite3").write_bytes(b"this is no database, whatever its name says" * 100)
+    with pytest.raises(DiskError, match="so none are run"):
+        Register(tmp_path)
+
+
+def test_records_of_an_older_version_are_brought_up_to_date(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "probe.sqlite3") as old:
+        old.executescript(STEPS[0])
+        old.execute("INSERT INTO opted_out VALUES ('198.51.100.0/24', 1, 'old')")
+    register = Register(tmp_path)
+    assert [each.name for each in register.opt_outs.list_entries()] == ["198.51.100.0/24"]
+    begin(register, address="203.0.113.9")
+
+
+def test_records_of_a_newer_version_are_left_alone(tmp_path: Path) -> None:
+    Register(tmp_path)
+    with sqlite3.connect(tmp_path / "probe.sqlite3") as newer:
+        newer.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreTooNew, match="newer Relaytrap"):
+        Register(tmp_path)

@@ -1,21 +1,38 @@
-"""`relaytrap probe HOST`: the open-relay test from the command line."""
+"""`relaytrap probe HOST`: the open-relay test from the command line, and what belongs to it.
+
+A monitor reads the exit status, so whatever goes wrong ends with 3, "not run": Python's own 1 would say open, click's 2
+undecided, and the 0 of a pipe whose reader left early would say closed.
+"""
 
 import asyncio
+import contextlib
+import getpass
 import json
 import logging
+import os
+import signal
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from relaytrap.cli.main import Settings
-from relaytrap.cli.output import emit, for_terminal
+from relaytrap.cli.output import for_terminal
+from relaytrap.cli.probe_log import log_command
+from relaytrap.cli.probe_opt_out import opt_out
+from relaytrap.cli.probe_result import print_result
+from relaytrap.cli.probe_schedule import schedule
+from relaytrap.clock import now_ns, rfc3339
 from relaytrap.errors import RelaytrapError
-from relaytrap.probe.conduct import Options, conduct
+from relaytrap.probe.conduct import Options
+from relaytrap.probe.logged import conduct_logged
 from relaytrap.probe.plan import Progress
-from relaytrap.probe.report import Report
+from relaytrap.probe.register import COMMAND_LIMITS, Register
+from relaytrap.probe.report import not_run
 from relaytrap.probe.request import METHODS
+from relaytrap.probe.schedule import STATED
 from relaytrap.probe.target import TRANSPORTS, resolve_target
 from relaytrap.probe.tricks import STANDARD, TRICKS
 from relaytrap.probe.verdict import EXIT_NOT_RUN
@@ -24,10 +41,67 @@ __all__ = ["command"]
 
 log = logging.getLogger(__name__)
 
-COLOURS = {0: "green", 1: "red", 2: "yellow", 3: "yellow"}
+KINDS = (".html", ".pdf")
 
 
-@click.command()
+class WrongUsage(click.UsageError):
+    """Wrong usage of the test, which was not run."""
+
+    exit_code = EXIT_NOT_RUN
+
+
+class Probe(click.Group):
+    """`relaytrap probe HOST` is `relaytrap probe test HOST`; wrong usage is "not run"."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args not in (["--help"], ["-h"]) and (not args or args[0] not in self.commands):
+            args = ["test", *args]
+        return super().parse_args(ctx, args)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _usage_is_not_run():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _usage_is_not_run():
+            return super().invoke(ctx)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "[OPTIONS] HOST")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        click.Command.format_options(test, ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+@contextlib.contextmanager
+def _usage_is_not_run() -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        raise WrongUsage(error.format_message(), error.ctx) from None
+
+
+def _report_files(ctx: click.Context, param: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Refuse, before anything is sent, what could not be written afterwards."""
+    for path in given:
+        if path.suffix.lower() not in KINDS:
+            raise click.BadParameter(f"{for_terminal(path)}: a report is {' or '.join(KINDS)}")
+        if not path.absolute().parent.is_dir():
+            raise click.BadParameter(f"{for_terminal(path)}: there is no such directory")
+    return given
+
+
+@click.group("probe", cls=Probe)
+def command() -> None:
+    """Is the server that I run an open relay?
+
+    Sends OPTIONS, INVITE and REGISTER that lead to a witness of our own and watches what arrives there. Nothing is left
+    ringing or registered. Exit status: 0 closed, 1 open, 2 undecided, 3 not run.
+    """
+
+
+@command.command(hidden=True)
 @click.argument("host")
 @click.option("--i-run-this-server", "mine", is_flag=True, help="State that HOST is yours; without it nothing is sent.")
 @click.option(
@@ -43,98 +117,132 @@ COLOURS = {0: "green", 1: "red", 2: "yellow", 3: "yellow"}
     "--witness", default="", metavar="ADDR[:PORT]", help="Where the witness listens; default: as --from, 5060."
 )
 @click.option("--witness-public", default="", metavar="ADDR:PORT", help="How others reach the witness, behind a NAT.")
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    callback=_report_files,
+    help="Also write the result as FILE.html or FILE.pdf.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The whole result as one JSON object.")
 @click.pass_obj
-def command(settings: Settings, /, host: str, mine: bool, as_json: bool, **options: Any) -> None:
+def test(
+    settings: Settings, /, host: str, mine: bool, reports: tuple[Path, ...], as_json: bool, **options: Any
+) -> None:
     """Is the server that I run an open relay?
 
     Sends OPTIONS, INVITE and REGISTER that lead to a witness of our own and watches what arrives there. Nothing is left
     ringing or registered. Exit status: 0 closed, 1 open, 2 undecided, 3 not run.
     """
     if not mine:
-        click.echo(
-            f"relaytrap: nothing was sent: add --i-run-this-server if {for_terminal(host)} is yours; only your own "
-            "server may be tested",
-            err=True,
+        sentence = (
+            f"nothing was sent: add --i-run-this-server if {for_terminal(host)} is yours; only your own server may be "
+            "tested"
         )
-        sys.exit(EXIT_NOT_RUN)
-    quiet = as_json or not sys.stderr.isatty()
-    try:
-        data_dir: Path = settings.load().data_dir
-        report = asyncio.run(_test(host, Options(**options), quiet=quiet))
-    except RelaytrapError as error:
-        click.echo(f"relaytrap: {error}", err=True)
-        sys.exit(EXIT_NOT_RUN)
-    except Exception:  # Python's own status for it, 1, would tell a monitor that the server is open
-        log.exception("the test failed")
-        sys.exit(EXIT_NOT_RUN)
-    if not quiet:
-        click.echo("\r\033[K", nl=False, err=True)
-    _keep_log(data_dir, report)
-    if as_json:
-        click.echo(json.dumps(report.as_json()))
+        report = not_run(host, sentence, rfc3339(now_ns()))
     else:
-        _print(report)
-    sys.exit(report.exit_status)
+        report = _run(settings, host, Options(**options), quiet=as_json or not sys.stderr.isatty())
+    if report["exit_status"] == EXIT_NOT_RUN:
+        click.echo(f"relaytrap: {for_terminal(report['sentence'], 1000)}", err=True)
+        for why in report["not_tested"]:
+            click.echo(f"  {for_terminal(why, 1000)}", err=True)
+    else:
+        _write_reports(report, reports)
+    with _output_that_may_end():
+        if as_json:
+            click.echo(json.dumps(report))
+        elif report["exit_status"] != EXIT_NOT_RUN:
+            print_result(report)
+    sys.exit(report["exit_status"])
 
 
-async def _test(host: str, options: Options, *, quiet: bool) -> Report:
-    target = await resolve_target(host, transports=options.transports or TRANSPORTS, domain=options.domain)
-    return await conduct(target, options, _quiet if quiet else _progress)
+command.add_command(log_command)
+command.add_command(opt_out)
+command.add_command(schedule)
 
 
-def _progress(progress: Progress) -> None:
-    share = progress.settled / progress.total if progress.total else 0.0
-    bar = "#" * round(share * 30)
-    click.echo(
-        f"\r\033[K[{bar:<30}] {progress.settled}/{progress.total} {progress.doing}, {progress.seconds_left:.0f} s left",
-        nl=False,
-        err=True,
-    )
-
-
-def _quiet(progress: Progress) -> None:
-    return
-
-
-def _print(report: Report) -> None:
-    click.secho(f"{report.target}: {report.verdict}", bold=True, fg=COLOURS[report.exit_status])
-    for name, sentence in report.classes:
-        click.echo(f"  {sentence}" if name == report.verdict else f"  Also {name}: {sentence}")
-    if report.exit_status == EXIT_NOT_RUN:
-        _print_list("", report.not_tested)
-        return
-    click.echo(f"  {report.sent} probes from {report.tested_from}, witness {report.witness}, {report.seconds:.0f} s\n")
-    methods = [method for method in METHODS if any(method in row for row in report.table)]
-    columns = [("transport", "by"), ("what", "tried"), *((method, method) for method in methods)]
-    emit(report.table, columns, as_json=False, as_csv=False)
-    for proof in report.proof[:3]:
-        click.echo(f"\nProof: {proof['method']} by {proof['sent_by'].upper()}, {TRICKS[proof['trick']].text}")
-        click.echo(f"  arrived at the witness from {proof['arrived_from']} after {proof['after_s']} s")
-        for via in proof["vias"]:
-            click.echo(f"  Via: {for_terminal(via)}")
-    _print_list("Hints", report.hints)
-    if report.advice:
-        first = report.advice[0]
-        _print_list(f"What to change on {first['product']}", first["steps"])
-        click.echo(f"  (other products: {', '.join(each['product'] for each in report.advice[1:])}; see --json)")
-    _print_list("Not tested", report.not_tested)
-
-
-def _print_list(title: str, lines: tuple[str, ...]) -> None:
-    if lines:
-        click.echo(f"\n{title}" if title else "")
-    for line in lines:
-        click.echo(f"  - {for_terminal(line)}")
-
-
-def _keep_log(data_dir: Path, report: Report) -> None:
-    """Every test leaves a line in the data directory's log; a test that cannot be logged says so."""
-    line = {key: getattr(report, key) for key in ("started_at", "target", "tested_from", "verdict", "sent", "seconds")}
-    path = data_dir / "probe-log.jsonl"
+def _run(settings: Settings, host: str, options: Options, *, quiet: bool) -> dict[str, Any]:
+    """The report of a test; one that could not be run or was broken off says why."""
+    began = rfc3339(now_ns())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
-    except OSError as error:
-        click.echo(f"relaytrap: this test is not in the log: {path}: {error.strerror}", err=True)
+        register = Register(settings.load().data_dir, COMMAND_LIMITS)
+        with _shown_progress(quiet=quiet) as progress:
+            return asyncio.run(_test(register, host, options, progress))
+    except RelaytrapError as error:
+        return not_run(host, str(error), began)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return not_run(host, "stopped; what was open at the server was ended", began)
+    except Exception:  # the edge of one unit of work: a traceback's status would tell a monitor that it is open
+        log.exception("the test failed")
+        return not_run(host, "Relaytrap made a mistake, see above", began)
+
+
+async def _test(
+    register: Register, host: str, options: Options, progress: Callable[[Progress], None]
+) -> dict[str, Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    # Ctrl-C cancels by itself; a monitor that loses patience sends SIGTERM, and must leave nothing ringing either.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    target = await resolve_target(host, transports=options.transports or TRANSPORTS, domain=options.domain)
+    register.end_abandoned(now_ns(), starting=True)
+    asked = {"domain": options.domain, "transports": options.transports, "thorough": options.thorough}
+    secret = register.begin(target, _user(), STATED, asked, now_ns())
+    return await conduct_logged(register, secret, target, options, progress)
+
+
+def _user() -> str:
+    """Who uses the command line, for the log and the limits."""
+    try:
+        return f"{getpass.getuser()} on the command line"
+    except (OSError, KeyError):  # a user without a name, as in many containers
+        return f"user {os.getuid()} on the command line"
+
+
+@contextlib.contextmanager
+def _shown_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """A progress bar with the time left on a terminal, nothing elsewhere."""
+    if quiet:
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    left = TextColumn("at most {task.fields[left]:.0f} s left")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), left)
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None, left=0.0)
+
+        def advance(step: Progress) -> None:
+            bar.update(
+                task, description=step.doing, completed=step.settled, total=step.total or None, left=step.seconds_left
+            )
+
+        yield advance
+
+
+def _write_reports(report: dict[str, Any], paths: tuple[Path, ...]) -> None:
+    """A report that cannot be written is said, and changes no exit status: the result stands."""
+    if not paths:
+        return
+    from relaytrap.web.probe_pdf import render_pdf
+    from relaytrap.web.probe_report import render_html
+
+    for path in paths:
+        try:
+            path.write_bytes(render_pdf(report) if path.suffix.lower() == ".pdf" else render_html(report).encode())
+        except OSError as error:
+            click.echo(f"relaytrap: {for_terminal(path)}: cannot be written ({error.strerror})", err=True)
+
+
+@contextlib.contextmanager
+def _output_that_may_end() -> Iterator[None]:
+    """Standard output whose reader may leave: `relaytrap probe … | head` keeps the result's exit status."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,22 +1,33 @@
-"""The result of a test as rows and text: one value that the terminal, JSON, page and printed report all show. Pure."""
+"""The result of a test as rows and text: one value that the terminal, JSON, page and printed report all show. Pure.
+
+Its size is bounded whatever a server sends: a report is stored, and shown as a page.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from relaytrap.probe.advice import advice_for
-from relaytrap.probe.tricks import TRICKS
-from relaytrap.probe.verdict import EXIT_OPEN, Outcome, ServerClass, judge_server
+from relaytrap.probe.tricks import TRICKS, host_port
+from relaytrap.probe.verdict import CLASSES, EXIT_OPEN, Answer, Arrival, Outcome, ServerClass, judge_server
 
-__all__ = ["Report", "build_report"]
+__all__ = ["FORMAT", "Report", "build_report", "not_run"]
+
+# Counts up when a field of the report changes its meaning or goes; new fields come without notice.
+FORMAT: Final = 1
+TEXT_MAX_CHARS: Final = 300
+MESSAGE_MAX_CHARS: Final = 8000
+VIAS_MAX: Final = 20
+KEPT_OF_EACH: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a test found.
 
-    classes: every class that applies, most severe first, as (name, sentence). proof: witnessed messages, one for each
-    way that was found open. not_tested: sentences. advice: by product, the server's own first.
+    classes: every class that applies, most severe first, as (name, sentence). table: a row for each place and
+    trick. proof: witnessed messages, one for each way that was found open. not_tested: sentences. advice: by product,
+    the server's own first. sent: probes. probes: each with what came of it.
     """
 
     target: str
@@ -32,6 +43,7 @@ class Report:
     not_tested: tuple[str, ...]
     advice: tuple[dict[str, Any], ...]
     sent: int
+    probes: tuple[dict[str, Any], ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -40,7 +52,27 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The report in JSON's own types, the verdict first."""
-        return {"verdict": self.verdict, "sentence": self.classes[0][1]} | asdict(self)
+        return {"format": FORMAT, "verdict": self.verdict, "sentence": self.classes[0][1]} | asdict(self)
+
+
+def not_run(target: str, sentence: str, started_at: str) -> dict[str, Any]:
+    """The report, as JSON, of a test that could not be run or was broken off; the sentence says why."""
+    name = CLASSES["not run"].name
+    return Report(
+        target=target,
+        tested_from="",
+        witness="",
+        started_at=started_at,
+        seconds=0.0,
+        exit_status=CLASSES["not run"].exit_status,
+        classes=((name, sentence),),
+        table=(),
+        proof=(),
+        hints=(),
+        not_tested=(),
+        advice=(),
+        sent=0,
+    ).as_json()
 
 
 def build_report(
@@ -74,17 +106,19 @@ def build_report(
         not_tested=tuple(_not_tested(not_offered, tricks, tested_from)),
         advice=() if closed and classes[0][0].exit_status == 0 else tuple(asdict(each) for each in advice_for(server)),
         sent=sum(1 for outcome in outcomes if not outcome.error),
+        probes=tuple(map(_probe, outcomes)),
     )
 
 
 def _table(outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], ...]:
-    """A row for each transport and trick, a column for each method: what came of it, and the status that came back."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    """A row for each place and trick, a column for each method: what came of it, and the status that came back."""
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for outcome in outcomes:
         probe = outcome.probe
+        sent_to = host_port(probe.ends.server, probe.ends.server_port)
         row = rows.setdefault(
-            (probe.transport, probe.trick),
-            {"transport": probe.transport, "trick": probe.trick, "what": TRICKS[probe.trick].text},
+            (probe.transport, sent_to, probe.trick),
+            {"transport": probe.transport, "sent_to": sent_to, "trick": probe.trick, "what": TRICKS[probe.trick].text},
         )
         finals = [answer.status_code for answer in outcome.answers if answer.status_code >= 200]
         status = f" {finals[0]}" if finals else ""
@@ -94,7 +128,7 @@ def _table(outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], ...]:
 
 
 def _proof(outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], ...]:
-    """The first witnessed message of each kind of hole and transport."""
+    """The first witnessed message of each kind of hole and transport; where plain requests pass, theirs alone."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for outcome in outcomes:
         arrival = next((each for each in outcome.arrivals if not each.ours_alone), None)
@@ -106,24 +140,64 @@ def _proof(outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], ...]:
             {
                 "trick": outcome.probe.trick,
                 "method": outcome.probe.method,
+                "token": outcome.probe.ends.token,
                 "sent_by": outcome.probe.transport,
-                "arrived_from": f"{arrival.source}:{arrival.source_port}",
-                "arrived_by": arrival.transport,
-                "after_s": round(arrival.after_s, 3),
-                "vias": list(arrival.vias),
-                "max_forwards": arrival.max_forwards,
-                "saw_us_as": f"{arrival.our_received}:{arrival.our_rport or ''}".strip(":"),
+                "sent_to": host_port(outcome.probe.ends.server, outcome.probe.ends.server_port),
                 "answer_came_back": outcome.two_way,
-                "message": arrival.raw.decode("utf-8", "backslashreplace"),
-            },
+                "message": _cut(arrival.raw.decode("utf-8", "backslashreplace"), MESSAGE_MAX_CHARS),
+            }
+            | _arrival(arrival),
         )
-    return tuple(found.values())
+    return tuple(each for (kind, by), each in found.items() if kind == "plain" or ("plain", by) not in found)
+
+
+def _probe(outcome: Outcome) -> dict[str, Any]:
+    """One probe with the first of what came of it."""
+    probe = outcome.probe
+    return {
+        "transport": probe.transport,
+        "method": probe.method,
+        "trick": probe.trick,
+        "sent_to": host_port(probe.ends.server, probe.ends.server_port),
+        "token": probe.ends.token,
+        "result": outcome.result,
+        "answer_came_back": outcome.two_way,
+        "answers": [_answer(each) for each in outcome.answers[:KEPT_OF_EACH]],
+        "arrivals": [_arrival(each) for each in outcome.arrivals[:KEPT_OF_EACH]],
+        "error": _cut(outcome.error),
+    }
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    return {
+        "after_s": round(answer.after_s, 3),
+        "status": answer.status_code,
+        "reason": _cut(answer.reason_phrase),
+        "server": _cut(answer.server),
+        "by_witness": answer.by_witness,
+    }
+
+
+def _arrival(arrival: Arrival) -> dict[str, Any]:
+    return {
+        "arrived_from": host_port(arrival.source, arrival.source_port),
+        "arrived_by": arrival.transport,
+        "after_s": round(arrival.after_s, 3),
+        "is_echo": arrival.ours_alone,
+        "vias": [_cut(via) for via in arrival.vias[:VIAS_MAX]],
+        "max_forwards": arrival.max_forwards,
+        "saw_us_as": _cut(host_port(arrival.our_received, arrival.our_rport) if arrival.our_received else ""),
+    }
+
+
+def _cut(text: str, limit: int = TEXT_MAX_CHARS) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def _hints(outcomes: Sequence[Outcome], classes: Sequence[tuple[ServerClass, str]], server: str) -> list[str]:
     hints = []
     if server:
-        hints.append(f"It calls itself {server!r}.")
+        hints.append(f"It calls itself {_cut(server)!r}.")
     results = {outcome.result for outcome in outcomes}
     if "tried" in results:
         hints.append("Status 477 or 478 came back: it tried to find or reach the foreign destination.")

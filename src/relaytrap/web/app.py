@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException, NotFoundException
 
 from relaytrap.errors import InputError, RelaytrapError
 from relaytrap.web import api, pages
+from relaytrap.web.pages.probe import find_tests
 from relaytrap.web.security import App, Guard, parse_listen
 from relaytrap.web.site import Site
 from relaytrap.web.static_files import Asset
@@ -29,6 +30,12 @@ def create_app(site: Site) -> App:
     def provide_site() -> Site:
         return site
 
+    async def keep_schedules() -> None:
+        try:
+            find_tests(site).keep_schedules()
+        except RelaytrapError as error:
+            log.warning("scheduled open-relay tests will not run: %s", error)
+
     litestar = Litestar(
         route_handlers=[*pages.HANDLERS, *api.HANDLERS, static, bundle],
         dependencies={"site": Provide(provide_site, sync_to_thread=False)},
@@ -40,6 +47,7 @@ def create_app(site: Site) -> App:
         compression_config=CompressionConfig(
             backend="gzip", gzip_compress_level=5, exclude=["^/live$", "^/api/live$", "^/static/"]
         ),
+        on_startup=[keep_schedules],
         openapi_config=None,
         logging_config=None,
         request_max_body_size=ANSWER_BYTES_MAX,

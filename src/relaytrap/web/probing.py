@@ -1,36 +1,24 @@
-"""Tests that the page runs: started after ownership was proved, followed live, kept under a secret."""
+"""Tests that the page runs: started after ownership was proved, followed live, kept under a secret, and run again."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from relaytrap import clock
 from relaytrap.config import Config
-from relaytrap.errors import RelaytrapError
-from relaytrap.probe.conduct import Options, address_towards, conduct
-from relaytrap.probe.ownership import Claim, ownership_token, prove_ownership
 from relaytrap.probe.plan import Progress
 from relaytrap.probe.register import Entry, Register
-from relaytrap.probe.target import TRANSPORTS, Target, resolve_target
+from relaytrap.probe.schedule import Schedules
+from relaytrap.probe.service import Asked, Service
+from relaytrap.probe.target import Target
+from relaytrap.probe.watch import Watch
 
 __all__ = ["Asked", "Tests"]
 
-log = logging.getLogger(__name__)
-
+NS: Final = 10**9
 EVERY_S: Final = 0.5
 FIRST: Final = Progress(0, 0, 0, 0.0, "starting")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the form said."""
-
-    host: str
-    domain: str = ""
-    transports: tuple[str, ...] = ()
-    thorough: bool = False
 
 
 @dataclass(slots=True)
@@ -38,39 +26,51 @@ class Tests:
     """The tests of one running page server."""
 
     config: Config
-    register: Register = field(init=False)
+    schedules: Schedules = field(init=False)
+    _service: Service = field(init=False)
     _progress: dict[str, Progress] = field(default_factory=dict)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.register = Register(self.config.data_dir)
-        self.register.end_abandoned(clock.now_ns())  # only one hub runs on this data
+        self._service = Service(self.config.probe, self.config.data_dir)
+        self.schedules = Schedules(self.register.records)
+        self.register.end_abandoned(clock.now_ns(), starting=True)  # only one hub runs on this data
+
+    @property
+    def register(self) -> Register:
+        """The log of tests."""
+        return self._service.register
 
     def token(self, host: str) -> str:
         """What a proof for a host must show."""
-        return ownership_token(self.register.secret_key(), host.strip())
+        return self._service.token(host)
 
     async def start(self, asked: Asked, user: str) -> str:
         """Prove ownership, log the test, start it; gives its secret, or "" when no proof holds.
 
         user: the address that asks. Raises InputError with one sentence when the host, a limit or an opt-out forbids.
         """
-        private = self.config.probe.private_targets
-        target = await resolve_target(
-            asked.host, transports=asked.transports or TRANSPORTS, domain=asked.domain, private_allowed=private
-        )
-        addresses = sorted({endpoint.address for endpoint in target.endpoints})
-        self.register.ask(asked.host, user, addresses, clock.now_ns())
-        claim = Claim(target, user, address_towards(target), self.token(asked.host))
-        proof = await prove_ownership(claim, private_allowed=private)
+        target = await self._service.resolve(asked)
+        proof = await self._service.prove(asked, target, user)
         if not proof:
             return ""
-        kept = {"domain": asked.domain, "transports": asked.transports, "thorough": asked.thorough}
-        secret = self.register.begin(asked.host, user, addresses, proof, kept, clock.now_ns())
-        self._progress[secret] = FIRST
-        task = asyncio.create_task(self._run(secret, target, self._options(asked)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        secret = self.register.begin(target, user, proof, asked.options, clock.now_ns())
+        self._note(secret, FIRST)
+        self._keep(self._run(secret, target, asked))
+        return secret
+
+    async def repeat(self, asked: Asked, user: str, every_s: int, *, baseline: str) -> str:
+        """Prove ownership, and test from now on again and again; gives the schedule's secret, or "".
+
+        baseline: the secret of the test that the next result is compared with. Raises InputError as start does.
+        """
+        target = await self._service.resolve(asked)
+        proof = await self._service.prove(asked, target, user)
+        if not proof:
+            return ""
+        now = clock.now_ns()
+        secret = self.schedules.add(asked.host, user, proof, asked.options, every_s, now, now + every_s * NS)
+        self.register.join(baseline, secret)
         return secret
 
     def find(self, secret: str) -> Entry | None:
@@ -83,34 +83,24 @@ class Tests:
             yield self._progress[secret]
             await asyncio.sleep(EVERY_S)
 
-    def _options(self, asked: Asked) -> Options:
-        settings = self.config.probe
-        return Options(
-            transports=asked.transports,
-            domain=asked.domain,
-            thorough=asked.thorough,
-            witness=settings.witness,
-            witness_public=settings.witness_public,
-            private_allowed=settings.private_targets,
-        )
+    def keep_schedules(self) -> None:
+        """Run scheduled tests when they are due, for as long as the event loop runs."""
+        watch = Watch(self._service, self.schedules, self.config.probe.notify_command, self._note)
+        self._keep(watch.keep())
 
-    async def _run(self, secret: str, target: Target, options: Options) -> None:
-        def note(progress: Progress) -> None:
-            self._progress[secret] = progress
+    def _keep(self, running: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(running)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-        report: dict[str, Any]
+    async def _run(self, secret: str, target: Target, asked: Asked) -> None:
         try:
-            report = (await conduct(target, options, note)).as_json()
-        except RelaytrapError as error:
-            report = {"verdict": "not run", "sentence": str(error), "exit_status": 3}
-        except Exception:  # the edge of one unit of work: the test ends, the page goes on
-            log.exception("a test failed target=%s", target.named)
-            report = {
-                "verdict": "not run",
-                "sentence": "Relaytrap made a mistake; its log says where.",
-                "exit_status": 3,
-            }
-        try:
-            self.register.end(secret, report["verdict"], report, clock.now_ns())
+            await self._service.run(secret, target, asked, lambda progress: self._note(secret, progress))
         finally:
-            del self._progress[secret]
+            self._note(secret, None)
+
+    def _note(self, secret: str, progress: Progress | None) -> None:
+        if progress is None:
+            self._progress.pop(secret, None)
+        else:
+            self._progress[secret] = progress

@@ -8,6 +8,8 @@ from relaytrap.web.pages import (
     numbers,
     overview,
     probe,
+    probe_opt_out,
+    probe_schedule,
     search,
     sensors,
     sources,
@@ -25,5 +27,7 @@ HANDLERS = (
     *numbers.HANDLERS,
     *sensors.HANDLERS,
     *probe.HANDLERS,
+    *probe_schedule.HANDLERS,
+    *probe_opt_out.HANDLERS,
     *search.HANDLERS,
 )

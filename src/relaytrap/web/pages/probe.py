@@ -11,17 +11,24 @@ from litestar.exceptions import NotFoundException
 from litestar.response import Redirect, ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 
+from relaytrap.clock import rfc3339
 from relaytrap.errors import InputError
 from relaytrap.probe.ownership import FILE_PATH, TXT_LABEL
-from relaytrap.probe.request import METHODS
+from relaytrap.probe.register import Entry
+from relaytrap.probe.schedule import parse_every
 from relaytrap.probe.target import TRANSPORTS
 from relaytrap.probe.tricks import STANDARD, TRICKS
+from relaytrap.web.api.download import safe_name
+from relaytrap.web.probe_pdf import render_pdf
+from relaytrap.web.probe_report import render_html, shown_result
 from relaytrap.web.probing import Asked, Tests
 from relaytrap.web.site import Ask, Site
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "find_tests"]
 
 HOST_MAX: Final = 255
+# What a page offers; the command line takes any interval.
+INTERVALS: Final = ("1d", "1w")
 
 
 @get("/probe", include_in_schema=False)
@@ -38,30 +45,43 @@ async def start(request: Ask, site: Site) -> Response[Any]:
         transports=tuple(name for name in TRANSPORTS if name in given.getall("transport", [])),
         thorough=given.get("thorough") == "yes",
     )
-    user = request.client.host if request.client else ""
+    return await _start(request, site, asked)
+
+
+@post("/probe/{secret:str}/again", include_in_schema=False)
+async def again(request: Ask, site: Site, secret: str) -> Response[Any]:
+    """The same test once more, or from now on every day or week; ownership is proved anew."""
+    entry = await to_thread.run_sync(_entry, site, secret)
+    every = str((await request.form()).get("every", ""))
+    asked = Asked.again(entry.target, entry.options)
+    if every not in INTERVALS:
+        return await _start(request, site, asked)
     try:
-        secret = await _tests(site).start(asked, user)
+        schedule = await find_tests(site).repeat(asked, client_of(request), parse_every(every), baseline=secret)
     except InputError as error:
         return await _form(request, site, asked, status=400, problem=str(error))
-    if not secret:
+    if not schedule:
         return await _form(request, site, asked, status=403, unproved=True)
-    return Redirect(f"/probe/{secret}", status_code=303)
+    return Redirect(f"/probe/schedule/{schedule}", status_code=303)
 
 
 @get("/probe/{secret:str}", sync_to_thread=True, include_in_schema=False)
 def result(request: Ask, site: Site, secret: str) -> Response[bytes]:
-    entry = _tests(site).find(secret)
-    if entry is None:
-        raise NotFoundException(detail="There is no such test.")
-    return site.page(
-        request,
-        "pages/probe_result.html",
-        entry=entry,
-        report=entry.report,
-        methods=METHODS,
-        tricks=TRICKS,
-        json_twin=f"/api/probe/{secret}",
-    )
+    entry = _entry(site, secret)
+    shown = shown_result(entry.report) if entry.report else {}
+    return site.page(request, "pages/probe_result.html", entry=entry, json_twin=f"/api/probe/{secret}", **shown)
+
+
+@get("/probe/{secret:str}/report.html", sync_to_thread=True, include_in_schema=False)
+def result_html(site: Site, secret: str) -> Response[bytes]:
+    entry, report = _finished(site, secret)
+    return _file(entry, render_html(report).encode(), "text/html; charset=utf-8", "html")
+
+
+@get("/probe/{secret:str}/report.pdf", sync_to_thread=True, include_in_schema=False)
+def result_pdf(site: Site, secret: str) -> Response[bytes]:
+    entry, report = _finished(site, secret)
+    return _file(entry, render_pdf(report), "application/pdf", "pdf")
 
 
 @get("/probe/{secret:str}/progress", include_in_schema=False)
@@ -72,16 +92,56 @@ async def progress(site: Site, secret: str) -> ServerSentEvent:
 @get("/api/probe/{secret:str}", sync_to_thread=True)
 def result_json(site: Site, secret: str) -> dict[str, Any]:
     """One test's report; while it runs, its target alone."""
-    entry = _tests(site).find(secret)
-    if entry is None:
-        raise NotFoundException(detail="There is no such test.")
+    entry = _entry(site, secret)
     return {"target": entry.target, "verdict": entry.verdict, "ownership": entry.proof} | (entry.report or {})
 
 
+def find_tests(site: Site) -> Tests:
+    """The site's tests; their log is made when the first page of theirs is asked for."""
+    if site.tests is None:
+        site.tests = Tests(site.config)
+    return site.tests
+
+
+def client_of(request: Ask) -> str:
+    """The address that a request came from."""
+    return request.client.host if request.client else ""
+
+
+async def _start(request: Ask, site: Site, asked: Asked) -> Response[Any]:
+    try:
+        secret = await find_tests(site).start(asked, client_of(request))
+    except InputError as error:
+        return await _form(request, site, asked, status=400, problem=str(error))
+    if not secret:
+        return await _form(request, site, asked, status=403, unproved=True)
+    return Redirect(f"/probe/{secret}", status_code=303)
+
+
 async def _told(site: Site, secret: str) -> AsyncIterator[ServerSentEventMessage]:
-    async for step in _tests(site).follow(secret):
+    async for step in find_tests(site).follow(secret):
         yield ServerSentEventMessage(data=msgspec.json.encode(step).decode(), event="progress")
     yield ServerSentEventMessage(data="{}", event="done")
+
+
+def _entry(site: Site, secret: str) -> Entry:
+    entry = find_tests(site).find(secret)
+    if entry is None:
+        raise NotFoundException(detail="There is no such test.")
+    return entry
+
+
+def _finished(site: Site, secret: str) -> tuple[Entry, dict[str, Any]]:
+    entry = _entry(site, secret)
+    if entry.report is None:
+        raise NotFoundException(detail="The test has not ended yet.")
+    return entry, entry.report
+
+
+def _file(entry: Entry, content: bytes, media_type: str, suffix: str) -> Response[bytes]:
+    name = safe_name(f"open-relay-test-{entry.target}-{rfc3339(entry.started_at_ns)[:10]}")
+    headers = {"content-disposition": f'attachment; filename="{name}.{suffix}"', "cache-control": "no-store"}
+    return Response(content, media_type=media_type, headers=headers)
 
 
 async def _form(
@@ -96,8 +156,9 @@ async def _form(
         asked=asked,
         problem=problem,
         unproved=unproved,
-        token=_tests(site).token(asked.host) if unproved else "",
+        token=find_tests(site).token(asked.host) if unproved else "",
         record=f"{TXT_LABEL}.{host}",
+        reverse=host,
         file=f"http://{host}{FILE_PATH}",
         transports=TRANSPORTS,
         standard=[TRICKS[name].text for name in STANDARD],
@@ -105,11 +166,4 @@ async def _form(
     return await to_thread.run_sync(page)
 
 
-def _tests(site: Site) -> Tests:
-    """The site's tests; their log is made when the first page of theirs is asked for."""
-    if site.tests is None:
-        site.tests = Tests(site.config)
-    return site.tests
-
-
-HANDLERS = (form, start, result, progress, result_json)
+HANDLERS = (form, start, again, result, result_html, result_pdf, progress, result_json)

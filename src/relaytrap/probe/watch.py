@@ -1,0 +1,147 @@
+"""Runs scheduled tests when they are due, and says when a result is another than before."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from relaytrap.clock import now_ns, rfc3339
+from relaytrap.errors import InputError, RelaytrapError
+from relaytrap.probe.ownership import OWN_ADDRESS
+from relaytrap.probe.plan import Progress
+from relaytrap.probe.schedule import STATED, Notice, Schedule, Schedules, has_changed
+from relaytrap.probe.service import Asked, Service
+from relaytrap.probe.target import Target
+from relaytrap.probe.verdict import EXIT_NOT_RUN
+
+__all__ = ["Watch", "run_command"]
+
+log = logging.getLogger(__name__)
+
+NS: Final = 10**9
+LOOK_EVERY_S: Final = 20.0
+# When a limit was in the way: the next try.
+LATER_S: Final = 600
+COMMAND_TIMEOUT_S: Final = 30.0
+# Addresses change hands: who proved one by coming from it has to come again after that time.
+ADDRESS_PROOF_DAYS: Final = 30
+
+
+class Watch:
+    """The scheduled tests of one running hub.
+
+    command: what is run when a result changes, its notice as JSON on standard input; () for nothing. on_progress: told
+    the secret of the test that runs, and how far it is; None when it has ended.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        schedules: Schedules,
+        command: Sequence[str] = (),
+        on_progress: Callable[[str, Progress | None], None] = lambda secret, progress: None,
+    ) -> None:
+        self._service = service
+        self._schedules = schedules
+        self._command = tuple(command)
+        self._on_progress = on_progress
+
+    async def keep(self) -> None:
+        """Run what is due, one after the other, until cancelled."""
+        while True:
+            try:
+                await self.run_due()
+            except RelaytrapError as error:
+                log.warning("scheduled tests cannot be run: %s", error)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def run_due(self) -> None:
+        """Run every test that is due now."""
+        for schedule in self._schedules.due(now_ns()):
+            await self._run(schedule)
+
+    async def _run(self, schedule: Schedule) -> None:
+        """Run a schedule's test if it still may; what forbids it is noted on the schedule."""
+        asked = Asked.again(schedule.target, schedule.options)
+        private = True if schedule.proof == STATED else None
+        next_at = now_ns() + schedule.every_s * NS
+        try:
+            target = await self._service.resolve(asked, private_allowed=private)
+            if not await self._is_proved(schedule, asked, target):
+                problem = "Ownership could not be proved any more; set up a proof, and ask for the schedule again."
+                self._schedules.set_next(schedule.secret, next_at, problem)
+                return
+            secret = self._service.register.begin(
+                target, schedule.user, schedule.proof, asked.options, now_ns(), schedule=schedule.secret
+            )
+        except InputError as error:
+            self._schedules.set_next(schedule.secret, min(next_at, now_ns() + LATER_S * NS), f"{error}.")
+            return
+        self._schedules.set_next(schedule.secret, next_at)
+        try:
+            report = await self._service.run(
+                secret,
+                target,
+                asked,
+                lambda progress: self._on_progress(secret, progress),
+                private_allowed=private,
+            )
+        finally:
+            self._on_progress(secret, None)
+        await self._compare(schedule, secret, report)
+
+    async def _is_proved(self, schedule: Schedule, asked: Asked, target: Target) -> bool:
+        """Whether ownership can be proved now, as it was when the schedule was made."""
+        if schedule.proof == STATED:
+            return True
+        proof = await self._service.prove(asked, target, schedule.user)
+        is_old = now_ns() - schedule.created_at_ns > ADDRESS_PROOF_DAYS * 86400 * NS
+        return bool(proof) and not (proof == OWN_ADDRESS and is_old)
+
+    async def _compare(self, schedule: Schedule, secret: str, report: dict[str, Any]) -> None:
+        """Note, log and tell when a result is another than the one before it that says something."""
+        earlier = (each for each in self._service.register.history(schedule.secret) if each.secret != secret)
+        reports = (each.report for each in earlier if each.report)
+        before = next((each for each in reports if each["exit_status"] != EXIT_NOT_RUN), None)
+        if before is None or not has_changed(before, report):
+            return
+        notice = Notice(now_ns(), before["verdict"], report["verdict"], report["sentence"], secret)
+        self._schedules.add_notice(schedule.secret, notice)
+        log.warning(
+            "open-relay test: the result changed target=%r before=%r after=%r",
+            schedule.target,
+            notice.before,
+            notice.after,
+        )
+        told = asdict(notice) | {"target": schedule.target, "exit_status": report["exit_status"]}
+        told |= {"at": rfc3339(told.pop("at_ns")), "page": f"/probe/{secret}", "test": report}
+        await run_command(self._command, told)
+
+
+async def run_command(command: Sequence[str], notice: dict[str, Any]) -> None:
+    """Run the operator's command with a notice as JSON on its standard input; its failure is logged."""
+    if not command:
+        return
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        log.warning("probe.notify_command: %r cannot be run: %s", command[0], error.strerror)
+        return
+    try:
+        async with asyncio.timeout(COMMAND_TIMEOUT_S):
+            await process.communicate(json.dumps(notice).encode())
+    except TimeoutError:
+        log.warning("probe.notify_command: %r did not end within %d s", command[0], COMMAND_TIMEOUT_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        log.warning("probe.notify_command: %r ended with status %s", command[0], process.returncode)

@@ -1,0 +1,46 @@
+"""Whoever comes from an address may have it left alone: no login, no mail, one button."""
+
+from typing import Any
+
+from anyio import to_thread
+from litestar import Response, get, post
+from litestar.exceptions import NotFoundException
+from litestar.response import Redirect
+
+from relaytrap.clock import now_ns
+from relaytrap.errors import InputError
+from relaytrap.web.pages.probe import client_of, find_tests
+from relaytrap.web.site import Ask, Site
+
+__all__ = ["HANDLERS"]
+
+
+@get("/probe/opt-out", sync_to_thread=True, include_in_schema=False)
+def show(request: Ask, site: Site) -> Response[bytes]:
+    address = client_of(request)
+    opted_out = bool(find_tests(site).register.opt_outs.objection(address))
+    return site.page(request, "pages/probe_opt_out.html", address=address, opted_out=opted_out)
+
+
+@post("/probe/opt-out", include_in_schema=False)
+async def change(request: Ask, site: Site) -> Response[Any]:
+    address = client_of(request)
+    if not address:
+        raise NotFoundException(detail="The address that you come from is not known.")
+    wanted = (await request.form()).get("change", "")
+    await to_thread.run_sync(_change, site, address, wanted == "remove")
+    return Redirect("/probe/opt-out", status_code=303)
+
+
+def _change(site: Site, address: str, back: bool) -> None:
+    opt_outs = find_tests(site).register.opt_outs
+    if not back:
+        opt_outs.add(address, "asked by the page, from this address", now_ns())
+        return
+    try:
+        opt_outs.remove(address)
+    except InputError:
+        return  # not listed by itself; a network that its operator entered stays
+
+
+HANDLERS = (show, change)
