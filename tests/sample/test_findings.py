@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from relaytrap.cli.main import relaytrap
+from relaytrap.cli.session import open_session
+from relaytrap.config import Config
 from relaytrap.sample.scene import load_truth
 
 TRUTH = load_truth()
@@ -81,6 +83,14 @@ def test_the_sweep_is_one_campaign_with_every_extension(found: Found) -> None:
     assert campaign["targets"] == 901
     assert [str(each) for each in campaign["range"]] == ["100", "1000"]
     assert campaign["sensors"] == sorted(honeypot["sensor"] for honeypot in TRUTH["captures"].values())
+
+
+def test_the_hours_of_the_sweep_know_the_country_of_every_relay(found: Found) -> None:
+    sweep = max(found.rows("campaigns"), key=lambda row: int(row["messages"]))
+    with open_session(Config(data_dir=found.data)) as session:
+        hours = list(session.query("relay_hours", {"id": sweep["id"]}))
+    assert sum(row["requests"] for row in hours) == sweep["messages"]
+    assert not any("" in row["countries"] for row in hours)
 
 
 def test_the_lying_relay_is_named_unreliable(found: Found) -> None:

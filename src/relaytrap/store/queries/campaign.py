@@ -82,7 +82,15 @@ def query_relay_hours(store: "Store", *, id: str) -> "list[Row]":
         "SELECT hour, relay, openers AS n, country FROM relay_hours FINAL "
         f"WHERE openers > 0 AND track IN ({TRACKS[base]})"
     )
-    placed = f"SELECT toStartOfHour(at) AS hour, source AS relay, 1 AS n, '' AS country FROM ({PLACES[base]})"
+    # Whatever a relay hides, its own country is known.
+    countries = (
+        "SELECT source, anyIf(country, country != '') AS country FROM track_hours "
+        f"WHERE source IN (SELECT source FROM ({PLACES[base]})) GROUP BY source"
+    )
+    placed = (
+        "SELECT toStartOfHour(at) AS hour, source AS relay, 1 AS n, country "
+        f"FROM ({PLACES[base]}) AS placed LEFT JOIN ({countries}) AS known USING (source)"
+    )
     sql = (
         f"SELECT {moment('hour')} AS hour, sum(n) AS requests, uniqExact(relay) AS relays, "
         "sumMap(map(country, toUInt64(n))) AS countries "
