@@ -1,8 +1,8 @@
 """Settings as frozen dataclasses: what they are, what they default to, and where each effective value came from.
 
-Order: defaults < file < `RELAYTRAP_SECTION_KEY` variables < flags. Loaded once by `cli`, passed down as values; there
-is no global. An unknown key is an error that names file, line and the nearest valid key. Every field's meaning stands
-in its `doc` metadata; the reference page is checked against it.
+Order: defaults < what joining a hub left < file < `RELAYTRAP_SECTION_KEY` variables < flags. Loaded once by `cli`,
+passed down as values; there is no global. An unknown key is an error that names file, line and the nearest valid key.
+Every field's meaning stands in its `doc` metadata; the reference page is checked against it.
 """
 
 import dataclasses
@@ -20,6 +20,7 @@ import msgspec
 from relaytrap.errors import ConfigError
 
 __all__ = [
+    "JOINED",
     "Config",
     "EnrichConfig",
     "Given",
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 GIB = 1 << 30
+JOINED = "joined.toml"
+"""Written in the data directory by `relaytrap sensor join`."""
 
 
 def setting(default: Any, doc: str) -> Any:
@@ -92,6 +95,7 @@ class StoreConfig:
     """`[store]`: where messages are kept, and for how long."""
 
     url: str = setting("", "ClickHouse server, clickhouse://user:password@host:port/database; empty: embedded")
+    cluster: str = setting("", "Cluster of that server, by name: tables are replicated and sharded; empty: one server")
     retention_days: int = setting(90, "Messages older than this are dropped; 0 keeps all")
     retention_bytes: int = setting(50 * GIB, "The oldest day is dropped while the store is larger; 0 sets no limit")
     memory_bytes: int = setting(2 * GIB, "Memory that one query of the embedded engine may use")
@@ -208,11 +212,21 @@ def load_config(
     for key, value in (flags or {}).items():
         if value is not None:
             given[key] = Given(_convert(key, value, f"flag for {key}"), "flag")
+    _take_joined(Path(given["data_dir"].value) / JOINED, given)
     sections = {
         name: cls(**{spec.name: given[f"{name}.{spec.name}"].value for spec in dataclasses.fields(cls)})
         for name, cls in SECTIONS.items()
     }
     return Config(data_dir=Path(given["data_dir"].value), **sections), given
+
+
+def _take_joined(path: Path, given: dict[str, Given]) -> None:
+    """What `relaytrap sensor join` remembered counts where nothing else was said."""
+    if not path.exists():
+        return
+    told: dict[str, Given] = {}
+    _take_file(path, told)
+    given |= {key: one for key, one in told.items() if given[key].source == "default"}
 
 
 def _take_file(path: Path, given: dict[str, Given]) -> None:
@@ -226,6 +240,8 @@ def _take_file(path: Path, given: dict[str, Given]) -> None:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid TOML: nested too deep") from None
     for section, table in document.items():
         where = f"{path}:{_line_of(text, None, section)}"
         if section == "data_dir":

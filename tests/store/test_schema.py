@@ -1,5 +1,6 @@
+from relaytrap.store.findings_schema import findings_ddl
 from relaytrap.store.migrations import STEPS, migrate, schema_version
-from relaytrap.store.schema import COLUMNS, FACETS, NAMES, Layout, messages_ddl, rollup_ddl
+from relaytrap.store.schema import COLUMNS, FACETS, NAMES, Layout, messages_ddl, rollup_ddl, views_ddl
 from tests.storing import row
 
 
@@ -33,8 +34,8 @@ def test_every_column_says_what_it_holds():
 
 
 def test_the_engine_reads_the_statements_for_a_cluster(store):
-    layout = Layout(prefix="Replicated", on_cluster=" ON CLUSTER traps", window="replicated_deduplication_window")
-    for statement in (messages_ddl(layout), *rollup_ddl(layout)):
+    layout = Layout("traps")
+    for statement in (*messages_ddl(layout), *rollup_ddl(layout), *views_ddl(layout), *findings_ddl(layout)):
         shown = store.row("SELECT formatQuery({sql:String}) AS sql", {"sql": statement})["sql"]
         assert "ON CLUSTER traps" in shown
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -19,7 +20,7 @@ from relaytrap.config import StoreConfig
 from relaytrap.errors import DiskError, StoreError
 from relaytrap.store.gate import Gate
 from relaytrap.store.lock import DirectoryLock
-from relaytrap.store.schema import EMBEDDED, Layout
+from relaytrap.store.schema import Layout, quoted
 
 __all__ = ["Store"]
 
@@ -43,7 +44,12 @@ class Store:
         """
         self.config = config
         self.data_dir = data_dir
-        self.layout: Layout = EMBEDDED
+        if config.cluster and not config.url:
+            raise StoreError(
+                "store.cluster names a cluster and store.url no server; give a node's address in store.url"
+            )
+        self.database = _database(config)
+        self.layout = Layout(config.cluster, self.database)
         self.gate = Gate()
         self._idle: list[Any] = []
         self._all: list[Any] = []
@@ -133,12 +139,11 @@ class Store:
         self.close()
 
     def _connect_first(self) -> None:
-        if self.embedded:
-            first = self._connect(database=None)
-            with _sentences():
-                first.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
-                first.database = DATABASE
-            self._idle.append(first)
+        first = self._connect(None if self.embedded else "default")
+        with _sentences():
+            first.command(f"CREATE DATABASE IF NOT EXISTS {quoted(self.database)}{self.layout.on_cluster}")
+            first.database = self.database
+        self._idle.append(first)
 
     @contextlib.contextmanager
     def _client(self) -> Iterator[Any]:
@@ -147,7 +152,7 @@ class Store:
         with self._mutex:
             client = self._idle.pop() if self._idle else None
         if client is None:
-            client = self._connect(DATABASE)
+            client = self._connect(self.database)
         try:
             yield client
         finally:
@@ -166,19 +171,21 @@ class Store:
                 path.mkdir(parents=True, exist_ok=True)
                 options: dict[str, Any] = {"interface": "chdb", "path": str(path)}
             else:
-                options = {"dsn": self.config.url}
+                # Sessions would tie a client to one node, and hold up its next question while one is open.
+                options = {"dsn": self.config.url, "secure": _is_secure(self.config), "autogenerate_session_id": False}
             if database is not None:
                 options["database"] = database
             client = clickhouse_connect.get_client(**options, settings=settings)
         except OSError as error:
             raise DiskError(f"{self.data_dir}: the store cannot be made there ({error.strerror})") from None
-        except (ClickHouseError, RuntimeError) as error:
+        except (ClickHouseError, RuntimeError, ValueError) as error:
             raise StoreError(f"{self._where()}: the store cannot be opened: {_first_line(error)}") from None
         with self._mutex:
             self._all.append(client)
         return client
 
     def _where(self) -> str:
+        # Never the address: it holds the password.
         return str(self.data_dir / "store") if self.embedded else "the ClickHouse server of store.url"
 
     def free_bytes(self) -> int:
@@ -191,19 +198,44 @@ DECODER: Final = msgspec.json.Decoder()
 
 
 def _session_settings(config: StoreConfig) -> dict[str, Any]:
-    return {
-        "max_memory_usage": config.memory_bytes,
-        "max_bytes_before_external_group_by": config.memory_bytes // 2,
-        "max_bytes_before_external_sort": config.memory_bytes // 2,
-        "max_threads": config.threads,
+    return (_embedded_limits(config) if not config.url else CLUSTER_SETTINGS if config.cluster else {}) | {
         "max_insert_block_size": BLOCK_ROWS,
         "min_insert_block_size_rows": BLOCK_ROWS,
         "min_insert_block_size_bytes": BLOCK_BYTES,
         "max_partitions_per_insert_block": 0,
         "deduplicate_blocks_in_dependent_materialized_views": 1,
+        # A batch is safe, and known by its token, when its insert returns: the server must not collect it first.
+        "async_insert": 0,
         "output_format_json_quote_64bit_integers": 0,
         "session_timezone": "UTC",
     }
+
+
+def _embedded_limits(config: StoreConfig) -> dict[str, Any]:
+    """What one query may take of this process; a server has limits of its own."""
+    return {
+        "max_memory_usage": config.memory_bytes,
+        "max_bytes_before_external_group_by": config.memory_bytes // 2,
+        "max_bytes_before_external_sort": config.memory_bytes // 2,
+        "max_threads": config.threads,
+    }
+
+
+CLUSTER_SETTINGS: Final = {
+    # An insert returns when every shard has its part on the disk.
+    "distributed_foreground_insert": 1,
+    # A set of messages inside a question about messages is made once, over all shards.
+    "distributed_product_mode": "global",
+}
+
+
+def _database(config: StoreConfig) -> str:
+    return unquote(urlsplit(config.url).path).strip("/") or DATABASE
+
+
+def _is_secure(config: StoreConfig) -> bool:
+    parts = urlsplit(config.url)
+    return parts.scheme in ("https", "clickhouses") or parts.port in (443, 8443)
 
 
 def _bound(params: Mapping[str, Any] | None) -> dict[str, Any] | None:

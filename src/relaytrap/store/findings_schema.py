@@ -81,10 +81,11 @@ FINDINGS: Final[dict[str, tuple[str, str, str]]] = {
 
 
 def findings_ddl(layout: Layout = EMBEDDED) -> list[str]:
-    """CREATE TABLE of each."""
+    """CREATE TABLE of each; on a cluster they stand whole on every node, to be joined where the messages are."""
+    engine = layout.engine("ReplacingMergeTree", "version", everywhere=True)
     return [
         f"CREATE TABLE IF NOT EXISTS {name}{layout.on_cluster} ({columns}) "
-        f"ENGINE = {layout.engine('ReplacingMergeTree', 'version')} PARTITION BY {partition} ORDER BY {key}"
+        f"ENGINE = {engine} PARTITION BY {partition} ORDER BY {key}"
         for name, (columns, key, partition) in FINDINGS.items()
     ]
 

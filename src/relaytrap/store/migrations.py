@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from relaytrap import __version__, clock
 from relaytrap.errors import StoreTooNew
 from relaytrap.store.findings_schema import findings_ddl
-from relaytrap.store.schema import messages_ddl, rollup_ddl, versions_ddl
+from relaytrap.store.schema import messages_ddl, rollup_ddl, versions_ddl, views_ddl
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Store
@@ -19,8 +19,7 @@ __all__ = ["STEPS", "migrate", "schema_version"]
 
 def make_first_tables(store: "Store") -> None:
     """messages, its hourly rollups and the views that feed them."""
-    store.command(messages_ddl(store.layout))
-    for statement in rollup_ddl(store.layout):
+    for statement in (*messages_ddl(store.layout), *rollup_ddl(store.layout), *views_ddl(store.layout)):
         store.command(statement)
 
 

@@ -52,11 +52,10 @@ def day_of_rebuilt_messages(store: "Store") -> Iterator[str]:
 
 def replace_day(store: "Store", day: str) -> None:
     """Put the day in `messages_rebuilt` in the old day's place, rollups with it. The caller holds the gate alone."""
-    table = f"messages{REBUILT}"
-    _fill_rollups(store, table, day)
-    store.command(f"ALTER TABLE messages REPLACE PARTITION ID '{_checked(day)}' FROM {table}")
+    _fill_rollups(store, f"messages{REBUILT}", day)
+    _exchange(store, "messages", day)
     _exchange_rollups(store, day)
-    store.command(f"TRUNCATE TABLE {table}")
+    store.command(f"TRUNCATE TABLE {store.layout.altered(f'messages{REBUILT}')}")
 
 
 def _by_day(store: "Store", aggregate: str, table: str, where: str) -> dict[str, int]:
@@ -74,10 +73,8 @@ def _rollup_days(store: "Store") -> list[str]:
 def _beside(store: "Store") -> Iterator[None]:
     """The tables beside the real ones, empty; removed at the end."""
     _drop_beside(store)
-    store.command(messages_ddl(store.layout, f"messages{REBUILT}"))
-    for statement in rollup_ddl(store.layout, REBUILT):
-        if statement.startswith("CREATE TABLE"):
-            store.command(statement)
+    for statement in (*messages_ddl(store.layout, f"messages{REBUILT}"), *rollup_ddl(store.layout, REBUILT)):
+        store.command(statement)
     try:
         yield
     finally:
@@ -85,25 +82,31 @@ def _beside(store: "Store") -> Iterator[None]:
 
 
 def _drop_beside(store: "Store") -> None:
+    layout = store.layout
     for name in ("messages", *ROLLUPS):
-        store.command(f"DROP TABLE IF EXISTS {name}{REBUILT} SYNC")
+        # The table over the shards first, where there is one.
+        for table in dict.fromkeys((name + REBUILT, layout.local(name + REBUILT))):
+            store.command(f"DROP TABLE IF EXISTS {table}{layout.on_cluster} SYNC")
 
 
 def _fill_rollups(store: "Store", origin: str, day: str) -> None:
     where = f"{ATTACK} AND _partition_id = '{_checked(day)}'"
     for name, select in ROLLUPS.items():
-        store.command(f"TRUNCATE TABLE {name}{REBUILT}")
+        store.command(f"TRUNCATE TABLE {store.layout.altered(name + REBUILT)}")
         store.command(f"INSERT INTO {name}{REBUILT} {select(origin, where)}")
 
 
 def _exchange_rollups(store: "Store", day: str) -> None:
     for name in ROLLUPS:
-        partition = f"PARTITION ID '{_checked(day)}'"
-        # The engine refuses to replace a partition by nothing: a day whose messages are all gone is dropped.
-        if store.row(f"SELECT count() AS n FROM {name}{REBUILT}")["n"]:
-            store.command(f"ALTER TABLE {name} REPLACE {partition} FROM {name}{REBUILT}")
-        else:
-            store.command(f"ALTER TABLE {name} DROP {partition}")
+        _exchange(store, name, day)
+
+
+def _exchange(store: "Store", name: str, day: str) -> None:
+    # A day whose messages are all gone is replaced by nothing, and so is one of which a shard never had any.
+    store.command(
+        f"ALTER TABLE {store.layout.altered(name)} REPLACE PARTITION ID '{_checked(day)}' "
+        f"FROM {store.layout.local(name + REBUILT)} SETTINGS allow_replace_partition_from_empty_source = 1"
+    )
 
 
 def _checked(day: str) -> str:

@@ -9,7 +9,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from relaytrap.store.engine import DATABASE
 from relaytrap.store.rebuild import rebuild_rollups
 
 if TYPE_CHECKING:
@@ -48,9 +47,11 @@ def apply_retention(store: "Store", now_ns: int) -> list[Dropped]:
 
 
 def bytes_stored(store: "Store") -> int:
-    """Bytes on disk of everything that is not yet superseded."""
-    sql = "SELECT sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND database = {database:String}"
-    return int(store.row(sql, {"database": DATABASE})["bytes"])
+    """Bytes on disk of everything that is not yet superseded; on a cluster of one replica of each shard."""
+    sql = (
+        f"SELECT sum(bytes_on_disk) AS bytes FROM {store.layout.parts()} WHERE active AND database = currentDatabase()"
+    )
+    return int(store.row(sql)["bytes"])
 
 
 def drop_sensors(store: "Store", prefix: str) -> int:
@@ -60,7 +61,7 @@ def drop_sensors(store: "Store", prefix: str) -> int:
     days = store.rows(f"SELECT _partition_id AS day, count() AS n FROM messages WHERE {where} GROUP BY day", params)
     if days:
         with store.gate.alone():
-            store.command(f"DELETE FROM messages WHERE {where}", params)
+            store.command(f"DELETE FROM {store.layout.altered('messages')} WHERE {where}", params)
         rebuild_rollups(store, [row["day"] for row in days])
     return sum(row["n"] for row in days)
 
@@ -76,6 +77,6 @@ def _days(store: "Store") -> list[dict[str, Any]]:
 def _drop(store: "Store", day: dict[str, Any], reason: str) -> Dropped:
     with store.gate.alone():
         for table in PARTITIONED:
-            store.command(f"ALTER TABLE {table} DROP PARTITION ID '{int(day['day'])}'")
+            store.command(f"ALTER TABLE {store.layout.altered(table)} DROP PARTITION ID '{int(day['day'])}'")
     log.info("day dropped day=%s messages=%d reason=%s", day["day"], day["messages"], reason)
     return Dropped(day["day"], day["messages"], reason)

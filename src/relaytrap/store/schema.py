@@ -20,13 +20,18 @@ __all__ = [
     "Column",
     "Layout",
     "messages_ddl",
+    "quoted",
     "rollup_ddl",
     "versions_ddl",
+    "views_ddl",
 ]
 
 # Rows of the same insert are recognised by token this many batches back: a week of one segment every two seconds
 # from a sensor that resends, with room for several sensors.
 DEDUPLICATION_WINDOW: Final = 100_000
+# On a cluster also no longer than this: a sensor may have been away for its spool's 30 days, but it resends what it had
+# sent without an answer within minutes of its return.
+DEDUPLICATION_SECONDS: Final = 30 * 86_400
 # A batch is acknowledged when its insert returned, and the sensor then deletes it: it must be on the disk by then.
 DURABLE: Final = "fsync_after_insert = 1, fsync_part_directory = 1"
 # Smaller parts keep all columns in one file: a batch then syncs three files and not 140, which costs the system 7 us a
@@ -168,32 +173,81 @@ FACETS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How tables are made: embedded here, or replicated and distributed on a cluster.
+    """How tables are made: plain ones in the embedded engine or on one server, or sharded and replicated on a cluster.
 
-    prefix: "" or "Replicated". on_cluster: clause after the table's name, with a leading blank, or "".
+    cluster: its name, or "" for none. On a cluster a sharded table NAME is a Distributed table over NAME_local, which
+    every shard has; a table that stands everywhere is whole on each node, so that it can be joined where the messages
+    are. Reading and inserting use NAME in either layout; what alters a table uses `altered(NAME)`.
     """
 
-    prefix: str = ""
-    on_cluster: str = ""
-    window: str = "non_replicated_deduplication_window"
+    cluster: str = ""
+    database: str = "relaytrap"
 
-    def engine(self, family: str, *arguments: str) -> str:
+    @property
+    def on_cluster(self) -> str:
+        """Clause after the table's name, with a leading blank, or ""."""
+        return f" ON CLUSTER {quoted(self.cluster)}" if self.cluster else ""
+
+    def local(self, name: str) -> str:
+        """Name of the table that holds a sharded table's rows on one node."""
+        return f"{name}_local" if self.cluster else name
+
+    def altered(self, name: str) -> str:
+        """What stands for a sharded table in ALTER, TRUNCATE, DELETE and DROP."""
+        return self.local(name) + self.on_cluster
+
+    def parts(self) -> str:
+        """The table of the tables' parts."""
+        return f"cluster({quoted(self.cluster)}, system.parts)" if self.cluster else "system.parts"
+
+    def engine(self, family: str, *arguments: str, everywhere: bool = False) -> str:
         """The engine clause that stands for a MergeTree family member ("AggregatingMergeTree", ...)."""
-        return f"{self.prefix}{family}({', '.join(arguments)})"
+        if not self.cluster:
+            return f"{family}({', '.join(arguments)})"
+        place, replica = ("all", "{shard}-{replica}") if everywhere else ("{shard}", "{replica}")
+        keeper = (f"'/clickhouse/tables/{place}/{{database}}/{{table}}'", f"'{replica}'")
+        return f"Replicated{family}({', '.join((*keeper, *arguments))})"
+
+    def window(self) -> str:
+        """Table settings: how long the tokens of inserts are remembered."""
+        if not self.cluster:
+            return f"non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
+        return (
+            f"replicated_deduplication_window = {DEDUPLICATION_WINDOW}, "
+            f"replicated_deduplication_window_seconds = {DEDUPLICATION_SECONDS}"
+        )
+
+    def distributed(self, name: str, key: str) -> list[str]:
+        """CREATE TABLE of the table that spreads rows over the shards by an expression; none without a cluster.
+
+        The key must follow from the row: a batch that is sent again is then cut the same way, and each shard knows
+        its part by the batch's token.
+        """
+        if not self.cluster:
+            return []
+        whole = f"{quoted(self.cluster)}, {quoted(self.database)}, {self.local(name)}, {key}"
+        create = f"CREATE TABLE IF NOT EXISTS {name}{self.on_cluster} AS {self.local(name)}"
+        return [f"{create} ENGINE = Distributed({whole})"]
 
 
 EMBEDDED: Final = Layout()
 
 
-def messages_ddl(layout: Layout = EMBEDDED, name: str = "messages") -> str:
-    """CREATE TABLE of the messages, under any name (reanalysis fills a second one)."""
+def quoted(name: str) -> str:
+    """An identifier in SQL, whatever it is."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def messages_ddl(layout: Layout = EMBEDDED, name: str = "messages") -> list[str]:
+    """Statements that make the messages, under any name (reanalysis fills a second one)."""
     columns = [f"{c.name} {c.stored}{f' CODEC({c.codec})' if c.codec else ''}" for c in COLUMNS]
     indexes = [f"INDEX {n} {column} TYPE {kind} GRANULARITY {grain}" for n, column, kind, grain in INDEXES]
-    return (
-        f"CREATE TABLE IF NOT EXISTS {name}{layout.on_cluster} (\n  " + ",\n  ".join(columns + indexes) + "\n) "
+    return [
+        f"CREATE TABLE IF NOT EXISTS {layout.altered(name)} (\n  " + ",\n  ".join(columns + indexes) + "\n) "
         f"ENGINE = {layout.engine('MergeTree')} PARTITION BY toYYYYMMDD(received_at) ORDER BY (received_at, id) "
-        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}, {DURABLE}, {ONE_FILE}, {LEAN}"
-    )
+        f"SETTINGS {layout.window()}, {DURABLE}, {ONE_FILE}, {LEAN}",
+        *layout.distributed(name, "id"),
+    ]
 
 
 HOURLY_COLUMNS = (
@@ -211,27 +265,34 @@ SOURCES_COLUMNS = (
 )
 
 
-def rollup_ddl(layout: Layout = EMBEDDED, suffix: str = "", origin: str = "messages") -> list[str]:
-    """Statements that make the rollup tables and the views that feed them from `origin`.
+def rollup_ddl(layout: Layout = EMBEDDED, suffix: str = "") -> list[str]:
+    """Statements that make the rollup tables.
 
     suffix: appended to every name, for the second set that reanalysis fills.
     """
     tables = (
-        ("hourly", HOURLY_COLUMNS, "(facet, hour, country, value)"),
-        ("hourly_sources", SOURCES_COLUMNS, "(hour, source)"),
+        ("hourly", HOURLY_COLUMNS, "(facet, hour, country, value)", "cityHash64(facet, value)"),
+        ("hourly_sources", SOURCES_COLUMNS, "(hour, source)", "cityHash64(source)"),
     )
-    made = [
-        f"CREATE TABLE IF NOT EXISTS {name}{suffix}{layout.on_cluster} ({columns}) "
-        f"ENGINE = {layout.engine('AggregatingMergeTree')} PARTITION BY toYYYYMMDD(hour) ORDER BY {key} "
-        f"SETTINGS {layout.window} = {DEDUPLICATION_WINDOW}, {DURABLE}"
-        for name, columns, key in tables
-    ]
+    made = []
+    for name, columns, key, spread in tables:
+        made.append(
+            f"CREATE TABLE IF NOT EXISTS {layout.altered(name + suffix)} ({columns}) "
+            f"ENGINE = {layout.engine('AggregatingMergeTree')} PARTITION BY toYYYYMMDD(hour) ORDER BY {key} "
+            f"SETTINGS {layout.window()}, {DURABLE}"
+        )
+        made += layout.distributed(name + suffix, spread)
+    return made
+
+
+def views_ddl(layout: Layout = EMBEDDED) -> list[str]:
+    """Statements that make the views which feed the rollups; on a cluster each shard sums up its own messages."""
+    origin = layout.local("messages")
     views = (("hourly", hourly_select(origin)), ("hourly_sources", sources_select(origin)))
-    made += [
-        f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name}{suffix}_view{layout.on_cluster} TO {name}{suffix} AS {select}"
+    return [
+        f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name}_view{layout.on_cluster} TO {layout.local(name)} AS {select}"
         for name, select in views
     ]
-    return made
 
 
 def hourly_select(origin: str = "messages", where: str = ATTACK) -> str:
@@ -260,5 +321,5 @@ def versions_ddl(layout: Layout = EMBEDDED) -> str:
     """CREATE TABLE of the applied schema steps."""
     return (
         f"CREATE TABLE IF NOT EXISTS schema_steps{layout.on_cluster} (step UInt32, name String, applied_at "
-        f"DateTime64(3, 'UTC'), written_by String) ENGINE = {layout.engine('MergeTree')} ORDER BY step"
+        f"DateTime64(3, 'UTC'), written_by String) ENGINE = {layout.engine('MergeTree', everywhere=True)} ORDER BY step"
     )
