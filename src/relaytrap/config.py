@@ -140,10 +140,11 @@ class EnrichConfig:
 
 @dataclass(frozen=True, slots=True)
 class ProbeConfig:
-    """`[probe]`: the open-relay test from the page."""
+    """`[probe]`: the open-relay test."""
 
     witness: str = setting("", "Where the witness listens, ADDRESS:PORT; empty: our address towards the target, 5060")
     witness_public: str = setting("", "How others reach the witness, ADDRESS:PORT, when it is behind a NAT")
+    witness_token: str = setting("", "Token of a witness on another machine; `witness` is then where to join it")
     private_targets: bool = setting(False, "Whether the page may also test private and loopback addresses")
     notify_command: tuple[str, ...] = setting(
         (), "Program and arguments run when a scheduled test's result changes; the notice is JSON on standard input"

@@ -191,7 +191,7 @@ def test_knock_leaves_from_the_witnesss_port_and_its_answer_is_reported() -> Non
             server.send(data.replace(data.split(b"\r\n")[0], b"SIP/2.0 200 OK"), *source)
 
         server: UdpSocket = await UdpSocket.open("127.0.44.2", 0, answer)
-        watch.knock(Knock("127.0.44.2", server.port, "pbx.example", TOKEN))
+        watch.knock(Knock("127.0.44.2", server.port, TOKEN))
         assert await came == watch.places[4]
         await until(lambda: seen.responses)
         assert seen.responses[0][1] == "127.0.44.2"

@@ -13,7 +13,7 @@ from relaytrap.config import Given
 __all__ = ["command"]
 
 # Shown as set or not set: a terminal's scroll-back and a bug report are no place for a secret.
-SECRETS = {"sensor.token", "sensor.seed", "hub.hep_password"}
+SECRETS = {"sensor.token", "sensor.seed", "hub.hep_password", "probe.witness_token"}
 PASSWORD = re.compile(r"(?<=://)([^/@:]*):.*@")
 
 

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reanalyse": ("relaytrap.cli.reanalyse", "Derive everything again from the raw bytes."),
     "sample": ("relaytrap.cli.sample", "Load or remove the bundled sample scene."),
     "probe": ("relaytrap.cli.probe", "Is the server that I run an open relay?"),
+    "witness": ("relaytrap.cli.witness", "The receiving side of open-relay tests that run elsewhere."),
     "config": ("relaytrap.cli.config", "Effective settings, and where each came from."),
     "doctor": ("relaytrap.cli.doctor", "What is wrong with this installation."),
 }

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,12 @@ def command() -> None:
 )
 @click.option("--witness-public", default="", metavar="ADDR:PORT", help="How others reach the witness, behind a NAT.")
 @click.option(
+    "--witness-token",
+    default="",
+    metavar="TOKEN",
+    help="--witness runs on another machine already; this joins it there.",
+)
+@click.option(
     "--report",
     "reports",
     multiple=True,
@@ -167,7 +174,16 @@ def _run(settings: Settings, host: str, options: Options, *, quiet: bool) -> dic
     """The report of a test; one that could not be run or was broken off says why."""
     began = rfc3339(now_ns())
     try:
-        register = Register(settings.load().data_dir, COMMAND_LIMITS)
+        config = settings.load()
+        register = Register(config.data_dir, COMMAND_LIMITS)
+        if not (options.witness or options.witness_token):
+            named = config.probe
+            options = replace(
+                options,
+                witness=named.witness,
+                witness_public=options.witness_public or named.witness_public,
+                witness_token=named.witness_token,
+            )
         with _shown_progress(quiet=quiet) as progress:
             return asyncio.run(_test(register, host, options, progress))
     except RelaytrapError as error:

@@ -1,7 +1,7 @@
 """The certificate of our own servers: self-signed, made where it is first needed.
 
-A relay that forwards over TLS is seen only if its handshake succeeds, so the witness takes every version and cipher
-that the library still has. Whoever must know that it talks to the right witness pins the fingerprint.
+A relay that forwards over TLS is seen only if its handshake succeeds, so towards servers under test every version and
+cipher is taken that the library still has. Between our own two ends it is TLS 1.3, and the fingerprint is pinned.
 """
 
 import datetime
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from relaytrap.errors import DiskError
 
-__all__ = ["any_peer", "fingerprint", "server_context", "throwaway_context"]
+__all__ = ["any_peer", "fingerprint", "pinning_peer", "server_context", "server_fingerprint", "throwaway_context"]
 
 # RSA, as an old border controller may know nothing else.
 KEY_BITS = 2048
@@ -22,15 +22,16 @@ VALID_DAYS = 3650
 
 @cache
 def throwaway_context() -> ssl.SSLContext:
-    """A server's context with a certificate that lives as long as this process."""
+    """A server's context for any client, with a certificate that lives as long as this process."""
     with tempfile.TemporaryDirectory(prefix="relaytrap-") as folder:
-        return server_context(Path(folder))
+        return _widened(server_context(Path(folder)))
 
 
 def server_context(folder: Path) -> ssl.SSLContext:
-    """A server's context with the certificate of a folder, made there when there is none. Raises DiskError."""
+    """A context for TLS 1.3 with the certificate of a folder, made there when there is none. Raises DiskError."""
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    context = _widest(ssl.PROTOCOL_TLS_SERVER)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
     try:
         if not (certificate.exists() and key.exists()):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -43,9 +44,23 @@ def server_context(folder: Path) -> ssl.SSLContext:
     return context
 
 
+def server_fingerprint(folder: Path) -> str:
+    """The fingerprint of a folder's certificate. Raises DiskError."""
+    try:
+        return fingerprint(ssl.PEM_cert_to_DER_cert((folder / "certificate.pem").read_text(encoding="ascii")))
+    except (OSError, ValueError) as error:
+        raise DiskError(f"{folder}: the certificate cannot be read ({error}); remove it or give access") from None
+
+
 def any_peer() -> ssl.SSLContext:
-    """A client's context that takes every certificate: who the server is was settled by the address its owner named."""
-    context = _widest(ssl.PROTOCOL_TLS_CLIENT)
+    """A client's context for any server: who it is was settled by the address its owner named."""
+    return _widened(pinning_peer())
+
+
+def pinning_peer() -> ssl.SSLContext:
+    """A client's context for TLS 1.3 with a server whose fingerprint the caller compares."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
@@ -56,8 +71,7 @@ def fingerprint(certificate: bytes) -> str:
     return hashlib.sha256(certificate).hexdigest()
 
 
-def _widest(protocol: "ssl._SSLMethod") -> ssl.SSLContext:
-    context = ssl.SSLContext(protocol)
+def _widened(context: ssl.SSLContext) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED  # an old SBC is to be tested, not refused
     context.set_ciphers("ALL:@SECLEVEL=0")
     return context

@@ -6,6 +6,7 @@ is not read.
 """
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from relaytrap.probe.tricks import host_port
 from relaytrap.probe.websocket import SipWebSocket, WebSocketError
 from relaytrap.sip.stream import StreamParser
 
-__all__ = ["ChannelError", "Receive", "StreamChannel", "UdpSocket"]
+__all__ = ["ChannelError", "Receive", "StreamChannel", "UdpSocket", "reason_of"]
 
 Receive = Callable[[bytes], object]
 
@@ -213,7 +214,16 @@ class StreamChannel:
             self._receive(message)
 
 
+def reason_of(error: OSError) -> str:
+    """Why a connection failed, in the system's or the TLS library's words; asyncio's own repeat the address."""
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "no reason given"
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error) or type(error).__name__
+
+
 def _why(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
-        return f"speaks no TLS with us ({error.reason or 'no reason given'})"
-    return f"cannot be reached ({error.strerror or str(error) or type(error).__name__})"
+        return f"speaks no TLS with us ({reason_of(error)})"
+    return f"cannot be reached ({reason_of(error)})"

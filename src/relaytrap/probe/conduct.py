@@ -7,14 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from relaytrap.clock import monotonic, now_ns, rfc3339
-from relaytrap.errors import InputError, ListenError
+from relaytrap.errors import InputError, ListenError, RelaytrapError
+from relaytrap.probe.place import parse_name, parse_place, parse_places
 from relaytrap.probe.plan import Plan, Progress
+from relaytrap.probe.remote import CONTROL_PORT, JoinToken, RemoteWatch
 from relaytrap.probe.report import Report, build_report
 from relaytrap.probe.request import METHODS
 from relaytrap.probe.run import Run
 from relaytrap.probe.target import Target, version_of
 from relaytrap.probe.tricks import STANDARD, TRICKS, host_port
-from relaytrap.probe.witness import WITNESS_PORT, LocalWatch, Place, Witnesses
+from relaytrap.probe.witness import WITNESS_PORT, LocalWatch, Place, Watch, Witnesses
 
 __all__ = ["Options", "address_towards", "conduct"]
 
@@ -26,7 +28,8 @@ class Options:
     """What a user chose; empty values mean the usual.
 
     tester: our own address. witness, witness_public: ADDR, ADDR:PORT or [IPV6]:PORT, or an IPv4 and an IPv6 one with
-    a comma between; where it listens and how others reach it. number: a telephone number of the user's own. register:
+    a comma between; where it listens and how others reach it. witness_token: it runs already on another machine, where
+    `witness` names the host and port to join it at. number: a telephone number of the user's own. register:
     try the registrar too. private_allowed: whether private addresses may be tested. opted_out: see Plan. witnesses:
     those that the tests of this process share; None for a test that is the only one.
     """
@@ -40,6 +43,7 @@ class Options:
     tester: str = ""
     witness: str = ""
     witness_public: str = ""
+    witness_token: str = ""
     private_allowed: bool = True
     opted_out: Callable[[str], str] = lambda address: ""
     witnesses: Witnesses | None = None
@@ -70,9 +74,8 @@ async def conduct(target: Target, options: Options, on_progress: Callable[[Progr
         opted_out=options.opted_out,
     )
     started_ns, started = now_ns(), monotonic()
-    watch = LocalWatch(options.witnesses)
+    watch = await _open_watch(options, plan)
     try:
-        await _listen(watch, options, plan)
         run = Run(plan, watch, on_progress)
         await run.run()
     finally:
@@ -114,7 +117,8 @@ def _testers(target: Target, wanted: str) -> dict[int, str]:
     first = {version_of(each.address): each for each in reversed(target.endpoints)}
     found: dict[int, str] = {}
     if wanted:
-        version = version_of(_parse_place(wanted, "")[0])
+        wanted = parse_place(wanted, 0)[0]
+        version = version_of(wanted)
         if version not in first:
             raise InputError(f"--from {wanted} cannot reach {target.named}, which has no IPv{version} address")
         found[version] = wanted
@@ -129,10 +133,25 @@ def _testers(target: Target, wanted: str) -> dict[int, str]:
     return found
 
 
+async def _open_watch(options: Options, plan: Plan) -> Watch:
+    """The witness that the user named, or one here."""
+    if options.witness_token:
+        remote = RemoteWatch()
+        await remote.open(*parse_name(options.witness, CONTROL_PORT), JoinToken.parse(options.witness_token))
+        return remote
+    watch = LocalWatch(options.witnesses)
+    try:
+        await _listen(watch, options, plan)
+    except RelaytrapError:
+        watch.close()
+        raise
+    return watch
+
+
 async def _listen(watch: LocalWatch, options: Options, plan: Plan) -> None:
     """A witness of each IP version that we test from: where the user said, else where we are."""
-    named = _parse_places(options.witness)
-    public = _parse_places(options.witness_public)
+    named = parse_places(options.witness, WITNESS_PORT)
+    public = parse_places(options.witness_public, WITNESS_PORT)
     usual = {version: (address, WITNESS_PORT) for version, address in plan.testers.items()}
     for version, place in (usual | named).items():
         if ipaddress.ip_address(place[0]).is_unspecified and version not in public:
@@ -152,27 +171,3 @@ async def _listen_at(watch: LocalWatch, place: Place, public: Place | None, *, a
             f"cannot listen on {host_port(*place)} ({error.strerror}); choose another with --from or --witness, or "
             "wait if another test is running there"
         ) from None
-
-
-def _parse_places(text: str) -> dict[int, Place]:
-    """Places by IP version, out of one or two that a comma parts."""
-    places = [_parse_place(part.strip(), "") for part in text.split(",") if part.strip()]
-    return {version_of(place[0]): place for place in places}
-
-
-def _parse_place(text: str, address: str) -> tuple[str, int]:
-    """ADDR, ADDR:PORT or [IPV6]:PORT with defaults for what is missing."""
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        number = rest.removeprefix(":")
-    elif text.count(":") == 1:
-        host, _, number = text.partition(":")
-    else:
-        host, number = text, ""
-    if number and not (number.isascii() and number.isdecimal() and 0 < int(number) < 65536):
-        raise InputError(f"{text!r}: there is no port {number!r}")
-    try:
-        ip = ipaddress.ip_address(host or address)
-    except ValueError:
-        raise InputError(f"{text or address!r} is no address; write ADDR, ADDR:PORT or [IPV6]:PORT") from None
-    return str(ip), int(number or WITNESS_PORT)

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from itertools import pairwise
 
 from relaytrap.clock import monotonic
-from relaytrap.probe.channel import ChannelError, StreamChannel, UdpSocket
+from relaytrap.probe.channel import ChannelError, StreamChannel, UdpSocket, reason_of
 from relaytrap.probe.plan import Plan, new_token
 from relaytrap.probe.target import Endpoint, version_of
 from relaytrap.probe.tricks import host_port
@@ -93,14 +93,14 @@ async def _knock_by_udp(plan: Plan, endpoint: Endpoint, local: str) -> None:
     try:
         way = await UdpSocket.open(local, 0, lambda data, source: answered.set(), only=there)
     except OSError as error:
-        raise ChannelError(where, f"cannot be reached ({error.strerror})") from None
-    knock = Knock(*there, plan.target.domain, new_token()).build((local, way.port))
+        raise ChannelError(where, f"cannot be reached ({reason_of(error)})") from None
+    knock = Knock(*there, new_token()).build((local, way.port))
     try:
         await _repeat(UDP_KNOCKS_S, lambda: way.send(knock, *there), lambda: answered.is_set() or bool(way.refused))
         if isinstance(way.refused, ConnectionRefusedError):
             raise ChannelError(where, "is closed")
         if way.refused:
-            raise ChannelError(where, f"cannot be reached ({way.refused.strerror})")
+            raise ChannelError(where, f"cannot be reached ({reason_of(way.refused)})")
     finally:
         way.close()
 
@@ -126,7 +126,7 @@ class Pinholes:
         self._watch = watch
         self._timing = plan.timing
         first = {each.address: each for each in reversed(list(endpoints)) if each.transport == "udp"}
-        knocks = [Knock(each.address, each.port, plan.target.domain, new_token()) for each in first.values()]
+        knocks = [Knock(each.address, each.port, new_token()) for each in first.values()]
         self._knocks = {knock.token.encode(): knock for knock in knocks}
         self.seen_as: dict[str, Place] = {}
 
@@ -216,7 +216,7 @@ class Outside:
 
     async def _try(self, token: bytes, version: int, udp: UdpSocket) -> None:
         place, local = self._places[version], self._plan.testers[version]
-        request = Knock(*place, self._plan.target.domain, token.decode()).build((local, udp.port))
+        request = Knock(*place, token.decode()).build((local, udp.port))
         channel = StreamChannel("tcp", *place, local, lambda data: None)
         with suppress(ChannelError):
             await channel.open()

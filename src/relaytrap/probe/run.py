@@ -65,6 +65,8 @@ class Run:
         """Whether every server that was heard of was seen to reach the witness, or we did from another machine."""
         if any(running.witnessed for running in self._running.values()):
             return True
+        if self._watch.trouble:
+            return False
         heard = {each.probe.ends.server for each in self._running.values() if each.answers or each.arrivals}
         return all(
             address in self.witness_seen_as or self._outside.reached.get(version_of(address)) for address in heard
@@ -94,6 +96,8 @@ class Run:
             self._close()
 
     def _close(self) -> None:
+        if self._watch.trouble:
+            self._note(self._watch.trouble)
         for running, channel in self._channels:
             if channel.trouble and not running.answers:
                 self._note(channel.trouble)

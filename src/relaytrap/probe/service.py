@@ -17,6 +17,7 @@ from relaytrap.probe.ownership import Claim, ownership_token, prove_ownership
 from relaytrap.probe.plan import Progress
 from relaytrap.probe.register import Register
 from relaytrap.probe.target import TRANSPORTS, Target, resolve_target
+from relaytrap.probe.witness import Witnesses
 
 __all__ = ["Asked", "Service"]
 
@@ -47,6 +48,7 @@ class Service:
     def __init__(self, settings: ProbeConfig, data_dir: Path) -> None:
         self.register = Register(data_dir)
         self._settings = settings
+        self._witnesses = Witnesses()
 
     def token(self, host: str) -> str:
         """What a proof for a host must show."""
@@ -90,6 +92,8 @@ class Service:
             thorough=asked.thorough,
             witness=settings.witness,
             witness_public=settings.witness_public,
+            witness_token=settings.witness_token,
+            witnesses=self._witnesses,
             private_allowed=settings.private_targets if private_allowed is None else private_allowed,
         )
         return await conduct_logged(self.register, secret, target, options, on_progress)

@@ -62,12 +62,12 @@ class Knock:
 
     server: str
     server_port: int
-    domain: str
     token: str
 
     def build(self, here: Place) -> bytes:
         """The request, its Via naming the witness's place."""
-        ends = Ends(self.server, self.server_port, self.domain, self.server, self.server_port, *here, self.token, "")
+        there = (self.server, self.server_port)
+        ends = Ends(*there, self.server, *there, *here, self.token, "")
         return build_probe(Probe("OPTIONS", "udp", "plain", ends))
 
 
@@ -85,11 +85,12 @@ class Watch(Protocol):
     """One test's share of a witness, here or on another machine.
 
     places: by IP version, address and port that probes name. elsewhere: it runs on another machine, so that reaching
-    it from here shows that others can.
+    it from here shows that others can. trouble: why what arrives is not told any more, as a sentence; "" when it is.
     """
 
     places: dict[int, Place]
     elsewhere: bool
+    trouble: str
 
     def report_to(self, watcher: Watcher) -> None:
         """Name who is told; before anything is announced."""
@@ -203,6 +204,7 @@ class LocalWatch:
     """
 
     elsewhere = False
+    trouble = ""
 
     def __init__(self, pool: Witnesses | None = None) -> None:
         self._pool = pool or Witnesses()

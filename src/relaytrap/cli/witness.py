@@ -1,0 +1,138 @@
+"""`relaytrap witness`: the receiving side of open-relay tests that run on other machines."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+import ssl
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from relaytrap.cli.main import Settings
+from relaytrap.errors import DiskError, InputError, ListenError
+from relaytrap.probe.certificate import server_context, server_fingerprint
+from relaytrap.probe.outpost import Outpost
+from relaytrap.probe.place import parse_place
+from relaytrap.probe.remote import CONTROL_PORT, JoinToken
+from relaytrap.probe.target import version_of
+from relaytrap.probe.tricks import host_port
+from relaytrap.probe.witness import WITNESS_PORT, Place, Witness
+
+__all__ = ["command"]
+
+EVERYWHERE = ("0.0.0.0", "[::]")
+
+
+@click.command()
+@click.option(
+    "--listen",
+    multiple=True,
+    metavar="ADDR[:PORT]",
+    help=f"Where relayed probes arrive, by UDP, TCP, TLS and WebSocket; default every address, port {WITNESS_PORT}.",
+)
+@click.option(
+    "--join",
+    "door",
+    multiple=True,
+    metavar="ADDR[:PORT]",
+    help=f"Where testers join; default the addresses of --listen, port {CONTROL_PORT}.",
+)
+@click.option(
+    "--public",
+    multiple=True,
+    metavar="ADDR[:PORT]",
+    help="As others reach --listen, behind a NAT that forwards a port; default as testers reach --join.",
+)
+@click.option("--token", "show", is_flag=True, help="Print the token by which testers join, and end.")
+@click.option("--new-token", "renew", is_flag=True, help="Make a new token; the old one is worth nothing from then on.")
+@click.pass_obj
+def command(
+    settings: Settings, listen: tuple[str, ...], door: tuple[str, ...], public: tuple[str, ...], show: bool, renew: bool
+) -> None:
+    """Stand by as the witness of open-relay tests that run elsewhere: `relaytrap probe HOST --witness …`.
+
+    For a tester behind a NAT or a firewall: run this where the servers under test can reach it. It answers nobody but
+    requests of tests whose tester knows the token. Runs until Ctrl-C or SIGTERM.
+    """
+    folder: Path = settings.load().data_dir / "witness"
+    context = server_context(folder)
+    token = JoinToken(_secret(folder / "secret", renew=renew), server_fingerprint(folder))
+    if show:
+        click.echo(str(token))
+        return
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    where = [parse_place(text, WITNESS_PORT) for text in listen or EVERYWHERE]
+    doors = [parse_place(text, CONTROL_PORT) for text in door] or [(place[0], CONTROL_PORT) for place in where]
+    named = {version_of(place[0]): place for place in (parse_place(text, WITNESS_PORT) for text in public)}
+    if unknown := named.keys() - {version_of(place[0]) for place in where}:
+        raise InputError(f"--public names an IPv{min(unknown)} address, but --listen has none")
+    asyncio.run(_stand_by(where, doors, named, token, context, must=bool(listen)))
+
+
+async def _stand_by(
+    where: list[Place],
+    doors: list[Place],
+    named: dict[int, Place],
+    token: JoinToken,
+    context: ssl.SSLContext,
+    *,
+    must: bool,
+) -> None:
+    """Serve until a signal. must: each place was asked for, and is no guess at what this machine has."""
+    with contextlib.ExitStack() as stack:
+        witnesses = []
+        for place in where:
+            with _explained(place, "--listen", must=must or len(where) == 1):
+                witness = Witness()
+                await witness.open(*place)
+                stack.callback(witness.close)
+                witnesses.append(witness)
+        places = [named.get(version_of(each.place[0]), each.place) for each in witnesses]
+        outpost = Outpost(witnesses, places, token.secret)
+        stack.callback(outpost.close)
+        joins = []
+        for place in doors:
+            with _explained(place, "--join", must=must):
+                joins.append(host_port(place[0], await outpost.open(*place, context)))
+        if not witnesses or not joins:
+            raise ListenError("this machine has no address to listen on; name one with --listen")
+        _tell([host_port(*each.place) for each in witnesses], joins, token)
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        await stopped.wait()
+
+
+@contextlib.contextmanager
+def _explained(place: Place, option: str, *, must: bool) -> Iterator[None]:
+    """An address that cannot be had as one sentence; unless it was asked for, a missing IP version is none."""
+    try:
+        yield
+    except OSError as error:
+        if must or version_of(place[0]) == 4:
+            where = host_port(*place)
+            raise ListenError(f"cannot listen on {where} ({error.strerror}); choose another with {option}") from None
+
+
+def _tell(listening: list[str], joins: list[str], token: JoinToken) -> None:
+    click.echo(f"relaytrap witness: listening on {' and '.join(listening)}; testers join at {' and '.join(joins)}")
+    # A terminal's owner may see it; a log file is no place for a secret.
+    shown = str(token) if sys.stdout.isatty() else "$(relaytrap witness --token)"
+    click.echo(f"relaytrap probe SERVER --i-run-this-server --witness THIS-HOST --witness-token {shown}")
+
+
+def _secret(path: Path, *, renew: bool) -> str:
+    """The secret in a file that its owner alone can read; made when there is none. Raises DiskError."""
+    try:
+        if renew:
+            path.unlink(missing_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(24), encoding="ascii")
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise DiskError(f"{path}: the token cannot be kept ({error.strerror}); give access") from None
