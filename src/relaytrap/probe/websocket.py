@@ -56,7 +56,7 @@ class SipWebSocket:
             self._connection.receive_data(data)
             for event in self._connection.events():
                 self._take(event, found)
-        except (LocalProtocolError, RemoteProtocolError) as error:
+        except (LocalProtocolError, RemoteProtocolError, ValueError) as error:  # wsproto decodes headers as ASCII
             raise WebSocketError(f"speaks no WebSocket ({error})") from None
         return found
 
