@@ -109,3 +109,8 @@ def test_mistakes_name_file_and_key() -> None:
     assert "no [ring]" in refused(SMALL.replace('answer = "ok"', 'answer = "ring"'))
     assert "empty list" in refused(SMALL.replace('["small/{version}"]', "[]"))
     assert "answers" in refused(SMALL.replace('"200 OK"', '"OK"'))
+
+
+def test_persona_file_nested_deeper_than_its_reader_goes_is_refused_in_a_sentence() -> None:
+    with pytest.raises(ConfigError, match="nested too deep"):
+        parse_persona("a = " + "[" * 5000, name="x", seed="")

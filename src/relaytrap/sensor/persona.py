@@ -246,6 +246,8 @@ def parse_persona(text: str, *, name: str, seed: str, where: str = "") -> Person
         document = msgspec.convert(tomllib.loads(text), PersonaFile)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{where}: not valid TOML: nested too deep") from None
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {str(error)[0].lower()}{str(error)[1:]}") from None
     if document.format != FORMAT:
