@@ -1,19 +1,32 @@
 """Tokens by which sensors join a hub."""
 
+import contextlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from relaytrap.config import HubConfig
+from relaytrap.hub.certificate import load_certificate
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
+from relaytrap.hub.ledger import Ledger
+from relaytrap.hub.sensor_wheel import sensor_wheel
 
 
-def sensor(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "relaytrap.cli.main", "--data", str(data), "sensor", *arguments]
+def sensor(data: Path, *arguments: str, config: bool = False) -> subprocess.CompletedProcess[str]:
+    given = ["--config", str(data / "relaytrap.toml")] if config else []
+    command = [sys.executable, "-m", "relaytrap.cli.main", *given, "--data", str(data), "sensor", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def token_in(line: str) -> str:
+    found = re.search(r"--token (\S+)", line)
+    assert found, line
+    return found[1]
 
 
 def name_for(data: Path, token: str) -> str | None:
@@ -22,8 +35,29 @@ def name_for(data: Path, token: str) -> str | None:
 
 def test_added_sensor_gets_a_line_whose_token_the_hub_takes(tmp_path: Path) -> None:
     line = sensor(tmp_path, "add", "cellar").stdout
-    assert line.startswith("relaytrap sensor --name cellar --hub http://127.0.0.1:8060 --token ")
-    assert name_for(tmp_path, line.split()[-1]) == "cellar"
+    assert "relaytrap sensor join http://127.0.0.1:8060 --token " in line
+    assert name_for(tmp_path, token_in(line)) == "cellar"
+
+
+def test_line_for_another_machine_names_the_hubs_address_and_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / "relaytrap.toml").write_text('[hub]\nuplink_listen = "0.0.0.0:8061"\n')
+    line = sensor(tmp_path, "add", "cellar", "--hub", "https://hub.example:8061/", config=True).stdout
+    pin = load_certificate(HubConfig(), tmp_path).fingerprint
+    assert f"relaytrap sensor join https://hub.example:8061 --pin {pin} --token " in line
+    assert "--trusted-host hub.example:8061" in line
+    assert sensor_wheel().digest in line
+
+
+def test_line_for_this_machine_only_says_so(tmp_path: Path) -> None:
+    assert "hub.uplink_listen" in sensor(tmp_path, "add", "cellar").stderr
+
+
+def test_list_shows_what_is_wrong_with_a_sensor(tmp_path: Path) -> None:
+    sensor(tmp_path, "add", "cellar")
+    with contextlib.closing(HubDatabase(tmp_path)) as database:
+        Ledger(database).report("cellar", "loss", "cellar has lost 3 messages.")
+    (row,) = [json.loads(line) for line in sensor(tmp_path, "list", "--json").stdout.splitlines()]
+    assert row["incidents"] == ["cellar has lost 3 messages."]
 
 
 def test_name_is_given_once(tmp_path: Path) -> None:
@@ -34,13 +68,13 @@ def test_name_is_given_once(tmp_path: Path) -> None:
 
 
 def test_rotated_token_ends_the_old_one(tmp_path: Path) -> None:
-    old = sensor(tmp_path, "add", "cellar").stdout.split()[-1]
-    new = sensor(tmp_path, "rotate", "cellar").stdout.split()[-1]
+    old = token_in(sensor(tmp_path, "add", "cellar").stdout)
+    new = token_in(sensor(tmp_path, "rotate", "cellar").stdout)
     assert (name_for(tmp_path, old), name_for(tmp_path, new)) == (None, "cellar")
 
 
 def test_revoked_sensor_may_not_send(tmp_path: Path) -> None:
-    token = sensor(tmp_path, "add", "cellar").stdout.split()[-1]
+    token = token_in(sensor(tmp_path, "add", "cellar").stdout)
     sensor(tmp_path, "revoke", "cellar")
     assert name_for(tmp_path, token) is None
     (row,) = [json.loads(line) for line in sensor(tmp_path, "list", "--json").stdout.splitlines()]

@@ -4,14 +4,16 @@ import contextlib
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
 
+from relaytrap.cli.hub_backup import backup, restore
 from relaytrap.cli.main import Settings
+from relaytrap.cli.service import notify_ready
 from relaytrap.clock import now_ns
-from relaytrap.errors import RelaytrapError
+from relaytrap.errors import ConfigError, RelaytrapError
 
 if TYPE_CHECKING:
     from relaytrap.config import Config
@@ -25,12 +27,50 @@ UPKEEP_S = 3600.0
 STOP_S = 10.0
 
 
-@click.command(name="hub")
+@click.group(name="hub", invoke_without_command=True)
 @click.option("--listen", metavar="ADDR:PORT", help="Where the page is served; default 127.0.0.1:8060.")
-@click.pass_obj
-def command(settings: Settings, listen: str | None) -> None:
+@click.option("--uplink", metavar="ADDR:PORT", help="Where sensors of other machines ship to, over HTTPS.")
+@click.pass_context
+def command(ctx: click.Context, listen: str | None, uplink: str | None) -> None:
     """Take in what sensors send; serve the page and the API. Runs in the foreground until Ctrl-C or SIGTERM."""
-    run_hub(settings.load(web__listen=listen), ready=lambda site, url: click.echo(f"relaytrap hub: {url}"))
+    if ctx.invoked_subcommand is None:
+        settings: Settings = ctx.obj
+        run_hub(settings.load(web__listen=listen, hub__uplink_listen=uplink), ready=tell)
+
+
+def tell(site: "Site", url: str) -> None:
+    """Where the hub answers."""
+    where = url + (f", sensors: {site.uplink_url}" if site.uplink_url else "")
+    click.echo(f"relaytrap hub: {where}")
+    notify_ready(where)
+
+
+@command.command()
+@click.option("--renew", is_flag=True, help="Make a new one; every sensor must then be told its fingerprint.")
+@click.pass_obj
+def certificate(settings: Settings, renew: bool) -> None:
+    """Show the certificate by which sensors recognise this hub; make it when there is none."""
+    from relaytrap.hub.certificate import load_certificate, make_certificate
+
+    config: Config = settings.load()
+    if renew:
+        if config.hub.uplink_certificate:
+            raise ConfigError(
+                f"hub.uplink_certificate: {config.hub.uplink_certificate} is yours to renew; without that setting the "
+                "hub makes its own"
+            )
+        make_certificate(config.data_dir)
+    found = load_certificate(config.hub, config.data_dir)
+    click.echo(f"certificate  {found.path}")
+    click.echo(f"fingerprint  {found.fingerprint}")
+    click.echo(f"valid until  {found.not_after:%Y-%m-%d}")
+    click.echo(f"sensors      {'pin it' if found.pin else 'ask an authority; nothing is pinned'}")
+    if renew:
+        click.echo("Restart the hub; then on each sensor: relaytrap sensor join --pin " + found.fingerprint)
+
+
+for each in (backup, restore):
+    command.add_command(each)
 
 
 def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = None) -> None:
@@ -76,12 +116,34 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
             hep=hep,
         )
         stack.callback(site.answers.close)
+        if config.hub.uplink_listen:
+            stack.enter_context(uplink_door(site))
         # The map's script takes a second to make, once an installation: before the first reader asks.
         threading.Thread(target=site.bundle.asset, name="bundle", daemon=True).start()
         stack.callback(keep_up(store))
         analyst.start()
         hep.start()
         serve(site, listener, ready)
+
+
+@contextlib.contextmanager
+def uplink_door(site: "Site") -> "Iterator[None]":
+    """Answer sensors of other machines while this block runs; where, goes into the site."""
+    from relaytrap.hub.certificate import load_certificate
+    from relaytrap.web.security import Endpoint, parse_listen
+    from relaytrap.web.serve import bind
+    from relaytrap.web.uplink import UplinkServer, public_url
+
+    config = site.config.hub
+    certificate = load_certificate(config, site.config.data_dir)
+    listener = bind(parse_listen(config.uplink_listen, "hub.uplink_listen"), "hub.uplink_listen")
+    site.uplink_url = config.uplink_url.rstrip("/") or public_url(Endpoint(*listener.getsockname()[:2]))
+    server = UplinkServer(site, listener, certificate)
+    server.start()
+    try:
+        yield
+    finally:
+        server.close()
 
 
 def keep_up(store: "Store") -> "Callable[[], None]":

@@ -5,6 +5,7 @@ imports the store.
 """
 
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -73,10 +74,11 @@ class Commands(click.Group):
         try:
             command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         except ModuleNotFoundError as error:
-            if (error.name or "").split(".")[0] == "relaytrap":
+            missing = error.name or ""
+            if missing.startswith("relaytrap.") and importlib.util.find_spec("relaytrap.hub"):
                 raise
             raise MissingExtra(
-                f"relaytrap {cmd_name} needs the package {error.name}, which a sensor's installation leaves out; "
+                f"relaytrap {cmd_name} needs the package {missing}, which a sensor's installation leaves out; "
                 "install relaytrap[hub]"
             ) from None
         return command

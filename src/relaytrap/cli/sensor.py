@@ -1,21 +1,14 @@
 """`relaytrap sensor`: listen, answer as a persona, record every byte."""
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from relaytrap.cli.main import Settings
-from relaytrap.cli.output import emit, output_options
+from relaytrap.cli.sensor_join import join
+from relaytrap.cli.sensor_tokens import COMMANDS
 from relaytrap.cli.service import notify_ready
-from relaytrap.clock import rfc3339
-from relaytrap.config import Config
-
-if TYPE_CHECKING:
-    from relaytrap.hub.keys import Keys
 
 __all__ = ["command"]
 
@@ -50,7 +43,7 @@ def command(
 
     Answers only the source of a request, and an unproven UDP source never with more bytes than it sent. Runs until
     SIGTERM or Ctrl-C, which flush and close the spool. On the hub, `add`, `list`, `rotate` and `revoke` rule who may
-    send to it.
+    send to it; `join`, here, makes this machine one of those.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -89,77 +82,8 @@ def command(
     run_sensor(config.sensor, config.data_dir, ready=say)
 
 
-@command.command()
-@click.argument("name")
-@click.pass_obj
-def add(settings: Settings, name: str) -> None:
-    """Make a sensor known to the hub of this data; prints the line to run on its machine."""
-    _print_line(settings, name, lambda keys: keys.add(name))
-
-
-@command.command()
-@click.argument("name")
-@click.pass_obj
-def rotate(settings: Settings, name: str) -> None:
-    """Give a known sensor a new token; the old one ends at once."""
-    _print_line(settings, name, lambda keys: keys.rotate(name))
-
-
-@command.command()
-@click.argument("name")
-@click.pass_obj
-def revoke(settings: Settings, name: str) -> None:
-    """Take a sensor's permission away; its messages stay."""
-    with _keys(settings.load()) as keys:
-        keys.revoke(name)
-    click.echo(f"{name} may send nothing more")
-
-
-@command.command("list")
-@output_options
-@click.pass_obj
-def list_sensors(settings: Settings, as_json: bool, as_csv: bool) -> None:
-    """Sensors that may send to the hub of this data, and when each was last heard of."""
-    with _keys(settings.load()) as keys:
-        rows = [
-            {
-                "sensor": each.name,
-                "created": rfc3339(each.created_at_ns),
-                "heard": rfc3339(each.last_seen_ns) if each.last_seen_ns else None,
-                "state": "revoked" if each.revoked_at_ns else "may send",
-            }
-            for each in keys.list_sensors()
-        ]
-    columns = [("sensor", "sensor"), ("state", "token"), ("heard", "last heard of"), ("created", "made")]
-    emit(
-        rows,
-        columns,
-        as_json=as_json,
-        as_csv=as_csv,
-        empty="no sensor has a token; relaytrap sensor add NAME makes one",
-    )
-
-
-@contextlib.contextmanager
-def _keys(config: Config) -> Iterator["Keys"]:
-    from relaytrap.hub.database import HubDatabase
-    from relaytrap.hub.keys import Keys
-
-    with contextlib.closing(HubDatabase(config.data_dir)) as database:
-        yield Keys(database)
-
-
-def _print_line(settings: Settings, name: str, make: "Callable[[Keys], str]") -> None:
-    """The command line that joins a sensor; its token is shown this once and kept nowhere."""
-    from relaytrap.cli.session import running_hub
-
-    config = settings.load()
-    with _keys(config) as keys:
-        token = make(keys)
-    hub = running_hub(config.data_dir)
-    click.echo(
-        f"relaytrap sensor --name {name} --hub {hub.url if hub else f'http://{config.web.listen}'} --token {token}"
-    )
+for each in (*COMMANDS, join):
+    command.add_command(each)
 
 
 def _print_count(spool: Path) -> None:

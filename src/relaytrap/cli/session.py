@@ -28,11 +28,12 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class RunningHub:
-    """Where the hub that owns a data directory answers."""
+    """Where the hub that owns a data directory answers. uplink_url: and where to sensors of other machines; or ""."""
 
     pid: int
     url: str
     token: str
+    uplink_url: str = ""
 
 
 class Readable(Protocol):
@@ -101,6 +102,24 @@ class HubSession:
                     f"the hub (process {self.hub.pid}) at {self.hub.url} does not answer: {error}"
                 ) from None
 
+    @contextlib.contextmanager
+    def download(self, path: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """What the hub gives for a POST: about how many bytes it will be, and the pieces as they arrive.
+
+        Raises InputError or StoreError with the hub's own sentence.
+        """
+        connection = self._connect()
+        with contextlib.closing(connection):
+            try:
+                connection.request("POST", path, b"", {"Authorization": f"Bearer {self.hub.token}"})
+                answer = connection.getresponse()
+                if answer.status >= 400:
+                    _refuse(answer)
+                total = int(answer.getheader("X-Relaytrap-Total") or 0)
+                yield total, iter(lambda: answer.read(CHUNK_BYTES), b"")
+            except (OSError, http.client.HTTPException) as error:
+                raise StoreError(f"the hub (process {self.hub.pid}) at {self.hub.url} has gone: {error}") from None
+
     def events(self, name: str, given: Mapping[str, Any]) -> Iterator[Row]:
         """Objects of a live stream (server-sent events) as they arrive, until the hub ends.
 
@@ -157,7 +176,7 @@ def running_hub(data_dir: Path) -> RunningHub | None:
         return None
     try:
         told = json.loads((data_dir / "hub.json").read_text())
-        hub = RunningHub(int(told["pid"]), str(told["url"]), str(told.get("token", "")))
+        hub = RunningHub(int(told["pid"]), str(told["url"]), str(told.get("token", "")), str(told.get("uplink", "")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return hub if hub.pid == owner else None

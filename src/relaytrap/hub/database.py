@@ -99,11 +99,6 @@ class HubDatabase:
                 self._connection.execute("ROLLBACK")
                 raise DiskError(f"{self.path}: cannot be written ({error}); free space or give permission") from None
 
-    def copy_to(self, path: Path) -> None:
-        """A consistent copy of everything in a file of its own, which must not exist yet."""
-        with self._mutex:
-            self._connection.execute("VACUUM INTO ?", (str(path),))
-
     def close(self) -> None:
         """Close; further calls fail."""
         with self._mutex:

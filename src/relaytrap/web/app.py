@@ -45,7 +45,7 @@ def create_app(site: Site) -> App:
             Exception: explain_failure,
         },
         compression_config=CompressionConfig(
-            backend="gzip", gzip_compress_level=5, exclude=["^/live$", "^/api/live$", "^/static/"]
+            backend="gzip", gzip_compress_level=5, exclude=["^/live$", "^/api/live$", "^/api/backup$", "^/static/"]
         ),
         on_startup=[keep_schedules],
         openapi_config=None,

@@ -51,7 +51,7 @@ class Endpoint:
         return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
 
-def parse_listen(text: str) -> Endpoint:
+def parse_listen(text: str, setting: str = "web.listen") -> Endpoint:
     """`127.0.0.1:8060`, `[::1]:8060` or `localhost:8060` as an Endpoint. Raises ConfigError with one sentence."""
     host, colon, port = text.rpartition(":")
     host = host.strip("[]")
@@ -62,7 +62,7 @@ def parse_listen(text: str) -> Endpoint:
             raise ValueError(text)
     except ValueError:
         raise ConfigError(
-            f"web.listen: {text!r} is no address and port; write 127.0.0.1:8060, or [::1]:8060 for IPv6"
+            f"{setting}: {text!r} is no address and port; write 127.0.0.1:8060, or [::1]:8060 for IPv6"
         ) from None
     return Endpoint(str(address), number)
 

@@ -31,7 +31,7 @@ STOP_GRACE_S: Final = 3
 KEEP_ALIVE_S: Final = 30
 
 
-def bind(endpoint: Endpoint) -> socket.socket:
+def bind(endpoint: Endpoint, setting: str = "web.listen") -> socket.socket:
     """A listening socket. Raises ListenError with what to do about it."""
     family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
@@ -44,12 +44,12 @@ def bind(endpoint: Endpoint) -> socket.socket:
         where = f"{endpoint.host}:{endpoint.port}"
         if error.errno == errno.EADDRINUSE:
             raise ListenError(
-                f"web.listen: {where} is taken by another program; choose another with --listen"
+                f"{setting}: {where} is taken by another program; choose another address or port"
             ) from None
         if error.errno == errno.EACCES:
-            raise ListenError(f"web.listen: this user may not open {where}; choose a port above 1023") from None
+            raise ListenError(f"{setting}: this user may not open {where}; choose a port above 1023") from None
         raise ListenError(
-            f"web.listen: {where} cannot be opened ({error.strerror}); is the address this machine's?"
+            f"{setting}: {where} cannot be opened ({error.strerror}); is the address this machine's?"
         ) from None
     made.set_inheritable(False)
     return made
@@ -95,7 +95,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._site.on_stop = self._asked_to_stop
         self._loop = asyncio.get_running_loop()
-        write_note(self._site.config.data_dir, self._url, self._site.token)
+        write_note(self._site.config.data_dir, self._url, self._site.token, self._site.uplink_url)
         if self._ready is not None:
             threading.Thread(target=self._tell, name="ready", daemon=True).start()
 
@@ -134,11 +134,11 @@ class _Server(uvicorn.Server):
             self._asked_to_stop()
 
 
-def write_note(data_dir: Path, url: str, token: str) -> None:
+def write_note(data_dir: Path, url: str, token: str, uplink_url: str = "") -> None:
     """hub.json: where this hub answers, for the command line. Readable by its owner alone: it holds a token."""
     path = data_dir / HUB_NOTE
     part = path.with_suffix(".part")
-    told: dict[str, Any] = {"pid": os.getpid(), "url": url, "token": token}
+    told: dict[str, Any] = {"pid": os.getpid(), "url": url, "token": token, "uplink": uplink_url}
     try:
         part.unlink(missing_ok=True)
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -39,14 +39,15 @@ HTML: Final = "text/html; charset=utf-8"
 class Site:
     """One running page server.
 
-    enricher: None leaves out what only address tables can say. ingest, keys, ledger, vigil, hep: None for a server
-    that only shows.
+    enricher: None leaves out what only address tables can say. uplink_url: where sensors of other machines reach this
+    hub; "" when they cannot. ingest, keys, ledger, vigil, hep: None for a server that only shows.
     """
 
     store: Store
     config: Config
     enricher: Enricher | None = None
     token: str = ""
+    uplink_url: str = ""
     ingest: Ingest | None = None
     keys: Keys | None = None
     ledger: Ledger | None = None

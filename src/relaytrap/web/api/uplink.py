@@ -24,7 +24,7 @@ from relaytrap.hub.ledger import Ledger
 from relaytrap.web.api.catalogue import LINES
 from relaytrap.web.site import Ask, Site
 
-__all__ = ["HANDLERS", "inflated"]
+__all__ = ["HANDLERS", "SENSOR_HANDLERS", "inflated"]
 
 SEGMENT_BYTES_MAX: Final = 64 << 20
 HEARTBEAT_BYTES_MAX: Final = 64 << 10
@@ -180,4 +180,5 @@ def _later(status: int, sentence: str, seconds: int) -> Response[Any]:
     return Response({"error": sentence}, status_code=status, headers={"retry-after": str(seconds)})
 
 
-HANDLERS = (take_segment, take_heartbeat, take_capture)
+SENSOR_HANDLERS = (take_segment, take_heartbeat)
+HANDLERS = (*SENSOR_HANDLERS, take_capture)

@@ -1,0 +1,250 @@
+"""A hub's whole memory in one file: the store, the sensors and their tokens, its certificate. Made while it runs.
+
+The file is a plain tar: `manifest.json` first, then the files as they stand in the data directory, `SHA256SUMS` last
+(so a file that was cut shows). What sensors shipped and the ledger of it are taken in the same moment; what they ship later
+is not lost when the backup is restored, as long as they keep it (sensor.spool_kept_bytes): they find out by themselves.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import IO, Any, Final
+
+from relaytrap import __version__
+from relaytrap.clock import now_ns, rfc3339
+from relaytrap.config import StoreConfig
+from relaytrap.errors import DiskError, InputError, StoreLocked
+from relaytrap.hub.certificate import CERTIFICATE, KEY
+from relaytrap.store import Store
+from relaytrap.store.gate import Gate
+from relaytrap.store.lock import owner_of
+from relaytrap.store.snapshot import snapshot_store
+
+__all__ = ["Backup", "check_backup", "restore_backup"]
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+SUMS: Final = "SHA256SUMS"
+CHUNK_BYTES: Final = 1 << 20
+PREFIX: Final = "backup-"
+MANIFEST_BYTES_MAX: Final = 1 << 20
+SUMS_BYTES_MAX: Final = 1 << 28
+
+Progress = Callable[[int], None]
+
+
+class Backup:
+    """A consistent copy, ready to be read out once as a tar; close it to remove the copy.
+
+    gate: of the running hub's ingest, so that store and ledger are of one moment. total_bytes: of the tar, nearly.
+    Raises DiskError when there is no room.
+    """
+
+    def __init__(self, store: Store, data_dir: Path, gate: Gate | None = None) -> None:
+        for left in data_dir.glob(f"{PREFIX}*"):  # by one that was killed; only the owner of the directory comes here
+            shutil.rmtree(left, ignore_errors=True)
+        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=data_dir))
+        try:
+            with gate.alone() if gate else nullcontext():
+                self._take(store, data_dir)
+                messages = store.row("SELECT count() AS n FROM messages")["n"]
+        except BaseException:
+            self.close()
+            raise
+        self._paths = sorted(path for path in self._folder.rglob("*") if path.is_symlink() or not path.is_dir())
+        self.total_bytes = sum(path.lstat().st_size + tarfile.BLOCKSIZE for path in self._paths)
+        self.manifest = {
+            "format": FORMAT,
+            "version": __version__,
+            "made": rfc3339(now_ns()),
+            "embedded": store.embedded,
+            "messages": messages if store.embedded else 0,
+            "files": len(self._paths),
+        }
+
+    def _take(self, store: Store, data_dir: Path) -> None:
+        for path in data_dir.glob("*.sqlite3"):
+            _copy_database(path, self._folder / path.name)
+        for name in (CERTIFICATE, KEY):
+            if (data_dir / name).exists():
+                shutil.copy2(data_dir / name, self._folder / name)
+        if store.embedded:
+            snapshot_store(store, self._folder / "store")
+
+    def chunks(self) -> Iterator[bytes]:
+        """The tar, piece by piece."""
+        yield from _member(tarfile.TarInfo(MANIFEST), json.dumps(self.manifest, indent=1).encode())
+        sums = []
+        for path in self._paths:
+            name = path.relative_to(self._folder).as_posix()
+            digest = hashlib.sha256()
+            yield from _file(name, path, digest)
+            sums.append(f"{digest.hexdigest()}  {name}\n")
+        yield from _member(tarfile.TarInfo(SUMS), "".join(sums).encode())
+        yield bytes(2 * tarfile.BLOCKSIZE)
+
+    def close(self) -> None:
+        """Remove the copy."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _copy_database(path: Path, target: Path) -> None:
+    with closing(sqlite3.connect(path, timeout=30)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+    target.chmod(0o600)
+
+
+def _file(name: str, path: Path, digest: Any) -> Iterator[bytes]:
+    info = tarfile.TarInfo(name)
+    info.mode, info.mtime = 0o600, int(path.lstat().st_mtime)
+    if path.is_symlink():
+        info.type, info.linkname = tarfile.SYMTYPE, os.readlink(path)
+        digest.update(info.linkname.encode())
+        yield info.tobuf(tarfile.PAX_FORMAT)
+        return
+    with path.open("rb") as file:
+        info.size = left = os.fstat(file.fileno()).st_size
+        yield info.tobuf(tarfile.PAX_FORMAT)
+        while left:
+            data = file.read(min(CHUNK_BYTES, left))
+            if not data:
+                raise DiskError(f"{path} became shorter while it was read; look at the disk")
+            digest.update(data)
+            left -= len(data)
+            yield data
+    yield bytes(-info.size % tarfile.BLOCKSIZE)
+
+
+def _member(info: tarfile.TarInfo, data: bytes) -> Iterator[bytes]:
+    info.size, info.mtime = len(data), now_ns() // 1_000_000_000
+    yield info.tobuf(tarfile.PAX_FORMAT) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
+
+
+def check_backup(path: Path, progress: Progress | None = None) -> dict[str, Any]:
+    """Read a backup to its end; its manifest. Raises InputError for one that is damaged, cut or of a newer format."""
+    return _unpack(path, None, progress)
+
+
+def restore_backup(path: Path, data_dir: Path, progress: Progress | None = None) -> dict[str, Any]:
+    """Bring a backup back into a data directory without a hub's data; its manifest.
+
+    Everything is checked before anything is put in place. Raises InputError for a backup that cannot be used or a
+    directory that holds something, StoreLocked while a hub runs there, DiskError without room.
+    """
+    if owner := owner_of(data_dir):
+        raise StoreLocked(f"{data_dir} is in use by process {owner}; stop it, or restore into another with --data")
+    for name in ("store", "hub.sqlite3"):
+        if (data_dir / name).exists():
+            raise InputError(f"{data_dir} holds a hub's data ({name}); move it away, or restore elsewhere with --data")
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="restore-", dir=data_dir))
+    except OSError as error:
+        raise DiskError(f"{data_dir}: cannot be written ({error.strerror}); give permission or free space") from None
+    try:
+        manifest = _unpack(path, folder, progress)
+        _check_restored(folder, manifest)
+        for each in folder.iterdir():
+            if each.name in ("store", CERTIFICATE, KEY) or each.name.endswith(".sqlite3"):
+                each.replace(data_dir / each.name)
+    except OSError as error:
+        raise DiskError(f"{data_dir}: cannot be written ({error.strerror}); give permission or free space") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return manifest
+
+
+def _check_restored(folder: Path, manifest: dict[str, Any]) -> None:
+    """Open what was unpacked, and count."""
+    for path in folder.glob("*.sqlite3"):
+        with closing(sqlite3.connect(path)) as connection:
+            if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+                raise InputError(f"{path.name} in the backup is damaged; take another backup")
+    if not manifest.get("embedded"):
+        return
+    with Store(StoreConfig(), folder) as store:
+        found = store.row("SELECT count() AS n FROM messages")["n"]
+    if found != manifest.get("messages"):
+        raise InputError(
+            f"the backup should hold {manifest.get('messages')} messages and holds {found}; take another backup"
+        )
+
+
+def _unpack(path: Path, folder: Path | None, progress: Progress | None) -> dict[str, Any]:
+    """Read a tar through, checking every sum; write its files when a folder is given."""
+    manifest: dict[str, Any] = {}
+    sums: dict[str, str] = {}
+    told = ""
+    try:
+        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as archive:
+            for member in archive:
+                if progress:
+                    progress(member.offset)
+                if member.name == MANIFEST:
+                    manifest = _read_manifest(path, _small(archive, member, MANIFEST_BYTES_MAX))
+                elif member.name == SUMS:
+                    told = _small(archive, member, SUMS_BYTES_MAX).decode()
+                else:
+                    sums[member.name] = _take_out(archive, member, folder)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise InputError(f"{path}: is no whole backup of a hub ({error}); take another") from None
+    if told != "".join(f"{digest}  {name}\n" for name, digest in sums.items()) or not manifest:
+        raise InputError(f"{path}: is cut or damaged; take another backup")
+    return manifest
+
+
+def _read_manifest(path: Path, data: bytes) -> dict[str, Any]:
+    manifest = json.loads(data)
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise ValueError("its manifest says nothing")
+    if manifest["format"] > FORMAT:
+        raise InputError(f"{path}: made by Relaytrap {manifest.get('version')}, which is newer; update this one")
+    return manifest
+
+
+def _small(archive: tarfile.TarFile, member: tarfile.TarInfo, most: int) -> bytes:
+    file = archive.extractfile(member)
+    if file is None or member.size > most:
+        raise ValueError(f"{member.name} is no such file")
+    return file.read()
+
+
+def _take_out(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path | None) -> str:
+    """SHA-256 of one member, which is written below the folder; nothing ever leaves it."""
+    parts = Path(member.name).parts
+    if not parts or ".." in parts or Path(member.name).is_absolute():
+        raise ValueError(f"{member.name!r} is no name in a backup")
+    target = folder.joinpath(*parts) if folder else None
+    if target:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    if member.issym():
+        inside = os.path.normpath(os.path.join(*parts[:-1], member.linkname))
+        if os.path.isabs(member.linkname) or not inside.startswith("store" + os.sep):
+            raise ValueError(f"{member.name!r} points out of the backup")
+        if target:
+            target.symlink_to(member.linkname)
+        return hashlib.sha256(member.linkname.encode()).hexdigest()
+    file = archive.extractfile(member)
+    if file is None:
+        raise ValueError(f"{member.name!r} is no file")
+    with target.open("xb") if target else io.BytesIO() as out:
+        return _copied(file, out, keep=target is not None)
+
+
+def _copied(source: IO[bytes], target: IO[bytes], *, keep: bool) -> str:
+    digest = hashlib.sha256()
+    while data := source.read(CHUNK_BYTES):
+        digest.update(data)
+        if keep:
+            target.write(data)
+    return digest.hexdigest()

@@ -1,0 +1,147 @@
+"""The door for sensors of other machines: HTTPS on an address of its own, apart from the pages.
+
+Nothing but segments, heartbeats and the sensor itself (as a wheel) is answered here, so it may be reached from anywhere
+while the pages stay on loopback. It runs in a thread with a loop of its own: a slow page is no reason to keep
+sensors waiting, nor the other way.
+"""
+
+import asyncio
+import logging
+import resource
+import socket
+import threading
+from typing import Any, Final
+
+import uvicorn
+from litestar import Litestar, Request, Response
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from relaytrap.errors import RelaytrapError
+from relaytrap.hub.certificate import HubCertificate
+from relaytrap.web.api import join, uplink
+from relaytrap.web.security import Endpoint
+from relaytrap.web.site import Site
+
+__all__ = ["UplinkServer", "create_uplink_app", "public_url"]
+
+log = logging.getLogger(__name__)
+
+REQUEST_HEAD_S: Final = 20.0
+"""From the connection to the end of its first request's head; whoever needs longer is no sensor."""
+CONNECTIONS_MAX: Final = 16_384
+KEEP_ALIVE_S: Final = 30
+STOP_GRACE_S: Final = 3
+
+
+def create_uplink_app(site: Site) -> Litestar:
+    """What sensors may ask, and nothing else."""
+
+    def provide_site() -> Site:
+        return site
+
+    return Litestar(
+        route_handlers=[*uplink.SENSOR_HANDLERS, *join.HANDLERS],
+        dependencies={"site": Provide(provide_site, sync_to_thread=False)},
+        exception_handlers={RelaytrapError: explain_refusal, HTTPException: explain_http, Exception: explain_failure},
+        openapi_config=None,
+        logging_config=None,
+        signature_namespace={"Site": Site},
+    )
+
+
+def explain_refusal(request: Request[Any, Any, State], error: RelaytrapError) -> Response[Any]:
+    """What the operator can mend; the sensor comes again."""
+    return Response({"error": str(error)}, status_code=503)
+
+
+def explain_http(request: Request[Any, Any, State], error: HTTPException) -> Response[Any]:
+    """A wrong address, token or method."""
+    return Response({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+
+
+def explain_failure(request: Request[Any, Any, State], error: Exception) -> Response[Any]:
+    """A bug of ours: the sensor keeps its segment, the log has the traceback."""
+    log.error("uplink failed path=%s", request.url.path, exc_info=error)
+    return Response({"error": "the hub made a mistake; its log says where"}, status_code=500)
+
+
+class UplinkServer:
+    """The listening door; start it, close it at the end."""
+
+    def __init__(self, site: Site, listener: socket.socket, certificate: HubCertificate) -> None:
+        config = uvicorn.Config(
+            create_uplink_app(site),
+            http=Impatient,
+            ssl_certfile=certificate.path,
+            ssl_keyfile=certificate.key,
+            proxy_headers=False,
+            server_header=False,
+            access_log=False,
+            log_config=None,
+            log_level="warning",
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=STOP_GRACE_S,
+        )
+        config.load()  # a certificate that cannot be used shows here
+        self._listener = listener
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
+
+    def start(self) -> None:
+        """Answer from now on."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))  # one for each sensor
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let requests end, then stop."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(STOP_GRACE_S * 2)
+        self._listener.close()
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._listener])
+
+
+class Impatient(H11Protocol):
+    """uvicorn's connection, except that one which does not ask soon is closed: sensors must not wait behind those."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._patience = self.loop.call_later(REQUEST_HEAD_S, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._patience is not None and self.cycle is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        super().connection_lost(exc)
+
+
+def public_url(endpoint: Endpoint) -> str:
+    """Where sensors reach an endpoint, as far as this machine can tell: the address by which it leaves for others."""
+    host = endpoint.host
+    if host in ("0.0.0.0", "::"):
+        host = _own_address(socket.AF_INET6 if ":" in host else socket.AF_INET) or socket.getfqdn()
+    return f"https://[{host}]:{endpoint.port}" if ":" in host else f"https://{host}:{endpoint.port}"
+
+
+def _own_address(family: socket.AddressFamily) -> str:
+    """Our address towards the documentation network: connecting a UDP socket asks the routes and sends nothing."""
+    with socket.socket(family, socket.SOCK_DGRAM) as way:
+        try:
+            way.connect(("2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1", 9))
+        except OSError:
+            return ""
+        return str(way.getsockname()[0])
