@@ -25,6 +25,8 @@ OWN = """
 RELAY = 'if (is_method("INVITE")) record_route(); if (!t_relay()) sl_reply_error(); exit;'
 REFUSE = 'sl_send_reply("403", "Not relaying"); exit;'
 
+# Everybody's own IPv6 loopback; servers there are told apart by port.
+SIX = "::1"
 # Name → (address, what its Kamailio does with a request).
 ROUTES = {
     "open stateful": (loopback(20, 1), OWN + RELAY),
@@ -51,6 +53,8 @@ ROUTES = {
         OWN + 'append_to_reply("Contact: <$ru>\\r\\n"); sl_send_reply("302", "Moved Temporarily"); exit;',
     ),
     "trying only": (loopback(20, 14), OWN + 'sl_send_reply("100", "Trying"); exit;'),
+    "server error": (loopback(20, 15), OWN + 'sl_send_reply("503", "Service Unavailable"); exit;'),
+    "open on IPv6": (SIX, OWN + RELAY),
 }
 TOPOLOGY_HIDING = loopback(20, 20)
 DEBIAN_DEFAULT = loopback(20, 21)
@@ -58,6 +62,7 @@ DEBIAN_AUTH = loopback(20, 22)
 DEBIAN_CLOSED = loopback(20, 23)
 ECHO = loopback(20, 30)
 DELAYED = loopback(20, 31)
+BY_WEBSOCKET = loopback(20, 32)
 ASKER = loopback(30, 9)
 
 CORE = """#!KAMAILIO
@@ -90,12 +95,14 @@ request_route {{
 """
 
 
-def main_configuration(folder: Path) -> str:
-    """The process that plays every server of ROUTES."""
-    listen = [f"listen={kind}:{address}:5060" for address, _ in ROUTES.values() for kind in ("udp", "tcp")]
+def main_configuration(folder: Path, six_port: int) -> str:
+    """The process that plays every server of ROUTES; the one on IPv6 at a port of its own."""
+    places = [f"[{SIX}]:{six_port}" if address == SIX else f"{address}:5060" for address, _ in ROUTES.values()]
+    listen = [f"listen={kind}:{place}" for place in places for kind in ("udp", "tcp")]
     listen.append(f"listen=tls:{ROUTES['tls only'][0]}:5061")
     listen.append(f"listen=tcp:{ROUTES['ws only'][0]}:8080")
-    routes = "\n".join(f'    if ($Ri == "{address}") {{ {text} }}' for address, text in ROUTES.values())
+    asked = {address: "af==INET6" if address == SIX else f'$Ri == "{address}"' for address, _ in ROUTES.values()}
+    routes = "\n".join(f"    if ({asked[address]}) {{ {text} }}" for address, text in ROUTES.values())
     load = "\n".join(f'loadmodule "{name}.so"' for name in ("tls", "xhttp", "websocket", "nathelper"))
     load += f'\nmodparam("tls", "certificate", "{folder}/cert.pem")\nmodparam("tls", "private_key", "{folder}/key.pem")'
     load += '\nmodparam("tls", "tls_method", "TLSv1.2+")'
@@ -122,11 +129,19 @@ def make_certificate(folder: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
+def free_port(address: str) -> int:
+    """A port that UDP and TCP may have."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
+        one.bind((address, 0))
+        return int(one.getsockname()[1])
+
+
 @contextmanager
-def family(kamailio: str, folder: Path) -> Iterator[None]:
-    """The whole family, up and answering; gone afterwards."""
+def family(kamailio: str, folder: Path) -> Iterator[int]:
+    """The whole family, up and answering; gone afterwards. Gives the port of the server on IPv6."""
+    six_port = free_port(SIX)
     make_certificate(folder)
-    (folder / "main.cfg").write_text(main_configuration(folder))
+    (folder / "main.cfg").write_text(main_configuration(folder, six_port))
     (folder / "topoh.cfg").write_text(topology_hiding_configuration())
     here = Path(__file__).parent
     commands = [
@@ -134,10 +149,10 @@ def family(kamailio: str, folder: Path) -> Iterator[None]:
         start_kamailio(kamailio, folder, "topoh", ["-f", str(folder / "topoh.cfg")]),
         debian_default(kamailio, folder, "default", DEBIAN_DEFAULT),
         debian_default(kamailio, folder, "auth", DEBIAN_AUTH, "WITH_AUTH"),
-        [sys.executable, str(here / "odd_servers.py"), ECHO, DELAYED],
+        [sys.executable, str(here / "odd_servers.py"), ECHO, DELAYED, BY_WEBSOCKET],
     ]
     with running(commands, folder, ROUTES["closed"][0], TOPOLOGY_HIDING, DEBIAN_DEFAULT, DEBIAN_AUTH):
-        yield
+        yield six_port
 
 
 def start_kamailio(kamailio: str, folder: Path, name: str, more: list[str], memory: str = "32") -> list[str]:

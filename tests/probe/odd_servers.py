@@ -1,12 +1,15 @@
-"""Two servers that Kamailio cannot play: one that sends every datagram back, one that relays after four seconds.
+"""Three servers that Kamailio cannot play: one that sends every datagram back, one that relays after four seconds, and
+one that relays by WebSocket.
 
-usage: odd_servers.py ECHO_ADDRESS DELAYED_ADDRESS
+usage: odd_servers.py ECHO_ADDRESS DELAYED_ADDRESS WEBSOCKET_ADDRESS
 """
 
 import asyncio
 import re
 import sys
 from typing import cast
+
+from relaytrap.probe.channel import StreamChannel
 
 DELAY_S = 4.0
 
@@ -39,15 +42,34 @@ class Delayed(Echo):
         if goal is None or goal[1].decode() == self.address:
             return
         via = f"Via: SIP/2.0/UDP {self.address}:5060;branch=z9hG4bK{abs(hash(data)):x}\r\n".encode()
-        onward = data.replace(b"\r\n", b"\r\n" + via, 1)
-        place = (goal[1].decode(), int(goal[2] or 5060))
-        asyncio.get_running_loop().call_later(DELAY_S, self.transport.sendto, onward, place)
+        self.forward(data.replace(b"\r\n", b"\r\n" + via, 1), (goal[1].decode(), int(goal[2] or 5060)))
+
+    def forward(self, data: bytes, place: tuple[str, int]) -> None:
+        asyncio.get_running_loop().call_later(DELAY_S, self.transport.sendto, data, place)
 
 
-async def main(echo: str, delayed: str) -> None:
+class ByWebSocket(Delayed):
+    """The same proxy; it forwards at once, over a WebSocket for each request."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.kept: list[object] = []
+
+    def forward(self, data: bytes, place: tuple[str, int]) -> None:
+        self.kept.append(asyncio.ensure_future(self.bring(data, place)))
+
+    async def bring(self, data: bytes, place: tuple[str, int]) -> None:
+        channel = StreamChannel("ws", *place, self.address, lambda answer: self.datagram_received(answer, place))
+        self.kept.append(channel)
+        await channel.open()
+        channel.send(data)
+
+
+async def main(echo: str, delayed: str, websocket: str) -> None:
     loop = asyncio.get_running_loop()
     await loop.create_datagram_endpoint(Echo, local_addr=(echo, 5060))
     await loop.create_datagram_endpoint(lambda: Delayed(delayed), local_addr=(delayed, 5060))
+    await loop.create_datagram_endpoint(lambda: ByWebSocket(websocket), local_addr=(websocket, 5060))
     await asyncio.Event().wait()
 
 

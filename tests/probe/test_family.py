@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from relaytrap.probe.plan import Plan
+from relaytrap.probe.request import METHODS
 from relaytrap.probe.run import Run
 from relaytrap.probe.target import resolve_target
 from relaytrap.probe.verdict import judge_server
 
 from ..loopback import loopback
-from .family import DEBIAN_AUTH, DEBIAN_DEFAULT, DELAYED, ECHO, ROUTES, TOPOLOGY_HIDING, family
+from .family import BY_WEBSOCKET, DEBIAN_AUTH, DEBIAN_DEFAULT, DELAYED, ECHO, ROUTES, SIX, TOPOLOGY_HIDING, family
 from .test_run import watching
 
 TESTER = loopback(30, 1)
@@ -33,6 +34,8 @@ EXPECTED = {
     "answers itself": ["answers itself"],
     "redirects": ["refused"],
     "trying only": ["undecided"],
+    "server error": ["undecided"],
+    "open on IPv6": ["open"],
 }
 ELSEWHERE = {
     "topology hiding": (TOPOLOGY_HIDING, ["open"]),
@@ -40,6 +43,7 @@ ELSEWHERE = {
     "Debian default with auth": (DEBIAN_AUTH, ["open in-dialog"]),
     "echo": (ECHO, ["answers itself"]),
     "delayed 4 s": (DELAYED, ["open"]),
+    "relays by WebSocket": (BY_WEBSOCKET, ["open"]),
 }
 SERVERS = {name: (ROUTES[name][0], classes) for name, classes in EXPECTED.items()} | ELSEWHERE
 
@@ -48,18 +52,19 @@ SERVERS = {name: (ROUTES[name][0], classes) for name, classes in EXPECTED.items(
 def runs(peer: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
     """Every server of the family, tested at the same time, each with a witness of its own."""
 
-    async def test_all() -> dict[str, Run]:
-        async def test(number: int, name: str, address: str) -> tuple[str, Run]:
-            target = await resolve_target(address, domain="family.example")
-            run = Run(Plan(target, TESTER), await watching(loopback(31, number), 5060))
-            await run.run()
-            return name, run
+    async def test(number: int, name: str, host: str) -> tuple[str, Run]:
+        target = await resolve_target(host, domain="family.example")
+        watch = await watching(SIX if target.address == SIX else loopback(31, number), 5060 if ":" not in host else 0)
+        run = Run(Plan(target, SIX if target.address == SIX else TESTER), watch)
+        await run.run()
+        return name, run
 
-        tests = (test(number, name, address) for number, (name, (address, _)) in enumerate(SERVERS.items(), 1))
-        return dict(await asyncio.gather(*tests))
+    async def test_all(six_port: int) -> dict[str, Run]:
+        hosts = {name: f"[{SIX}]:{six_port}" if address == SIX else address for name, (address, _) in SERVERS.items()}
+        return dict(await asyncio.gather(*(test(number, *each) for number, each in enumerate(hosts.items(), 1))))
 
-    with family(peer("kamailio"), tmp_path_factory.mktemp("family")):
-        yield asyncio.run(test_all())
+    with family(peer("kamailio"), tmp_path_factory.mktemp("family")) as six_port:
+        yield asyncio.run(test_all(six_port))
 
 
 @pytest.mark.peer
@@ -69,6 +74,27 @@ def test_every_server_gets_its_class(runs: dict[str, Run], name: str) -> None:
     run = runs[name]
     found = [each.name for each, _ in judge_server(run.outcomes, witness_reachable=run.witness_reachable)]
     assert found == SERVERS[name][1]
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize(
+    ("name", "trick", "transport"),
+    [
+        ("open stateful", "plain", "udp"),
+        ("open stateful", "same-transport", "tcp"),
+        ("tls only", "same-transport", "tls"),
+        ("relays by WebSocket", "plain", "ws"),
+        ("open on IPv6", "same-transport", "tcp"),
+    ],
+)
+def test_relayed_probe_arrives_by_the_transport_that_the_relay_took(
+    runs: dict[str, Run], name: str, trick: str, transport: str
+) -> None:
+    seen = [outcome for outcome in runs[name].outcomes if outcome.probe.trick == trick and outcome.result == "relayed"]
+    assert {arrival.transport for outcome in seen for arrival in outcome.arrivals} == {transport}
+    assert {outcome.probe.method for outcome in seen} == set(METHODS)
+    assert all(outcome.two_way for outcome in seen)
+    assert all(len(arrival.vias) == 2 for outcome in seen for arrival in outcome.arrivals)
 
 
 @pytest.mark.peer
