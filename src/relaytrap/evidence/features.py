@@ -69,7 +69,10 @@ CHANGED_ON_THE_WAY: Final = PASSED_OVER | {
 }  # fmt: skip
 
 VOCABULARY: Final = load_vocabulary()
-SHAPE_OF: Final = {feature: shapes.name for feature, shapes in VOCABULARY.shapes.items()}
+BRANCH, CALL_ID, FROM_TAG, FROM, CONTACT, USER_AGENT, ALLOW = (
+    VOCABULARY.shapes[feature].name
+    for feature in ("branch", "call_id", "from_tag", "from", "contact", "user_agent", "allow")
+)
 
 
 def _wanted(feature: str) -> frozenset[str]:
@@ -86,17 +89,17 @@ START_VALUES: Final = {int(text): text for text in _wanted("max_forwards")}
 
 
 class _Name(NamedTuple):
-    """What one header name means: its canonical form, whether it counts for a tool's order, and for the structure."""
+    """What one header name means: for a tool's order, and for the structure; None where it does not count."""
 
-    canonical: bytes
-    in_order: bool
-    in_structure: bool
+    ordered: bytes | None
+    written: bytes | None
 
 
 def _read_name(name: bytes) -> _Name:
     canonical = canonical_name(name) or name.strip(b" \t").lower()
     in_order = canonical not in PASSED_OVER and canonical[:2] not in PASSED_OVER_PREFIXES
-    return _Name(canonical, in_order, canonical not in CHANGED_ON_THE_WAY and canonical[:2] != b"p-")
+    in_structure = canonical not in CHANGED_ON_THE_WAY and canonical[:2] != b"p-"
+    return _Name(canonical if in_order else None, name if in_structure else None)
 
 
 _read_name_cached = lru_cache(maxsize=1 << 12)(_read_name)
@@ -104,23 +107,17 @@ _read_name_cached = lru_cache(maxsize=1 << 12)(_read_name)
 
 def _lay_out(names: tuple[bytes, ...]) -> Layout:
     read = _read_name_cached if sum(map(len, names)) <= CACHEABLE_MAX else _read_name
-    order: list[bytes] = []
-    written: list[bytes] = []
-    has: tuple[str, ...] = ()
-    for name in names:
-        canonical, in_order, in_structure = read(name)
-        if in_order:
-            order.append(canonical)
-        if in_structure:
-            written.append(name)
-    if found := NOTEWORTHY.intersection(order):
-        has = tuple(sorted(name.decode("ascii") for name in found))
-    return Layout(VOCABULARY.orders.get(tuple(order), ""), has, tuple(written))
+    known = [read(name) for name in names]
+    order = tuple([ordered for ordered, _ in known if ordered is not None])
+    found = NOTEWORTHY.intersection(order)
+    has = tuple(sorted(name.decode("ascii") for name in found)) if found else ()
+    written = tuple([written for _, written in known if written is not None])
+    return Layout(VOCABULARY.orders.get(order, ""), has, written)
 
 
 _lay_out_cached = lru_cache(maxsize=1 << 13)(_lay_out)
-_user_agent_cached = lru_cache(maxsize=1 << 12)(SHAPE_OF["user_agent"])
-_allow_cached = lru_cache(maxsize=1 << 9)(SHAPE_OF["allow"])
+_user_agent_cached = lru_cache(maxsize=1 << 12)(USER_AGENT)
+_allow_cached = lru_cache(maxsize=1 << 9)(ALLOW)
 
 
 def _layout_of(message: Message) -> Layout:
@@ -142,18 +139,18 @@ def _sdp_classes(body: bytes) -> tuple[str, ...]:
 
 def features_of(request: Request) -> tuple[Features, Layout]:
     """The request's classes, and the layout they were taken from."""
-    get = request.headers.get
+    get = request.headers.first.get
     vias = request.vias
     layout = _layout_of(request)
     user_agent, allow = get(b"user-agent"), get(b"allow")
     body = request.body
-    features = Features(
+    features = (
         request.method[:METHOD_MAX],
-        SHAPE_OF["branch"](vias[-1].branch) if vias else "",
-        SHAPE_OF["call_id"](get(b"call-id")),
-        SHAPE_OF["from_tag"](request.from_tag),
-        SHAPE_OF["from"](get(b"from")),
-        SHAPE_OF["contact"](get(b"contact")),
+        BRANCH(vias[-1].branch) if vias else "",
+        CALL_ID(get(b"call-id")),
+        FROM_TAG(request.from_tag),
+        FROM(get(b"from")),
+        CONTACT(get(b"contact")),
         _user_agent_cached(user_agent) if user_agent and len(user_agent) <= CACHED_VALUE_MAX else "",
         _allow_cached(allow) if allow and len(allow) <= CACHED_VALUE_MAX else "",
         layout.order,
@@ -163,7 +160,11 @@ def features_of(request: Request) -> tuple[Features, Layout]:
         request.to_tag is not None,
         len(vias) > 1,
     )
-    return features, layout
+    return _new(Features, features), layout
+
+
+# What Features(...) does, without a call of Python code: every message has some.
+_new: Final = tuple.__new__
 
 
 def _start_value(arrived: int | None, hops: int) -> str:

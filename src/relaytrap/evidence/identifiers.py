@@ -141,7 +141,9 @@ class _Decoder:
         is_address = kind.endswith("address")
         is_source, is_local = is_address and address == self.source, is_address and address == self.local
         offset = self._offset(field, quote)
-        self.found.append(Decoded(field[0], encoding, kind, value, quote, offset, note, is_source, is_local))
+        # What Decoded(...) does, without a call of Python code: nearly every message has one.
+        made = (field[0], encoding, kind, value, quote, offset, note, is_source, is_local)
+        self.found.append(tuple.__new__(Decoded, made))
 
     def _offset(self, field: Field, quote: bytes) -> int:
         raw = self.message.raw
@@ -207,20 +209,18 @@ class _Decoder:
     def _known(self) -> list[bytes]:
         """Addresses that the packet or the headers name, the packet's first."""
         message = self.message
-        hosts = [self.source.encode("ascii", "replace"), self.local.encode("ascii", "replace")]
+        hosts = {self.source.encode("ascii", "replace"): None, self.local.encode("ascii", "replace"): None}
         for via in message.vias[:VIAS_MAX]:
-            hosts.append(via.sent_by_host)
-            if b"received" in via.raw and (received := via.received):
-                hosts.append(received)
+            hosts[via.sent_by_host] = None
+            if len(via.params) > 1 and (received := via.received):
+                hosts[received] = None
         if contacts := message.contacts:
-            hosts.append(contacts[0].uri.host)
+            hosts[contacts[0].uri.host] = None
         if uri := message.uri:
-            hosts.append(uri.host)
+            hosts[uri.host] = None
         # A cheap look that keeps names, and hosts of any length that somebody makes up, away from the caches.
         return [
-            host
-            for host in dict.fromkeys(hosts)
-            if len(host) <= HOST_MAX and (host[:1].isdigit() or b":" in host) and host.isascii()
+            host for host in hosts if len(host) <= HOST_MAX and (host[:1].isdigit() or b":" in host) and host.isascii()
         ]
 
     def _is_elaborate(self) -> bool:
@@ -230,9 +230,10 @@ class _Decoder:
 
     def _add_form(self, encoding: str, text: bytes, host: bytes) -> None:
         address = host.decode("ascii")
+        note = self._whose(address)
         for field in self.fields:
             if text in field[1]:
-                self.add(field, encoding, "address", address, text, self._whose(address))
+                self.add(field, encoding, "address", address, text, note)
 
     def _add_dotted(self, known: list[bytes]) -> None:
         for match in DOTTED.finditer(self.text):

@@ -78,14 +78,9 @@ def _direct(message: Request, observation: Observation, via: Via, decoded: "Sequ
     if decoded:
         reasons += decoded_targets(decoded)
     hop = Hop(source, observation.source_port, sent_by.decode("latin-1"), via.transport.decode("latin-1"), "fact")
-    return Path(
-        "direct",
-        80 if own and forwards == START else 65,
-        claim=claimed_address(message, observation),
-        start=-1 if forwards is None else forwards,
-        hops=(hop,),
-        evidence=reasons,
-    )
+    confidence, start = 80 if own and forwards == START else 65, -1 if forwards is None else forwards
+    claim = claimed_address(message, observation)
+    return Path("direct", confidence, None, None, 0, (), claim, "", b"", start, (hop,), reasons)
 
 
 NOT_ITS_ADDRESS = "One Via; that it names another host than the source is address translation until shown otherwise."

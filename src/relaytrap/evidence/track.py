@@ -79,7 +79,6 @@ def track_key(path: Path, source: str, shape: int, stack: int) -> int:
     return _key(f"{path.verdict} {source} {mask} {shape} {stack}")
 
 
-@lru_cache(1 << 13)
 def _key(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") or 1
 

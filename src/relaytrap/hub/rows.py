@@ -7,7 +7,6 @@ row cannot know (campaigns, origins by association) is the business of the analy
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from hashlib import blake2b
 from itertools import compress
 from socket import AF_INET, inet_pton
@@ -166,27 +165,29 @@ def _header_columns(message: Message) -> Row:
     """kind to max_forwards."""
     if isinstance(message, Unparsed):
         return NO_HEADERS
+    # Nearly every message: then no value in it needs a second look.
+    text = _same if len(message.raw) <= TEXT_MAX and message.raw.isascii() else _text
     uri = message.uri if isinstance(message, Request) else None
     from_uri = message.from_address.uri if message.from_address else None
     to_uri = message.to_address.uri if message.to_address else None
     cseq, vias, hops = message.cseq, message.vias, message.max_forwards
     return (
         REQUEST if isinstance(message, Request) else RESPONSE,
-        _text(message.method) if isinstance(message, Request) else b"",
+        text(message.method) if isinstance(message, Request) else b"",
         message.status_code if isinstance(message, Response) else 0,
-        _text(message.request_uri) if isinstance(message, Request) else b"",
+        text(message.request_uri) if isinstance(message, Request) else b"",
         _text(uri.user_text) if uri else b"",
-        _text(uri.host) if uri else b"",
+        text(uri.host) if uri else b"",
         _text(from_uri.user_text) if from_uri else b"",
-        _text(from_uri.host) if from_uri else b"",
+        text(from_uri.host) if from_uri else b"",
         _text(to_uri.user_text) if to_uri else b"",
-        _text(message.call_id),
+        text(message.call_id),
         cseq.number if cseq else 0,
-        _text(cseq.method) if cseq else b"",
-        _text(message.from_tag),
-        _text(message.to_tag),
-        _text(vias[0].branch) if vias else b"",
-        _text(message.user_agent),
+        text(cseq.method) if cseq else b"",
+        text(message.from_tag),
+        text(message.to_tag),
+        text(vias[0].branch) if vias else b"",
+        text(message.user_agent),
         min(message.via_count, 255),
         -1 if hops is None else hops,
     )
@@ -344,6 +345,10 @@ def _credentials(message: Request) -> bytes:
     return b""
 
 
+def _same(value: bytes | None) -> bytes:
+    return value or b""
+
+
 def _text(value: bytes | None) -> bytes:
     """A header's value as UTF-8: undecodable bytes as \\xNN, and cut with a mark when it is very long."""
     if not value:
@@ -358,10 +363,21 @@ def _cut(value: bytes) -> bytes:
     return f"{kept}… ({len(value)} bytes)".encode()
 
 
-@lru_cache(maxsize=1 << 12)
-def _word(value: str) -> bytes:
-    """Text of ours, or a value that few messages differ in, as UTF-8."""
-    return _text(value.encode("utf-8", "backslashreplace"))
+class _Words(dict[str, bytes]):
+    """Text of ours, or a value that few messages differ in → the same as UTF-8; a dozen look-ups a message.
+
+    Forgets everything when it is full: an LRU takes three times as long.
+    """
+
+    def __missing__(self, value: str) -> bytes:
+        if len(self) >= WORDS_MAX:
+            self.clear()
+        self[value] = made = _text(value.encode("utf-8", "backslashreplace"))
+        return made
+
+
+WORDS_MAX: Final = 1 << 12
+_word: Final = _Words().__getitem__
 
 
 def _packed(address: str) -> bytes:
