@@ -8,9 +8,10 @@ Times to live, identifications and windows are constants and mean nothing.
 import socket
 import struct
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 __all__ = [
+    "IPV4_UDP",
     "TCP",
     "TCP_PART_BYTES",
     "UDP",
@@ -21,6 +22,7 @@ __all__ = [
     "endpoints",
     "headers",
     "most",
+    "udp_v4_fields",
 ]
 
 UDP: Final = 17
@@ -38,6 +40,8 @@ IPV4_TCP: Final = struct.Struct(">HHIHH8sHHIIHHHH")
 IPV6_TCP: Final = struct.Struct(">IHH32sHHIIHHHH")
 DONT_FRAGMENT: Final = 0x4000
 HOPS_LEFT: Final = 64
+V4_UDP_SUM: Final = 0x4500 + 20 + DONT_FRAGMENT + (HOPS_LEFT << 8 | UDP)
+"""The constant part of an IPv4 header's checksum."""
 PUSH_ACK_5_WORDS: Final = 0x5018
 WINDOW: Final = 0xFFFF
 
@@ -67,9 +71,18 @@ def _pack_v6(address: str) -> bytes:
 
 
 def _sum(data: bytes) -> int:
-    """The ones'-complement sum of RFC 1071 (not complemented), as one big number modulo 65,535."""
-    number = int.from_bytes(data, "big")
-    return (number << 8 if len(data) & 1 else number) % 0xFFFF
+    """The ones'-complement sum of RFC 1071 (not complemented, to be taken modulo 65,535): data as one big number."""
+    rest = int.from_bytes(data, "big") % 0xFFFF
+    return rest << 8 if len(data) & 1 else rest
+
+
+def udp_v4_fields(pair: Endpoints, source_port: int, destination_port: int, payload: bytes) -> tuple[Any, ...]:
+    """What `IPV4_UDP` packs before a datagram's payload, checksums included: nearly every packet that is made here."""
+    length = 8 + len(payload)
+    total = pair.address_sum + UDP + 2 * length + source_port + destination_port + _sum(payload)
+    checksum = 0xFFFF - (V4_UDP_SUM + length + pair.address_sum) % 0xFFFF
+    ends = (source_port, destination_port, length, 0xFFFF - total % 0xFFFF)
+    return (0x4500, length + 20, DONT_FRAGMENT, HOPS_LEFT << 8 | UDP, checksum, pair.packed, *ends)
 
 
 def headers(
@@ -79,6 +92,8 @@ def headers(
 
     protocol: UDP or TCP; seq and ack are read for TCP only.
     """
+    if protocol == UDP and pair.version == 4:
+        return IPV4_UDP.pack(*udp_v4_fields(pair, source_port, destination_port, payload))
     length = (8 if protocol == UDP else 20) + len(payload)
     total = pair.address_sum + protocol + length + source_port + destination_port + _sum(payload)
     if protocol == UDP:
@@ -92,8 +107,7 @@ def headers(
     if pair.version == 4:
         word = HOPS_LEFT << 8 | protocol
         checksum = 0xFFFF - (0x4500 + length + 20 + DONT_FRAGMENT + word + pair.address_sum) % 0xFFFF
-        form = IPV4_UDP if protocol == UDP else IPV4_TCP
-        return form.pack(0x4500, length + 20, DONT_FRAGMENT, word, checksum, pair.packed, *tail)
+        return IPV4_TCP.pack(0x4500, length + 20, DONT_FRAGMENT, word, checksum, pair.packed, *tail)
     form = IPV6_UDP if protocol == UDP else IPV6_TCP
     return form.pack(0x60000000, length, protocol << 8 | HOPS_LEFT, pair.packed, *tail)
 

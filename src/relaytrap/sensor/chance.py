@@ -33,6 +33,6 @@ class Chance:
         return drawn
 
     def _grow(self) -> None:
-        digest = hashlib.blake2b(self._data, key=self._key)
-        digest.update(b"%b %d %d" % (self._flow.source.encode(), self._flow.source_port, len(self._pool)))
-        self._pool += digest.digest()
+        flow = self._flow
+        drawn_from = b"%b%b %d %d" % (self._data, flow.source.encode(), flow.source_port, len(self._pool))
+        self._pool += hashlib.blake2b(drawn_from, key=self._key).digest()

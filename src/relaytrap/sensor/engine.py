@@ -59,7 +59,7 @@ class Engine:
 
         now_ns: the wall clock, for what is written into answers. now: monotonic seconds, for everything else.
         """
-        connected = flow.is_connected
+        connected = flow.transport != "udp"
         source = self._ledger.received(flow.source, len(data), now, connected=connected)
         message = parse_message(data)
         if not isinstance(message, Request):
@@ -68,7 +68,8 @@ class Engine:
         if not connected and not flow.may_be_answered(self.own_ports):
             self.counts["forbidden-address"] += 1
             return []
-        self._look_for_proof(message, flow, source, now)
+        if source.secrets:
+            self._look_for_proof(message, flow, source, now)
         try:
             slots = Slots(message, flow, self.persona, now_ns)
         except ValueError:
@@ -94,8 +95,6 @@ class Engine:
 
     def _look_for_proof(self, request: Request, flow: Flow, source: Source, now: float) -> None:
         """A source that returns a nonce or a To tag of ours does receive at its address."""
-        if not source.secrets:
-            return
         if tag := _to_tag(request):
             self._ledger.returned(flow.source, source, tag, now)
         for name in (b"authorization", b"proxy-authorization"):
@@ -155,7 +154,7 @@ class Engine:
             return
         if method == b"CANCEL":
             self._cancel(exchange, matched, now)
-        elif _to_tag(request) is not None:
+        elif exchange.slots.has_tag:
             self._in_dialog(exchange, now)
         elif method == b"OPTIONS" and cases.options_without_user and not exchange.slots[b"user"]:
             self._say(exchange, cases.options_without_user, now)
@@ -299,7 +298,7 @@ def _claimed_user(request: Request) -> bytes:
 
 def _is_usual(request: Request) -> bool:
     """Whether nothing but malformation could be held against a request: no need to look for more."""
-    headers = request.headers
-    if b"require" in headers or b"content-encoding" in headers:
+    first = request.headers.first
+    if b"require" in first or b"content-encoding" in first:
         return False
     return request.version == b"SIP/2.0" and request.request_uri.startswith(USUAL_SCHEMES)

@@ -92,13 +92,15 @@ class Ledger:
 
         connected: the bytes go back over a TCP connection, whose handshake is a proof of its own.
         """
-        most = min(self._refill(source, now), self._refill_total(now))
+        most = self._refill(source, now)
         if connected or source.proven_until > now:
-            return int(most)
+            return most
         if now - source.heard_at > CREDIT_LIFETIME_S:
             return 0
-        wire = source.credit + HEADER_BYTES * (source.packets - 1)
-        return int(min(most, source.credit, wire))
+        credit = source.credit
+        if source.packets < 1:  # what it paid for in octets it has not paid for in headers
+            credit += HEADER_BYTES * (source.packets - 1)
+        return credit if credit < most else most
 
     def spend(self, source: Source, size: int, now: float, *, connected: bool = False) -> None:
         """Book `size` octets sent to this source; only after `allowance` said so."""
@@ -130,12 +132,12 @@ class Ledger:
             self._unproven[old] = dropped
         return True
 
-    def _refill(self, source: Source, now: float) -> float:
-        source.tokens = min(self._burst, source.tokens + (now - source.spent_at) * self._rate)
+    def _refill(self, source: Source, now: float) -> int:
+        """Fill the buckets of this source and of all together; what is in the emptier one."""
+        tokens = source.tokens + (now - source.spent_at) * self._rate
+        source.tokens = tokens = tokens if tokens < self._burst else self._burst
         source.spent_at = now
-        return source.tokens
-
-    def _refill_total(self, now: float) -> float:
-        self._total = min(self._total_burst, self._total + (now - self._total_at) * self._total_rate)
+        total = self._total + (now - self._total_at) * self._total_rate
+        self._total = total = total if total < self._total_burst else self._total_burst
         self._total_at = now
-        return self._total
+        return int(tokens if tokens < total else total)

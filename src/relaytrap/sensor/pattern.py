@@ -14,6 +14,7 @@ Chance and time come from outside: nothing here reads a clock.
 import base64
 import re
 import struct
+from binascii import hexlify
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -62,7 +63,7 @@ class Pattern:
 
 def _hex(size: int) -> tuple[int, Made]:
     octets = (size + 1) // 2
-    return size * 4, lambda random, _now, _given: random(octets).hex()[:size].encode()
+    return size * 4, lambda random, _now, _given: hexlify(random(octets))[:size]
 
 
 def _upper_hex(size: int) -> tuple[int, Made]:

@@ -23,6 +23,8 @@ __all__ = ["Form", "Slots", "compile_form", "date_text", "stamp_via"]
 MANDATORY: Final = frozenset({b"via", b"from", b"to", b"call-id", b"cseq"})
 COPIED_SLOTS: Final = MANDATORY | {b"to_bare"}
 SLOT: Final = re.compile(rb"%\(([^)]*)\)b")
+PLAIN_VIA: Final = re.compile(rb"SIP/2\.0/[A-Z]{2,4} [^;,\"\s]+;branch=[^;,\"\s]*;rport")
+"""What nearly everybody writes: one hop, its branch, and the bare rport last."""
 FIRST_HOP: Final = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*")*')
 NAME_ADDR: Final = re.compile(rb'\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^<>]*)>\s*(.*)', re.S)
 UNSAFE: Final = re.compile(rb"[\x00-\x1f\x7f<>\"]")
@@ -85,15 +87,20 @@ class Slots(dict[bytes, bytes]):
     __slots__ = ("_others", "_to", "copied_octets", "flow", "has_tag", "now_ns", "persona", "request", "tag")
 
     def __init__(self, request: Request, flow: Flow, persona: Persona, now_ns: int) -> None:
-        first = request.headers.first
+        headers = request.headers
+        first = headers.first
         try:
             sender, to, call_id, cseq = first[b"from"], first[b"to"], first[b"call-id"], first[b"cseq"]
+            via = stamp_via(first[b"via"], flow.source, flow.source_port, persona.wire)
         except KeyError as error:
             raise ValueError(f"no {error}") from None
-        wire = persona.wire
-        if wire.addresses == "reprinted":
+        if b"via" in headers.repeated:
+            via = b"\r\nVia: ".join((via, *headers.get_all(b"via")[1:]))
+        if headers.may_hold_line_ends and has_line_end(b"".join((*headers.get_all(b"via"), sender, to, call_id, cseq))):
+            raise ValueError("line end inside a header")
+        is_reprinted = persona.wire.addresses == "reprinted"
+        if is_reprinted:
             sender = reprint(sender)
-        via = _vias(request, flow, wire)
         self.request = request
         self.flow = flow
         self.persona = persona
@@ -102,12 +109,10 @@ class Slots(dict[bytes, bytes]):
         self.has_tag = b"tag" in to.lower() and request.to_tag is not None
         self._to = to
         self._others = len(via) + len(sender) + len(call_id) + len(cseq)
-        super().__init__({b"via": via, b"from": sender, b"to": to, b"call-id": call_id, b"cseq": cseq})
+        self[b"via"], self[b"from"], self[b"to"], self[b"call-id"], self[b"cseq"] = via, sender, to, call_id, cseq
         self.copied_octets = self._others + len(to)
-        if wire.addresses == "reprinted":
+        if is_reprinted:
             self.use_tag(b"")
-        if has_line_end(sender + to + call_id + cseq):
-            raise ValueError("line end inside a header")
 
     def __missing__(self, key: bytes) -> bytes:
         value = self[key] = MAKERS[key](self)
@@ -186,8 +191,7 @@ def stamp_via(value: bytes, source: str, port: int, wire: Wire) -> bytes:
     `received` when sent-by is a name or another address (RFC 3261 18.2.1), and always beside a filled `rport` (RFC
     3581 section 4); a `received` that the sender wrote himself does not survive. value may hold several hops.
     """
-    if value.endswith(b";rport") and wire.via_params != "first" and _is_plain(value):
-        # What nearly everybody writes: a branch, and the bare rport last.
+    if wire.via_params != "first" and PLAIN_VIA.fullmatch(value):
         both = b";received=%b;rport=%d" if wire.via_params == "end" else b";rport=%d;received=%b"
         given = (source.encode(), port)
         return value[:-6] + both % (given if wire.via_params == "end" else given[::-1])
@@ -214,12 +218,6 @@ def stamp_via(value: bytes, source: str, port: int, wire: Wire) -> bytes:
         added = [received, *added] if wire.via_params == "end" else [*added, received]
     ordered = [*added, *kept] if wire.via_params == "first" else [*kept, *added]
     return b";".join([head.rstrip(), *ordered]) + rest
-
-
-def _is_plain(value: bytes) -> bool:
-    """Whether a Via value is one hop without quotes and has nothing to take out but its last `rport`."""
-    lower = value.lower()
-    return b"," not in value and b'"' not in value and b"received" not in lower and lower.count(b"rport") == 1
 
 
 def has_line_end(value: bytes) -> bool:
@@ -254,19 +252,6 @@ def reprint(value: bytes, tag: bytes = b"") -> bytes:
 def in_uri(address: str) -> bytes:
     """An address as a URI's host: IPv6 in brackets."""
     return f"[{address}]".encode() if ":" in address else address.encode()
-
-
-def _vias(request: Request, flow: Flow, wire: Wire) -> bytes:
-    """Every Via, the topmost stamped; a second line begins inside the value."""
-    headers = request.headers
-    value = headers.get(b"via")
-    if value is None:
-        raise ValueError("no via")
-    value = stamp_via(value, flow.source, flow.source_port, wire)
-    others = headers.get_all(b"via")[1:] if b"via" in headers.repeated else ()
-    if has_line_end(value) or any(has_line_end(other) for other in others):
-        raise ValueError("line end inside a header")
-    return b"\r\nVia: ".join((value, *others)) if others else value
 
 
 def _to_bare(slots: Slots) -> bytes:

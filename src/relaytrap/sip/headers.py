@@ -149,7 +149,12 @@ class Headers:
     Names asked for are canonical: lower case, long form (b"via", b"call-id").
     """
 
-    __slots__ = ("_by_name", "_data", "_end", "_first", "_lines", "_more", "_raw_names", "_start")
+    __slots__ = ("_by_name", "_data", "_end", "_lines", "_more", "_raw_names", "_start", "first", "may_hold_line_ends")
+
+    first: dict[bytes, bytes]
+    """Canonical name to the value of its first field, for look-ups by the dozen; not to be changed."""
+    may_hold_line_ends: bool
+    """Whether a CR or LF may stand in a value; what was split at its line ends holds none."""
 
     def __init__(
         self,
@@ -165,7 +170,8 @@ class Headers:
         self._start = start
         self._end = end
         self._raw_names = raw_names
-        self._first = first
+        self.first = first
+        self.may_hold_line_ends = lines is not None
         self._more = more
         self._lines = lines
         self._by_name: dict[bytes, list[Line]] | None = None
@@ -186,13 +192,13 @@ class Headers:
 
     def get(self, name: bytes) -> bytes | None:
         """Value of the first field of that name; None when there is none."""
-        return self._first.get(name)
+        return self.first.get(name)
 
     def get_all(self, name: bytes) -> Sequence[bytes]:
         """Values of every field of that name, in order."""
         if name in self._more:
             return tuple(self._more[name])
-        value = self._first.get(name)
+        value = self.first.get(name)
         return () if value is None else (value,)
 
     def names(self) -> tuple[bytes, ...]:
@@ -206,11 +212,6 @@ class Headers:
     def raw_items(self) -> Iterator[tuple[bytes, bytes]]:
         """(name, value) exactly as written: name ":" value is the line, folds included, its last line end excluded."""
         return ((line.raw_name, line.raw_value) for line in self.lines)
-
-    @property
-    def first(self) -> dict[bytes, bytes]:
-        """Canonical name to the value of its first field, for look-ups by the dozen; not to be changed."""
-        return self._first
 
     @property
     def lines(self) -> Sequence[Line]:
@@ -234,7 +235,7 @@ class Headers:
         return lines[index] if index < len(lines) else None
 
     def __contains__(self, name: bytes) -> bool:
-        return name in self._first
+        return name in self.first
 
     def __len__(self) -> int:
         return len(self._raw_names)
