@@ -7,9 +7,7 @@ and ships its segments over loopback with a token of its own.
 import contextlib
 import os
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from relaytrap.cli.main import Settings
+from relaytrap.cli.up_sensor import WatchedSensor
 from relaytrap.clock import monotonic
 from relaytrap.errors import ConfigError, ListenError, RelaytrapError, StoreLocked
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["command", "free_places"]
 
 PORTS_TRIED = 50
-STOP_TIMEOUT_S = 10.0
 
 
 @click.command()
@@ -112,7 +110,7 @@ def _is_free(transport: str, host: str, port: int) -> bool:
 
 @contextlib.contextmanager
 def sensor_process(settings: Settings, config: "Config", url: str, places: Sequence[str]) -> Iterator[None]:
-    """A sensor as a child process, which ends when this block does, and with this thread whatever ends it."""
+    """A sensor as a child process, which ends when this block does, and starts again when it ends before."""
     name = config.sensor.name or socket.gethostname().partition(".")[0]
     command_line = [sys.executable, "-m", "relaytrap.cli.main", "--data", str(config.data_dir)]
     if settings.config_path:
@@ -121,15 +119,8 @@ def sensor_process(settings: Settings, config: "Config", url: str, places: Seque
     for place in places:
         command_line += ["--listen", place]
     environment = os.environ | {"RELAYTRAP_SENSOR_TOKEN": _token_for(config, name)}
-    child = subprocess.Popen(command_line, stdin=subprocess.DEVNULL, env=environment, preexec_fn=_end_with_parent)
-    try:
+    with WatchedSensor(command_line, environment, lambda text: click.echo(f"relaytrap: {text}", err=True)):
         yield
-    finally:
-        child.terminate()
-        try:
-            child.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
 
 
 def _token_for(config: "Config", name: str) -> str:
@@ -141,14 +132,6 @@ def _token_for(config: "Config", name: str) -> str:
         keys = Keys(database)
         known = {sensor.name for sensor in keys.list_sensors()}
         return keys.rotate(name) if name in known else keys.add(name)
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel to end this child when its parent dies, also by SIGKILL (Linux; prctl PR_SET_PDEATHSIG = 1)."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent ends us
 
 
 def tell(url: str, places: Sequence[str]) -> None:
