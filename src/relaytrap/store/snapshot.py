@@ -57,7 +57,7 @@ def _left_out(path: str, names: list[str], tables: dict[str, str]) -> set[str]:
 
 @contextmanager
 def _frozen(store: "Store", tables: list[str]) -> Iterator[Path]:
-    name = f"backup-{secrets.token_hex(8)}"
+    name = f"backup{secrets.token_hex(8)}"  # letters and digits: the engine escapes all else in the folder's name
     shadow = store.data_dir / "store" / "shadow" / name
     try:
         for table in tables:
