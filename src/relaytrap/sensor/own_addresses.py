@@ -1,6 +1,6 @@
 """The addresses that this machine answers for, whole routed prefixes included, from the kernel's tables.
 
-/proc/net/fib_trie for IPv4 and /proc/net/ipv6_route for IPv6: both name local routes, which addresses of interfaces
+/proc/self/net/fib_trie for IPv4 and ipv6_route beside it for IPv6: both name local routes, which addresses of interfaces
 are, too.
 """
 
@@ -19,7 +19,7 @@ LOCAL: Final = re.compile(r"\s*/(\d+) host LOCAL\s*")
 RTF_LOCAL: Final = 0x80000000
 
 
-def own_networks(proc: Path = Path("/proc/net")) -> frozenset[IpNetwork]:
+def own_networks(proc: Path = Path("/proc/self/net")) -> frozenset[IpNetwork]:
     """Networks that are ours at this moment; what the kernel does not tell is left out."""
     found: set[IpNetwork] = set()
     with suppress(OSError, UnicodeDecodeError):

@@ -1,0 +1,112 @@
+"""The units: as systemd reads them, as it judges them, and whether what they allow is enough."""
+
+import configparser
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from relaytrap.cli.main import COMMANDS, relaytrap
+from tests.deploy.overlay import Machine, copied_machine
+from tests.loopback import loopback
+from tests.sensor.live import udp_client
+from tests.sensor.talk import request
+
+UNITS = Path(__file__).resolve().parents[2] / "deploy/systemd"
+SERVICES = sorted(UNITS.glob("*.service"))
+EXPOSURE_MAX = 20
+"""Tenths; systemd calls up to 4.9 good, and most services of a distribution have 9.6."""
+
+
+def settings(unit: Path) -> dict[str, str]:
+    """The [Service] section; of a repeated key the last."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment,method-assign] # the documented way to keep case
+    parser.read_string(unit.read_text(encoding="utf-8"))
+    return dict(parser["Service"])
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory, peer: Callable[[str], str]) -> Iterator[Machine]:
+    """A copy of this machine with the units, their user and folders, and this interpreter's command in place."""
+    peer("systemd-analyze")
+    with copied_machine(tmp_path_factory.mktemp("machine")) as copy:
+        copy.run("rm", "-rf", "/etc/relaytrap", "/opt/relaytrap", "/var/lib/relaytrap")
+        copy.run("mkdir", "-p", "/opt/relaytrap/bin", "/etc/systemd/system", "/etc/relaytrap")
+        copy.run("ln", "-s", str(Path(sys.executable).with_name("relaytrap")), "/opt/relaytrap/bin/relaytrap")
+        for unit in SERVICES:
+            copy.write(f"/etc/systemd/system/{unit.name}", unit.read_bytes())
+        copy.write("/etc/relaytrap/relaytrap.toml", b"")
+        copy.write("/opt/sysusers.conf", (UNITS / "relaytrap.sysusers").read_bytes())
+        copy.write("/opt/tmpfiles.conf", (UNITS / "relaytrap.tmpfiles").read_bytes())
+        copy.run("systemd-sysusers", "/opt/sysusers.conf")
+        copy.run("systemd-tmpfiles", "--create", "/opt/tmpfiles.conf")
+        yield copy
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_systemd_finds_nothing_wrong(machine: Machine, unit: Path) -> None:
+    done = machine.run("systemd-analyze", "verify", "--man=no", f"/etc/systemd/system/{unit.name}")
+    assert unit.name not in done.stdout + done.stderr
+
+
+def test_addition_for_reading_along_is_valid(machine: Machine) -> None:
+    machine.run("mkdir", "-p", "/etc/systemd/system/relaytrap-sensor.service.d")
+    place = "/etc/systemd/system/relaytrap-sensor.service.d/listen-only.conf"
+    machine.write(place, (UNITS / "listen-only.conf").read_bytes())
+    done = machine.run("systemd-analyze", "verify", "--man=no", "/etc/systemd/system/relaytrap-sensor.service")
+    machine.run("rm", place)
+    assert "relaytrap" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_systemd_calls_it_well_shut_in(peer: Callable[[str], str], unit: Path) -> None:
+    command = [peer("systemd-analyze"), "security", "--offline=yes", f"--threshold={EXPOSURE_MAX}", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-300:]
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_unit_runs_a_command_that_exists_as_its_own_user(unit: Path) -> None:
+    service = settings(unit)
+    program, word = service["ExecStart"].split()
+    assert program == "/opt/relaytrap/bin/relaytrap"
+    assert word in COMMANDS
+    known = {parameter.envvar for parameter in relaytrap.params}
+    assert {each.partition("=")[0] for each in service["Environment"].split()} <= known
+    assert (service["User"], service["ProtectSystem"], service["NoNewPrivileges"]) == ("relaytrap", "strict", "yes")
+    assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == "CAP_NET_BIND_SERVICE"
+
+
+def test_settings_are_readable_for_the_service_alone(machine: Machine) -> None:
+    shown = machine.run(
+        "stat", "-c", "%a %U:%G", "/etc/relaytrap", "/etc/relaytrap/relaytrap.toml", "/var/lib/relaytrap"
+    )
+    assert shown.stdout.splitlines() == ["750 root:relaytrap", "640 root:relaytrap", "750 relaytrap:relaytrap"]
+
+
+def test_what_the_unit_allows_is_enough_for_a_sensor_on_a_low_port(machine: Machine, tmp_path: Path) -> None:
+    """A read-only system but for the state, and no privilege but low ports, as the unit has it."""
+    address = loopback(48, 1)
+    machine.write("/etc/relaytrap/relaytrap.toml", f'[sensor]\nlisten = ["udp:{address}:506"]\n'.encode())
+    confined = (
+        "mount --bind /var/lib/relaytrap /var/lib/relaytrap && mount -o remount,bind,ro / && exec setpriv "
+        "--reuid relaytrap --regid relaytrap --clear-groups --no-new-privs --bounding-set=-all,+net_bind_service "
+        "--inh-caps=-all,+net_bind_service --ambient-caps=-all,+net_bind_service "
+        "env RELAYTRAP_CONFIG=/etc/relaytrap/relaytrap.toml RELAYTRAP_DATA=/var/lib/relaytrap "
+        "/opt/relaytrap/bin/relaytrap sensor --name confined"
+    )
+    # The root of a chroot is no mount of its own: make it one before it becomes read-only.
+    sensor = machine.start("unshare", "--mount", "sh", "-c", f"mount --bind / / && exec chroot / sh -c '{confined}'")
+    try:
+        assert sensor.stdout is not None
+        assert "sensor confined plays" in (said := sensor.stdout.readline()), said + sensor.stdout.read()
+        with udp_client() as client:
+            client.sendto(request(), (address, 506))
+            assert client.recv(65535).startswith(b"SIP/2.0 ")
+    finally:
+        sensor.terminate()
+        sensor.communicate(timeout=30)
+    assert machine.run("ls", "/var/lib/relaytrap/spool/confined").stdout.count(".pcapng") == 1
