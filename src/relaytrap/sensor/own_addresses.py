@@ -1,7 +1,7 @@
 """The addresses that this machine answers for, whole routed prefixes included, from the kernel's tables.
 
-/proc/self/net/fib_trie for IPv4 and ipv6_route beside it for IPv6: both name local routes, which addresses of interfaces
-are, too.
+/proc/self/net/fib_trie for IPv4 and ipv6_route beside it for IPv6: both name local routes, and so every address of an
+interface.
 """
 
 import ipaddress
