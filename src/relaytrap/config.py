@@ -86,8 +86,6 @@ class HubConfig:
     uplink_key: str = setting("", "Private key (PEM) of that certificate; empty: in the same file")
     hep_listen: tuple[str, ...] = setting((), "Where capture agents send HEP, as udp:, tcp: or tls:address:port")
     hep_password: str = setting("", "Authentication key that every HEP packet must carry; empty: none")
-    hep_certificate: str = setting("", "Certificate chain (PEM) shown by tls: places of hep_listen")
-    hep_key: str = setting("", "Private key (PEM) of that certificate; empty: in the same file")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 import socket
 import ssl
 import struct
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import pytest
 
 from relaytrap.config import Config, HubConfig
 from relaytrap.errors import ConfigError, ListenError
+from relaytrap.hub.certificate import CERTIFICATE
 from relaytrap.hub.hep import HepDoor
 from relaytrap.hub.hep import places as places_module
 from relaytrap.hub.hep.places import CUT_CONNECTION, parse_places
@@ -100,21 +100,11 @@ def test_ipv6(tmp_path: Path) -> None:
     assert kept.raws() == [request(0)]
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory, peer: Callable[[str], str]) -> Path:
-    made = tmp_path_factory.mktemp("tls") / "hep.pem"
-    command = [peer("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=hub", "-keyout", str(made), "-out", str(made.with_suffix(".crt"))]
-    subprocess.run(command, check=True, capture_output=True)
-    made.write_bytes(made.read_bytes() + made.with_suffix(".crt").read_bytes())
-    return made
-
-
-def test_tls(tmp_path: Path, certificate: Path) -> None:
+def test_tls_shows_the_hub_s_certificate(tmp_path: Path) -> None:
     kept = Kept()
-    client = ssl.create_default_context(cafile=str(certificate.with_suffix(".crt")))
-    client.check_hostname = False
-    with open_door(tmp_path, kept, "tls:127.0.0.1:0", hep_certificate=str(certificate)) as door:
+    with open_door(tmp_path, kept, "tls:127.0.0.1:0") as door:
+        client = ssl.create_default_context(cafile=str(tmp_path / CERTIFICATE))
+        client.check_hostname = False
         with socket.create_connection(where(door, "tls")) as plain, client.wrap_socket(plain) as tls:
             tls.sendall(hep(number=1) + hep(number=2))
             until(lambda: packets_of(door) == 2)
@@ -234,10 +224,9 @@ def test_taken_port_is_one_sentence(tmp_path: Path) -> None:
             HepDoor(Config(tmp_path, hub=HubConfig(hep_listen=(place,))), Kept().take)
 
 
-@pytest.mark.parametrize("file", ["", "missing.pem"])
-def test_tls_without_a_usable_certificate_is_one_sentence(tmp_path: Path, file: str) -> None:
-    settings = HubConfig(hep_listen=("tls:127.0.0.1:0",), hep_certificate=file and str(tmp_path / file))
-    with pytest.raises(ConfigError, match=r"hub\.hep_"):
+def test_tls_without_a_usable_certificate_is_one_sentence(tmp_path: Path) -> None:
+    settings = HubConfig(hep_listen=("tls:127.0.0.1:0",), uplink_certificate=str(tmp_path / "missing.pem"))
+    with pytest.raises(ConfigError, match=r"hub\.uplink_certificate"):
         HepDoor(Config(tmp_path, hub=settings), Kept().take)
 
 

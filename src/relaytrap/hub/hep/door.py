@@ -13,8 +13,8 @@ from typing import Final
 from relaytrap import clock
 from relaytrap.capture.direction import Directions
 from relaytrap.config import Config
-from relaytrap.errors import ConfigError
 from relaytrap.hub.capture_files import read_options
+from relaytrap.hub.certificate import load_certificate
 from relaytrap.hub.hep.places import NO_ROOM, Place, StreamPlace, UdpPlace, bind, parse_places
 from relaytrap.hub.hep.reception import Agent, Reception
 from relaytrap.hub.hep.waiting import Store, Waiting
@@ -219,17 +219,10 @@ class HepDoor:
 
 
 def server_context(config: Config) -> ssl.SSLContext:
-    """The certificate that `tls:` places show. Raises ConfigError when there is none, or none that can be used."""
-    if not config.hub.hep_certificate:
-        raise ConfigError("hub.hep_listen: a tls: place shows a certificate; name one with hub.hep_certificate")
+    """What `tls:` places show: the hub's one certificate. Raises ConfigError or DiskError as load_certificate does."""
+    made = load_certificate(config.hub, config.data_dir)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(config.hub.hep_certificate, config.hub.hep_key or None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"hub.hep_certificate: {config.hub.hep_certificate} cannot be used ({error}); "
-            "it and hub.hep_key are PEM files that this user may read"
-        ) from None
+    context.load_cert_chain(made.path, made.key)
     return context
 
 
