@@ -26,6 +26,8 @@ SEND_BUFFER_BYTES: Final = 1 << 20
 BACKLOG: Final = 1024
 IP_PKTINFO: Final = 8
 """Linux; Python 3.11 does not name it. Ancillary data that tells which of our addresses a datagram was sent to."""
+IPV6_FREEBIND: Final = 78
+"""Linux. Lets an answer leave from an address that no interface has, of a network that is routed to this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ def _set_options(sock: socket.socket, listen: Listen) -> None:
     if listen.is_wildcard:
         if listen.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
         else:
             sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
 
