@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from ..loopback import loopback
-from ..probe.family import ROUTES, main_configuration, make_certificate, running, start_kamailio
+from ..probe.family import ROUTES, SIX, free_port, main_configuration, make_certificate, running, start_kamailio
 
 OPEN, CLOSED = ROUTES["open stateful"][0], ROUTES["closed"][0]
 
@@ -22,7 +22,7 @@ def page(peer: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -
     """A hub that may test loopback addresses, beside real servers to test; gives its URL."""
     folder = tmp_path_factory.mktemp("probe-page")
     make_certificate(folder)
-    (folder / "main.cfg").write_text(main_configuration(folder))
+    (folder / "main.cfg").write_text(main_configuration(folder, free_port(SIX)))
     (folder / "hub.toml").write_text(f'[probe]\nprivate_targets = true\nwitness = "{loopback(32, 1)}:5060"\n')
     kamailio = start_kamailio(peer("kamailio"), folder, "main", ["-f", str(folder / "main.cfg")], memory="64")
     command = [sys.executable, "-m", "relaytrap.cli.main", "--config", str(folder / "hub.toml")]
@@ -53,20 +53,83 @@ def wait_for_result(client: httpx.Client, place: str) -> dict[str, object]:
     raise AssertionError("the test never ended")
 
 
+@pytest.fixture(scope="module")
+def results(page: str) -> dict[str, str]:
+    """Where the results of an open and a closed server are, each asked for from its own address."""
+    places = {}
+    for name, address in (("open", OPEN), ("closed", CLOSED)):
+        with browser(page, address) as owner:
+            form = {"host": address, "domain": "family.example", "transport": ["udp", "tcp"]}
+            places[name] = owner.post("/probe", data=form).headers["location"]
+    with browser(page) as anybody:
+        for place in places.values():
+            wait_for_result(anybody, place)
+    return places
+
+
 @pytest.mark.peer
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize(("address", "verdict"), [(OPEN, "open"), (CLOSED, "refused")], ids=["open", "closed"])
-def test_owner_gets_a_result_under_a_secret_link(page: str, address: str, verdict: str) -> None:
-    with browser(page, address) as owner:
-        started = owner.post("/probe", data={"host": address, "domain": "family.example", "transport": ["udp", "tcp"]})
-        assert started.status_code == 303
-        place = started.headers["location"]
-        assert re.fullmatch(r"/probe/[A-Za-z0-9_-]{32}", place)
-        report = wait_for_result(owner, place)
-        assert report["verdict"] == verdict
-        shown = owner.get(place).text
+@pytest.mark.parametrize(("name", "address", "verdict"), [("open", OPEN, "open"), ("closed", CLOSED, "refused")])
+def test_owner_gets_a_result_under_a_secret_link(
+    page: str, results: dict[str, str], name: str, address: str, verdict: str
+) -> None:
+    assert re.fullmatch(r"/probe/[A-Za-z0-9_-]{32}", results[name])
+    with browser(page) as reader:
+        report = reader.get(f"/api{results[name]}").json()
+        shown = reader.get(results[name]).text
+    assert report["verdict"] == verdict
     assert f"{address}</bdi>: {verdict}" in shown
     assert "own address" in str(report["ownership"])
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize(("suffix", "start"), [("html", b"<!doctype html>"), ("pdf", b"%PDF-")])
+def test_result_is_a_file_to_take_away(page: str, results: dict[str, str], suffix: str, start: bytes) -> None:
+    with browser(page) as reader:
+        answer = reader.get(f"{results['open']}/report.{suffix}")
+    assert answer.content.startswith(start)
+    assert answer.headers["content-disposition"].startswith(f'attachment; filename="open-relay-test-{OPEN}-')
+    assert answer.headers["content-disposition"].endswith(f'.{suffix}"')
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("every", ["", "1d"])
+def test_who_was_only_given_the_link_cannot_test_again(page: str, results: dict[str, str], every: str) -> None:
+    with browser(page) as stranger:
+        refused = stranger.post(f"{results['closed']}/again", data={"every": every})
+    assert refused.status_code == 403
+    assert "First show that" in refused.text
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(150)
+def test_owner_has_the_server_tested_every_week_and_stops_it(page: str, results: dict[str, str]) -> None:
+    with browser(page, CLOSED) as owner:
+        made = owner.post(f"{results['closed']}/again", data={"every": "1w"})
+        place = made.headers["location"]
+        assert re.fullmatch(r"/probe/schedule/[A-Za-z0-9_-]{32}", place)
+        shown = owner.get(f"/api{place}").json()
+        assert shown["every"] == "7 days"
+        assert [each["verdict"] for each in shown["history"]] == ["refused"]
+        assert f'href="{results["closed"]}"' in owner.get(place).text
+        assert place not in owner.get(results["closed"]).text  # a result may be shared without the schedule
+        assert owner.post(f"{place}/stop").status_code == 303
+        assert owner.get(place).status_code == 404
+        assert owner.get(results["closed"]).status_code == 200
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(150)
+def test_address_that_opted_out_is_not_tested_until_it_says_otherwise(page: str, results: dict[str, str]) -> None:
+    with browser(page, OPEN) as owner:
+        owner.post("/probe/opt-out", data={"change": "add"})
+        refused = owner.post("/probe", data={"host": OPEN})
+        owner.post("/probe/opt-out", data={"change": "remove"})
+        assert "Never test" in owner.get("/probe/opt-out").text
+    assert refused.status_code == 400
+    assert "operator asked" in refused.text
 
 
 @pytest.mark.peer
@@ -98,6 +161,9 @@ def test_guessed_secret_finds_nothing(page: str) -> None:
     with browser(page) as client:
         assert client.get("/probe/" + "A" * 32).status_code == 404
         assert client.get("/api/probe/" + "A" * 32).status_code == 404
+        assert client.get("/probe/schedule/" + "A" * 32).status_code == 404
+        assert client.get("/api/probe/schedule/" + "A" * 32).status_code == 404
+        assert client.get("/probe/" + "A" * 32 + "/report.pdf").status_code == 404
 
 
 @pytest.mark.peer

@@ -15,7 +15,7 @@ from fpdf.fonts import FontFace
 from relaytrap import __version__
 from relaytrap.sip.text import visible
 from relaytrap.web.pictures.standalone import draw_standalone, to_png
-from relaytrap.web.probe_report import shown_result
+from relaytrap.web.probe_report import shown_result, signal_of
 
 __all__ = ["render_pdf"]
 
@@ -23,6 +23,7 @@ WORDS: Final = ("Closed", "Open", "Undecided", "Not run")
 INK, MUTED, LINE, PAPER, RAISED = (21, 32, 43), (90, 103, 120), (226, 230, 236), (255, 255, 255), (244, 246, 249)
 GOOD, BAD, WARN = (29, 122, 79), (179, 38, 30), (138, 90, 0)
 SIGNALS: Final = (GOOD, BAD, WARN, WARN)
+CELLS: Final = {"good": INK, "bad": BAD, "warn": WARN}
 TRANSPORT_SHARE, PLACE_SHARE, TRICK_SHARE, METHOD_SHARE = 10, 24, 40, 26
 PICTURE_WIDTH: Final = 760
 
@@ -145,7 +146,7 @@ class _Page(FPDF):
                     row.cell(_latin(text))
                 for method in methods:
                     text = each.get(method, "")
-                    row.cell(_latin(text), style=FontFace(color=_signal(text)))
+                    row.cell(_latin(text), style=FontFace(color=CELLS[signal_of(text)]))
 
     def _paragraph(
         self,
@@ -162,12 +163,6 @@ class _Page(FPDF):
         self.set_font(family, style, size)
         shown = "\n".join(_latin(line) for line in text.split("\n"))
         self.multi_cell(0, height, shown, align="L", fill=fill, padding=padding, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
-
-
-def _signal(result: str) -> tuple[int, int, int]:
-    if result.startswith("relayed"):
-        return BAD
-    return WARN if result.startswith(("tried", "timed", "provisional", "unanswered", "no ")) else INK
 
 
 def _latin(text: str) -> str:

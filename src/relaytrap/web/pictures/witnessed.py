@@ -23,12 +23,12 @@ def draw_witnessed(proof: Mapping[str, Any], tester: str) -> Ladder:
     between = _claimed(others, {tester, *ends})
     stations = [(tester, "tester"), (sent_to, "server")]
     stations += [(name, "claim") for name in between]
-    stations += [(name, "server") for name in ends[1:]]
+    stations += [(name, "source") for name in ends[1:]]
     stations.append(("witness", "witness"))
     gap = (RIGHT - LEFT) / (len(stations) - 1)
     lines = tuple(Lifeline(round(LEFT + gap * n, 2), name, role) for n, (name, role) in enumerate(stations))
     there = tuple(
-        Arrow(a.x, b.x, "claim" if "claim" in (a.role, b.role) or a.role == b.role else "fact")
+        Arrow(a.x, b.x, "fact" if "tester" in (a.role, b.role) or "witness" in (a.role, b.role) else "claim")
         for a, b in pairwise(lines)
     )
     back = tuple(Arrow(arrow.end, arrow.start, arrow.standing) for arrow in reversed(there))
