@@ -11,32 +11,34 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import click
 
 from relaytrap import __version__
+from relaytrap.cli.doctor_machine import (
+    check_clock,
+    check_hep,
+    check_room,
+    check_secrets,
+    check_settings_file,
+    check_units,
+)
+from relaytrap.cli.finding import Finding
 from relaytrap.cli.main import Settings
-from relaytrap.cli.output import emit, output_options
+from relaytrap.cli.output import emit, for_terminal, output_options
+from relaytrap.clock import now_ns, parse_rfc3339
 from relaytrap.config import Config
 from relaytrap.errors import RelaytrapError
 
-__all__ = ["CHECKS", "Finding", "command"]
+__all__ = ["CHECKS", "command"]
 
 HUB_PACKAGES = ("chdb-core", "clickhouse-connect", "litestar", "maxminddb", "phonenumbers", "vl-convert-python")
 FREE_BYTES_WANTED = 1 << 30
 RECEIVE_BUFFER_WANTED = 4 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at: how it stands, and what to do when it does not stand well."""
-
-    check: str
-    state: Literal["good", "note", "wrong"]
-    text: str
+NOW_NS = 3_600_000_000_000
+RECENT_NS = 7 * 24 * NOW_NS
 
 
 def check_python(config: Config) -> Iterator[Finding]:
@@ -102,19 +104,29 @@ def check_hub(config: Config) -> Iterator[Finding]:
 
 
 def check_listen(config: Config) -> Iterator[Finding]:
-    """The sensor's ports: free, and allowed for this user."""
-    for place in config.sensor.listen:
-        kind, _, rest = place.partition(":")
-        host, _, port = rest.rpartition(":")
-        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as probe:
-            if kind != "udp":
+    """The sensor's ports: free, and allowed for this user; or the interface that it reads."""
+    from relaytrap.sensor.listen import parse_listen
+    from relaytrap.sensor.sniff import Sniffer
+
+    try:
+        if config.sensor.listen_only:
+            Sniffer(config.sensor.listen_only, config.sensor.listen_only_ports).close()
+            yield Finding("listen", "good", f"{config.sensor.listen_only} can be read")
+            return
+        places = parse_listen(config.sensor.listen)
+    except RelaytrapError as error:
+        yield Finding("listen", "wrong", str(error))
+        return
+    for place in places:
+        kind = socket.SOCK_DGRAM if place.is_datagram else socket.SOCK_STREAM
+        with socket.socket(place.family, kind) as probe:
+            if not place.is_datagram:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((host.strip("[]"), int(port)))
+                probe.bind((place.address, place.port))
             except PermissionError:
                 yield Finding("listen", "wrong", f"{place}: this user may not open a port below 1024")
-            except (OSError, OverflowError, ValueError) as error:
+            except OSError as error:
                 yield Finding("listen", "note", f"{place}: {error}; another program, or a sensor that runs, has it")
             else:
                 yield Finding("listen", "good", f"{place} is free")
@@ -136,6 +148,22 @@ def check_receive_buffer(config: Config) -> Iterator[Finding]:
         yield Finding("buffer", "good", f"net.core.rmem_max is {size}")
 
 
+def check_sensors(config: Config) -> Iterator[Finding]:
+    """What the hub of this data noted about its sensors: losses, clocks, doubles, what was set back."""
+    if not (config.data_dir / "hub.sqlite3").exists():
+        return
+    from relaytrap.hub.ledger import read_incidents
+
+    now = now_ns()
+    noted = [(each, now - parse_rfc3339(each["at"])) for each in read_incidents(config.data_dir)]
+    for each, age_ns in noted:
+        if age_ns < RECENT_NS:
+            when = "" if age_ns < NOW_NS else f" (last on {each['at'][:16].replace('T', ' at ')})"
+            yield Finding("sensors", "wrong" if age_ns < NOW_NS else "note", for_terminal(each["text"], 600) + when)
+    if all(age_ns >= RECENT_NS for _, age_ns in noted):
+        yield Finding("sensors", "good", "nothing was noted about any")
+
+
 def check_networks(config: Config) -> Iterator[Finding]:
     """Whether we were told which networks, domains and proxies are ours: without it a carrier looks like a relay."""
     if not config.network.known_proxies:
@@ -150,9 +178,15 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     check_python,
     check_packages,
     check_data_dir,
+    check_room,
+    check_secrets,
+    check_clock,
+    check_units,
     check_hub,
     check_listen,
+    check_hep,
     check_receive_buffer,
+    check_sensors,
     check_networks,
 )
 
@@ -168,6 +202,7 @@ def command(settings: Settings, as_json: bool, as_csv: bool) -> None:
         findings = [Finding("settings", "wrong", str(error))]
     else:
         findings = [Finding("settings", "good", str(settings.config_path or "defaults; no file given"))]
+        findings += check_settings_file(settings.config_path, config)
         for check in CHECKS:
             findings += check(config)
     columns = [("state", ""), ("check", "check"), ("text", "what")]

@@ -135,7 +135,7 @@ def uplink_door(site: "Site") -> "Iterator[None]":
     from relaytrap.web.uplink import UplinkServer, public_url
 
     config = site.config.hub
-    certificate = load_certificate(config, site.config.data_dir)
+    site.certificate = certificate = load_certificate(config, site.config.data_dir)
     listener = bind(parse_listen(config.uplink_listen, "hub.uplink_listen"), "hub.uplink_listen")
     site.uplink_url = config.uplink_url.rstrip("/") or public_url(Endpoint(*listener.getsockname()[:2]))
     server = UplinkServer(site, listener, certificate)

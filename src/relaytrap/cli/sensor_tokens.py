@@ -79,23 +79,24 @@ def list_sensors(settings: Settings, as_json: bool, as_csv: bool) -> None:
 
 
 def _row(sensor: "Sensor", wrong: list[str]) -> dict[str, Any]:
-    status = sensor.status
-    said = status.get("spool")
-    spool: dict[str, Any] = said if isinstance(said, dict) else {}
+    from relaytrap.hub.fares import Fares
+
+    fares = Fares.of(sensor.status)
     return {
         "sensor": sensor.name,
         "created": rfc3339(sensor.created_at_ns),
         "heard": rfc3339(sensor.last_seen_ns) if sensor.last_seen_ns else None,
         "state": "revoked" if sensor.revoked_at_ns else "may send",
-        "version": status.get("version"),
-        "persona": status.get("persona"),
-        "listen": status.get("listen"),
-        "last_message": status.get("last_message"),
-        "a_minute": status.get("messages_a_minute"),
-        "waiting": spool.get("waiting_segments"),
-        "spool_bytes": spool.get("bytes"),
+        "version": fares.version,
+        "persona": fares.persona,
+        "listen": list(fares.listen),
+        "last_message": fares.last_message or None,
+        "a_minute": fares.a_minute,
+        "waiting": fares.waiting,
+        "spool_bytes": fares.spool_bytes,
+        "lost": fares.lost,
         "clock_s": None if sensor.clock_difference_ms is None else round(sensor.clock_difference_ms / 1000, 1),
-        "hub_trust": status.get("hub_trust"),
+        "hub_trust": fares.trust,
         "incidents": wrong,
     }
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from relaytrap.errors import DiskError, StoreError, StoreTooNew
 
-__all__ = ["HubDatabase"]
+__all__ = ["NAME", "HubDatabase"]
 
 NAME: Final = "hub.sqlite3"
 # Step n of the layout is STEPS[n - 1]; steps are only ever appended. SQLite's user_version counts those applied.

@@ -5,12 +5,15 @@ comes with other bytes (a sensor restored from a snapshot, two sensors under one
 """
 
 import hashlib
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import Final, Literal
 
 from relaytrap.clock import now_ns, rfc3339
-from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.database import NAME, HubDatabase
 
-__all__ = ["Ledger", "Seen"]
+__all__ = ["Ledger", "Seen", "digest_of", "read_incidents"]
 
 Seen = Literal["new", "again", "other", "imported"]
 """imported: an operator imported a segment of this number, with other contents; perhaps the same one, unfinished."""
@@ -93,13 +96,23 @@ class Ledger:
     def list_incidents(self, limit: int = 100) -> list[dict[str, str]]:
         """What was noted, newest first: at (the last time), since (the first), sensor, kind, text."""
         with self._database.transaction() as connection:
-            rows = connection.execute(
-                "SELECT at_ns, first_ns, sensor, kind, text FROM incidents ORDER BY at_ns DESC LIMIT ?", (limit,)
-            ).fetchall()
-        return [
-            {"at": rfc3339(at), "since": rfc3339(first), "sensor": sensor, "kind": kind, "text": text}
-            for at, first, sensor, kind, text in rows
-        ]
+            return _incidents(connection, limit)
+
+
+def read_incidents(data_dir: Path, limit: int = 100) -> list[dict[str, str]]:
+    """The same of a hub that may run or not, changing nothing; empty for a database of an older version."""
+    address = f"{(data_dir / NAME).absolute().as_uri()}?mode=ro"
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(address, uri=True, timeout=10)) as connection:
+        return _incidents(connection, limit)
+    return []
+
+
+def _incidents(connection: sqlite3.Connection, limit: int) -> list[dict[str, str]]:
+    sql = "SELECT at_ns, first_ns, sensor, kind, text FROM incidents ORDER BY at_ns DESC LIMIT ?"
+    return [
+        {"at": rfc3339(at), "since": rfc3339(first), "sensor": sensor, "kind": kind, "text": text}
+        for at, first, sensor, kind, text in connection.execute(sql, (limit,))
+    ]
 
 
 def digest_of(data: bytes) -> bytes:

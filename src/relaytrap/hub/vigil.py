@@ -12,6 +12,7 @@ from typing import Any, Final
 from relaytrap import __version__
 from relaytrap.clock import now_ns
 from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.fares import find_number, find_text
 from relaytrap.hub.keys import Keys
 from relaytrap.hub.ledger import Ledger
 from relaytrap.observation import FORMAT_VERSION
@@ -22,7 +23,6 @@ CLOCK_OFF_MS: Final = 5_000
 TOGETHER_NS: Final = 60_000_000_000
 """Two processes heard of within this time run side by side; one that comes back later was restored."""
 FORGET_RUNS_NS: Final = 86_400_000_000_000
-WORD_MAX: Final = 64
 
 Status = Mapping[str, Any]
 
@@ -62,13 +62,13 @@ class Vigil:
         """
         now = now_ns()
         before = self._keys.note_heartbeat(sensor, status, sent_at_ns)
-        spool = _text(status, "spool", "id")
+        spool = find_text(status, "spool", "id")
         highest = self._ledger.highest(sensor, spool)
         found = list(judge_heartbeat(sensor, before, status, hub_id=self._ledger.hub_id, highest=highest))
         if sent_at_ns is not None and abs(sent_at_ns - now) > CLOCK_OFF_MS * 1_000_000:
-            found.append(_clock_off(sensor, (sent_at_ns - now) // 1_000_000_000))
-        if run := _text(status, "run"):
-            current = Run(run, now, now, _number(status, "beat"), _text(status, "clock"), address)
+            found.append(_clock_off(sensor, round((sent_at_ns - now) / 1e9)))
+        if run := find_text(status, "run"):
+            current = Run(run, now, now, _number(status, "beat"), find_text(status, "clock"), address)
             others = self._note_run(sensor, current)
             found += judge_runs(sensor, current, others)
         for incident in found:
@@ -108,7 +108,7 @@ def judge_heartbeat(sensor: str, before: Status, now: Status, *, hub_id: str, hi
             "update the hub. Until then its messages wait in its spool.",
         )
     yield from _losses(sensor, before, now)
-    if (own := _text(now, "sensor")) and own != sensor:
+    if (own := find_text(now, "sensor")) and own != sensor:
         yield Incident(
             "name-differs",
             f"A sensor whose settings call it {own} shows the token of {sensor}; its messages stand under {sensor}. "
@@ -116,7 +116,9 @@ def judge_heartbeat(sensor: str, before: Status, now: Status, *, hub_id: str, hi
         )
     else:
         yield from _set_back(sensor, before, now, hub_id, highest)
-    if _text(before, "run") == _text(now, "run") and _number(now, "clock_steps") > _number(before, "clock_steps"):
+    if find_text(before, "run") == find_text(now, "run") and _number(now, "clock_steps") > _number(
+        before, "clock_steps"
+    ):
         step_s = _number(now, "clock_last_step_s")
         yield Incident(
             "clock-set",
@@ -125,7 +127,7 @@ def judge_heartbeat(sensor: str, before: Status, now: Status, *, hub_id: str, hi
 
 
 def _losses(sensor: str, before: Status, now: Status) -> Iterator[Incident]:
-    same = before if _text(before, "spool", "id") == _text(now, "spool", "id") else {}
+    same = before if find_text(before, "spool", "id") == find_text(now, "spool", "id") else {}
     unwritten, dropped = _number(now, "spool", "lost_observations"), _number(now, "spool", "dropped_observations")
     said = _number(same, "spool", "lost_observations") + _number(same, "spool", "dropped_observations")
     if unwritten + dropped > said:
@@ -135,13 +137,13 @@ def _losses(sensor: str, before: Status, now: Status) -> Iterator[Incident]:
             f"{dropped:,} that were dropped from its spool before a hub took them. Raise sensor.spool_max_bytes or "
             "sensor.spool_max_days there, or make room.",
         )
-    if _value(now, "spool", "is_full") is True:
+    if find_number(now, "spool", "is_full"):
         yield Incident("disk-full", f"{sensor} cannot write its spool: make room on its disk.")
 
 
 def _set_back(sensor: str, before: Status, now: Status, hub_id: str, highest: int) -> Iterator[Incident]:
     acknowledged, following = _number(now, "spool", "acknowledged"), _number(now, "spool", "next_segment")
-    if _text(now, "spool", "hub") == hub_id and acknowledged > highest:
+    if find_text(now, "spool", "hub") == hub_id and acknowledged > highest:
         yield Incident("hub-set-back", _hub_set_back(sensor, now, acknowledged, highest))
     elif 0 < following <= highest:
         waited = _number(before, "spool", "waiting_segments")
@@ -155,8 +157,9 @@ def _set_back(sensor: str, before: Status, now: Status, hub_id: str, highest: in
 
 
 def _hub_set_back(sensor: str, now: Status, acknowledged: int, highest: int) -> str:
-    kept = _value(now, "spool", "kept")
-    lowest = kept[0] if isinstance(kept, list) and len(kept) == 2 and isinstance(kept[0], int) else acknowledged + 1
+    spool = now.get("spool")
+    kept = spool.get("kept") if isinstance(spool, Mapping) else None
+    lowest = kept[0] if isinstance(kept, list) and kept and isinstance(kept[0], int) else acknowledged + 1
     again = max(lowest, highest + 1)
     text = (
         f"This hub was set back, as when it is restored from a backup: it had acknowledged segments of {sensor} up to "
@@ -170,9 +173,10 @@ def _hub_set_back(sensor: str, now: Status, acknowledged: int, highest: int) -> 
 
 def _clock_off(sensor: str, seconds: int) -> Incident:
     side = "ahead of" if seconds >= 0 else "behind"
+    much = f"{abs(seconds)} s" if abs(seconds) < 120 else f"{round(abs(seconds) / 60):,} minutes"
     return Incident(
         "clock-off",
-        f"The clock of {sensor} is {abs(seconds):,} s {side} this hub's, and its messages carry its time: set it there "
+        f"The clock of {sensor} is {much} {side} this hub's, and its messages carry its time: set it there "
         "(timedatectl set-ntp true).",
     )
 
@@ -206,18 +210,5 @@ def _said(run: Run) -> tuple[int, str, str]:
     return run.beat, run.said_at, run.address
 
 
-def _value(status: Status, *path: str) -> Any:
-    value: Any = status
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
 def _number(status: Status, *path: str) -> int:
-    value = _value(status, *path)
-    return value if isinstance(value, int) and abs(value) < 1 << 62 else 0
-
-
-def _text(status: Status, *path: str) -> str:
-    value = _value(status, *path)
-    return value[:WORD_MAX] if isinstance(value, str) else ""
+    return find_number(status, *path) or 0

@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from relaytrap import __version__, clock
 from relaytrap.config import Config
 from relaytrap.enrich import Enricher
+from relaytrap.hub.certificate import HubCertificate
 from relaytrap.hub.hep import HepDoor
 from relaytrap.hub.ingest import Ingest
 from relaytrap.hub.keys import Keys
@@ -39,8 +40,9 @@ HTML: Final = "text/html; charset=utf-8"
 class Site:
     """One running page server.
 
-    enricher: None leaves out what only address tables can say. uplink_url: where sensors of other machines reach this
-    hub; "" when they cannot. ingest, keys, ledger, vigil, hep: None for a server that only shows.
+    enricher: None leaves out what only address tables can say. uplink_url, certificate: where sensors of other machines
+    reach this hub, and what it shows them; "" and None when they cannot. ingest, keys, ledger, vigil, hep: None for a
+    server that only shows.
     """
 
     store: Store
@@ -48,6 +50,7 @@ class Site:
     enricher: Enricher | None = None
     token: str = ""
     uplink_url: str = ""
+    certificate: HubCertificate | None = None
     ingest: Ingest | None = None
     keys: Keys | None = None
     ledger: Ledger | None = None

@@ -5,6 +5,7 @@ from typing import Any, Final
 from litestar import Response, get
 
 from relaytrap.clock import rfc3339
+from relaytrap.hub.fares import Fares
 from relaytrap.hub.hep import HepStatus
 from relaytrap.web.pictures.timeline import Timeline, stack_timeline
 from relaytrap.web.site import Ask, Site
@@ -34,6 +35,8 @@ def sensors(request: Ask, site: Site) -> Response[bytes]:
         window=window,
         rows=_rows(site, hep),
         hep=hep,
+        uplink_url=site.uplink_url,
+        certificate=site.certificate,
         lines=lines,
         incidents=site.ledger.list_incidents(INCIDENTS) if site.ledger else [],
         json_twin="/api/sensors",
@@ -51,6 +54,7 @@ def _rows(site: Site, hep: HepStatus) -> list[dict[str, Any]]:
         agent = row["agent"] = hep.agents.get(name)
         seen_ns = known[name].last_seen_ns if name in known else agent.last_ns if agent else None
         row["known"] = known.get(name)
+        row["fares"] = Fares.of(known[name].status) if name in known else None
         row["heard"] = rfc3339(seen_ns) if seen_ns else None
         row["online"] = seen_ns is not None and now_ns - seen_ns < ONLINE_NS
     return [rows[name] for name in sorted(rows)]
