@@ -66,7 +66,7 @@ def keep(store: Store, rows: Sequence[tuple[Any, ...]], token: str) -> None:
 
 def clear(store: Store) -> None:
     """Empty every table that tests fill, tokens included: each test's tokens are its own."""
-    for table in ("messages", "hourly", "hourly_sources", *FINDINGS):
+    for table in (*map(store.layout.altered, ("messages", "hourly", "hourly_sources")), *FINDINGS):
         store.command(f"TRUNCATE TABLE {table}")
 
 

@@ -28,7 +28,7 @@ def test_days_whose_rollups_fall_short_are_found_and_mended(kept):
     store = kept(row(0), row(DAY_S), row(DAY_S + 1))
     before = rolled(store)
     assert check_rollups(store) == []
-    store.command("ALTER TABLE hourly DROP PARTITION ID '20260923'")
+    store.command(f"ALTER TABLE {store.layout.altered('hourly')} DROP PARTITION ID '20260923'")
     assert check_rollups(store) == ["20260923"]
     keep_up(store, NOON_NS)
     assert check_rollups(store) == []

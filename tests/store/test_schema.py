@@ -24,7 +24,7 @@ def test_a_step_may_run_again_after_a_crash_in_its_middle(kept):
 
 def test_the_table_has_the_listed_columns_in_their_order(store):
     found = store.rows(
-        "SELECT name FROM system.columns WHERE database = 'relaytrap' AND table = 'messages' ORDER BY position"
+        "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'messages' ORDER BY position"
     )
     assert tuple(row["name"] for row in found) == NAMES
 

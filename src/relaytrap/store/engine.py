@@ -244,8 +244,8 @@ def _bound(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def _sentences() -> Iterator[None]:
-    """Turns the driver's errors into ours: no room on the disk apart from everything else."""
-    from clickhouse_connect.driver.exceptions import ClickHouseError
+    """Turns the driver's errors into ours: no room on the disk, and no server, apart from everything else."""
+    from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
     try:
         yield
@@ -255,9 +255,20 @@ def _sentences() -> Iterator[None]:
             raise DiskError(
                 f"the store has no room to write ({text}); free space or lower store.retention_bytes"
             ) from error
+        if isinstance(error, OperationalError):
+            raise StoreError(
+                f"the ClickHouse server of store.url does not answer ({_reason(error)}); see that it runs"
+            ) from error
         raise StoreError(f"the store refused a statement: {text}") from error
     except OSError as error:
         raise DiskError(f"the store cannot write ({error.strerror}); free space or give permission") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause: the driver wraps the system's words in its own."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

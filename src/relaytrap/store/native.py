@@ -94,7 +94,7 @@ class _Words(dict[bytes, bytes]):
         return made
 
 
-WORDS_MAX = 1 << 16
+WORDS_MAX = 1 << 14
 WORDS = _Words()
 
 
