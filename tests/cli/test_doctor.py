@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from relaytrap.cli.doctor import Finding, check_data_dir, check_hub, check_listen
+from relaytrap.cli.doctor import check_data_dir, check_hub, check_listen
+from relaytrap.cli.finding import Finding
 from relaytrap.config import Config, SensorConfig
 
 

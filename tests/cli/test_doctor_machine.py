@@ -1,0 +1,140 @@
+"""What the doctor sees of the machine around Relaytrap."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from relaytrap.cli.doctor import check_listen
+from relaytrap.cli.doctor_machine import (
+    check_clock,
+    check_hep,
+    check_room,
+    check_secrets,
+    check_settings_file,
+    check_units,
+)
+from relaytrap.cli.finding import Finding
+from relaytrap.config import Config, HubConfig, SensorConfig, StoreConfig
+
+UNIT = """[Unit]
+Description=Relaytrap sensor
+[Service]
+User={user}
+Environment=RELAYTRAP_CONFIG={config} RELAYTRAP_DATA=/var/lib/relaytrap
+ExecStart={program} sensor
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged
+"""
+
+
+def states(found: list[Finding]) -> list[str]:
+    return [each.state for each in found]
+
+
+def installed(folder: Path, *, user: str = "root", program: str = "/bin/true", config: str = "/dev/null") -> Path:
+    """A unit in a folder of its own."""
+    units = folder / "units"
+    units.mkdir()
+    unit = units / "relaytrap-sensor.service"
+    unit.write_text(UNIT.format(user=user, program=program, config=config))
+    return units
+
+
+def test_clock_is_read_from_the_kernel() -> None:
+    (found,) = check_clock(Config(Path("unused")))
+    assert found.state in ("good", "note")
+    assert "kept in time" in found.text or "clock" in found.text
+
+
+def test_limits_that_the_disk_cannot_keep_are_noted(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "store").mkdir()
+    fits = Config(tmp_path, sensor=SensorConfig(spool_max_bytes=1), store=StoreConfig(retention_bytes=1))
+    assert states([*check_room(fits)]) == ["good", "good"]
+    endless = Config(tmp_path, sensor=SensorConfig(spool_max_bytes=1 << 60), store=StoreConfig(retention_bytes=0))
+    (found,) = check_room(endless)
+    assert found.state == "note"
+    assert "lower sensor.spool_max_bytes" in found.text
+
+
+def test_secret_that_others_can_read_is_wrong(tmp_path: Path) -> None:
+    secret = tmp_path / "joined.toml"
+    secret.touch(0o600)
+    assert [*check_secrets(Config(tmp_path))] == []
+    secret.chmod(0o644)
+    (found,) = check_secrets(Config(tmp_path))
+    assert found == Finding("secrets", "wrong", f"others may read secrets; run chmod 600 {secret}")
+
+
+def test_settings_file_is_wrong_only_when_it_holds_a_secret_for_all_to_read(tmp_path: Path) -> None:
+    file = tmp_path / "relaytrap.toml"
+    file.touch()
+    file.chmod(0o644)
+    plain, secret = Config(tmp_path), Config(tmp_path, sensor=SensorConfig(token="t"))
+    assert [*check_settings_file(file, plain), *check_settings_file(None, secret)] == []
+    assert states([*check_settings_file(file, secret)]) == ["wrong"]
+    file.chmod(0o640)
+    assert [*check_settings_file(file, secret)] == []
+
+
+def test_unit_in_order_is_good(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("the data here belong to another user than root")
+    (found,) = check_units(Config(tmp_path), installed(tmp_path))
+    assert found.state == "good"
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({"program": "/nowhere/relaytrap"}, "program /nowhere/relaytrap is not there"),
+        ({"user": "nobody-of-that-name"}, "run systemd-sysusers"),
+        ({"user": "nobody"}, "does not belong to nobody"),
+        ({"config": "/nowhere.toml"}, "settings file /nowhere.toml is not there"),
+    ],
+)
+def test_what_a_unit_lacks_is_named(tmp_path: Path, given: dict[str, str], word: str) -> None:
+    found = [*check_units(Config(tmp_path), installed(tmp_path, **given))]
+    assert "wrong" in states(found)
+    assert any(word in each.text for each in found)
+
+
+def test_reading_along_without_its_addition_is_wrong(tmp_path: Path) -> None:
+    units = installed(tmp_path)
+    config = Config(tmp_path, sensor=SensorConfig(listen_only="eth0"))
+    assert any("listen-only.conf" in each.text for each in check_units(config, units))
+    (units / "relaytrap-sensor.service.d").mkdir()
+    (units / "relaytrap-sensor.service.d" / "listen-only.conf").touch()
+    assert not any("listen-only.conf" in each.text for each in check_units(config, units))
+
+
+def test_unit_that_is_none_is_wrong_not_an_exception(tmp_path: Path) -> None:
+    (tmp_path / "relaytrap-hub.service").write_bytes(b"\xff[nonsense")
+    assert states([*check_units(Config(tmp_path), tmp_path)]) == ["wrong"]
+
+
+def test_machine_without_units_has_nothing_to_say(tmp_path: Path) -> None:
+    assert [*check_units(Config(tmp_path), tmp_path)] == []
+
+
+def test_hep_for_everybody_is_noted(tmp_path: Path) -> None:
+    def found(*places: str, password: str = "") -> list[str]:
+        return states([*check_hep(Config(tmp_path, hub=HubConfig(hep_listen=places, hep_password=password)))])
+
+    assert found() == []
+    assert found("udp:127.0.0.1:9060") == ["good"]
+    assert found("udp:192.0.2.1:9060") == ["note"]
+    assert found("udp:192.0.2.1:9060", password="p") == ["good"]
+    assert found("nonsense") == ["wrong"]
+
+
+def test_interface_that_is_not_there_is_wrong(tmp_path: Path) -> None:
+    (found,) = check_listen(Config(tmp_path, sensor=SensorConfig(listen_only="nowhere0")))
+    assert found.state == "wrong"
+    assert "nowhere0" in found.text
+
+
+def test_place_that_is_none_is_wrong(tmp_path: Path) -> None:
+    (found,) = check_listen(Config(tmp_path, sensor=SensorConfig(listen=("nonsense",))))
+    assert (found.state, "nonsense" in found.text) == ("wrong", True)
