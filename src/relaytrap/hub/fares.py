@@ -18,6 +18,7 @@ class Fares:
 
     listen: `transport:address:port`. last_message: RFC 3339. waiting: segments that the hub has not taken yet, and
     spool_bytes their size. kept_bytes: what is kept though the hub has it. lost: messages that are gone for good.
+    missed: packets of an interface that a sensor which only reads was too slow for.
     trust: how it recognises the hub: `pinned` and a fingerprint, `authority`, or `loopback`.
     """
 
@@ -30,6 +31,7 @@ class Fares:
     spool_bytes: int | None
     kept_bytes: int | None
     lost: int
+    missed: int
     trust: str
 
     @classmethod
@@ -48,6 +50,7 @@ class Fares:
             find_number(status, "spool", "bytes"),
             find_number(status, "spool", "kept_bytes"),
             dropped + (find_number(status, "spool", "lost_observations") or 0),
+            find_number(status, "packets", "dropped") or 0,
             find_text(status, "hub_trust"),
         )
 
