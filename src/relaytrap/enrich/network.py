@@ -15,7 +15,7 @@ from relaytrap.errors import ConfigError
 
 __all__ = ["Enricher", "Network"]
 
-CACHED_ADDRESSES: Final = 1 << 16
+CACHED_ADDRESSES: Final = 1 << 13
 OCTET: Final = r"(?:0|1[0-9]{0,2}|2(?:[0-4][0-9]?|5[0-5]?|[6-9])?|[3-9][0-9]?)"
 IPV4: Final = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
 

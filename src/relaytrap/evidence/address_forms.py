@@ -85,7 +85,7 @@ def _base64_cores(text: bytes) -> Iterator[bytes]:
         yield encoded[first : len(encoded) - (0, 3, 2)[last]]
 
 
-@lru_cache(maxsize=1 << 13)
+@lru_cache(maxsize=1 << 11)
 def plain_forms(host: bytes) -> tuple[tuple[str, bytes], ...]:
     """The sure forms of an IPv4 address to look for in every message, (encoding, text); () for any other host."""
     octets = _octets(host)

@@ -189,7 +189,7 @@ def read_number(user: bytes, home_region: str) -> DialledNumber | None:
     return _read_number(user, home_region) if len(user) <= CACHED_MAX else _read_number.__wrapped__(user, home_region)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 12)
 def _read_number(user: bytes, home_region: str) -> DialledNumber | None:
     digits = _digits(user)
     if digits is None:
@@ -231,7 +231,7 @@ class _Candidate(NamedTuple):
     prefix: str
 
 
-@lru_cache(maxsize=1 << 13)
+@lru_cache(maxsize=1 << 11)
 def _candidates(head: str, home_region: str) -> tuple[_Candidate, ...]:
     """Ways to cut escape and international prefix off the head, cheapest first."""
     if "+" in head:

@@ -115,7 +115,7 @@ def _lay_out(names: tuple[bytes, ...]) -> Layout:
     return Layout(VOCABULARY.orders.get(order, ""), has, written)
 
 
-_lay_out_cached = lru_cache(maxsize=1 << 13)(_lay_out)
+_lay_out_cached = lru_cache(maxsize=1 << 11)(_lay_out)
 _user_agent_cached = lru_cache(maxsize=1 << 12)(USER_AGENT)
 _allow_cached = lru_cache(maxsize=1 << 9)(ALLOW)
 

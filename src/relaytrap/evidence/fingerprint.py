@@ -146,7 +146,7 @@ def find_hop_software(branch: bytes) -> str:
 # --- judging ----------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 12)
 def _judge(features: Features) -> _Verdict:
     best: Signature | None = None
     best_sum, best_signs = THRESHOLD - 1, tuple[Sign, ...]()
@@ -296,4 +296,4 @@ def _make_key(parts: Parts) -> str:
     return blake2b(b"\n".join((method, *names, classes, body)), digest_size=8).hexdigest()
 
 
-_key = lru_cache(maxsize=1 << 13)(_make_key)
+_key = lru_cache(maxsize=1 << 11)(_make_key)

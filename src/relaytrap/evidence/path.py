@@ -31,7 +31,7 @@ OCTET: Final = rb"(?:0|1[0-9]{0,2}|2(?:[0-4][0-9]?|5[0-5]?|[6-9])?|[3-9][0-9]?)"
 IPV4: Final = re.compile(rb"(?:%b\.){3}%b" % (OCTET, OCTET))
 
 
-@lru_cache(1 << 14)
+@lru_cache(1 << 12)
 def address_text(host: bytes) -> str | None:
     """Canonical text of an address as it stands in a message; None for a name or anything else."""
     if IPV4.fullmatch(host):
@@ -76,7 +76,7 @@ ALL_PUBLIC: Final = frozenset(
 )
 
 
-@lru_cache(1 << 14)
+@lru_cache(1 << 12)
 def is_public(address: str) -> bool:
     """Whether an address (canonical text) can be somebody's outside address."""
     first = address.partition(".")[0]

@@ -96,7 +96,7 @@ def shape_of(message: Request) -> int:
     return _shape(tuple(headers.first), _writing(headers.get(b"from")), _writing(headers.get(b"to")))
 
 
-@lru_cache(1 << 12)
+@lru_cache(1 << 11)
 def _shape(names: tuple[bytes, ...], from_form: bytes, to_form: bytes) -> int:
     kept = b" ".join([name for name in names if name not in NOT_SHAPE])
     return int.from_bytes(blake2b(b"\n".join((kept, from_form, to_form)), digest_size=8).digest(), "big") or 1
