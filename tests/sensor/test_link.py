@@ -1,9 +1,93 @@
 """The connection to the hub: which addresses are taken, and who is believed to be the hub."""
 
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
 import pytest
 
+from relaytrap.config import HubConfig
 from relaytrap.errors import ConfigError
-from relaytrap.sensor.link import HubAddress, parse_hub_url, parse_pin
+from relaytrap.hub.certificate import load_certificate
+from relaytrap.sensor.link import HubAddress, Link, WrongCertificate, parse_hub_url, parse_pin
+
+
+class Heard:
+    """A hub with a certificate of its own, and what reached it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.requests: list[str] = []
+        heard = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                heard.requests.append(self.headers["Authorization"])
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_args: object) -> None: ...
+
+        certificate = load_certificate(HubConfig(), folder)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate.path, certificate.key)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.address = HubAddress("https", "127.0.0.1", self.server.server_port, pin=certificate.fingerprint)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def heard(tmp_path: Path) -> Iterator[Heard]:
+    made = Heard(tmp_path)
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def test_hub_with_the_pinned_certificate_is_spoken_to(heard: Heard) -> None:
+    assert Link(heard.address, "secret").post("/x", b"", {}).status == 200
+    assert heard.requests == ["Bearer secret"]
+
+
+def test_nothing_is_said_to_a_hub_with_another_certificate(heard: Heard) -> None:
+    other = replace(heard.address, pin="0" * 64)
+    with pytest.raises(WrongCertificate, match=f"--pin {heard.address.pin}"):
+        Link(other, "secret").post("/x", b"", {})
+    assert heard.requests == []
+
+
+def test_without_a_pin_an_authority_must_vouch(heard: Heard) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Link(replace(heard.address, pin=""), "secret").post("/x", b"", {})
+    assert heard.requests == []
+
+
+@pytest.mark.parametrize("spelling", ["AB:" * 31 + "AB", "sha256:" + "ab" * 32, " " + "ab" * 32 + "\n"])
+def test_fingerprint_is_taken_as_other_programs_write_it(spelling: str) -> None:
+    assert parse_pin(spelling) == "ab" * 32
+
+
+@pytest.mark.parametrize("text", ["ab", "zz" * 32, "sha1:" + "ab" * 32])
+def test_what_is_no_fingerprint_is_one_sentence(text: str) -> None:
+    with pytest.raises(ConfigError, match="no SHA-256 fingerprint"):
+        parse_pin(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "trust"),
+    [
+        (HubAddress("http", "127.0.0.1", 80), "loopback"),
+        (HubAddress("https", "h", 443, pin="ab" * 32), "pinned " + "ab" * 32),
+        (HubAddress("https", "h", 443), "authority"),
+    ],
+)
+def test_how_the_hub_is_recognised_is_told(address: HubAddress, trust: str) -> None:
+    assert address.trust == trust
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,28 @@ def test_full_disk_loses_nothing_while_memory_lasts(tmp_path: Path, monkeypatch:
     assert read(tmp_path) == written
 
 
+def test_segment_that_filled_the_disk_is_closed_and_what_waits_goes_into_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[int] = []
+    spool = Spool(tmp_path, "s", SpoolLimits(flush_interval_s=0.0), on_closed=lambda: closed.append(1))
+    disk = FullDisk(monkeypatch)
+    disk.room = 5_000
+    written = [observation(b"%d" % number * 300) for number in range(20)]
+    for each in written:
+        assert spool.write(each, 0.0)
+    spool.tick(3.0, START_NS)
+    assert closed, "nobody can ship it, and its room is never free again"
+    taken = spool.oldest_closed()
+    assert taken is not None
+    assert 0 < (taken.observations or 0) < 20
+    disk.is_full = False
+    spool.tick(6.0, START_NS)
+    spool.close(6.0)
+    assert read(tmp_path) == written
+    assert spool.lost()["lost_observations"] == 0
+
+
 def test_full_disk_counts_what_is_lost_and_recovers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -281,3 +303,97 @@ def test_refused_segment_stays_and_is_shipped_no_more(tmp_path: Path) -> None:
     assert spool.oldest_closed() is None
     assert (tmp_path / "00000001.pcapng.refused").exists()
     assert count_spool(tmp_path) == 1
+
+
+def closed(folder: Path, segments: int, **limits: float) -> Spool:
+    """A spool in which so many segments wait."""
+    for _ in range(segments):
+        spool = small(folder, **limits)
+        spool.write(observation(), 0.0)
+        spool.close(0.0)
+    return small(folder, **limits)
+
+
+def acknowledge(spool: Spool, count: int) -> None:
+    for _ in range(count):
+        segment = spool.oldest_closed()
+        assert segment is not None
+        spool.acknowledge(segment)
+
+
+def waiting(spool: Spool) -> list[int]:
+    return [int(path.name.partition(".")[0]) for path in segment_files(spool.folder)]
+
+
+def test_acknowledged_segments_are_kept_as_long_as_there_is_room(tmp_path: Path) -> None:
+    spool = closed(tmp_path, 3)
+    acknowledge(spool, 2)
+    assert (waiting(spool), spool.shelf.numbers, spool.state.acknowledged) == ([3], (1, 2), 2)
+    assert spool.waiting_segments == 1
+
+
+def test_nothing_is_kept_where_nothing_should_be(tmp_path: Path) -> None:
+    spool = closed(tmp_path, 2, spool_kept_bytes=0)
+    acknowledge(spool, 2)
+    assert list(tmp_path.glob("*.pcapng*")) == []
+
+
+def test_what_was_acknowledged_goes_before_anything_is_lost(tmp_path: Path) -> None:
+    spool = closed(tmp_path, 4)
+    acknowledge(spool, 2)
+    spool.close(0.0)
+    again = small(tmp_path, spool_max_bytes=spool.size_bytes)
+    again.tick(0.0, START_NS)
+    assert (waiting(again), again.shelf.numbers, again.lost()["dropped_segments"]) == ([3, 4], None, 0)
+
+
+def test_hub_that_lost_what_it_acknowledged_gets_it_again_in_order(tmp_path: Path) -> None:
+    spool = closed(tmp_path, 5)
+    spool.reconcile("hub", 0)
+    acknowledge(spool, 4)
+    assert spool.reconcile("hub", 2) == 2
+    order = []
+    while (segment := spool.oldest_closed()) is not None:
+        order.append(segment.number)
+        spool.acknowledge(segment)
+    assert order == [3, 4, 5]
+    assert spool.reconcile("hub", 5) == 0
+
+
+def test_hub_that_lost_what_nobody_keeps_is_heard_once(tmp_path: Path) -> None:
+    spool = closed(tmp_path, 3, spool_kept_bytes=0)
+    spool.reconcile("hub", 0)
+    acknowledge(spool, 3)
+    assert spool.reconcile("hub", 1) == 0
+    assert spool.state.acknowledged == 1
+
+
+def test_another_hub_gets_nothing_that_was_shipped_to_the_first(tmp_path: Path) -> None:
+    spool = closed(tmp_path, 3)
+    spool.reconcile("hub", 0)
+    acknowledge(spool, 2)
+    assert spool.reconcile("other", 0) == 0
+    assert (waiting(spool), spool.state.hub_id, spool.state.acknowledged) == ([3], "other", 0)
+
+
+def test_numbers_that_a_hub_has_already_are_not_used_again(tmp_path: Path) -> None:
+    spool = closed(tmp_path, 1)
+    spool.reconcile("hub", 700)
+    spool.write(observation(), 0.0)
+    spool.close(0.0)
+    assert waiting(spool) == [1, 701]
+
+
+@pytest.mark.parametrize("days", [40, -40])
+def test_clock_that_is_set_makes_nothing_too_old(tmp_path: Path, days: int) -> None:
+    spool = closed(tmp_path, 2, spool_max_days=30)
+    now_ns = segment_files(tmp_path)[0].stat().st_mtime_ns
+    step_ns = days * 86_400_000_000_000
+    spool.tick(10.0, now_ns)
+    spool.tick(11.0, now_ns + step_ns)
+    spool.close(12.0)
+    again = small(tmp_path, spool_max_days=30)
+    again.tick(0.0, now_ns + step_ns)
+    assert (waiting(again), again.lost()["dropped_segments"]) == ([1, 2], 0)
+    again.tick(31 * 86_400.0, now_ns + step_ns + 31 * 86_400_000_000_000)
+    assert again.lost()["dropped_segments"] == 2

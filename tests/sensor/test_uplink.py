@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from relaytrap.sensor import uplink as uplink_module
-from relaytrap.sensor.spool import Spool, SpoolLimits
 from relaytrap.sensor.link import HubAddress, Link
+from relaytrap.sensor.spool import Spool, SpoolLimits
 from relaytrap.sensor.uplink import Uplink
 from tests.sensor.test_spool import observation
 
@@ -27,6 +27,7 @@ class Hub:
         self.segments: list[int] = []
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.script: list[Said] = []
+        self.heartbeat_answer: dict[str, object] = {}
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -51,7 +52,7 @@ class Hub:
     def take(self, path: str, headers: dict[str, str], body: bytes) -> Said:
         self.requests.append((path, headers, body))
         if path == "/api/heartbeat":
-            return 200, {}, b"{}"
+            return 200, {}, json.dumps(self.heartbeat_answer).encode()
         if self.script:
             return self.script.pop(0)
         number = int(headers["X-Relaytrap-Segment"])
@@ -186,3 +187,48 @@ def test_retry_after_is_obeyed(tmp_path: Path, hub: Hub) -> None:
     uplink.wake()
     uplink.stop()
     assert hub.segments == []
+
+
+def test_what_the_hub_lost_is_shipped_before_anything_new(tmp_path: Path, hub: Hub) -> None:
+    spool = spool_with(tmp_path, 3)
+    spool.reconcile("hub", 0)
+    for _ in range(2):
+        segment = spool.oldest_closed()
+        assert segment is not None
+        spool.acknowledge(segment)
+    hub.heartbeat_answer = {"sensor": "s", "hub": "hub", "highest_segment": 0}
+    ship(spool, hub, lambda: spool.oldest_closed() is None)
+    assert hub.segments == [1, 2, 3]
+
+
+def test_hub_that_says_it_is_behind_is_told_and_heard_at_once(tmp_path: Path, hub: Hub) -> None:
+    spool = spool_with(tmp_path, 2)
+    spool.reconcile("hub", 0)
+    first = spool.oldest_closed()
+    assert first is not None
+    spool.acknowledge(first)
+    uplink = Uplink(spool, hub.address, "secret", status=dict)
+    uplink._next_heartbeat = time.monotonic() + 3600  # as right after a heartbeat
+    hub.script = [(409, {}, b"{}")]
+    hub.heartbeat_answer = {"sensor": "s", "hub": "hub", "highest_segment": 0}
+    uplink.start()
+    until(lambda: spool.oldest_closed() is None)
+    uplink.stop()
+    assert [path for path, _, _ in hub.requests[:2]] == ["/api/segments", "/api/heartbeat"]
+    assert hub.segments == [1, 2]
+
+
+def test_hub_that_knows_the_token_under_another_name_changes_nothing(tmp_path: Path, hub: Hub) -> None:
+    spool = spool_with(tmp_path, 1)
+    hub.heartbeat_answer = {"sensor": "other", "hub": "hub", "highest_segment": 500}
+    ship(spool, hub, lambda: spool.oldest_closed() is None)
+    assert spool.state.next_segment == 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_segment_that_a_hub_is_too_old_for_waits(tmp_path: Path, hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    spool = spool_with(tmp_path, 1)
+    hub.script = [(426, {"Retry-After": "0"}, b'{"error": "update the hub"}')] * 4
+    ship(spool, hub, lambda: spool.oldest_closed() is None)
+    assert hub.segments == [1]
+    assert "update the hub" in caplog.text
