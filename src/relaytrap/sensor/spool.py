@@ -83,6 +83,13 @@ class OpenSegment:
     opened_at: float
 
 
+class Carried(NamedTuple):
+    """Blocks of a segment that was closed before the disk had taken them: the next one begins with them."""
+
+    blocks: bytes = b""
+    observations: int = 0
+
+
 class ClosedSegment(NamedTuple):
     """A segment that waits to be shipped. observations: None when an earlier run wrote it and nobody counted."""
 
@@ -109,6 +116,7 @@ class Spool:
         self.is_full = False
         self._on_closed = on_closed
         self._segment: OpenSegment | None = None
+        self._carried = Carried()
         self._closed: dict[int, ClosedSegment] = {}
         self._closed_bytes = 0
         self._guard = threading.Lock()
@@ -161,6 +169,11 @@ class Spool:
             )
             if is_ripe and segment.writer.count and not segment.pending.data:
                 self._close_segment(segment)
+            elif is_ripe and self.is_full and whole_blocks(segment.path).observations:
+                # Else it would never be shipped, and the room that it takes never be free again.
+                self._close_segment(segment)
+                self._try_again_at = 0.0
+                self._open_segment(now)
         self._keep_limits(now_ns)
 
     def close(self, now: float) -> None:
@@ -169,6 +182,7 @@ class Spool:
             self._try_again_at = 0.0
             self._flush(self._segment, now)
             self._close_segment(self._segment)
+        self._lose(self._carried.observations)
         self._save_state()
         os.close(self._lock)
 
@@ -191,6 +205,10 @@ class Spool:
         self._save_state()
         pending = Pending()
         writer = SegmentWriter(pending, sensor=self.sensor, segment=number)
+        pending.data += self._carried.blocks
+        writer.size += len(self._carried.blocks)
+        writer.count += self._carried.observations
+        self._carried = Carried()
         segment = self._segment = OpenSegment(number, path, fd, pending, writer, now)
         self._flush(segment, now)  # from its first moment on the file is a capture file
         return segment
@@ -213,10 +231,11 @@ class Spool:
         os.close(segment.fd)
         self._segment = None
         observations = segment.writer.count
-        if segment.pending.data:  # the disk is full and we stop here
-            whole = cut_to_whole(segment.path)
-            self._lose(observations - whole)
-            observations = whole
+        if segment.pending.data:  # the disk is full
+            whole = whole_blocks(segment.path)
+            begun = _cut_off(segment.path, whole.octets)
+            self._carried = Carried(begun + segment.pending.data, observations - whole.observations)
+            observations = whole.observations
         if not observations:
             segment.path.unlink(missing_ok=True)
             return
@@ -412,6 +431,15 @@ def cut_to_whole(path: Path) -> int:
     blocks = whole_blocks(path)
     os.truncate(path, blocks.octets)
     return blocks.observations
+
+
+def _cut_off(path: Path, octets: int) -> bytes:
+    """Cut a file to so many octets; what stood behind."""
+    with path.open("r+b") as file:
+        file.seek(octets)
+        behind = file.read()
+        file.truncate(octets)
+    return behind
 
 
 def _lock(folder: Path) -> int:
