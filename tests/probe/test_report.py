@@ -4,7 +4,7 @@ import json
 
 from relaytrap.probe.report import FORMAT, build_report, not_run
 from relaytrap.probe.request import METHODS, Probe
-from relaytrap.probe.tricks import STANDARD, Ends
+from relaytrap.probe.tricks import STANDARD, TRICKS, Ends
 from relaytrap.probe.verdict import Answer, Arrival, Outcome
 
 from .results import ENDS, arrived, outcomes, report_of
@@ -38,6 +38,12 @@ def test_table_has_a_row_for_each_place_and_trick() -> None:
     moved = [Outcome(Probe(each.probe.method, "udp", each.probe.trick, other)) for each in outcomes()]
     report = report_of([*outcomes(), *moved])
     assert len(report["table"]) == (2 + 1) * len(STANDARD)
+
+
+def test_table_is_in_order_of_places_and_tricks_however_probes_were_sent() -> None:
+    table = report_of(sorted(outcomes(), key=lambda each: (each.probe.trick, each.probe.transport == "tcp")))["table"]
+    assert [row["transport"] for row in table] == ["udp"] * len(STANDARD) + ["tcp"] * len(STANDARD)
+    assert [row["trick"] for row in table[: len(STANDARD)]] == [trick for trick in TRICKS if trick in STANDARD]
 
 
 def test_verdict_comes_first_and_the_form_is_numbered() -> None:

@@ -138,7 +138,15 @@ def test_stranger_gets_a_token_and_nothing_is_sent(page: str) -> None:
         refused = stranger.post("/probe", data={"host": CLOSED})
     assert refused.status_code == 403
     assert re.search(r"relaytrap-[0-9a-f]{32}", refused.text)
-    assert "_relaytrap." in refused.text
+    assert "_relaytrap." not in refused.text  # no DNS record proves an address
+
+
+@pytest.mark.peer
+def test_named_server_may_be_proved_by_dns(page: str) -> None:
+    with browser(page, loopback(32, 9)) as stranger:
+        refused = stranger.post("/probe", data={"host": "localhost", "transport": "tcp"})
+    assert refused.status_code == 403
+    assert "_relaytrap.localhost" in refused.text
 
 
 @pytest.mark.peer

@@ -124,7 +124,10 @@ def _table(outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], ...]:
         status = f" {finals[0]}" if finals else ""
         both_ways = " both ways" if outcome.result == "relayed" and outcome.two_way else ""
         row[probe.method] = f"{outcome.result}{both_ways}{status}"
-    return tuple(rows.values())
+    # Probes are sent in an order that suits the server; people read them place by place.
+    places = list(dict.fromkeys(key[:2] for key in rows))
+    tricks = list(TRICKS)
+    return tuple(rows[key] for key in sorted(rows, key=lambda key: (places.index(key[:2]), tricks.index(key[2]))))
 
 
 def _proof(outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], ...]:

@@ -148,6 +148,7 @@ async def _form(
     request: Ask, site: Site, asked: Asked, *, status: int = 200, problem: str = "", unproved: bool = False
 ) -> Response[Any]:
     host = asked.host.rpartition(":")[0] if asked.host.count(":") == 1 else asked.host
+    is_name = ":" not in host and not host.replace(".", "").isdecimal()
     page = partial(
         site.page,
         request,
@@ -157,7 +158,7 @@ async def _form(
         problem=problem,
         unproved=unproved,
         token=find_tests(site).token(asked.host) if unproved else "",
-        record=f"{TXT_LABEL}.{host}",
+        record=f"{TXT_LABEL}.{host}" if is_name else "",
         reverse=host,
         file=f"http://{host}{FILE_PATH}",
         transports=TRANSPORTS,
