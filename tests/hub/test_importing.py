@@ -79,6 +79,16 @@ def test_large_captures_go_through_worker_processes_whole_and_in_place(store, co
     assert positions[-1] == file.stat().st_size
 
 
+def test_batches_that_go_in_together_and_apart_lose_nothing(store, config, workers, tmp_path, monkeypatch):
+    monkeypatch.setattr("relaytrap.hub.importing.BATCH_MESSAGES", 100)
+    monkeypatch.setattr("relaytrap.hub.importing.INSERT_MESSAGES", 350)
+    file = write_pcap(tmp_path / "batches.pcap", [request(n) for n in range(1_030)])
+    (imported,) = import_captures(store, config, [file], workers=workers)
+    assert imported.stored == count(store) == 1_030
+    assert store.row("SELECT uniqExact(frame) AS n FROM messages") == {"n": 1_030}
+    assert check_rollups(store) == []
+
+
 def test_a_file_that_is_not_there_is_one_sentence(store, config, tmp_path):
     with pytest.raises(InputError, match=r"gone.pcap: cannot be read \(No such file or directory\)"):
         import_captures(store, config, [tmp_path / "gone.pcap"])

@@ -5,7 +5,6 @@ nothing but sensor, file name, frame, time and bytes, and identifiers that the s
 segment holds has the identifiers that it has when it is shipped, so it may come both ways.
 """
 
-import dataclasses
 import itertools
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,6 +33,9 @@ __all__ = ["Imported", "Progress", "import_captures", "import_each", "known_ids"
 Progress = Callable[[str, int], None]
 
 BATCH_MESSAGES: Final = 8_192
+INSERT_MESSAGES: Final = 32_768
+"""Batches go into the store together up to this many messages: sorting them, summing them up by the hour and merging
+what they leave takes the engine 11 us a message instead of 18. Twice as many gain nothing more and hold 100 MB more."""
 SMALL_MESSAGES: Final = 5_000
 """Up to this many messages are turned into rows here: starting processes would take longer."""
 
@@ -165,7 +167,7 @@ def _some(source: Iterator[Observation], name: str) -> list[Observation]:
 
 
 class _Lanes:
-    """Batches on their way: a few threads, each asking a worker for a block and then inserting it."""
+    """Batches on their way: a few threads that each ask a worker for a block, and one that inserts some together."""
 
     def __init__(self, store: Store, config: Config, workers: Workers | None) -> None:
         self.config = config
@@ -175,6 +177,8 @@ class _Lanes:
         self._setting: RowSetting | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._pending: list[Future[Batch]] = []
+        self._made: list[Batch] = []
+        self._inserting: Future[None] | None = None
         self._run = secrets.token_hex(8)
         self._count = 0
         self._imported = Imported("", "")
@@ -187,28 +191,29 @@ class _Lanes:
 
     def take(self, observations: list[Observation]) -> None:
         """Bring a batch on its way; waits while enough are."""
-        self._count += 1
         for pair in {(seen.sensor, seen.capture) for seen in observations}:
             if pair not in self._known:  # before anything of it is inserted here
                 self._known[pair] = self._has(*pair)
-        token = f"import/{self._run}/{self._count}"
         if self._workers is None and len(observations) <= SMALL_MESSAGES:
-            self._imported.add(self._here(observations, token))
+            self._keep(self._here(observations))
             return
         if self._workers is None:
             self._workers = self._own_workers = Workers(self.config)
         if self._threads is None:
-            # One more than there are workers: it inserts while the others wait for their workers.
             self._threads = ThreadPoolExecutor(self._workers.count + 1, thread_name_prefix="import")
-        while len(self._pending) > self._workers.count + 1:
-            self._imported.add(self._pending.pop(0).result())
-        self._pending.append(self._threads.submit(self._there, self._workers, observations, token))
+        while len(self._pending) > self._workers.count:
+            self._keep(self._pending.pop(0).result())
+        self._pending.append(self._threads.submit(self._there, self._workers, observations))
 
     def finish(self) -> None:
         """Wait for every batch of the capture; raises what one of them raised."""
         pending, self._pending = self._pending, []
-        for future in pending:
-            self._imported.add(future.result())
+        try:
+            for future in pending:
+                self._keep(future.result())
+        finally:
+            self._flush()
+            self._await_insert()
 
     def close(self) -> None:
         """End threads and the processes that were started here."""
@@ -217,22 +222,44 @@ class _Lanes:
         if self._own_workers is not None:
             self._own_workers.close()
 
-    def _here(self, observations: list[Observation], token: str) -> Batch:
+    def _here(self, observations: list[Observation]) -> Batch:
         if self._setting is None:
             self._setting = RowSetting.of(self.config)
         known = frozenset(self._known_ids(observations))
-        batch = make_batch(observations, self._setting, now_ns() // 1_000_000, known=known)
-        return self._insert(batch, token)
+        return make_batch(observations, self._setting, now_ns() // 1_000_000, known=known)
 
-    def _there(self, workers: Workers, observations: list[Observation], token: str) -> Batch:
+    def _there(self, workers: Workers, observations: list[Observation]) -> Batch:
         known = self._known_ids(observations)
-        batch = workers.batch(observations, now_ns() // 1_000_000, known=known)
-        return self._insert(batch, token)
+        return workers.batch(observations, now_ns() // 1_000_000, known=known)
 
-    def _insert(self, batch: Batch, token: str) -> Batch:
-        if batch.rows:
-            self._store.insert_block("messages", batch.block, token)
-        return dataclasses.replace(batch, block=b"")
+    def _keep(self, batch: Batch) -> None:
+        """Insert a batch with others, when there are enough."""
+        self._made.append(batch)
+        if sum(each.rows for each in self._made) > INSERT_MESSAGES - BATCH_MESSAGES:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Begin to insert what was made; one insert is under way at a time."""
+        made, self._made = self._made, []
+        self._await_insert()
+        if any(batch.rows for batch in made) and self._threads is not None:
+            self._inserting = self._threads.submit(self._insert, made)
+        else:
+            self._insert(made)
+
+    def _await_insert(self) -> None:
+        inserting, self._inserting = self._inserting, None
+        if inserting is not None:
+            inserting.result()
+
+    def _insert(self, made: list[Batch]) -> None:
+        if any(batch.rows for batch in made):
+            self._count += 1
+            # The engine takes Native blocks one behind the other as one.
+            block = b"".join(batch.block for batch in made)
+            self._store.insert_block("messages", block, f"import/{self._run}/{self._count}")
+        for batch in made:
+            self._imported.add(batch)
 
     def _has(self, sensor: str, capture: str) -> bool:
         sql = "SELECT 1 FROM messages WHERE sensor = {sensor:String} AND capture = {capture:String} LIMIT 1"
