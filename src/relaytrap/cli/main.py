@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("relaytrap.cli.show", "Explain one message, source, relay, origin or campaign."),
     "tail": ("relaytrap.cli.tail", "Messages as they come in."),
     "reanalyse": ("relaytrap.cli.reanalyse", "Derive everything again from the raw bytes."),
+    "store": ("relaytrap.cli.store", "Move the store to a ClickHouse server or cluster, and back."),
     "sample": ("relaytrap.cli.sample", "Load or remove the bundled sample scene."),
     "probe": ("relaytrap.cli.probe", "Is the server that I run an open relay?"),
     "witness": ("relaytrap.cli.witness", "The receiving side of open-relay tests that run elsewhere."),
@@ -71,16 +72,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        try:
-            command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
-        except ModuleNotFoundError as error:
-            missing = error.name or ""
-            if missing.startswith("relaytrap.") and importlib.util.find_spec("relaytrap.hub"):
-                raise
-            raise MissingExtra(
-                f"relaytrap {cmd_name} needs the package {missing}, which a sensor's installation leaves out; "
-                "install relaytrap[hub]"
-            ) from None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -125,6 +117,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     except RelaytrapError as error:
         click.echo(f"relaytrap: {error}", err=True)
         sys.exit(error.exit_status)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing.startswith("relaytrap.") and importlib.util.find_spec("relaytrap.hub"):
+            raise
+        click.echo(
+            f"relaytrap: this command needs the package {missing}, which a sensor's installation leaves out; "
+            "install relaytrap[hub]",
+            err=True,
+        )
+        sys.exit(MissingExtra.exit_status)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

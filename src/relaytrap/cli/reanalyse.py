@@ -1,13 +1,12 @@
 """`relaytrap reanalyse`: everything derived, derived again from the raw bytes."""
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from relaytrap.cli.main import Settings
+from relaytrap.cli.progress import message_bar
 from relaytrap.cli.session import HubSession, StoreSession, open_session
 from relaytrap.config import Config
 
@@ -26,7 +25,7 @@ def command(settings: Settings, /, outdated: bool) -> None:
     Stopping it is safe: days that are done stay done, the others stay as they were.
     """
     config = settings.load()
-    with open_session(config) as session, _bar() as advance:
+    with open_session(config) as session, message_bar() as advance:
         if isinstance(session, StoreSession):
             steps = _done_here(session.store, config, outdated)
         else:
@@ -54,18 +53,3 @@ def _done_here(store: "Store", config: Config, outdated: bool) -> Iterator[dict[
         analyse_now(store, config)
     finally:
         workers.close()
-
-
-@contextmanager
-def _bar() -> Iterator[Any]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("messages"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("messages", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

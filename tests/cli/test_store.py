@@ -1,0 +1,19 @@
+from tests.clickhouse import running_clickhouse
+
+
+def test_a_store_moves_to_a_server_and_its_messages_are_asked_there(run, data, tmp_path):
+    before = run("--data", data, "messages", "--json").out
+    with running_clickhouse(tmp_path / "server") as url:
+        moved = run("--data", data, "store", "move", "--to", f"{url}traps", "--cluster", "one")
+        assert moved.out.splitlines() == [
+            "12 messages moved; counts and checksums of every day agree",
+            'now set in the configuration: [store] url = "clickhouse://…", cluster = "one"',
+        ]
+        settings = tmp_path / "relaytrap.toml"
+        settings.write_text(f'[store]\nurl = "{url}traps"\ncluster = "one"\n')
+        assert run("--config", settings, "--data", tmp_path / "elsewhere", "messages", "--json").out == before
+
+
+def test_a_move_to_where_the_store_is_already_is_refused(run, data):
+    shown = run("--data", data, "store", "move", "--to", "embedded")
+    assert (shown.status, "at that place already" in shown.err) == (4, True)
