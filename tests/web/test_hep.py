@@ -4,7 +4,6 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,6 +20,10 @@ def taker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     running = start_hub(folder / "data", config)
     yield running
     running.stop()
+
+
+def agents_of(hub: Hub) -> dict[str, dict[str, object]]:
+    return {each["sensor"]: each for each in hub.get("/api/hep").json()["agents"]}
 
 
 def send(hub: Hub, *packets: bytes) -> None:
@@ -46,3 +49,14 @@ def test_message_from_an_agent_becomes_a_row_and_its_agent_a_sensor(taker: Hub) 
     assert "1 wrong password, or none" in page
     assert "1 no HEP packet" in page
     assert "stranger" not in page
+
+
+def test_the_same_is_told_to_programs(taker: Hub) -> None:
+    send(taker, hep(node=b"edge-perth", key=b"secret"))
+    end = time.monotonic() + 30
+    while "hep-edge-perth" not in (agents := agents_of(taker)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert agents["hep-edge-perth"]["messages"] == 1
+    (place,) = taker.get("/api/hep").json()["places"]
+    assert place["listening"].startswith("udp:127.0.0.1:")
+    assert place["packets"] >= 1
