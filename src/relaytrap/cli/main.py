@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("relaytrap.cli.show", "Explain one message, source, relay, origin or campaign."),
     "tail": ("relaytrap.cli.tail", "Messages as they come in."),
     "reanalyse": ("relaytrap.cli.reanalyse", "Derive everything again from the raw bytes."),
+    "store": ("relaytrap.cli.store", "Move the store to a ClickHouse server or cluster, and back."),
     "sample": ("relaytrap.cli.sample", "Load or remove the bundled sample scene."),
     "probe": ("relaytrap.cli.probe", "Is the server that I run an open relay?"),
     "witness": ("relaytrap.cli.witness", "The receiving side of open-relay tests that run elsewhere."),
