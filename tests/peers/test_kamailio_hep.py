@@ -1,34 +1,23 @@
 """Debian's Kamailio with its siptrace module as a sensor: what passes through the proxy arrives at the hub over HEP."""
 
-import os
-import signal
 import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from relaytrap.config import Config, HubConfig, NetworkConfig
 from relaytrap.hub.hep import HepDoor
-from relaytrap.observation import Observation
+from tests.hub.hep.packets import Kept
 from tests.loopback import loopback
+from tests.peers.kamailio import running_kamailio
 from tests.sensor.talk import request
 
 pytestmark = pytest.mark.peer
 
 EDGE, HUB = loopback(46, 1), loopback(46, 2)
-CONFIGURATION = """#!KAMAILIO
-debug=0
-log_stderror=yes
-fork=yes
-children=1
-auto_aliases=no
-dns=no
-rev_dns=no
-dns_try_ipv6=no
+CONFIGURATION = """
 listen=udp:{edge}:5060
 listen=tcp:{edge}:5060
 loadmodule "tm.so"
@@ -47,28 +36,6 @@ request_route {{
     sl_send_reply("404", "Not Found");
 }}
 """
-
-
-class Kept:
-    def __init__(self) -> None:
-        self.observations: list[Observation] = []
-
-    def take(self, batch: Sequence[Observation], token: str) -> int:
-        self.observations += batch
-        return len(batch)
-
-
-@contextmanager
-def kamailio(program: str, folder: Path, where: str, transport: str, key: str) -> Iterator[None]:
-    file = folder / "kamailio.cfg"
-    file.write_text(CONFIGURATION.format(edge=EDGE, where=where, transport=transport, key=key), encoding="utf-8")
-    command = [program, "-f", str(file), "-Y", str(folder), "-DD", "-E", "-m", "8", "-M", "4"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(10)
 
 
 def ask(count: int) -> None:
@@ -101,7 +68,8 @@ def test_proxy_is_a_sensor(peer: Callable[[str], str], tmp_path: Path, transport
     door.start()
     where = door.status().places[0].listening.partition(":")[2]
     try:
-        with kamailio(peer("kamailio"), tmp_path, where, transport, password or "none"):
+        configuration = CONFIGURATION.format(edge=EDGE, where=where, transport=transport, key=password or "none")
+        with running_kamailio(peer("kamailio"), tmp_path, configuration):
             ask(3)
             end = time.monotonic() + 20
             while sum(each.messages for each in door.status().agents.values()) < 6 and time.monotonic() < end:
@@ -127,7 +95,8 @@ def test_proxy_with_another_password_is_refused_and_counted(peer: Callable[[str]
     door.start()
     where = door.status().places[0].listening.partition(":")[2]
     try:
-        with kamailio(peer("kamailio"), tmp_path, where, "udp", "guessed"):
+        configuration = CONFIGURATION.format(edge=EDGE, where=where, transport="udp", key="guessed")
+        with running_kamailio(peer("kamailio"), tmp_path, configuration):
             ask(1)
             end = time.monotonic() + 20
             while not door.status().places[0].refused and time.monotonic() < end:

@@ -1,30 +1,20 @@
 """The Kamailio persona beside the real Kamailio: the same requests, the same answers but for what is made anew."""
 
-import os
 import re
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.peers.kamailio import running_kamailio
 from tests.sensor.live import SensorProcess, udp_client
 from tests.sensor.talk import request
 
 pytestmark = pytest.mark.peer
 
 # What the default configuration does with authentication on, without a database.
-CONFIGURATION = """#!KAMAILIO
-debug=0
-log_stderror=yes
-fork=yes
-children=1
-auto_aliases=no
-dns=no
-rev_dns=no
-dns_try_ipv6=no
+CONFIGURATION = """
 disable_tcp=yes
 listen=udp:127.0.0.1:{port}
 loadmodule "tm.so"
@@ -85,30 +75,12 @@ def kamailio(peer: Callable[[str], str], tmp_path_factory: pytest.TempPathFactor
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    (folder / "kamailio.cfg").write_text(CONFIGURATION.format(port=port), encoding="utf-8")
-    command = [
-        peer("kamailio"),
-        "-f",
-        str(folder / "kamailio.cfg"),
-        "-Y",
-        str(folder),
-        "-DD",
-        "-E",
-        "-m",
-        "8",
-        "-M",
-        "4",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
+    with running_kamailio(peer("kamailio"), folder, CONFIGURATION.format(port=port)):
         for _ in range(100):
             if answer(port, CASES["options"]):
                 break
             time.sleep(0.1)
         yield port
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(10)
 
 
 def answer(port: int, data: bytes) -> bytes:

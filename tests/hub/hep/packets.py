@@ -1,7 +1,9 @@
-"""HEP3 packets as agents send them."""
+"""HEP3 packets as agents send them, and a store that keeps what came of them."""
 
 import struct
+from collections.abc import Sequence
 
+from relaytrap.observation import Observation
 from tests.hub.traffic import request
 
 NOON_S = 1_767_614_400
@@ -38,3 +40,17 @@ def hep(
         + (chunk(19, node) if node else b"")
     )
     return b"HEP3" + struct.pack(">H", 6 + len(chunks)) + chunks
+
+
+class Kept:
+    """Everything that was stored."""
+
+    def __init__(self) -> None:
+        self.observations: list[Observation] = []
+
+    def take(self, batch: Sequence[Observation], token: str) -> int:
+        self.observations += batch
+        return len(batch)
+
+    def raws(self) -> list[bytes]:
+        return [each.raw for each in self.observations]

@@ -4,7 +4,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,25 +17,10 @@ from relaytrap.hub.hep import HepDoor
 from relaytrap.hub.hep import places as places_module
 from relaytrap.hub.hep.places import CUT_CONNECTION, parse_places
 from relaytrap.hub.hep.reception import NOT_HEP
-from relaytrap.observation import Observation
-from tests.hub.hep.packets import hep
+from tests.hub.hep.packets import Kept, hep
 from tests.hub.traffic import request
 
 ALL = ("udp:127.0.0.1:0", "tcp:127.0.0.1:0")
-
-
-class Kept:
-    """Everything that was stored."""
-
-    def __init__(self) -> None:
-        self.observations: list[Observation] = []
-
-    def take(self, batch: Sequence[Observation], token: str) -> int:
-        self.observations += batch
-        return len(batch)
-
-    def raws(self) -> list[bytes]:
-        return [each.raw for each in self.observations]
 
 
 @contextmanager
