@@ -112,16 +112,16 @@ def test_operators_own_certificate_is_shown(tmp_path: Path) -> None:
 
 def test_silent_connections_broken_handshakes_and_http_are_observations(tmp_path: Path) -> None:
     def client(running: Running) -> bytes:
-        with connect(running):
+        with connect(running, "ws"):
             pass
-        with connect(running) as sock:
+        with connect(running, "ws") as sock:
             sock.sendall(b"\x16\x03\x01\x00\x05broke")
             sock.recv(100)
-        with connect(running) as sock:
+        with connect(running, "ws") as sock:
             sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
             return b"".join(iter(lambda: sock.recv(65535), b""))
 
-    page = with_sensor(tmp_path, client, listen=STREAM)
+    page = with_sensor(tmp_path, client, listen=("ws:127.0.0.1:0",))
     assert page.startswith(b"HTTP/1.1 404 Not Found\r\nServer: Asterisk/")
     noted = {each.raw: each.notes for each in received(tmp_path)}
     assert noted[b""] == ("connection that said nothing",)

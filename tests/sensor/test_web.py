@@ -21,8 +21,8 @@ HANDSHAKE = (
 )
 
 
-def layer(persona: Http = PAGE, *, answers_ping: bool = False) -> HttpLayer:
-    return HttpLayer("tcp", persona, lambda: b"today", answers_ping=answers_ping)
+def layer(persona: Http = PAGE, *, has_page: bool = True, answers_ping: bool = False) -> HttpLayer:
+    return HttpLayer("tcp", persona, lambda: b"today", has_page=has_page, answers_ping=answers_ping)
 
 
 class Client:
@@ -58,6 +58,13 @@ def test_browser_gets_the_personas_page_and_is_recorded() -> None:
     assert out.startswith(
         b"HTTP/1.1 404 Not Found\r\nServer: Asterisk/1\r\nDate: today\r\nContent-Length: 11\r\n\r\n<p>"
     )
+    assert server.is_over
+
+
+def test_browser_on_a_sip_port_is_recorded_and_gets_nothing() -> None:
+    server, asked = layer(has_page=False), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert server.receive(asked) == [Piece(asked, "tcp", "other", ("HTTP request",))]
+    assert server.take_out() == b""
     assert server.is_over
 
 

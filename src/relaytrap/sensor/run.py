@@ -97,6 +97,7 @@ class Sensor:
             connections_max=config.tcp_connections_max,
             idle_s=config.tcp_idle_s,
             tls=tls,
+            web_ports={sock.getsockname()[1] for listen, sock in self._sockets if listen.transport in ("ws", "wss")},
             on_received=self._set_timer,
         )
         self._udp = [UdpListener(sock, listen, self._station) for listen, sock in self._sockets if listen.is_datagram]

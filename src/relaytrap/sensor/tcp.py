@@ -6,7 +6,7 @@ loris), in octets held back for unfinished messages, in octets that the peer doe
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, Literal, TypeAlias, cast
 
 from relaytrap import clock
@@ -31,7 +31,7 @@ Ends: TypeAlias = tuple[str, int, str, int]
 class Connections:
     """The open connections of one sensor, least recently heard first.
 
-    tls: None: TLS is not spoken. on_received: called after each take-in.
+    tls: None: TLS is not spoken. web_ports: where HTTP gets a page. on_received: called after each take-in.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Connections:
         connections_max: int,
         idle_s: float,
         tls: TlsTerms | None = None,
+        web_ports: Collection[int] = (),
         on_received: Callable[[], None] = lambda: None,
     ) -> None:
         self.station = station
@@ -48,6 +49,7 @@ class Connections:
         self._max = connections_max
         self._idle_s = idle_s
         self._tls = tls
+        self._web_ports = web_ports
         self._open: OrderedDict[Ends, TcpConnection] = OrderedDict()
         self._pending = 0
 
@@ -98,17 +100,17 @@ class Connections:
         if self._open.get(connection.flow[1:]) is connection:
             del self._open[connection.flow[1:]]
 
-    def layers(self) -> Layer:
-        """What a new connection is read with."""
+    def layers(self, port: int) -> Layer:
+        """What a new connection to that port of ours is read with."""
         tls = self._tls
-        return self._opening("tcp", (lambda: TlsLayer(tls, lambda: self._opening("tls"))) if tls else None)
+        return self._opening("tcp", port, (lambda: TlsLayer(tls, lambda: self._opening("tls", port))) if tls else None)
 
-    def _opening(self, transport: Literal["tcp", "tls"], tls: Callable[[], Layer] | None = None) -> Layer:
+    def _opening(self, transport: Literal["tcp", "tls"], port: int, tls: Callable[[], Layer] | None = None) -> Layer:
         persona = self.station.engine.persona
-        pings = persona.wire.tcp_keepalive
+        pings, has_page = persona.wire.tcp_keepalive, port in self._web_ports
 
         def http() -> Layer:
-            return HttpLayer(transport, persona.http, _date, answers_ping=pings)
+            return HttpLayer(transport, persona.http, _date, has_page=has_page, answers_ping=pings)
 
         return Opening(transport, lambda: SipLayer(transport, answers_ping=pings), http, tls)
 
@@ -119,7 +121,7 @@ class TcpConnection(asyncio.Protocol):
     def __init__(self, table: Connections) -> None:
         self._table = table
         self._station = table.station
-        self._layers = table.layers()
+        self._layers = table.layers(0)
         self._transport: asyncio.Transport | None = None
         self._is_over = False
         self.flow = Flow("tcp", "", 0, "", 0)
@@ -136,6 +138,7 @@ class TcpConnection(asyncio.Protocol):
             return
         self._transport = transport
         self.flow = Flow("tcp", canonical(peer[0]), peer[1], canonical(own[0]), own[1])
+        self._layers = self._table.layers(own[1])
         self._station.counts["connections"] += 1
         self._table.opened(self)
 

@@ -1,7 +1,8 @@
 """HTTP on a sensor's port: answered as the persona's product does; SIP inside a WebSocket (RFC 6455, RFC 7118).
 
-One request a connection: it gets the persona's page, or a WebSocket when it asks for one that speaks SIP. Whatever was
-sent is recorded octet by octet, also what is no HTTP. Framing is h11's and wsproto's.
+One request a connection: it gets a WebSocket when it asks for one that speaks SIP, else the persona's page; that only
+on a port where the operator expects HTTP, since a product's SIP port has none. Whatever was sent is recorded octet by
+octet, also what is no HTTP. Framing is h11's and wsproto's.
 """
 
 import base64
@@ -31,13 +32,17 @@ ACCEPT_SALT: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 class HttpLayer:
     """One HTTP request, and the WebSocket that it may open.
 
-    date: gives the Date header's value. answers_ping: as in carrier.SipLayer.
+    has_page: whether a request for anything else is answered. date: gives the Date header's value. answers_ping: as in
+    carrier.SipLayer.
     """
 
-    def __init__(self, transport: Transport, persona: Http, date: Callable[[], bytes], *, answers_ping: bool) -> None:
+    def __init__(
+        self, transport: Transport, persona: Http, date: Callable[[], bytes], *, has_page: bool, answers_ping: bool
+    ) -> None:
         self.is_over = False
         self._transport = transport
         self._persona = persona
+        self._has_page = has_page
         self._date = date
         self._answers_ping = answers_ping
         self._reader = h11.Connection(h11.SERVER, max_incomplete_event_size=REQUEST_MAX_BYTES)
@@ -118,15 +123,18 @@ class HttpLayer:
         return values.get(b"sec-websocket-key")
 
     def _answer(self, status: str, *notes: str) -> list[Piece]:
-        """The persona's page under this status; then the connection ends."""
+        """The persona's page under this status, or nothing; then the connection ends."""
         self.is_over = True
         raw, self._raw = self._raw, b""
+        taken = Piece(raw, self._transport, "other", notes)
+        if not self._has_page:
+            return [taken]
         body = self._persona.body.encode() if status == self._persona.status else b""
         lines = [f"HTTP/1.1 {status}".encode()]
         for name, value in self._persona.headers.items():
             lines.append(f"{name}: ".encode() + value.encode().replace(b"{date}", self._date()))
         lines += [b"Content-Length: %d" % len(body), b"", body]
-        return [Piece(raw, self._transport, "other", notes), self._say(b"\r\n".join(lines))]
+        return [taken, self._say(b"\r\n".join(lines))]
 
     def _say(self, data: bytes) -> Piece:
         self._out += data
