@@ -1,13 +1,14 @@
 """The advice for Kamailio, tried on a real one: Debian's default configuration with the three edits."""
 
 import asyncio
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from relaytrap.probe.advice import KAMAILIO_EDITS, advice_for
+from relaytrap.probe.advice import KAMAILIO_EDITS, KAMAILIO_SNIPPET, advice_for
 from relaytrap.probe.plan import Plan
 from relaytrap.probe.run import Run
 from relaytrap.probe.target import resolve_target
@@ -72,6 +73,20 @@ def test_edited_default_configuration_refuses_every_probe_and_still_carries_call
             [*call, "-timeout", "20", f"{DEBIAN_CLOSED}:5060"], cwd=tmp_path, capture_output=True, text=True, timeout=60
         )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def bare(text: str) -> str:
+    """Script without comments and white space."""
+    return re.sub(r"#[^\n]*|\s", "", text)
+
+
+@pytest.mark.peer
+def test_the_snippet_says_what_was_tried(peer: Callable[[str], str]) -> None:
+    peer("kamailio")
+    tried = bare(edited_configuration())
+    statements = [bare(block) for block in KAMAILIO_SNIPPET.split("\n\n")]
+    assert len(statements) == 5
+    assert [made for made in statements if made not in tried] == []
 
 
 def test_advice_for_the_servers_own_product_stands_first() -> None:

@@ -1,5 +1,8 @@
 """What to change on a server so that it forwards nothing for strangers. Advice that was tried is marked as tried.
 
+What is not tried is from documentation: OpenSIPS' default script and dialog module (3.x), Asterisk's res_pjsip,
+FreeSWITCH's vanilla profiles, Ingate's manual (chapter SIP Traffic, Filtering).
+
 RFC 3261 section 16.5 tells a proxy to forward a request whose Request-URI names a foreign domain: policy closes it, not
 conformance. The well-known one-liner `from_uri!=myself && uri!=myself` does not close a Kamailio: a From that names the
 server's own address or domain passed 18 of 18 probes (measured).
@@ -25,17 +28,36 @@ KAMAILIO_EDITS: Final = (
 KAMAILIO_SNIPPET: Final = """\
 loadmodule "dialog.so"                       # beside rr.so
 
-# in request_route, before record_route():
-if (is_method("INVITE")) dlg_manage();
-
 # in route[WITHINDLG], instead of if (loose_route()):
-if (loose_route() && is_known_dlg()) { ... }
+if (loose_route() && is_known_dlg()) {
 
-# for first requests, whatever From says:
-if (uri != myself) {                         # and not authenticated, not a listed peer
+# for first requests, whatever From says, if not authenticated and not a listed peer:
+if (uri != myself) {
     sl_send_reply("403", "Not relaying");
     exit;
 }
+
+# nobody but us may preload a Route:
+remove_hf("Route");
+
+# before record_route():
+if (is_method("INVITE")) dlg_manage();
+"""
+OPENSIPS_SNIPPET: Final = """\
+loadmodule "dialog.so"
+
+# under has_totag(), after loose_route() (default script: before its route(relay)):
+if ($DLG_status==NULL || !validate_dialog()) {
+    if (!is_method("ACK")) send_reply(481, "Call/Transaction Does Not Exist");
+    exit;
+}
+
+# for first requests, whatever From says:
+if (!is_myself("$rd")) {                     # and not authenticated, not a listed peer
+    send_reply(403, "Relay Forbidden");
+    exit;
+}
+if (is_method("INVITE")) create_dialog();
 """
 
 
@@ -54,8 +76,9 @@ ADVICE: Final[tuple[Advice, ...]] = (
         "Kamailio",
         (
             "Answer 403 to every foreign Request-URI, unless the sender is authenticated or a listed peer.",
-            "Do not trust From: anybody can write your domain into it.",
-            "Follow Route within a dialog only when the dialog module knows that dialog; otherwise answer 481.",
+            "Do not trust From, which anybody can write your domain into; it says something only behind auth_check().",
+            "Follow Route within a dialog only when the dialog module knows that dialog; otherwise answer 404 or 481.",
+            "The dialog module knows calls alone: SUBSCRIBE dialogs, where you carry them, need a rule of their own.",
             "Challenge REGISTER. Then test again.",
         ),
         KAMAILIO_SNIPPET,
@@ -64,33 +87,39 @@ ADVICE: Final[tuple[Advice, ...]] = (
     Advice(
         "OpenSIPS",
         (
-            'Answer 403 "Relay Forbidden" when !is_myself("$rd"), unless the sender is authenticated or a listed peer.',
-            "Refuse a preloaded Route on requests without a To tag.",
-            "Within a dialog, use validate_dialog() (dialog module) before loose_route() may relay.",
+            'The default script believes From: whoever writes your domain into it passes is_myself("$fd").',
+            'Ask for a password there (proxy_authorize); answer everybody else 403 when !is_myself("$rd").',
+            "Keep the default script's 403 to a preloaded Route: loose_route() on a request without a To tag.",
+            "Within a dialog, relay only what the dialog module knows: create_dialog() for each first INVITE.",
+            "After loose_route(), answer 481 when $DLG_status is NULL or validate_dialog() fails.",
         ),
+        OPENSIPS_SNIPPET,
     ),
     Advice(
         "Asterisk",
         (
-            "Give the endpoint that strangers match (anonymous) a context with no way out; chan_sip: allowguest=no.",
-            "Let no context that strangers reach include outbound routes or Dial() with a URI of theirs.",
-            "Identify trunks by address (pjsip identify) and challenge everybody else.",
+            "pjsip lets strangers in only through an endpoint named anonymous: remove it, or leave it no way out.",
+            "chan_sip (until Asterisk 20): allowguest=no.",
+            "Let no context that strangers reach include outbound routes, or Dial() with a URI that the caller chose.",
+            "Identify trunks by address (type=identify, match=...) and give every other endpoint an auth.",
         ),
     ),
     Advice(
         "FreeSWITCH",
         (
-            "On every profile that strangers reach: auth-calls true, accept-blind-auth and accept-blind-reg false.",
-            "Give the public context only your own numbers; no bridge to a URI that the caller chose.",
-            "List trunks in an access list (apply-inbound-acl) instead of opening the profile.",
+            "The profile external takes calls without a password into the context public.",
+            "Let public hold your own numbers alone, and no bridge to a number or URI that the caller chose.",
+            "On your own phones' profile: auth-calls true, accept-blind-auth and accept-blind-reg absent or false.",
+            "List your carriers in acl.conf.xml (default deny) and name that list in apply-inbound-acl.",
         ),
     ),
     Advice(
         "Ingate SIParator / Firewall",
         (
-            "In SIP Traffic, reject requests to other domains by default; list your own domains as local.",
-            "Restrict routing and relaying to authenticated users and to the addresses of your carrier.",
-            "Turn off what you do not use: SIP over UDP from the Internet if you only have TLS users.",
+            "SIP Traffic, Filtering: set the Default Policy For SIP Requests to Local only.",
+            "Process all relays to anywhere: in the Sender IP Filter Rules, only for your own network and carrier.",
+            "List your own domains under Local SIP Domains.",
+            "Turn SIP authentication on for REGISTER, and for INVITE to other domains.",
         ),
     ),
     Advice(
