@@ -215,6 +215,14 @@ def test_tls_without_a_usable_certificate_is_one_sentence(tmp_path: Path) -> Non
         HepDoor(Config(tmp_path, hub=settings), Kept().take)
 
 
+def test_what_the_kernel_had_taken_in_is_stored_when_it_ends(tmp_path: Path) -> None:
+    kept = Kept()
+    with open_door(tmp_path, kept, "udp:127.0.0.1:0") as door, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        for number in range(150):
+            udp.sendto(hep(number=number), where(door, "udp"))
+    assert kept.raws() == [request(number) for number in range(150)]
+
+
 def test_packet_of_the_largest_size_is_taken(tmp_path: Path) -> None:
     kept = Kept()
     padding = 65_535 - len(hep(request(0) + b"x"))

@@ -12,6 +12,7 @@ from typing import Final
 from relaytrap import clock
 from relaytrap.capture.direction import Directions
 from relaytrap.config import Config
+from relaytrap.errors import RelaytrapError
 from relaytrap.hub.capture_files import read_options
 from relaytrap.hub.certificate import load_certificate
 from relaytrap.hub.hep.places import NO_ROOM, Place, StreamPlace, UdpPlace, bind, parse_places
@@ -138,8 +139,11 @@ class HepDoor:
             self._streams.append(StreamPlace(place, sock, self._take, lambda: not self._waiting.is_full, tls))
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
-            runner.run(self._serve())
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._serve())
+        finally:
+            self._ready.set()  # whoever waits in `start` must not wait for ever
 
     async def _serve(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
@@ -202,7 +206,10 @@ class HepDoor:
         if self._ledger is None or now - self._said.get((sensor, kind), -SAY_AGAIN_S) < SAY_AGAIN_S:
             return
         self._said[sensor, kind] = now
-        self._ledger.report(sensor, kind, text)
+        try:
+            self._ledger.report(sensor, kind, text)
+        except RelaytrapError as error:
+            log.warning("not noted, because the disk does not take it: kind=%s reason=%s", kind, error)
 
     def _warn_of_strangers(self, config: Config) -> None:
         places = [place.listening for place in self._places if not place.is_loopback]

@@ -34,6 +34,7 @@ SO_MEMINFO: Final = 55
 BACKLOG: Final = 128
 DRAIN_MAX: Final = 512
 """Datagrams read in one turn of the loop, so that connections get theirs."""
+LAST_TURNS: Final = 64
 CONNECTIONS_MAX: Final = 512
 HANDSHAKE_S: Final = 10.0
 CUT_CONNECTION: Final = "connection closed within a packet"
@@ -135,20 +136,23 @@ class UdpPlace:
     def stop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take in what the kernel has, then read no more."""
         loop.remove_reader(self._sock.fileno())
-        self.drain()
+        for _ in range(LAST_TURNS):
+            if not self.drain():
+                return
 
-    def drain(self) -> None:
-        """Read what is there, up to a turn's share."""
+    def drain(self) -> bool:
+        """Read what is there, up to a turn's share; whether there may be more."""
         for _ in range(DRAIN_MAX):
             try:
                 packet = self._sock.recv(MAX_HEP_BYTES)
             except BlockingIOError:
-                return
-            except OSError as error:  # an ICMP error of somebody we never sent anything
+                return False
+            except OSError as error:  # nobody was ever sent anything, so it is the interface
                 log.debug("HEP place: %s", error.strerror)
-                return
+                return False
             self.place.packets += 1
             self._take(packet, self.place)
+        return True
 
     def count_drops(self) -> None:
         """Ask the kernel how many datagrams found no room in the socket's buffer."""
