@@ -9,9 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from relaytrap.config import load_config
 from relaytrap.hub.sensor_wheel import sensor_wheel
 from tests.deploy.overlay import Machine, copied_machine
 from tests.loopback import loopback
@@ -19,6 +22,7 @@ from tests.sensor.live import udp_client
 from tests.sensor.talk import request
 
 ROOT = Path(__file__).resolve().parents[2]
+ROLE = ROOT / "deploy/ansible/roles/relaytrap"
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 HUB, SENSOR = loopback(47, 1), loopback(47, 2)
 URL = f"https://{HUB}:8061"
@@ -77,6 +81,25 @@ def play(machine: Machine, *arguments: str) -> dict[str, int]:
 def as_relaytrap(machine: Machine, command: str, *arguments: str) -> list[str]:
     given = ["env", "RELAYTRAP_CONFIG=/etc/relaytrap/relaytrap.toml", "RELAYTRAP_DATA=/var/lib/relaytrap", command]
     return ["runuser", "-u", "relaytrap", "--", *given, *arguments]
+
+
+def hosts(group: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The hosts of an inventory's groups, each with the variables that it inherits."""
+    for each in group.values():
+        for name, own in each.get("hosts", {}).items():
+            yield name, each.get("vars", {}) | (own or {})
+
+
+def test_example_inventory_holds_settings_and_variables_that_there_are() -> None:
+    inventory = yaml.safe_load((ROLE.parents[1] / "inventory.example.yml").read_text(encoding="utf-8"))
+    known = set(yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8")))
+    found = dict(hosts(inventory))
+    assert len(found) == 4
+    for given in (*found.values(), inventory["all"]["vars"]):
+        assert set(given) <= known
+        settings = given.get("relaytrap_settings", {})
+        flags = {f"{section}.{key}": value for section, keys in settings.items() for key, value in keys.items()}
+        load_config(None, environ={}, flags=flags)
 
 
 @pytest.mark.timeout(500)  # three runs of Ansible and a real installation, on a machine that does other things, too
