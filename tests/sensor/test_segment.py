@@ -65,3 +65,12 @@ def test_any_bytes_are_walked_without_failing(tmp_path: Path, data: bytes) -> No
     path = tmp_path / "s"
     path.write_bytes(segment(observation(b"x")) + data)
     assert whole_blocks(path).observations >= 1
+
+
+def test_block_that_claims_more_than_it_has_room_for_ends_what_is_whole(tmp_path: Path) -> None:
+    """As a dying disk leaves it: the frame of the block stands, what is inside does not."""
+    good, path = segment(observation(b"x")), tmp_path / "s"
+    for inside in (bytes(4), bytes(12) + b"\x00\x00\xff\xff" + bytes(8)):
+        length = (len(inside) + 12).to_bytes(4, "big")
+        path.write_bytes(good + b"\x00\x00\x00\x06" + length + inside + length)
+        assert whole_blocks(path) == (len(good), 1, 1)

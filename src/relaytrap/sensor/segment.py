@@ -16,6 +16,8 @@ LENGTH: Final = struct.Struct(">I")
 CAPTURED_AT: Final = 20
 PACKET_AT: Final = 28
 SMALLEST_BLOCK: Final = 12
+SMALLEST_ENHANCED: Final = 32
+DIRECTION_OCTETS: Final = 8
 LATER_PART: Final = b'"part":'
 FIRST_PART: Final = b'"part":1,'
 
@@ -55,7 +57,11 @@ def _walk(data: mmap.mmap) -> Blocks:
         if length < SMALLEST_BLOCK or length & 3 or end > size or length_at(data, end - 4)[0] != length:
             break
         if kind == ENHANCED:
+            if length < SMALLEST_ENHANCED:
+                break
             options = at + PACKET_AT + (length_at(data, at + CAPTURED_AT)[0] + 3 & ~3)
+            if options + DIRECTION_OCTETS > end:  # damaged: it claims to hold more than it has room for
+                break
             # The direction is always the first option (epb_flags: code, length, value); 1 is inward.
             inward = data[options + 7] & 3 == 1
             if end - options > 16 and data.find(LATER_PART, options, end) >= 0 > data.find(FIRST_PART, options, end):
