@@ -86,6 +86,8 @@ class HubConfig:
     uplink_key: str = setting("", "Private key (PEM) of that certificate; empty: in the same file")
     hep_listen: tuple[str, ...] = setting((), "Where capture agents send HEP, as udp:, tcp: or tls:address:port")
     hep_password: str = setting("", "Authentication key that every HEP packet must carry; empty: none")
+    nats_url: str = setting("", "NATS server through which several hubs share segments, nats://host:4222; empty: none")
+    analyse: bool = setting(True, "Whether this hub works out findings and keeps the store up; of several, one should")
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def show(settings: Settings, as_json: bool, as_csv: bool) -> None:
 def row_of(key: str, one: Given) -> dict[str, Any]:
     """One setting as a row; secrets say only whether they are set."""
     value = ("(set)" if one.value else "") if key in SECRETS else plain(one.value)
-    if key == "store.url":
+    if key in ("store.url", "hub.nats_url"):
         value = PASSWORD.sub(r"\1:(set)@", str(value))
     return {"key": key, "value": value, "source": one.source, "where": one.detail}
 

@@ -86,6 +86,7 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
     from relaytrap.hub.ingest import Ingest
     from relaytrap.hub.keys import Keys
     from relaytrap.hub.ledger import Ledger
+    from relaytrap.hub.stream import Stream
     from relaytrap.hub.vigil import Vigil
     from relaytrap.store import Store
     from relaytrap.web.security import parse_listen, refuse_beyond_loopback
@@ -101,8 +102,11 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
         database = stack.enter_context(contextlib.closing(HubDatabase(config.data_dir)))
         keys, ledger = Keys(database), Ledger(database)
         ingest = stack.enter_context(contextlib.closing(Ingest(store, config, ledger)))
-        analyst = stack.enter_context(contextlib.closing(Analyst(Analysis(store, enricher))))
-        ingest.listeners.append(lambda taken: analyst.take(taken.first_ns, taken.last_ns))
+        if config.hub.analyse:
+            analyst = stack.enter_context(contextlib.closing(Analyst(Analysis(store, enricher))))
+            ingest.listeners.append(lambda taken: analyst.take(taken.first_ns, taken.last_ns))
+            stack.callback(keep_up(store))
+            analyst.start()
         hep = stack.enter_context(contextlib.closing(HepDoor(config, ingest.ingest_observations, ledger)))
         site = Site(
             store,
@@ -116,12 +120,13 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
             hep=hep,
         )
         stack.callback(site.answers.close)
+        if config.hub.nats_url:
+            stream = stack.enter_context(contextlib.closing(Stream(config.hub.nats_url, ingest)))
+            stream.start()
         if config.hub.uplink_listen:
             stack.enter_context(uplink_door(site))
         # The map's script takes a second to make, once an installation: before the first reader asks.
         threading.Thread(target=site.bundle.asset, name="bundle", daemon=True).start()
-        stack.callback(keep_up(store))
-        analyst.start()
         hep.start()
         serve(site, listener, ready)
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,7 @@ from relaytrap.observation import FORMAT_VERSION, Observation
 from relaytrap.store import Store
 from relaytrap.store.gate import Gate
 
-__all__ = ["HubBusy", "HubTooOld", "Ingest", "Listener", "Receipt", "Taken"]
+__all__ = ["HubBusy", "HubTooOld", "Ingest", "Listener", "Receipt", "Segment", "Taken"]
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +73,35 @@ class Receipt:
     seen: Seen
 
 
+@dataclass(frozen=True)
+class Segment:
+    """One segment (uncompressed pcapng) of an authenticated sensor.
+
+    spool: the sensor's mark of its spool, within which numbers are unique.
+    """
+
+    sensor: str
+    spool: str
+    number: int
+    data: bytes
+
+    @cached_property
+    def digest(self) -> bytes:
+        """What tells it from another one under the same number."""
+        return digest_of(self.data)
+
+    @property
+    def token(self) -> str:
+        """By which the store knows it. The contents are part: two segments under one number are two batches."""
+        return f"segment/{self.sensor}/{self.spool}/{self.number}/{self.digest.hex()}"
+
+
 class Ingest:
     """The hub's door for messages. Thread-safe.
 
-    gate: whoever is alone in it sees no segment that is stored and not in the ledger, nor the other way.
+    pass_on: takes new segments in the store's stead and hands them to whichever hub has time (hub/stream.py); it says
+    whether it did. gate: whoever is alone in it sees no segment that is stored and not in the ledger, nor the other
+    way.
     """
 
     def __init__(self, store: Store, config: Config, ledger: Ledger, workers: Workers | None = None) -> None:
@@ -83,6 +109,7 @@ class Ingest:
         self.config = config
         self.listeners: list[Listener] = []
         self.gate = Gate()
+        self.pass_on: Callable[[Segment], bool] | None = None
         self._ledger = ledger
         self._workers = workers or Workers(config)
         self._places = threading.Semaphore(self._workers.count + WAITING_MAX)
@@ -98,23 +125,45 @@ class Ingest:
         StoreError when it could not be stored.
         """
         self._look_at_format(sensor, data)
-        digest = digest_of(data)
+        segment = Segment(sensor, spool, number, data)
         with self._place(), self._turn(sensor, spool):
-            seen = self._ledger.look_up(sensor, spool, number, digest)
+            seen = self._ledger.look_up(sensor, spool, number, segment.digest)
             if seen == "again":
                 return Receipt(number, 0, seen)
-            # The contents are part of the token: two segments under one number are two batches.
-            token = f"segment/{sensor}/{spool}/{number}/{digest.hex()}"
-            known = self._known(sensor, data) if seen != "new" else ()
-            batch = self._workers.segment_batch(data, sensor, now_ns() // 1_000_000, known=known)
+            if seen == "new" and self.pass_on is not None and self.pass_on(segment):
+                self._ledger.record(sensor, spool, number, segment.digest, 0)
+                return Receipt(number, 0, seen)
+            batch = self._batch(segment, again=seen != "new")
             with self.gate.passing():
-                self._insert(batch, token)
-                self._ledger.record(sensor, spool, number, digest, batch.rows)
+                self._insert(batch, segment.token)
+                self._ledger.record(sensor, spool, number, segment.digest, batch.rows)
             if seen == "other":
                 self._report_other(sensor, number, batch)
-        self._look_at_clock(sensor, batch)
-        self._tell(Taken(batch.rows, batch.first_ns, batch.last_ns))
+        self._took(sensor, batch)
         return Receipt(number, batch.rows, seen)
+
+    def store_segment(self, segment: Segment, *, again: bool) -> int:
+        """Store a segment that some hub acknowledged; gives how many messages are new.
+
+        again: it, or a part of it, may be stored already. Raises what ingest_segment does.
+        """
+        self._look_at_format(segment.sensor, segment.data)
+        with self._place():
+            batch = self._batch(segment, again=again)
+            with self.gate.passing():
+                self._insert(batch, segment.token)
+        self._took(segment.sensor, batch)
+        return batch.rows
+
+    def refuse(self, segment: Segment, why: str) -> None:
+        """Put a segment aside that was acknowledged and cannot be read: nothing that was taken is thrown away."""
+        folder = self.config.data_dir / "refused"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{segment.digest.hex()}.pcapng"
+        path.write_bytes(segment.data)
+        text = f"Segment {segment.number} of {segment.sensor} cannot be read ({why}); it is kept as {path}."
+        log.warning("segment refused sensor=%s number=%d", segment.sensor, segment.number)
+        self._ledger.report(segment.sensor, "segment-unreadable", text)
 
     def ingest_observations(self, observations: Sequence[Observation], token: str) -> int:
         """Store live observations as one batch under a token of the caller's; gives how many."""
@@ -150,6 +199,14 @@ class Ingest:
     def close(self) -> None:
         """End the worker processes."""
         self._workers.close()
+
+    def _batch(self, segment: Segment, *, again: bool) -> Batch:
+        known = self._known(segment.sensor, segment.data) if again else ()
+        return self._workers.segment_batch(segment.data, segment.sensor, now_ns() // 1_000_000, known=known)
+
+    def _took(self, sensor: str, batch: Batch) -> None:
+        self._look_at_clock(sensor, batch)
+        self._tell(Taken(batch.rows, batch.first_ns, batch.last_ns))
 
     def _insert(self, batch: Batch, token: str) -> None:
         if batch.rows:
