@@ -219,3 +219,27 @@ def test_address_whose_operator_objects_is_sent_nothing() -> None:
     one, server = asyncio.run(test())
     assert server.requests == []
     assert one.not_offered == [f"{SERVER} is not to be tested"]
+
+
+def test_probe_that_nothing_came_of_is_tried_again_beside_others_that_were_answered() -> None:
+    silent: set[bytes] = set()
+
+    def answer(request: bytes, before: int) -> bytes:
+        """The third REGISTER, and every repetition of it, is lost."""
+        call_id = re.search(rb"Call-ID: (\S+)", request)
+        assert call_id
+        if before == 2:
+            silent.add(call_id[1])
+        return b"" if call_id[1] in silent else reply(request, "403 Forbidden")
+
+    one, server = run(answer, "REGISTER", tricks=("plain", "from-address", "to-tag", "to-tag-route"))
+    assert [outcome.result for outcome in one.outcomes] == ["refused"] * 4
+    assert len({re.search(rb"Call-ID: (\S+)", each)[1] for each in server.of("REGISTER")}) == 5  # type: ignore[index]
+
+
+def test_probe_that_is_silent_twice_is_told_once() -> None:
+    def answer(request: bytes, before: int) -> bytes:
+        return b"" if b"To: <sip:" in request and b">;tag=" in request.split(b"To:")[1] else reply(request, "404 No")
+
+    one, _ = run(answer, "REGISTER", tricks=("plain", "from-address", "route", "to-tag"))
+    assert sorted(outcome.result for outcome in one.outcomes) == ["refused"] * 3 + ["unanswered"]

@@ -79,6 +79,7 @@ def test_method_and_in_dialog_are_both_said_most_severe_first() -> None:
         (480, "undecided"),
         (482, "undecided"),
         (483, "undecided"),
+        (487, "undecided"),
         (500, "undecided"),
         (503, "undecided"),
         (100, "undecided"),

@@ -19,12 +19,14 @@ from relaytrap.probe.request import Probe, build_follow_up, build_probe
 from relaytrap.probe.running import Running
 from relaytrap.probe.target import Endpoint, refusal, version_of
 from relaytrap.probe.tricks import host_port
-from relaytrap.probe.verdict import Outcome
+from relaytrap.probe.verdict import LOSABLE, Outcome
 from relaytrap.probe.witness import Place, Watch, WitnessedRequest, tokens_of
 from relaytrap.sip import Request, Response, Unparsed, parse_message
 
 __all__ = ["Run"]
 
+# So many probes at most that nothing came of are tried a second time: more than that is no loss but the server's way.
+REPEATED_MAX = 12
 # How often what ends a call is sent while nothing answers it.
 SENT_AGAIN = 4
 
@@ -49,11 +51,13 @@ class Run:
         self._connections: dict[str, asyncio.Semaphore] = {}
         self._channels: list[tuple[Running, StreamChannel]] = []
         self._ending: set[asyncio.Task[None]] = set()
+        self._replaced: set[bytes] = set()
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """What came of every probe so far."""
-        return [running.outcome for running in self._running.values()]
+        """What came of every probe so far; of one that was repeated, its second time when its first came to nothing."""
+        told = ((token, running.outcome) for token, running in self._running.items())
+        return [outcome for token, outcome in told if token not in self._replaced or outcome.result not in LOSABLE]
 
     @property
     def witness_seen_as(self) -> dict[str, Place]:
@@ -174,17 +178,36 @@ class Run:
                 ways.append(self._way(endpoint))
             else:
                 self._note(f"{endpoint.address}: there is no witness with an IPv{version_of(endpoint.address)} address")
-        await self._begin(plan_probes(self.plan, ways))
-        servers: dict[str, list[Running]] = {}
-        for running in self._running.values():
-            servers.setdefault(running.probe.ends.server, []).append(running)
-        await asyncio.gather(*map(self._probe_server, servers.values()))
+        await self._send_all(await self._begin(plan_probes(self.plan, ways)))
+        await self._repeat_lost()
 
-    async def _begin(self, probes: Iterable[Probe]) -> None:
+    async def _repeat_lost(self) -> None:
+        """Try again the few probes that nothing came of beside many that something came of."""
+        lost = [running for running in self._running.values() if running.outcome.result in LOSABLE]
+        if not 0 < len(lost) <= min(REPEATED_MAX, len(self._running) // 2):
+            return
+        again = [replace(each.probe, ends=replace(each.probe.ends, token=new_token())) for each in lost]
+        repeated = await self._begin(again)
+        await self._send_all(repeated)
+        for first, second in zip(lost, repeated, strict=True):
+            if second.outcome.result not in LOSABLE:
+                self._replaced.add(first.probe.ends.token.encode())
+            else:
+                self._replaced.add(second.probe.ends.token.encode())
+
+    async def _begin(self, probes: Iterable[Probe]) -> list[Running]:
         """Make probes known, here and at the witness, before they are sent."""
         fresh = {probe.ends.token.encode(): Running(probe) for probe in probes}
         self._running.update(fresh)
         await self._watch.announce(fresh)
+        return list(fresh.values())
+
+    async def _send_all(self, probes: Iterable[Running]) -> None:
+        """Each server's probes one after the other, the servers side by side."""
+        servers: dict[str, list[Running]] = {}
+        for running in probes:
+            servers.setdefault(running.probe.ends.server, []).append(running)
+        await asyncio.gather(*map(self._probe_server, servers.values()))
 
     async def _probe_server(self, probes: Iterable[Running]) -> None:
         tasks = []
@@ -206,12 +229,10 @@ class Run:
         ends = make_ends(self.plan, self._way(endpoint), "register")
         register = Probe("REGISTER", endpoint.transport, "register", ends)
         call = Probe("OPTIONS", endpoint.transport, "registered", replace(ends, token=new_token()))
-        await self._begin((register,))
-        running = self._running[ends.token.encode()]
+        (running,) = await self._begin((register,))
         await self._probe(running)
         if running.registered:
-            await self._begin((call,))
-            await self._probe(self._running[call.ends.token.encode()])
+            await self._send_all(await self._begin((call,)))
             await self._unregister(running)
 
     async def _unregister(self, register: Running) -> None:

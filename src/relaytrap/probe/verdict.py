@@ -11,7 +11,7 @@ from typing import Final, Literal
 from relaytrap.probe.request import Probe
 from relaytrap.probe.tricks import TRICKS
 
-__all__ = ["CLASSES", "Answer", "Arrival", "Outcome", "Result", "ServerClass", "judge_server"]
+__all__ = ["CLASSES", "LOSABLE", "Answer", "Arrival", "Outcome", "Result", "ServerClass", "judge_server"]
 
 Result = Literal[
     "relayed",
@@ -29,9 +29,13 @@ Result = Literal[
 ]
 
 TRIED_STATUS = frozenset({477, 478})
+# Says that we cancelled it while the server was at work on it.
+CANCELLED_STATUS = 487
 TIMED_OUT_STATUS = frozenset({408, 504})
 # Loops, hops run out, "temporarily unavailable": what a server says that went looking for a way, and so for 5xx.
 GAVE_UP_STATUS = frozenset({480, 482, 483})
+# Results that a lost message can have made.
+LOSABLE: Final[frozenset[Result]] = frozenset({"unanswered", "timed out", "provisional only", "no connection"})
 SILENT_MIN = 2
 EXIT_CLOSED, EXIT_OPEN, EXIT_UNDECIDED, EXIT_NOT_RUN = 0, 1, 2, 3
 
@@ -98,6 +102,8 @@ class Outcome:
 
 
 def _result_of_status(status_code: int) -> Result:
+    if status_code == CANCELLED_STATUS:
+        return "provisional only"
     if status_code in TRIED_STATUS:
         return "tried"
     if status_code in TIMED_OUT_STATUS:
