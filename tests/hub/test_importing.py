@@ -2,6 +2,7 @@ import pytest
 
 from relaytrap.errors import InputError
 from relaytrap.hub.importing import BATCH_MESSAGES, import_captures
+from relaytrap.hub.ingest import Ingest
 from relaytrap.store.rebuild import check_rollups
 from tests.hub.traffic import request, seen, segment, write_pcap
 from tests.storing import NOON_NS
@@ -63,6 +64,33 @@ def test_a_spool_segment_keeps_its_sensors_name(store, config, tmp_path):
     for stored in (1, 0):
         assert import_captures(store, config, [file])[0].stored == stored
     assert store.rows("SELECT sensor FROM messages") == [{"sensor": "edge-1"}]
+
+
+def test_a_spool_segment_that_was_shipped_is_not_stored_again_when_it_is_imported(
+    store, config, ledger, workers, tmp_path
+):
+    data = segment((seen(request(n), n, sensor="edge-1") for n in range(3)), sensor="edge-1", number=4)
+    assert Ingest(store, config, ledger, workers).ingest_segment("edge-1", 4, data, spool="s1").messages == 3
+    file = tmp_path / "00000004.pcapng.acked"
+    file.write_bytes(data)
+    (done,) = import_captures(store, config, [file], ledger=ledger)
+    assert (done.stored, done.known, count(store)) == (0, 3, 3)
+
+
+def test_a_spool_segment_that_was_imported_half_written_is_completed_when_it_is_shipped(
+    store, config, ledger, workers, tmp_path
+):
+    whole = [seen(request(n), n, sensor="edge-1") for n in range(5)]
+    file = tmp_path / "00000004.pcapng.open"
+    file.write_bytes(segment(whole[:2], sensor="edge-1", number=4))
+    (done,) = import_captures(store, config, [file], ledger=ledger)
+    assert done.stored == 2
+    shipped = segment(whole, sensor="edge-1", number=4)
+    ingest = Ingest(store, config, ledger, workers)
+    assert ingest.ingest_segment("edge-1", 4, shipped, spool="s1").messages == 3
+    assert ingest.ingest_segment("edge-1", 4, shipped, spool="s1").seen == "again"
+    assert store.row("SELECT count() AS n, uniqExact(id) AS ids FROM messages") == {"n": 5, "ids": 5}
+    assert ledger.list_incidents() == []
 
 
 def test_large_captures_go_through_worker_processes_whole_and_in_place(store, config, workers, tmp_path):

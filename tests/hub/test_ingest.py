@@ -4,7 +4,8 @@ import pytest
 
 from relaytrap.clock import now_ns
 from relaytrap.errors import InputError
-from relaytrap.hub.ingest import HubBusy, Ingest, Taken
+from relaytrap.hub.ingest import HubBusy, HubTooOld, Ingest, Taken
+from relaytrap.observation import FORMAT_VERSION
 from tests.hub.traffic import request, seen, segment
 
 
@@ -126,6 +127,23 @@ def test_a_sensor_whose_clock_is_ahead_is_reported(ingest, ledger):
     late = replace(seen(request(0)), received_at_ns=now_ns() + 3_600 * 10**9)
     ingest.ingest_segment("trap", 1, segment([late]))
     assert [each["kind"] for each in ledger.list_incidents()] == ["clock-ahead"]
+
+
+def test_what_a_restored_sensor_ships_again_in_other_segments_is_kept_once(ingest, store):
+    # Its snapshot held the segment half written: it closes it as it is, and ships that under the same number.
+    whole = [seen(request(n), n) for n in range(5)]
+    ingest.ingest_segment("trap", 1, segment(whole), spool="s5")
+    receipt = ingest.ingest_segment("trap", 1, segment(whole[:2]), spool="s5")
+    assert (receipt.seen, receipt.messages, count(store)) == ("other", 0, 5)
+
+
+def test_a_segment_of_a_newer_format_is_not_refused_for_good(ingest, store):
+    data = segment([seen(request(0))])
+    newer = data.replace(b'"format":%d' % FORMAT_VERSION, b'"format":%d' % (FORMAT_VERSION + 1))
+    assert newer != data
+    with pytest.raises(HubTooOld, match="update the hub"):
+        ingest.ingest_segment("trap", 1, newer)
+    assert count(store) == 0
 
 
 def test_an_import_goes_through_the_same_door(ingest, store, tmp_path):

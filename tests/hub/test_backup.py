@@ -1,0 +1,163 @@
+"""A hub in one file and back: of one moment, checked, and never over anything."""
+
+import contextlib
+import io
+import json
+import tarfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from relaytrap.config import HubConfig, StoreConfig
+from relaytrap.errors import InputError
+from relaytrap.hub.backup import Backup, check_backup, restore_backup
+from relaytrap.hub.certificate import load_certificate
+from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.keys import Keys
+from relaytrap.store import Store
+from relaytrap.store.gate import Gate
+from relaytrap.store.rebuild import check_rollups
+from tests.storing import keep, opened_store, row
+
+ROWS = 50
+
+
+def write(store: Store, data_dir: Path, file: Path, gate: Gate | None = None) -> Path:
+    with contextlib.closing(Backup(store, data_dir, gate)) as backup:
+        file.write_bytes(b"".join(backup.chunks()))
+    return file
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A backup of a hub with messages, a sensor and a certificate; the sensor's token."""
+    data = tmp_path_factory.mktemp("hub")
+    file = tmp_path_factory.mktemp("backups") / "hub.tar"
+    with opened_store(data) as store, contextlib.closing(HubDatabase(data)) as database:
+        token = Keys(database).add("cellar")
+        load_certificate(HubConfig(), data)
+        keep(store, [row(number) for number in range(ROWS)], "first")
+        write(store, data, file)
+        keep(store, [row(number) for number in range(ROWS, 2 * ROWS)], "second")
+        assert not list(data.glob("backup-*"))
+        assert not list((data / "store" / "shadow").glob("backup*"))
+    return file, token
+
+
+def test_restored_hub_has_what_it_had_at_that_moment(made: tuple[Path, str], tmp_path: Path) -> None:
+    file, token = made
+    assert restore_backup(file, tmp_path / "new")["messages"] == ROWS
+    with Store(StoreConfig(), tmp_path / "new") as store:
+        assert store.row("SELECT count() AS n, uniqExact(id) AS ids FROM messages") == {"n": ROWS, "ids": ROWS}
+        assert check_rollups(store) == []
+        keep(store, [row(number) for number in range(ROWS, 2 * ROWS)], "second")
+        assert store.row("SELECT count() AS n FROM messages")["n"] == 2 * ROWS
+    with contextlib.closing(HubDatabase(tmp_path / "new")) as database:
+        assert Keys(database).check(token) == "cellar"
+    assert load_certificate(HubConfig(), tmp_path / "new").fingerprint
+    assert not list((tmp_path / "new").glob("restore-*"))
+
+
+def test_restoring_over_a_hubs_data_is_refused(made: tuple[Path, str], tmp_path: Path) -> None:
+    (tmp_path / "hub.sqlite3").write_bytes(b"precious")
+    with pytest.raises(InputError, match="holds a hub's data"):
+        restore_backup(made[0], tmp_path)
+    assert (tmp_path / "hub.sqlite3").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("cut", [0, 100, 5_000, -1_024 - 512, -200_000])
+def test_backup_that_was_cut_is_refused_and_leaves_nothing(made: tuple[Path, str], tmp_path: Path, cut: int) -> None:
+    file = tmp_path / "cut.tar"
+    file.write_bytes(made[0].read_bytes()[:cut])
+    with pytest.raises(InputError):
+        restore_backup(file, tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_backup_with_a_changed_byte_is_refused(made: tuple[Path, str], tmp_path: Path) -> None:
+    data = bytearray(made[0].read_bytes())
+    with tarfile.open(made[0]) as archive:
+        member = max((each for each in archive if each.isfile()), key=lambda each: each.size)
+    data[member.offset_data + member.size // 2] ^= 1
+    file = tmp_path / "changed.tar"
+    file.write_bytes(data)
+    with pytest.raises(InputError, match="cut or damaged"):
+        check_backup(file)
+
+
+def tar_of(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for info, data in members:
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def link(name: str, target: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = tarfile.SYMTYPE, target
+    return info
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        tarfile.TarInfo("../outside"),
+        tarfile.TarInfo("/outside"),
+        tarfile.TarInfo("store/../../outside"),
+        link("store/a", "/etc"),
+        link("store/a", "../../outside"),
+        link("a", "store/../.."),
+    ],
+    ids=lambda info: f"{info.name}-{info.linkname}".replace("/", "_"),
+)
+def test_nothing_in_a_strangers_backup_leaves_its_folder(tmp_path: Path, member: tarfile.TarInfo) -> None:
+    manifest = json.dumps({"format": 1, "files": 1}).encode()
+    file = tar_of(tmp_path / "evil.tar", (tarfile.TarInfo("manifest.json"), manifest), (member, b""))
+    with pytest.raises(InputError):
+        restore_backup(file, tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.tar", "new"]
+
+
+def test_backup_of_a_newer_version_says_so(tmp_path: Path) -> None:
+    manifest = json.dumps({"format": 2, "version": "9.9"}).encode()
+    file = tar_of(tmp_path / "new.tar", (tarfile.TarInfo("manifest.json"), manifest))
+    with pytest.raises(InputError, match=r"Relaytrap 9\.9, which is newer"):
+        check_backup(file)
+
+
+def test_a_file_that_is_no_backup_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"nothing of the kind" * 100)
+    for path in (tmp_path / "x", tmp_path / "missing"):
+        with pytest.raises(InputError, match=str(path)):
+            check_backup(path)
+
+
+def test_ledger_and_store_are_of_one_moment(tmp_path: Path) -> None:
+    """Whoever writes both under the gate is wholly in the backup or not at all."""
+    gate, stop = Gate(), threading.Event()
+    with opened_store(tmp_path / "hub") as store, contextlib.closing(HubDatabase(tmp_path / "hub")) as database:
+
+        def ship() -> None:
+            for number in range(10_000):
+                if stop.is_set():
+                    return
+                with gate.passing():
+                    keep(store, [row(number)], str(number))
+                    with database.transaction() as connection:
+                        connection.execute("INSERT INTO segments VALUES ('s', 's', ?, x'00', 1, 0)", (number,))
+
+        shipping = threading.Thread(target=ship)
+        shipping.start()
+        while store.row("SELECT count() AS n FROM messages")["n"] < 3:
+            time.sleep(0.01)
+        files = [write(store, tmp_path / "hub", tmp_path / f"{number}.tar", gate) for number in range(3)]
+        stop.set()
+        shipping.join()
+    for number, file in enumerate(files):
+        manifest = restore_backup(file, tmp_path / f"new{number}")
+        with contextlib.closing(HubDatabase(tmp_path / f"new{number}")) as copy, copy.transaction() as connection:
+            assert connection.execute("SELECT count(*) FROM segments").fetchone() == (manifest["messages"],)
+    assert check_backup(files[-1])["messages"] > 0

@@ -1,0 +1,136 @@
+"""The door for sensors of other machines: HTTPS with the hub's certificate, and nothing of the pages."""
+
+import asyncio
+import hashlib
+import socket
+import ssl
+import subprocess
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import uvicorn
+
+from relaytrap.config import HubConfig
+from relaytrap.hub.certificate import load_certificate
+from relaytrap.hub.sensor_wheel import sensor_wheel
+from relaytrap.web import uplink
+from relaytrap.web.security import Endpoint
+from relaytrap.web.uplink import public_url
+from tests.cli.test_sensor_tokens import token_in
+from tests.web.conftest import Hub, relaytrap, start_hub
+from tests.web.test_uplink import message, segment
+
+
+@dataclass
+class Door:
+    """A running hub with a door, a sensor's token for it, and a client that trusts its certificate."""
+
+    hub: Hub
+    url: str
+    token: str
+    client: httpx.Client
+
+    @property
+    def place(self) -> tuple[str, int]:
+        host, _, port = self.url.removeprefix("https://").rpartition(":")
+        return host, int(port)
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    data = tmp_path_factory.mktemp("door")
+    (data / "relaytrap.toml").write_text('[hub]\nuplink_listen = "127.0.0.1:0"\n')
+    hub = start_hub(data, data / "relaytrap.toml")
+    line = subprocess.run(
+        relaytrap("sensor", "add", "far", data=data), capture_output=True, text=True, check=True
+    ).stdout
+    url = line.partition("sensor join ")[2].split()[0]
+    context = ssl.create_default_context(cafile=str(load_certificate(HubConfig(), data).path))
+    context.check_hostname = False
+    with httpx.Client(base_url=url, verify=context, timeout=30) as client:
+        yield Door(hub, url, token_in(line), client)
+    hub.stop()
+
+
+def test_segment_is_taken_and_shown(door: Door) -> None:
+    headers = {"authorization": f"Bearer {door.token}", "x-relaytrap-segment": "1", "content-encoding": "deflate"}
+    body = zlib.compress(segment(message(b"far-1")))
+    answer = door.client.post("/api/segments", content=body, headers=headers)
+    assert (answer.status_code, answer.json()) == (200, {"acknowledged": 1})
+    assert door.hub.rows("messages", call_id="far-1")[0]["sensor"] == "far"
+
+
+def test_stranger_is_refused_before_the_body_is_looked_at(door: Door) -> None:
+    headers = {"authorization": "Bearer guess", "x-relaytrap-segment": "1"}
+    answer = door.client.post("/api/segments", content=b"x", headers=headers)
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/", "/sensors", "/api/messages", "/static/app.css", "/messages.pcapng", "/api"])
+def test_nothing_of_the_pages_is_answered(door: Door, path: str) -> None:
+    assert door.client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/api/import", "/api/backup", "/api/reanalyse"])
+def test_nothing_that_rules_the_hub_is_answered(door: Door, path: str) -> None:
+    headers = {"authorization": f"Bearer {door.hub.token}"}
+    assert door.client.post(path, headers=headers).status_code == 404
+
+
+def test_sensor_can_be_fetched_and_is_what_the_line_says(door: Door) -> None:
+    data = door.client.get(f"/join/{sensor_wheel().name}").content
+    assert hashlib.sha256(data).hexdigest() == sensor_wheel().digest
+    assert door.client.get("/join/relaytrap-0-py3-none-any.whl").status_code == 404
+
+
+def test_page_is_not_there_without_encryption(door: Door) -> None:
+    with socket.create_connection(door.place, 10) as way:
+        way.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"HTTP" not in way.recv(100)
+
+
+def test_sensors_page_names_door_and_certificate(door: Door) -> None:
+    page = door.hub.get("/sensors").text
+    assert door.url in page
+    assert load_certificate(HubConfig(), door.hub.data_dir).fingerprint in page.replace("<wbr>", "")
+
+
+@pytest.mark.parametrize("head", [b"", b"POST /api/segments HTTP/1.1\r\nX: "])
+def test_connection_that_does_not_ask_soon_is_closed(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def app(scope: object, receive: object, send: object) -> None: ...
+
+    async def answered() -> bytes:
+        server = uvicorn.Server(uvicorn.Config(app, http=uplink.Impatient, lifespan="off", log_config=None))
+        listener = socket.create_server(("127.0.0.1", 0))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(head)
+        try:
+            return await asyncio.wait_for(reader.read(), 20)
+        except ConnectionResetError:
+            return b""
+        finally:
+            writer.close()
+            server.should_exit = True
+            await serving
+
+    monkeypatch.setattr(uplink, "REQUEST_HEAD_S", 0.2)
+    assert asyncio.run(answered()) == b""
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [
+        (Endpoint("192.0.2.1", 8061), "https://192.0.2.1:8061"),
+        (Endpoint("2001:db8::1", 8061), "https://[2001:db8::1]:8061"),
+    ],
+)
+def test_door_at_one_address_is_named_by_it(endpoint: Endpoint, url: str) -> None:
+    assert public_url(endpoint) == url
+
+
+def test_door_at_every_address_is_named_by_ours() -> None:
+    assert "0.0.0.0" not in public_url(Endpoint("0.0.0.0", 8061))
