@@ -190,3 +190,11 @@ def test_well_formed_messages_come_out_as_they_went_in(wires: list[object]) -> N
 def test_what_is_framed_is_parsed(data: bytes) -> None:
     for frame in frames(data):
         assert parse_message(frame.raw).raw == frame.raw
+
+
+def test_status_line_in_mixed_case_begins_a_message_however_the_stream_is_cut() -> None:
+    data = b"SIp/2.0 200 OK\r\nCall-ID: 1\r\n"
+    for cut in range(len(data)):
+        stream = StreamParser()
+        frames = stream.receive(data[:cut]) + stream.receive(data[cut:]) + stream.close()
+        assert [(frame.raw, frame.kind) for frame in frames] == [(data, "message")]

@@ -175,7 +175,7 @@ class StreamParser:
         return True
 
 
-_VERSION: Final = re.compile(rb"(?:SIP|sip)/")
+_VERSION: Final = re.compile(rb"[Ss][Ii][Pp]/")
 _KEEPALIVE: Final = re.compile(rb"[\r\n\x00]++")
 _HEADER_END: Final = re.compile(rb"\n\r?\n")
 _REQUEST_END: Final = re.compile(rb"[ \t]SIP/[0-9]{1,3}\.[0-9]{1,3}[ \t]*+\r?\n", re.IGNORECASE)
