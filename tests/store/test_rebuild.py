@@ -35,6 +35,16 @@ def test_days_whose_rollups_fall_short_are_found_and_mended(kept):
     assert rolled(store) == before
 
 
+def test_on_a_server_a_day_that_is_being_written_waits(kept):
+    now_ns = NOON_NS + 2 * 3600 * 10**9
+    store = kept(row(0, ingested_at=now_ns // 1_000_000))
+    store.command(f"ALTER TABLE {store.layout.altered('hourly')} DROP PARTITION ID '20260922'")
+    keep_up(store, now_ns)
+    assert check_rollups(store) == ([] if store.embedded else ["20260922"])
+    keep_up(store, now_ns + 2 * 3600 * 10**9)
+    assert check_rollups(store) == []
+
+
 def test_a_rebuild_leaves_no_tables_behind(kept):
     rebuild_rollups(store := kept(row(0)))
     names = [each["name"] for each in store.rows("SHOW TABLES")]

