@@ -31,12 +31,12 @@ def terms() -> TlsTerms:
     return TlsTerms(load_certificate(folder, persona.name, persona.certificate))
 
 
-def opening() -> Layer:
+def opening(has_page: bool) -> Layer:
     """What a new connection is read with, as tcp.Connections makes it."""
     persona = load_persona("asterisk", seed="fuzz")
 
     def http() -> Layer:
-        return HttpLayer("tcp", persona.http, lambda: b"now", answers_ping=True)
+        return HttpLayer("tcp", persona.http, lambda: b"now", has_page=has_page, answers_ping=True)
 
     def tls() -> Layer:
         terms().refill()
@@ -59,7 +59,7 @@ def seeds() -> list[bytes]:
 def check(data: bytes) -> None:
     """Hold one input against the invariant."""
     size, data = (data[0] or len(data)) if data else 1, data[1:]
-    layer = opening()
+    layer = opening(size % 2 == 0)
     pieces = []
     for at in range(0, len(data), size):
         pieces += layer.receive(data[at : at + size])
