@@ -33,11 +33,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def standing_by(folder: Path, witness_address: str = WITNESS) -> AsyncIterator[tuple[Outpost, int, JoinToken]]:
+async def standing_by(
+    folder: Path, witness_address: str = WITNESS, public: dict[int, Place] | None = None
+) -> AsyncIterator[tuple[Outpost, int, JoinToken]]:
     """An outpost with one witness, the port to join it at, and its token."""
     witness = Witness()
     await witness.open(witness_address, 0)
-    outpost = Outpost([witness], [witness.place], SECRET)
+    outpost = Outpost([witness], public or {}, SECRET)
     port = await outpost.open(DOOR, 0, server_context(folder))
     try:
         yield outpost, port, JoinToken(SECRET, server_fingerprint(folder))
@@ -100,6 +102,17 @@ def test_outpost_that_listens_everywhere_is_named_by_the_address_it_was_reached_
         async with standing_by(folder, "0.0.0.0") as (_, port, token):
             watch = await joined(Seen(), port, token)
             assert watch.places[4][0] == DOOR
+            watch.close()
+
+    asyncio.run(test())
+
+
+def test_place_that_the_outposts_user_gave_is_the_one_that_probes_name(folder: Path) -> None:
+    async def test() -> None:
+        async with standing_by(folder, public={4: ("192.0.2.7", 5099)}) as (_, port, token):
+            watch = await joined(Seen(), port, token)
+            assert watch.places == {4: ("192.0.2.7", 5099)}
+            assert watch.named == {4}
             watch.close()
 
     asyncio.run(test())

@@ -91,8 +91,7 @@ async def _stand_by(
                 await witness.open(*place)
                 stack.callback(witness.close)
                 witnesses.append(witness)
-        places = [named.get(version_of(each.place[0]), each.place) for each in witnesses]
-        outpost = Outpost(witnesses, places, token.secret)
+        outpost = Outpost(witnesses, named, token.secret)
         stack.callback(outpost.close)
         joins = []
         for place in doors:

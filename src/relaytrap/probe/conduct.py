@@ -65,7 +65,6 @@ async def conduct(target: Target, options: Options, on_progress: Callable[[Progr
         target,
         tester,
         other_tester="".join(testers.values()),
-        witness_named=bool(options.witness_public),
         tricks=options.tricks,
         methods=options.methods or METHODS,
         number=options.number,
@@ -80,13 +79,12 @@ async def conduct(target: Target, options: Options, on_progress: Callable[[Progr
         await run.run()
     finally:
         watch.close()
-    places = {**watch.places, **{version_of(address): seen for address, seen in run.witness_seen_as.items()}}
     return build_report(
         target.named,
         run.outcomes,
         witness_reachable=run.witness_reachable,
         tested_from=" and ".join(plan.testers.values()),
-        witness=" and ".join(host_port(*place) for place in (watch.places if plan.witness_named else places).values()),
+        witness=" and ".join(host_port(*place) for place in run.witness_places),
         started_at=rfc3339(started_ns),
         seconds=monotonic() - started,
         not_offered=run.not_offered,
@@ -136,6 +134,8 @@ def _testers(target: Target, wanted: str) -> dict[int, str]:
 async def _open_watch(options: Options, plan: Plan) -> Watch:
     """The witness that the user named, or one here."""
     if options.witness_token:
+        if options.witness_public:
+            raise InputError("--witness-public is for a witness here; give the other machine's as its --public")
         remote = RemoteWatch()
         await remote.open(*parse_name(options.witness, CONTROL_PORT), JoinToken.parse(options.witness_token))
         return remote

@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import logging
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from relaytrap.probe.remote import (
@@ -48,12 +48,13 @@ WRONG_SECRET_WAIT_S = 1.0
 class Outpost:
     """Witnesses of this machine, and the door at which testers join.
 
-    places: as testers are to name the witnesses. secret: of the join token.
+    public: by IP version, how others reach a witness. secret: of the join token.
     """
 
-    def __init__(self, witnesses: Iterable[Witness], places: Iterable[Place], secret: str) -> None:
+    def __init__(self, witnesses: Iterable[Witness], public: Mapping[int, Place], secret: str) -> None:
         self.witnesses = {version_of(each.place[0]): each for each in witnesses}
-        self.places = list(places)
+        self.places = {version: each.place for version, each in self.witnesses.items()} | dict(public)
+        self.named = sorted(public)
         self._secret = secret.encode()
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
@@ -103,7 +104,7 @@ class Outpost:
         log.info("a tester joined source=%s", source)
         try:
             async with asyncio.timeout(WATCH_MAX_S):
-                writer.write(encode_line(Joined(self.places)))
+                writer.write(encode_line(Joined(list(self.places.values()), self.named)))
                 while line := await reader.readline():
                     session.take(read_tester(line))
                     await writer.drain()
@@ -166,8 +167,7 @@ class Session:
         if witness := self._outpost.witnesses.get(version):
             self._knocks.add(wanted.token.encode())
             knock = Knock(wanted.server, wanted.server_port, wanted.token)
-            here = next((place for place in self._outpost.places if version_of(place[0]) == version), witness.place)
-            witness.send(knock.build(here), knock.server, knock.server_port)
+            witness.send(knock.build(self._outpost.places[version]), knock.server, knock.server_port)
 
     def take_request(self, seen: WitnessedRequest) -> bool:
         """Pass it on; a knock that came back gets no answer."""

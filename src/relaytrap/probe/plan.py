@@ -45,8 +45,7 @@ class Plan:
     """What to test, from where, and with what.
 
     tester: our own address towards the server. other_tester: the same for the server's addresses of the other IP
-    version; "" when we have none. witness_named: probes name the witness by its place and not by what a server saw
-    it as; its user knows how others reach it. number: a telephone number of the user's own, for the
+    version; "" when we have none. number: a telephone number of the user's own, for the
     trick that calls it. register: also register a random user and call it; taken back afterwards. opted_out: why an
     address's operator wants no probes, as the end of a sentence, "" when nobody objects; asked before every sending.
     """
@@ -54,7 +53,6 @@ class Plan:
     target: Target
     tester: str
     other_tester: str = ""
-    witness_named: bool = False
     tricks: tuple[str, ...] = STANDARD
     methods: tuple[str, ...] = METHODS
     number: str = ""

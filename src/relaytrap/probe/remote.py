@@ -70,9 +70,13 @@ class Join(msgspec.Struct, frozen=True, tag=True):
 
 
 class Joined(msgspec.Struct, frozen=True, tag=True):
-    """Places where the witness listens; an unspecified address is whichever the outpost was reached by."""
+    """Places where the witness listens; an unspecified address is whichever the outpost was reached by.
+
+    named: IP versions of those that the outpost's user gave as others reach them.
+    """
 
     places: list[tuple[str, Port]]
+    named: list[int] = []
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
@@ -164,6 +168,7 @@ class RemoteWatch:
         self._numbers = count(1)
         self._announced: dict[int, asyncio.Event] = {}
         self.places: dict[int, Place] = {}
+        self.named: set[int] = set()
         self.trouble = ""
 
     async def open(self, host: str, port: int, token: JoinToken) -> None:
@@ -171,8 +176,9 @@ class RemoteWatch:
         where = f"the witness at {host_port(host, port)}"
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                places = await self._join(host, port, token)
-                self.places = await _reached_by(places, host, self._peer)
+                joined = await self._join(host, port, token)
+                self.places = await _reached_by(joined.places, host, self._peer)
+                self.named = set(joined.named)
         except (OSError, ValueError, EOFError, TimeoutError) as error:
             self.close()
             why = "no answer" if isinstance(error, TimeoutError) else _why(error)
@@ -213,7 +219,7 @@ class RemoteWatch:
         assert self._writer is not None
         return str(self._writer.get_extra_info("peername")[0])
 
-    async def _join(self, host: str, port: int, token: JoinToken) -> list[tuple[str, int]]:
+    async def _join(self, host: str, port: int, token: JoinToken) -> Joined:
         self._reader, self._writer = await asyncio.open_connection(host, port, ssl=pinning_peer(), limit=LINE_MAX_BYTES)
         tls: ssl.SSLObject = self._writer.get_extra_info("ssl_object")
         if fingerprint(tls.getpeercert(binary_form=True) or b"") != token.pin:
@@ -224,7 +230,7 @@ class RemoteWatch:
             raise _NotJoined(answer.why)
         if not isinstance(answer, Joined):
             raise ValueError("another answer than one to joining")
-        return answer.places
+        return answer
 
     async def _read(self) -> None:
         assert self._reader is not None

@@ -65,6 +65,12 @@ class Run:
         return self._pinholes.seen_as
 
     @property
+    def witness_places(self) -> list[Place]:
+        """Where the probes led."""
+        servers = (endpoint.address for endpoint in self.offered if version_of(endpoint.address) in self._watch.places)
+        return list(dict.fromkeys(map(self._place_for, servers))) or list(self._watch.places.values())
+
+    @property
     def witness_reachable(self) -> bool:
         """Whether every server that was heard of was seen to reach the witness, or we did from another machine."""
         if any(running.witnessed for running in self._running.values()):
@@ -134,17 +140,21 @@ class Run:
         await asyncio.gather(self._pinholes.open(self._check), self._outside.try_it(self._udp))
         self.not_offered += self._outside.sentences()
         for address, seen in self.witness_seen_as.items():
-            if seen != self._watch.places[version_of(address)] and not self.plan.witness_named:
+            if seen != self._watch.places[version_of(address)] and version_of(address) not in self._watch.named:
                 self._note(
                     f"The witness is behind a NAT as {host_port(*seen)}: what {address} forwards by another transport"
                     " than UDP, or from another address, cannot arrive"
                 )
 
+    def _place_for(self, server: str) -> Place:
+        """The witness's place as probes to a server name it."""
+        version = version_of(server)
+        place = self._watch.places[version]
+        return place if version in self._watch.named else self.witness_seen_as.get(server, place)
+
     def _way(self, endpoint: Endpoint) -> Way:
         version = version_of(endpoint.address)
-        place = self._watch.places[version]
-        if not self.plan.witness_named:
-            place = self.witness_seen_as.get(endpoint.address, place)
+        place = self._place_for(endpoint.address)
         tester, port = self.plan.testers[version], self._udp[version].port
         return Way(endpoint, tester, port, place, self._watch.places.get(10 - version))
 

@@ -85,11 +85,13 @@ class Watch(Protocol):
     """One test's share of a witness, here or on another machine.
 
     places: by IP version, address and port that probes name. elsewhere: it runs on another machine, so that reaching
-    it from here shows that others can. trouble: why what arrives is not told any more, as a sentence; "" when it is.
+    it from here shows that others can. named: IP versions for which its user said how others reach it; probes name
+    that, and not as whom a server saw it. trouble: why what arrives is not told any more, as a sentence; "" when it is.
     """
 
     places: dict[int, Place]
     elsewhere: bool
+    named: set[int]
     trouble: str
 
     def report_to(self, watcher: Watcher) -> None:
@@ -212,6 +214,7 @@ class LocalWatch:
         self._witnesses: dict[int, Witness] = {}
         self._watcher: Watcher | None = None
         self.places: dict[int, Place] = {}
+        self.named: set[int] = set()
 
     async def open(self, address: str, port: int, *, public: Place | None = None) -> None:
         """Listen at an address too. public: how others reach it. Raises OSError."""
@@ -219,6 +222,8 @@ class LocalWatch:
         witness = await self._pool.open(address, port)
         self._witnesses[version] = witness
         self.places[version] = public or witness.place
+        if public:
+            self.named.add(version)
 
     def report_to(self, watcher: Watcher) -> None:
         self._watcher = watcher
