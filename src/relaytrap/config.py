@@ -71,6 +71,7 @@ class SensorConfig:
     token: str = setting("", "Token this sensor shows the hub")
     source_bytes_per_s: int = setting(20_000, "Answer budget for one source, bytes a second")
     total_bytes_per_s: int = setting(20_000_000, "Answer budget for all sources together, bytes a second")
+    workers: int = setting(1, "Processes that answer; more than one needs as many cores. One budget, one spool")
     tcp_connections_max: int = setting(4096, "Open TCP connections kept at most; the longest idle goes first")
     tcp_idle_s: float = setting(60.0, "An idle TCP connection is closed after this time")
     tls_certificate: str = setting("", "PEM file with certificate and key; empty: the persona's, made at first start")

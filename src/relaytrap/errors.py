@@ -10,7 +10,8 @@ RelaytrapError
  ├── UplinkError        9   the hub did not take what the sensor sent
  ├── DiskError         10   no room or no permission to write
  ├── MissingExtra      11   this installation lacks the packages of that command
- └── FeedError         12   a feed cannot be made
+ ├── FeedError         12   a feed cannot be made
+ └── WorkerError       13   a process that this one needs has ended
 
 The number is the exit status of the command line. Hostile bytes from the network are data, not errors: they never
 raise one of these. A traceback on the terminal is a bug of ours.
@@ -28,6 +29,7 @@ __all__ = [
     "StoreLocked",
     "StoreTooNew",
     "UplinkError",
+    "WorkerError",
 ]
 
 
@@ -95,3 +97,9 @@ class FeedError(RelaytrapError):
     """A feed cannot be made."""
 
     exit_status = 12
+
+
+class WorkerError(RelaytrapError):
+    """A process that this one needs has ended."""
+
+    exit_status = 13

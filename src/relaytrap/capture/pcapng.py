@@ -106,6 +106,11 @@ class SegmentWriter:
         self.count += 1
         return len(prefix) + len(data)
 
+    def append_blocks(self, blocks: bytes, observations: int) -> None:
+        """Append what another writer made of so many observations of this one's first sensor."""
+        self._append(blocks)
+        self.count += observations
+
     def _plain_datagram(self, observation: Observation) -> bytes:
         """The block of an observation whose headers say all, in one step: most are such. b"" for any other."""
         raw, interface = observation.raw, self._interfaces.get(observation.sensor)

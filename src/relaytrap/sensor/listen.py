@@ -104,8 +104,11 @@ def canonical(address: str) -> str:
     return str(parsed)
 
 
-def bind(listen: Listen) -> socket.socket:
-    """A non-blocking socket bound (connections: listening) there. Raises ListenError with what to do about it."""
+def bind(listen: Listen, *, shared: bool = False) -> socket.socket:
+    """A non-blocking socket bound (connections: listening) there. Raises ListenError with what to do about it.
+
+    shared: others of this program may take the same place (see sharing.py).
+    """
     kind = socket.SOCK_DGRAM if listen.is_datagram else socket.SOCK_STREAM
     try:
         sock = socket.socket(listen.family, kind)
@@ -115,6 +118,8 @@ def bind(listen: Listen) -> socket.socket:
         if listen.family == socket.AF_INET6:
             # Each entry is one family: an IPv4 address never shows up as a mapped one.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         _set_options(sock, listen)
         sock.bind((listen.address, listen.port))
         if not listen.is_datagram:

@@ -1,43 +1,39 @@
-"""One sensor process: everything assembled, run until it is told to stop.
+"""One sensor: everything assembled, run until it is told to stop.
 
 listeners ─▶ station ─▶ spool ─▶ uplink ─▶ hub
                 └─▶ engine ─▶ answers ─▶ listeners
+
+With more than one worker all that is left of the spool runs in processes of their own (worker.py).
 """
 
 import asyncio
-import logging
 import os
 import secrets
 import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from relaytrap import __version__, clock
 from relaytrap.config import SensorConfig
-from relaytrap.errors import DiskError
+from relaytrap.errors import ConfigError, DiskError, WorkerError
 from relaytrap.sensor.certificate import check_certificate, load_certificate
-from relaytrap.sensor.engine import Engine
-from relaytrap.sensor.ledger import Ledger
+from relaytrap.sensor.front import Bound, Front, summed
 from relaytrap.sensor.link import parse_hub_url
-from relaytrap.sensor.listen import Listen, bind, parse_listen, spelled
-from relaytrap.sensor.outlet import Answer
+from relaytrap.sensor.listen import Listen, parse_listen, spelled
 from relaytrap.sensor.personas import load_persona
 from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name, spare_collections
-from relaytrap.sensor.station import Station
-from relaytrap.sensor.tcp import Connections
-from relaytrap.sensor.tls import TlsTerms
-from relaytrap.sensor.udp import UdpListener
+from relaytrap.sensor.sharing import bind_shared
 from relaytrap.sensor.uplink import Uplink
+from relaytrap.sensor.worker import Order, Worker
 
 __all__ = ["Running", "Sensor", "run_sensor"]
 
-log = logging.getLogger(__name__)
-
-SWEEP_S: Final = 1.0
-LAST_TURNS: Final = 64
+TICK_S: Final = 1.0
+WORKERS_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,159 +75,146 @@ class Sensor:
         self._config = config
         hub = parse_hub_url(config.hub_url, config.hub_pin) if config.hub_url else None
         listens = parse_listen(config.listen)
-        self._persona = load_persona(config.persona, seed=config.seed or _load_seed(data_dir))
-        self._sockets: list[tuple[Listen, socket.socket]] = []
+        if not 1 <= config.workers <= WORKERS_MAX:
+            raise ConfigError(f"sensor.workers: {config.workers} is none of 1 to {WORKERS_MAX}")
+        self._seed = config.seed or _load_seed(data_dir)
+        self._persona = load_persona(config.persona, seed=self._seed)
+        self._sockets: list[tuple[Listen, list[socket.socket]]] = []
         try:
             for listen in listens:
-                self._sockets.append((listen, self._shared(listen) or bind(listen)))
-            tls = self._tls_terms(data_dir)
+                self._sockets.append((listen, self._shared(listen) or bind_shared(listen, config.workers)))
+            self._certificate = self._find_certificate(data_dir)
             self._spool = open_spool(config, data_dir, self.name, self._wake)
         except BaseException:
             self._close_sockets()
             raise
-        ledger = Ledger(source_bytes_per_s=config.source_bytes_per_s, total_bytes_per_s=config.total_bytes_per_s)
-        self._engine = Engine(self._persona, ledger, os.urandom)
-        self._station = Station(self.name, self._engine, self._spool)
-        self._connections = Connections(
-            self._station,
-            connections_max=config.tcp_connections_max,
-            idle_s=config.tcp_idle_s,
-            tls=tls,
-            web_ports={sock.getsockname()[1] for listen, sock in self._sockets if listen.transport in ("ws", "wss")},
-            on_received=self._set_timer,
-        )
-        self._udp = [UdpListener(sock, listen, self._station) for listen, sock in self._sockets if listen.is_datagram]
-        self._engine.own_ports = frozenset(listener.port for listener in self._udp)
+        self._workers: list[Worker] = []
+        self._front: Front | None = None
+        if config.workers == 1:
+            self._front = Front(self.name, config, self._persona, self._bound(0), self._certificate, self._spool)
         self._uplink = Uplink(self._spool, hub, config.token, status=self.status) if hub else None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = 0.0
 
     @property
     def listening(self) -> tuple[str, ...]:
         """Where this sensor listens, with real port numbers."""
         return tuple(
-            f"{listen.transport}:{spelled(listen.address, sock.getsockname()[1])}" for listen, sock in self._sockets
+            f"{listen.transport}:{spelled(listen.address, socks[0].getsockname()[1])}"
+            for listen, socks in self._sockets
         )
 
     def status(self) -> dict[str, Any]:
         """What a heartbeat tells: who this is, what happened, what waits, what is lost. Only reads."""
-        last_ns = self._station.last_received_ns
+        counts = self._front.counts() if self._front else summed([worker.counts for worker in self._workers])
+        last_ns = counts["last_received_ns"]
         return {
             "version": __version__,
             "sensor": self.name,
             "persona": self._persona.name,
             "listen": list(self.listening),
             "last_message": clock.rfc3339(last_ns) if last_ns else None,
-            "messages": dict(self._station.counts),
-            "answers": dict(self._engine.counts),
-            "connections": len(self._connections),
+            "messages": counts["messages"],
+            "answers": counts["answers"],
+            "connections": counts["connections"],
             "spool": self._spool.status(),
         }
 
     async def serve(self, ready: Callable[[Running], None], *, handle_signals: bool) -> None:
-        """Listen until stopped."""
+        """Listen until stopped. Raises WorkerError when a worker ends of its own accord."""
         loop = asyncio.get_running_loop()
         stopped = asyncio.Event()
         if handle_signals:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, stopped.set)
-        servers = [
-            await loop.create_server(self._connections.make, sock=sock)
-            for sock in {sock for listen, sock in self._sockets if not listen.is_datagram}
-        ]
-        for listener in self._udp:
-            loop.add_reader(listener.fileno(), self._drain, listener)
         if self._uplink is not None:
             self._uplink.start()
-        ready(Running(self.name, self._persona.name, self.listening, self._spool.folder))
-        interval = min(self._config.flush_interval_s or SWEEP_S, SWEEP_S)
-        ticking = [
-            asyncio.create_task(every(interval, lambda: self._spool.tick(clock.monotonic(), clock.now_ns()))),
-            asyncio.create_task(every(SWEEP_S, lambda: self._connections.sweep(clock.monotonic()))),
-        ]
+        interval = min(self._config.flush_interval_s or TICK_S, TICK_S)
+        ticking = asyncio.create_task(every(interval, lambda: self._spool.tick(clock.monotonic(), clock.now_ns())))
+        running = Running(self.name, self._persona.name, self.listening, self._spool.folder)
         try:
-            await stopped.wait()
+            if self._front is not None:
+                await self._front.start()
+                ready(running)
+                await stopped.wait()
+            else:
+                await self._lead(lambda: ready(running), stopped)
         finally:
-            for task in ticking:
-                task.cancel()
-            for listener in self._udp:
-                loop.remove_reader(listener.fileno())
-                for _ in range(LAST_TURNS):  # what the kernel has taken in already is recorded
-                    if not listener.drain():
-                        break
-            for server in servers:
-                server.close()
-            self._connections.close()
+            ticking.cancel()
+            if self._front is not None:
+                self._front.stop()
+
+    async def _lead(self, ready: Callable[[], None], stopped: asyncio.Event) -> None:
+        """Have workers listen, write down what they hand over, and wait for their last words at the end."""
+        config, count = self._config, self._config.workers
+        certificate = str(self._certificate or "")
+        silent = set(range(count))
+
+        def heard(number: int) -> None:
+            if number in silent:
+                silent.remove(number)
+                if not silent:
+                    ready()
+
+        def record(blocks: bytes, observations: int) -> None:
+            self._spool.write_blocks(blocks, observations, clock.monotonic())
+
+        for number in range(count):
+            order = Order(self.name, config, self._seed, certificate, count)
+            self._workers.append(Worker(order, self._bound(number)))
+        reading = [
+            asyncio.create_task(worker.read(record, partial(heard, number)))
+            for number, worker in enumerate(self._workers)
+        ]
+        waiting = asyncio.create_task(stopped.wait())
+        try:
+            await asyncio.wait([waiting, *reading], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            for worker in self._workers:
+                worker.stop()
+            statuses = await asyncio.gather(*reading)
+        if any(statuses):
+            raise WorkerError(
+                "a worker process of the sensor ended, so the sensor ends too; its service starts it anew"
+            )
 
     def close(self) -> None:
         """Flush and close the spool, ship what a reachable hub takes at once, close the sockets."""
+        for worker in self._workers:
+            worker.kill()
         self._spool.close(clock.monotonic())
         if self._uplink is not None and self._uplink.is_alive():
             self._uplink.stop()
         self._close_sockets()
 
-    def _drain(self, listener: UdpListener) -> None:
-        listener.drain()
-        self._set_timer()
+    def _bound(self, worker: int) -> list[Bound]:
+        return [(listen, socks[worker]) for listen, socks in self._sockets]
 
-    def _set_timer(self) -> None:
-        """Have `_fire` called when the engine's next timer is due."""
-        due = self._engine.next_timer()
-        if due is None or (self._timer is not None and self._timer_due <= due):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_due = due
-        delay = max(0.0, due - clock.monotonic())
-        self._timer = asyncio.get_running_loop().call_later(delay, self._fire)
-
-    def _fire(self) -> None:
-        self._timer = None
-        for answer in self._engine.handle_timers(clock.now_ns(), clock.monotonic()):
-            self._send(answer)
-        self._set_timer()
-
-    def _send(self, answer: Answer) -> None:
-        """Send a late answer by the way its request came."""
-        flow = answer.flow
-        if flow.is_connected:
-            self._connections.send(answer)
-            return
-        for listener in self._udp:
-            listen = listener.listen
-            is_v6 = ":" in flow.local
-            is_ours = listen.address == flow.local or (listen.is_wildcard and (":" in listen.address) == is_v6)
-            if listener.port == flow.local_port and is_ours:
-                listener.send(answer)
-                return
-
-    def _shared(self, listen: Listen) -> socket.socket | None:
-        """The socket of an earlier entry that names the same port of the same address, also for connections."""
-        for other, sock in self._sockets:
+    def _shared(self, listen: Listen) -> list[socket.socket] | None:
+        """The sockets of an earlier entry that names the same port of the same address, also for connections."""
+        for other, socks in self._sockets:
             takes_both = not listen.is_datagram and not other.is_datagram and listen.port
             if takes_both and (other.address, other.port) == (listen.address, listen.port):
-                return sock
+                return socks
         return None
 
-    def _tls_terms(self, data_dir: Path) -> TlsTerms | None:
-        """The certificate to show; None where nobody can connect."""
+    def _find_certificate(self, data_dir: Path) -> Path | None:
+        """What to show over TLS; None where nobody can connect."""
         if all(listen.is_datagram for listen, _ in self._sockets):
             return None
-        path = Path(self._config.tls_certificate).expanduser() if self._config.tls_certificate else None
-        if path is not None:
+        if self._config.tls_certificate:
+            path = Path(self._config.tls_certificate).expanduser()
             check_certificate(path)
-        else:
-            persona = self._persona
-            path = load_certificate(data_dir / "persona-certificates", persona.name, persona.certificate)
-        return TlsTerms(path)
+            return path
+        return load_certificate(data_dir / "persona-certificates", self._persona.name, self._persona.certificate)
 
     def _wake(self) -> None:
         if self._uplink is not None:
             self._uplink.wake()
 
     def _close_sockets(self) -> None:
-        for _, sock in self._sockets:
-            sock.close()
+        for _, socks in self._sockets:
+            for sock in socks:
+                sock.close()
 
 
 def _load_seed(data_dir: Path) -> str:

@@ -158,6 +158,19 @@ class Spool:
                 self._close_segment(segment)
         return True
 
+    def write_blocks(self, blocks: bytes, observations: int, now: float) -> bool:
+        """Append and flush what a worker made of so many observations; False when they are lost, as for `write`."""
+        segment = self._segment or self._open_segment(now)
+        if segment is None or (self.is_full and len(segment.pending.data) + len(blocks) > PENDING_MAX_BYTES):
+            self._lose(observations)
+            return False
+        segment.writer.append_blocks(blocks, observations)
+        self.recorded += observations
+        self._flush(segment, now)
+        if segment.writer.size >= self.limits.segment_max_bytes and not segment.pending.data:
+            self._close_segment(segment)
+        return True
+
     def tick(self, now: float, now_ns: int) -> None:
         """Write what waits, close what is old or large enough, keep the limits. Call it every flush interval."""
         self._look_at_clock(now, now_ns)

@@ -6,17 +6,24 @@ Recording first means that nothing a message does to this program keeps it out o
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from typing import Protocol
 
 from relaytrap import clock
 from relaytrap.observation import Observation
 from relaytrap.sensor.engine import Engine
 from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.outlet import Answer
-from relaytrap.sensor.spool import Spool
 
-__all__ = ["Station"]
+__all__ = ["Recorder", "Station"]
 
 log = logging.getLogger(__name__)
+
+
+class Recorder(Protocol):
+    """What observations are written to: the spool, or a worker's way to it."""
+
+    def write(self, observation: Observation, now: float) -> bool:
+        """Append one; False when it is lost."""
 
 
 class Station:
@@ -25,10 +32,10 @@ class Station:
     counts: messages by what happened to them. last_received_ns: when the last one came, 0 before the first.
     """
 
-    def __init__(self, sensor: str, engine: Engine, spool: Spool) -> None:
+    def __init__(self, sensor: str, engine: Engine, recorder: Recorder) -> None:
         self.sensor = sensor
         self.engine = engine
-        self.spool = spool
+        self._recorder = recorder
         self.counts: Counter[str] = Counter()
         self.last_received_ns = 0
 
@@ -48,13 +55,13 @@ class Station:
         """Record bytes that came in."""
         self.counts["received"] += 1
         self.last_received_ns = now_ns
-        self.spool.write(Observation(now_ns, self.sensor, "in", *flow, data, notes=notes), now)
+        self._recorder.write(Observation(now_ns, self.sensor, "in", *flow, data, notes=notes), now)
 
     def sent(self, answer: Answer) -> None:
         """Record an answer that left."""
         self.counts["sent"] += 1
         observation = Observation(clock.now_ns(), self.sensor, "out", *answer.flow, answer.data)
-        self.spool.write(observation, clock.monotonic())
+        self._recorder.write(observation, clock.monotonic())
 
     def unsent(self, answer: Answer, error: OSError) -> None:
         """Note an answer that the kernel did not take: a lost datagram, as on any wire."""
