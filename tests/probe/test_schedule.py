@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from relaytrap.errors import InputError
 from relaytrap.probe.records import Records
 from relaytrap.probe.report import not_run
-from relaytrap.probe.schedule import PER_USER, Notice, Schedules, has_changed, parse_every
+from relaytrap.probe.schedule import PER_USER, Notice, Schedules, has_changed, parse_every, weigh_change
 
 NOW = 1_800_000_000_000_000_000
 DAY_S = 86400
@@ -107,3 +107,24 @@ def test_another_class_or_one_more_is_a_change(after: dict[str, Any]) -> None:
 def test_test_that_was_not_run_changes_nothing() -> None:
     assert not has_changed(REFUSED, not_run("pbx.example", "It does not resolve.", ""))
     assert not has_changed(not_run("pbx.example", "It does not resolve.", ""), REFUSED)
+
+
+OPEN = report(("open", "Anybody can."), exit_status=1)
+UNDECIDED = report(("undecided", "Neither forwarded nor refused."), exit_status=2)
+
+
+def test_open_and_closed_are_news_at_once() -> None:
+    assert weigh_change(REFUSED, REFUSED, OPEN) == "certain"
+    assert weigh_change(OPEN, OPEN, REFUSED) == "certain"
+
+
+def test_undecided_is_news_when_it_comes_twice_in_a_row() -> None:
+    assert weigh_change(REFUSED, REFUSED, UNDECIDED) == "doubtful"
+    assert weigh_change(REFUSED, UNDECIDED, UNDECIDED) == "certain"
+    assert weigh_change(REFUSED, OPEN, UNDECIDED) == "doubtful"
+
+
+def test_what_is_known_already_is_no_news() -> None:
+    assert weigh_change(None, None, OPEN) == "none"
+    assert weigh_change(UNDECIDED, UNDECIDED, UNDECIDED) == "none"
+    assert weigh_change(REFUSED, UNDECIDED, REFUSED) == "none"

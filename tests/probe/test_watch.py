@@ -122,6 +122,20 @@ def test_same_result_as_the_last_that_said_something_is_told_to_nobody(tmp_path:
     assert not told.exists()
 
 
+def test_doubtful_result_is_tested_again_soon_and_told_when_it_stays(tmp_path: Path) -> None:
+    with answering_server(SERVER, lambda request: reply(request, "478 Unresolvable destination")) as server:
+        watched = Watched(tmp_path, f"{SERVER}:{server.port}")
+        watched.had(REFUSED)
+        watched.run()
+        assert watched.latest.report is not None
+        assert watched.latest.report["exit_status"] == 2
+        assert watched.schedules.notices(watched.secret) == []
+        assert watched.schedule.next_at_ns < now_ns() + 3600 * 10**9
+        watched.schedules.set_next(watched.secret, 0)
+        watched.run()
+    assert [each.before for each in watched.schedules.notices(watched.secret)] == ["refused"]
+
+
 def test_server_whose_owner_took_the_proof_away_is_sent_no_probe(tmp_path: Path, server: Answering) -> None:
     watched = Watched(tmp_path, f"{SERVER}:{server.port}", proof="the server's own OPTIONS answer", user="192.0.2.1")
     watched.run()

@@ -7,12 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from relaytrap.probe.register import Register
+
 from ..loopback import loopback
+from ..probe.answering import answering_server, reply
 from ..probe.family import ROUTES, SIX, free_port, main_configuration, make_certificate, running, start_kamailio
+from .conftest import start_hub
 
 OPEN, CLOSED = ROUTES["open stateful"][0], ROUTES["closed"][0]
 
@@ -187,3 +192,30 @@ def test_progress_is_told_until_the_end(page: str) -> None:
     assert settled == sorted(settled)
     assert settled[-1] > 0
     assert "event: done" in lines
+
+
+def test_hub_that_is_stopped_leaves_no_call_of_a_test_ringing(tmp_path: Path) -> None:
+    server_at = loopback(46, 1)
+    (tmp_path / "hub.toml").write_text("[probe]\nprivate_targets = true\n")
+    with answering_server(server_at, ringing) as server:
+        hub = start_hub(tmp_path / "data", tmp_path / "hub.toml")
+        with browser(hub.url, server_at) as owner:
+            form = {"host": f"{server_at}:{server.port}", "transport": "udp"}
+            place = owner.post("/probe", data=form).headers["location"]
+        for _ in range(600):
+            if len(server.calls("INVITE")) >= 2:
+                break
+            time.sleep(0.05)
+        invited_before = server.calls("INVITE")
+        assert hub.stop() == 0
+        assert invited_before
+        assert server.calls("CANCEL") == server.calls("INVITE")
+    entry = Register(tmp_path / "data").find(place.removeprefix("/probe/"))
+    assert entry is not None
+    assert entry.verdict == "not run"
+
+
+def ringing(request: bytes) -> bytes:
+    if request.startswith(b"INVITE"):
+        return reply(request, "180 Ringing")
+    return b"" if request.startswith(b"ACK") else reply(request, "200 OK")

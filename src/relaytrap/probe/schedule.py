@@ -5,13 +5,13 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from relaytrap.errors import InputError
 from relaytrap.probe.records import Records
-from relaytrap.probe.verdict import EXIT_NOT_RUN
+from relaytrap.probe.verdict import EXIT_NOT_RUN, EXIT_UNDECIDED
 
-__all__ = ["STATED", "Notice", "Schedule", "Schedules", "has_changed", "parse_every"]
+__all__ = ["STATED", "Notice", "Schedule", "Schedules", "has_changed", "parse_every", "weigh_change"]
 
 # The proof of a schedule that was made on the command line of this installation: its operator said so.
 STATED: Final = "stated on the command line"
@@ -144,3 +144,17 @@ def has_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     if EXIT_NOT_RUN in (before["exit_status"], after["exit_status"]):
         return False
     return [list(each) for each in before["classes"]] != [list(each) for each in after["classes"]]
+
+
+def weigh_change(
+    known: Mapping[str, Any] | None, latest: Mapping[str, Any] | None, report: Mapping[str, Any]
+) -> Literal["none", "doubtful", "certain"]:
+    """Whether a result is news for somebody who knows one of before.
+
+    known: what was told last. latest: the result just before this one. An open or closed server is proved in one test;
+    an undecided one may be a few lost packets: it is doubtful until two tests in a row say the same.
+    """
+    if known is None or not has_changed(known, report):
+        return "none"
+    again = latest is not None and latest["exit_status"] == EXIT_UNDECIDED and not has_changed(latest, report)
+    return "doubtful" if report["exit_status"] == EXIT_UNDECIDED and not again else "certain"

@@ -11,18 +11,19 @@ from relaytrap.clock import now_ns, rfc3339
 from relaytrap.errors import InputError, RelaytrapError
 from relaytrap.probe.ownership import OWN_ADDRESS
 from relaytrap.probe.plan import Progress
-from relaytrap.probe.schedule import STATED, Notice, Schedule, Schedules, has_changed
+from relaytrap.probe.schedule import STATED, Notice, Schedule, Schedules, weigh_change
 from relaytrap.probe.service import Asked, Service
 from relaytrap.probe.target import Target
-from relaytrap.probe.verdict import EXIT_NOT_RUN
+from relaytrap.probe.verdict import EXIT_NOT_RUN, EXIT_UNDECIDED
 
 __all__ = ["Watch", "run_command"]
 
 log = logging.getLogger(__name__)
 
+Report = dict[str, Any]
 NS: Final = 10**9
 LOOK_EVERY_S: Final = 20.0
-# When a limit was in the way: the next try.
+# The next try when a limit was in the way, or when a result is in doubt.
 LATER_S: Final = 600
 COMMAND_TIMEOUT_S: Final = 30.0
 # Addresses change hands: who proved one by coming from it has to come again after that time.
@@ -100,14 +101,15 @@ class Watch:
         is_old = now_ns() - schedule.created_at_ns > ADDRESS_PROOF_DAYS * 86400 * NS
         return bool(proof) and not (proof == OWN_ADDRESS and is_old)
 
-    async def _compare(self, schedule: Schedule, secret: str, report: dict[str, Any]) -> None:
+    async def _compare(self, schedule: Schedule, secret: str, report: Report) -> None:
         """Note, log and tell when a result is another than the one before it that says something."""
-        earlier = (each for each in self._service.register.history(schedule.secret) if each.secret != secret)
-        reports = (each.report for each in earlier if each.report)
-        before = next((each for each in reports if each["exit_status"] != EXIT_NOT_RUN), None)
-        if before is None or not has_changed(before, report):
+        known, latest = self._earlier(schedule, secret)
+        weight = weigh_change(known, latest, report)
+        if weight == "doubtful":
+            self._schedules.set_next(schedule.secret, now_ns() + min(schedule.every_s, LATER_S) * NS)
+        if known is None or weight != "certain":
             return
-        notice = Notice(now_ns(), before["verdict"], report["verdict"], report["sentence"], secret)
+        notice = Notice(now_ns(), known["verdict"], report["verdict"], report["sentence"], secret)
         self._schedules.add_notice(schedule.secret, notice)
         log.warning(
             "open-relay test: the result changed target=%r before=%r after=%r",
@@ -118,6 +120,18 @@ class Watch:
         told = asdict(notice) | {"target": schedule.target, "exit_status": report["exit_status"]}
         told |= {"at": rfc3339(told.pop("at_ns")), "page": f"/probe/{secret}", "test": report}
         await run_command(self._command, told)
+
+    def _earlier(self, schedule: Schedule, secret: str) -> tuple[Report | None, Report | None]:
+        """The report that was told last (or the first decided one), and the latest; of those that say something."""
+        register = self._service.register
+        reports = [each.report for each in register.history(schedule.secret) if each.secret != secret and each.report]
+        said = [each for each in reports if each["exit_status"] != EXIT_NOT_RUN]
+        if not said:
+            return None, None
+        told = [register.find(each.test) for each in self._schedules.notices(schedule.secret, limit=1)]
+        if told and told[0] and told[0].report:
+            return told[0].report, said[0]
+        return next((each for each in reversed(said) if each["exit_status"] != EXIT_UNDECIDED), said[-1]), said[0]
 
 
 async def run_command(command: Sequence[str], notice: dict[str, Any]) -> None:
