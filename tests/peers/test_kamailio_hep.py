@@ -17,6 +17,15 @@ from tests.sensor.talk import request
 pytestmark = pytest.mark.peer
 
 EDGE, HUB = loopback(46, 1), loopback(46, 2)
+# A `tls:` sender must listen for TLS itself, with a certificate: here the hub's.
+TLS = """
+enable_tls=yes
+listen=tls:{edge}:5061
+loadmodule "tls.so"
+modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "certificate", "{folder}/hub-certificate.pem")
+modparam("tls", "private_key", "{folder}/hub-key.pem")
+"""
 CONFIGURATION = """
 listen=udp:{edge}:5060
 listen=tcp:{edge}:5060
@@ -55,7 +64,7 @@ def ask(count: int) -> None:
                 raise AssertionError("Kamailio does not answer")
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 @pytest.mark.parametrize("password", ["", "secret"])
 def test_proxy_is_a_sensor(peer: Callable[[str], str], tmp_path: Path, transport: str, password: str) -> None:
     kept = Kept()
@@ -69,6 +78,8 @@ def test_proxy_is_a_sensor(peer: Callable[[str], str], tmp_path: Path, transport
     where = door.status().places[0].listening.partition(":")[2]
     try:
         configuration = CONFIGURATION.format(edge=EDGE, where=where, transport=transport, key=password or "none")
+        if transport == "tls":
+            configuration = TLS.format(edge=EDGE, folder=tmp_path) + configuration
         with running_kamailio(peer("kamailio"), tmp_path, configuration):
             ask(3)
             end = time.monotonic() + 20

@@ -13,10 +13,10 @@ import pytest
 from relaytrap.config import Config, HubConfig
 from relaytrap.errors import ConfigError, ListenError
 from relaytrap.hub.certificate import CERTIFICATE
-from relaytrap.hub.hep import HepDoor
-from relaytrap.hub.hep import places as places_module
-from relaytrap.hub.hep.places import CUT_CONNECTION, parse_places
+from relaytrap.hub.hep import HepDoor, streams
+from relaytrap.hub.hep.places import parse_places
 from relaytrap.hub.hep.reception import NOT_HEP
+from relaytrap.hub.hep.streams import CUT_CONNECTION, NO_TLS
 from tests.hub.hep.packets import Kept, hep
 from tests.hub.traffic import request
 
@@ -95,7 +95,7 @@ def test_tls_shows_the_hub_s_certificate(tmp_path: Path) -> None:
             until(lambda: packets_of(door) == 2)
         with socket.create_connection(where(door, "tls")) as plain:  # does not speak TLS: costs nobody else anything
             plain.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            plain.recv(1)
+            until(lambda: refused_of(door) == {NO_TLS: 1})
         with socket.create_connection(where(door, "tls")) as plain, client.wrap_socket(plain) as tls:
             tls.sendall(hep(number=3))
             until(lambda: packets_of(door) == 3)
@@ -137,7 +137,7 @@ def test_connection_that_ends_within_a_packet_is_counted(tmp_path: Path) -> None
 
 
 def test_silent_connections_make_room_for_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places_module, "CONNECTIONS_MAX", 3)
+    monkeypatch.setattr(streams, "CONNECTIONS_MAX", 3)
     kept = Kept()
     with open_door(tmp_path, kept, "tcp:127.0.0.1:0") as door:
         silent = [socket.create_connection(where(door, "tcp"), timeout=20) for _ in range(3)]

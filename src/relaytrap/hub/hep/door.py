@@ -15,8 +15,9 @@ from relaytrap.config import Config
 from relaytrap.errors import RelaytrapError
 from relaytrap.hub.capture_files import read_options
 from relaytrap.hub.certificate import load_certificate
-from relaytrap.hub.hep.places import NO_ROOM, Place, StreamPlace, UdpPlace, bind, parse_places
+from relaytrap.hub.hep.places import NO_ROOM, Place, UdpPlace, bind, parse_places
 from relaytrap.hub.hep.reception import Agent, Reception
+from relaytrap.hub.hep.streams import StreamPlace
 from relaytrap.hub.hep.waiting import Store, Waiting
 from relaytrap.hub.ledger import Ledger
 

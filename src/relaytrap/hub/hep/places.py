@@ -1,7 +1,6 @@
-"""Where HEP comes in: settings to bound sockets, and what reads each kind.
+"""Where HEP comes in: settings to bound sockets, and the datagrams of a UDP place.
 
-All of this runs in the door's event loop. A UDP place is drained until it is empty; a TCP place frames packets by their
-own length and stops reading while the store has no room, so that the sender's buffer holds what ours cannot.
+Reading runs in the door's event loop; a UDP place is drained until it is empty.
 """
 
 import asyncio
@@ -11,18 +10,16 @@ import ipaddress
 import logging
 import re
 import socket
-import ssl
 import struct
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final
 
-from relaytrap.capture.hep import HEP3_MAGIC, MAX_HEP_BYTES, hep3_length
+from relaytrap.capture.hep import MAX_HEP_BYTES
 from relaytrap.errors import ConfigError, ListenError
-from relaytrap.hub.hep.reception import NOT_HEP
 
-__all__ = ["Connection", "Place", "StreamPlace", "Taker", "UdpPlace", "bind", "parse_places"]
+__all__ = ["NO_ROOM", "Place", "Taker", "UdpPlace", "bind", "parse_places"]
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +32,6 @@ BACKLOG: Final = 128
 DRAIN_MAX: Final = 512
 """Datagrams read in one turn of the loop, so that connections get theirs."""
 LAST_TURNS: Final = 64
-CONNECTIONS_MAX: Final = 512
-HANDSHAKE_S: Final = 10.0
-CUT_CONNECTION: Final = "connection closed within a packet"
 NO_ROOM: Final = "no room: the store takes too little"
 DROPPED_BY_KERNEL: Final = "dropped by the kernel: we read too slowly"
 
@@ -160,124 +154,3 @@ class UdpPlace:
             (drops,) = struct.unpack_from("I", self._sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36), 32)
             if drops:
                 self.place.refused[DROPPED_BY_KERNEL] = drops
-
-
-class StreamPlace:
-    """The connections of one TCP or TLS socket. has_room: whether what a connection brings can be taken now."""
-
-    def __init__(
-        self,
-        place: Place,
-        sock: socket.socket,
-        take: Taker,
-        has_room: Callable[[], bool],
-        context: ssl.SSLContext | None = None,
-    ) -> None:
-        self.place = place
-        self.take = take
-        self.has_room = has_room
-        self.open: OrderedDict[Connection, None] = OrderedDict()
-        self._sock = sock
-        self._context = context
-        self._server: asyncio.Server | None = None
-
-    async def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to accept."""
-        handshake = HANDSHAKE_S if self._context else None
-        self._server = await loop.create_server(
-            lambda: Connection(self), sock=self._sock, ssl=self._context, ssl_handshake_timeout=handshake
-        )
-
-    def stop(self) -> None:
-        """Close the socket and every connection."""
-        if self._server is not None:
-            self._server.close()
-        for connection in list(self.open):
-            connection.close()
-
-    def admit(self, connection: "Connection") -> None:
-        """Take a new connection in; beyond the limit the one that was silent longest goes."""
-        self.open[connection] = None
-        if len(self.open) > CONNECTIONS_MAX:
-            next(iter(self.open)).close()
-        self.place.connections = len(self.open)
-
-    def heard(self, connection: "Connection") -> None:
-        """A connection brought something."""
-        self.open.move_to_end(connection)
-
-    def forget(self, connection: "Connection") -> None:
-        """A connection is gone."""
-        self.open.pop(connection, None)
-        self.place.connections = len(self.open)
-
-    def resume(self) -> None:
-        """There is room again: go on where connections were stopped."""
-        for connection in list(self.open):
-            connection.resume()
-
-
-class Connection(asyncio.Protocol):
-    """One sender's stream: HEP3 packets one behind the other. What is none ends the connection."""
-
-    def __init__(self, home: StreamPlace) -> None:
-        self._home = home
-        self._buffer = bytearray()
-        self._transport: asyncio.Transport | None = None
-        self._is_paused = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._home.admit(self)
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        self._home.heard(self)
-        self._take()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._buffer:
-            self._home.place.refused[CUT_CONNECTION] += 1
-        self._home.forget(self)
-
-    def close(self) -> None:
-        """End this connection."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def resume(self) -> None:
-        """Go on reading after a pause."""
-        if self._is_paused and self._transport is not None:
-            self._is_paused = False
-            self._transport.resume_reading()
-            self._take()
-
-    def _take(self) -> None:
-        """Hand on the whole packets that are here."""
-        place, buffer, at = self._home.place, self._buffer, 0
-        while len(buffer) - at >= 6:
-            if not self._home.has_room():
-                self._pause()
-                break
-            length = hep3_length(bytes(buffer[at : at + 6]))
-            if length < 6:
-                self._give_up()
-                return
-            if len(buffer) - at < length:
-                break
-            place.packets += 1
-            self._home.take(bytes(buffer[at : at + length]), place)
-            at += length
-        del buffer[:at]
-        if not HEP3_MAGIC.startswith(bytes(buffer[:4])):
-            self._give_up()
-
-    def _pause(self) -> None:
-        if self._transport is not None and not self._is_paused:
-            self._is_paused = True
-            self._transport.pause_reading()
-
-    def _give_up(self) -> None:
-        self._home.place.refused[NOT_HEP] += 1
-        self._buffer.clear()
-        self.close()
