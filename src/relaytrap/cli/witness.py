@@ -15,6 +15,7 @@ import click
 from relaytrap.cli.main import Settings
 from relaytrap.errors import DiskError, InputError, ListenError
 from relaytrap.probe.certificate import server_context, server_fingerprint
+from relaytrap.probe.channel import reason_of
 from relaytrap.probe.outpost import Outpost
 from relaytrap.probe.place import parse_place
 from relaytrap.probe.remote import CONTROL_PORT, JoinToken
@@ -99,10 +100,10 @@ async def _stand_by(
                 joins.append(host_port(place[0], await outpost.open(*place, context)))
         if not witnesses or not joins:
             raise ListenError("this machine has no address to listen on; name one with --listen")
-        _tell([host_port(*each.place) for each in witnesses], joins, token)
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        _tell([host_port(*each.place) for each in witnesses], joins, token)
         await stopped.wait()
 
 
@@ -114,7 +115,7 @@ def _explained(place: Place, option: str, *, must: bool) -> Iterator[None]:
     except OSError as error:
         if must or version_of(place[0]) == 4:
             where = host_port(*place)
-            raise ListenError(f"cannot listen on {where} ({error.strerror}); choose another with {option}") from None
+            raise ListenError(f"cannot listen on {where} ({reason_of(error)}); choose another with {option}") from None
 
 
 def _tell(listening: list[str], joins: list[str], token: JoinToken) -> None:

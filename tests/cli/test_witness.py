@@ -1,0 +1,80 @@
+"""`relaytrap witness`: its token, its addresses, its end."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from relaytrap.probe.remote import JoinToken
+
+from ..loopback import loopback
+
+HERE = loopback(50, 1)
+
+
+def command(data: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "relaytrap.cli.main", "--data", str(data), "witness", *arguments]
+
+
+def witness(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(data, *arguments), capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_token_stays_the_same_until_a_new_one_is_wanted(tmp_path: Path) -> None:
+    first = witness(tmp_path, "--token").stdout.strip()
+    assert JoinToken.parse(first)
+    assert witness(tmp_path, "--token").stdout.strip() == first
+    fresh = witness(tmp_path, "--new-token", "--token").stdout.strip()
+    assert fresh != first
+    assert JoinToken.parse(fresh).pin == JoinToken.parse(first).pin
+
+
+def test_secret_and_key_are_for_their_owner_alone(tmp_path: Path) -> None:
+    witness(tmp_path, "--token")
+    for name in ("secret", "key.pem"):
+        assert stat.S_IMODE((tmp_path / "witness" / name).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--listen", "pbx.example.com"], "is no address"),
+        (["--listen", "127.0.0.1:0"], "there is no port"),
+        (["--listen", f"{HERE}:5077", "--public", "[2001:db8::1]"], "--public names an IPv6 address"),
+        (["--listen", "192.0.2.1"], "cannot listen on 192.0.2.1:5060"),
+    ],
+)
+def test_address_that_cannot_be_used_is_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    done = witness(tmp_path, *arguments)
+    assert done.returncode
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server((HERE, 0)) as taken:
+        place = f"{HERE}:{taken.getsockname()[1]}"
+        done = witness(tmp_path, "--listen", f"{HERE}:5078", "--join", place)
+    assert f"cannot listen on {place} (Address already in use); choose another with --join" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_it_listens_hides_the_token_from_a_log_and_ends_when_asked(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    token = witness(tmp_path, "--token").stdout.strip()
+    running = subprocess.Popen(
+        command(tmp_path, "--listen", f"{HERE}:5079"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stdout
+    first = running.stdout.readline()
+    os.kill(running.pid, number)
+    said, complained = running.communicate(timeout=30)
+    assert first == f"relaytrap witness: listening on {HERE}:5079; testers join at {HERE}:5059\n"
+    assert token not in said + complained
+    assert running.returncode == 0
