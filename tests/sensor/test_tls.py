@@ -82,6 +82,7 @@ def test_keepalive_inside_is_answered_inside(terms: TlsTerms) -> None:
     assert client.hear(b"") == b"\r\n"
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1 is deprecated")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_old_tools_are_let_in(terms: TlsTerms, version: ssl.TLSVersion) -> None:
     client = Client(terms, minimum_version=version, maximum_version=version)
@@ -136,6 +137,20 @@ def test_handshakes_beyond_a_seconds_share_are_recorded_and_refused(
     third = Client(terms)
     third.shake()
     assert not third.server.is_over
+
+
+def test_longest_silent_session_makes_room(terms: TlsTerms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls_module, "SESSIONS_MAX", 2)
+    first, second, third = (Client(terms) for _ in range(3))
+    first.shake()
+    second.shake()
+    first.say(request())
+    third.shake()
+    assert [client.server.is_over for client in (first, second, third)] == [False, True, False]
+    third.server.close()
+    fourth = Client(terms)
+    fourth.shake()
+    assert not first.server.is_over
 
 
 @given(st.binary(max_size=300), st.integers(1, 300))

@@ -71,7 +71,9 @@ class Connections:
         if self._tls is not None:
             self._tls.refill()
         for connection in list(self._open.values()):
-            if now - connection.heard_at > self._idle_s:
+            if connection.is_over:
+                connection.close("room")
+            elif now - connection.heard_at > self._idle_s:
                 connection.close("idle")
             elif connection.pending and now - connection.began_at > self._idle_s:
                 connection.close("slow")
@@ -127,6 +129,11 @@ class TcpConnection(asyncio.Protocol):
         self.flow = Flow("tcp", "", 0, "", 0)
         self.pending = 0
         self.heard_at = self.began_at = clock.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing more to read here, though nobody has ended it yet."""
+        return self._layers.is_over
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a place in the table."""

@@ -6,6 +6,7 @@ since the tools that use them are whom we wait for. Handshakes are what a flood 
 """
 
 import ssl
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,12 +19,14 @@ __all__ = ["TlsLayer", "TlsTerms"]
 
 HANDSHAKES_PER_S: Final = 200
 """With an RSA key of 2,048 bits each takes 1 ms: a fifth of a core at most."""
+SESSIONS_MAX: Final = 1024
+"""At 25 KB each; the longest silent goes first."""
 HANDSHAKE_MAX_BYTES: Final = 1 << 17
 READ_BYTES: Final = 1 << 16
 
 
 class TlsTerms:
-    """What all TLS connections of a sensor share: the certificate, and how many handshakes are left in this second.
+    """What all TLS connections of a sensor share: the certificate, and what a flood may take of time and memory.
 
     certificate: PEM file with certificate and key. Raises OSError (ssl.SSLError is one) for a file that is none.
     """
@@ -36,6 +39,7 @@ class TlsTerms:
         self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
         self.context.options &= ~ssl.OP_NO_SSLv3
         self._left = HANDSHAKES_PER_S
+        self._sessions: OrderedDict[TlsLayer, None] = OrderedDict()
 
     def may_shake(self) -> bool:
         """Whether one more handshake fits into this second."""
@@ -45,6 +49,17 @@ class TlsTerms:
     def refill(self) -> None:
         """A second has passed."""
         self._left = HANDSHAKES_PER_S
+
+    def heard(self, session: "TlsLayer") -> None:
+        """A session begins or says something; when there are too many, the longest silent one ends."""
+        self._sessions[session] = None
+        self._sessions.move_to_end(session)
+        if len(self._sessions) > SESSIONS_MAX:
+            self._sessions.popitem(last=False)[0].end()
+
+    def gone(self, session: "TlsLayer") -> None:
+        """A session has ended."""
+        self._sessions.pop(session, None)
 
 
 class TlsLayer:
@@ -68,6 +83,8 @@ class TlsLayer:
     def receive(self, data: bytes) -> list[Piece]:
         if self.is_over:
             return [Piece(data, "tcp", "other", ("behind the end of TLS",))]
+        if self._tls is not None:
+            self._terms.heard(self)
         if self._inner is None:
             return self._shake(data)
         self._incoming.write(data)
@@ -82,7 +99,13 @@ class TlsLayer:
         self._tls.write(self._inner.wrap(data))
         return self._outgoing.read()
 
+    def end(self) -> None:
+        """Make room for another session; the connection is ended when somebody looks."""
+        self.is_over = True
+        self._tls = None
+
     def close(self) -> list[Piece]:
+        self._terms.gone(self)
         pieces = self._named(self._inner.close()) if self._inner else []
         if self._shaking:
             pieces.append(Piece(self._shaking, "tcp", "other", ("TLS handshake cut",)))
@@ -107,6 +130,7 @@ class TlsLayer:
         if not self._terms.may_shake():
             return [*pieces, *self._give_up("TLS handshake refused: too many in this second")]
         self._tls = self._terms.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._terms.heard(self)
         self._incoming.write((pieces[0].raw if pieces else b"") + self._shaking)
         return pieces + self._go_on()
 
