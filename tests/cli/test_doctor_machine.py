@@ -9,6 +9,7 @@ from relaytrap.cli.doctor import check_listen
 from relaytrap.cli.doctor_machine import (
     check_clock,
     check_hep,
+    check_owner,
     check_room,
     check_secrets,
     check_settings_file,
@@ -65,6 +66,17 @@ def test_secret_that_others_can_read_is_wrong(tmp_path: Path) -> None:
     secret.chmod(0o644)
     (found,) = check_secrets(Config(tmp_path))
     assert found == Finding("secrets", "wrong", f"others may read secrets; run chmod 600 {secret}")
+
+
+def test_files_of_another_user_are_wrong(tmp_path: Path) -> None:
+    (tmp_path / "hub.sqlite3").touch()
+    assert [*check_owner(Config(tmp_path))] == []
+    if os.geteuid() != 0:
+        pytest.skip("giving a file away needs root")
+    os.chown(tmp_path, 65534, -1)
+    (found,) = check_owner(Config(tmp_path))
+    assert found.state == "wrong"
+    assert found.text.startswith("hub.sqlite3 in ")
 
 
 def test_settings_file_is_wrong_only_when_it_holds_a_secret_for_all_to_read(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from relaytrap import __version__
 from relaytrap.cli.doctor_machine import (
     check_clock,
     check_hep,
+    check_owner,
     check_room,
     check_secrets,
     check_settings_file,
@@ -179,6 +180,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     check_packages,
     check_data_dir,
     check_room,
+    check_owner,
     check_secrets,
     check_clock,
     check_units,

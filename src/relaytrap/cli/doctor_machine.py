@@ -15,7 +15,15 @@ from relaytrap.cli.finding import Finding
 from relaytrap.config import JOINED, Config
 from relaytrap.errors import RelaytrapError
 
-__all__ = ["check_clock", "check_hep", "check_room", "check_secrets", "check_settings_file", "check_units"]
+__all__ = [
+    "check_clock",
+    "check_hep",
+    "check_owner",
+    "check_room",
+    "check_secrets",
+    "check_settings_file",
+    "check_units",
+]
 
 TIMEX_BYTES: Final = 256
 STA_UNSYNC: Final = 0x40
@@ -87,6 +95,26 @@ def check_secrets(config: Config) -> Iterator[Finding]:
     if open_to_all:
         names = " ".join(str(config.data_dir / name) for name in open_to_all)
         yield Finding("secrets", "wrong", f"others may read secrets; run chmod 600 {names}")
+
+
+def check_owner(config: Config) -> Iterator[Finding]:
+    """Whether everything here belongs to whom the directory belongs: a command run once as root leaves files behind
+    that a service of another user cannot write."""
+    try:
+        owner = config.data_dir.stat().st_uid
+        strange = sorted(each.name for each in config.data_dir.iterdir() if each.lstat().st_uid != owner)
+    except OSError:
+        return
+    if strange:
+        text = f"{', '.join(strange)} in {config.data_dir} belong to another user; run chown -R {_name(owner)}: there"
+        yield Finding("owner", "wrong", text)
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
 
 
 def check_settings_file(path: Path | None, config: Config) -> Iterator[Finding]:
