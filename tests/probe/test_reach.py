@@ -150,7 +150,7 @@ def test_first_open_port_that_nobody_named_is_taken_and_the_other_one_named() ->
 def test_ports_that_nobody_named_and_that_are_closed_are_one_sentence() -> None:
     ports = [closed_port(socket.SOCK_STREAM) for _ in range(3)]
     run = asyncio.run(run_against(*(Endpoint("ws", SERVER, port, guessed=True) for port in ports)))
-    assert run.not_offered == [f"WS {SERVER}: port {', '.join(map(str, ports))} is closed"]
+    assert run.not_offered == [f"WS {SERVER} at port {', '.join(map(str, ports))} is closed"]
 
 
 def test_address_of_a_version_that_we_do_not_have_is_named_and_the_other_is_tested() -> None:

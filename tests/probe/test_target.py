@@ -28,9 +28,10 @@ def test_name_beyond_ascii_stands_in_requests_as_dns_has_it() -> None:
     assert resolve("127.0.0.1", "müller.example").domain == "xn--mller-kva.example"
 
 
-def test_ipv6_address_is_canonical() -> None:
-    target = resolve("[0:0:0:0:0:0:0:1]:5070")
-    assert (target.domain, target.address, target.endpoints[0].port) == ("::1", "::1", 5070)
+@pytest.mark.parametrize(("text", "port"), [("[0:0:0:0:0:0:0:1]:5070", 5070), ("[::1]", 5060), ("0::1", 5060)])
+def test_ipv6_address_is_canonical(text: str, port: int) -> None:
+    target = resolve(text)
+    assert (target.domain, target.address, target.endpoints[0].port) == ("::1", "::1", port)
 
 
 @pytest.mark.parametrize(

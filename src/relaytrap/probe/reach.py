@@ -63,8 +63,8 @@ def _others_of(group: Sequence[tuple[Endpoint, ChannelError | None]], taken: End
         assert trouble is not None
         ports.setdefault(trouble.what, []).append(str(endpoint.port))
     first = group[0][0]
-    parts = [f"port {', '.join(numbers)} {what}" for what, numbers in ports.items()]
-    return [f"{first.transport.upper()} {first.address}: {'; '.join(parts)}"]
+    parts = [f"at port {', '.join(numbers)} {what}" for what, numbers in ports.items()]
+    return [f"{first.transport.upper()} {first.address} {', '.join(parts)}"]
 
 
 async def _trouble_at(plan: Plan, endpoint: Endpoint, check: Check) -> ChannelError | None:

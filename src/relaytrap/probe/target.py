@@ -108,13 +108,14 @@ async def resolve_target(
     private_allowed: bool = True,
     name_server: tuple[str, int] | None = None,
 ) -> Target:
-    """The endpoints of HOST, HOST:PORT or [IPV6]:PORT, of both IP versions.
+    """The endpoints of HOST, HOST:PORT, IPV6 or [IPV6]:PORT, of both IP versions.
 
     domain: the server's own domain when it differs from the name. A port is that of UDP and TCP, or of the transports
     that were chosen when neither is among them. name_server: address and port to ask instead of the system's.
     Raises InputError with one sentence when the text is no host, does not resolve, or may not be probed.
     """
-    match = HOST_PORT.fullmatch(text.strip())
+    text = text.strip()
+    match = HOST_PORT.fullmatch(f"[{text}]" if _is_address(text) and ":" in text else text)
     if match is None:
         raise InputError(
             f"{text!r} is not a host; write NAME, ADDRESS or [IPV6], with :PORT if it is not the usual one"
