@@ -1,0 +1,103 @@
+"""Sudden death, half-written files, and restarts under traffic."""
+
+from pathlib import Path
+from typing import Final
+
+from faults.account import Account
+from faults.trial import Scale, Trial
+
+__all__ = ["half_written_segment", "kill_both", "kill_hub", "kill_sensor", "kill_sensor_writing_at_once", "upgrade_hub"]
+
+LIFE_S: Final = (0.2, 3.0)
+DEATH_S: Final = (0.0, 0.5)
+
+
+def kill_sensor(scale: Scale, folder: Path) -> Account:
+    """kill -9 of the sensor at random moments; what stood in its files is neither cut away nor shipped twice."""
+    with Trial("kill-sensor", folder, scale) as trial:
+        _kill_sensor(trial)
+        return trial.settle()
+
+
+def kill_sensor_writing_at_once(scale: Scale, folder: Path) -> Account:
+    """kill -9 of a sensor with flush_interval_s = 0: besides, no request was answered that is not in its files."""
+    at_once = {"RELAYTRAP_SENSOR_FLUSH_INTERVAL_S": "0"}
+    with Trial("kill-sensor-at-once", folder, scale, sensor=at_once) as trial:
+        _kill_sensor(trial)
+        account = trial.settle()
+    account.unrecorded_answers = sum(not trial.record.has(number) for number in trial.traffic.answered)
+    account.require(not account.unrecorded_answers, f"{account.unrecorded_answers} answered requests are not recorded")
+    return account
+
+
+def _kill_sensor(trial: Trial) -> None:
+    for _ in range(trial.scale.rounds):
+        trial.wait(*LIFE_S)
+        trial.fleet.sensor.kill()
+        trial.record.look()
+        trial.wait(*DEATH_S)
+        trial.fleet.sensor.start()
+        trial.account.rounds += 1
+
+
+def kill_hub(scale: Scale, folder: Path) -> Account:
+    """kill -9 of the hub at random moments: between insert and note, between note and answer, wherever it strikes."""
+    with Trial("kill-hub", folder, scale) as trial:
+        for _ in range(scale.rounds):
+            trial.wait(*LIFE_S)
+            trial.fleet.hub.kill()
+            trial.wait(*DEATH_S)
+            trial.fleet.hub.start()
+            trial.account.rounds += 1
+        return trial.settle()
+
+
+def kill_both(scale: Scale, folder: Path) -> Account:
+    """kill -9 of sensor and hub in one moment, as when a machine loses power but keeps its disk."""
+    with Trial("kill-both", folder, scale) as trial:
+        for _ in range(scale.rounds):
+            trial.wait(*LIFE_S)
+            trial.fleet.hub.kill()
+            trial.fleet.sensor.kill()
+            trial.record.look()
+            trial.fleet.sensor.start()
+            trial.wait(*DEATH_S)
+            trial.fleet.hub.start()
+            trial.account.rounds += 1
+        return trial.settle()
+
+
+def upgrade_hub(scale: Scale, folder: Path) -> Account:
+    """The hub stopped and started as an upgrade does it, again and again under traffic."""
+    with Trial("upgrade-hub", folder, scale) as trial:
+        for _ in range(max(2, scale.rounds // 5)):
+            trial.wait(*LIFE_S)
+            trial.fleet.hub.stop()
+            trial.wait(*DEATH_S)
+            trial.fleet.hub.start()
+            trial.account.rounds += 1
+        return trial.settle()
+
+
+def half_written_segment(scale: Scale, folder: Path) -> Account:
+    """A sensor killed, its open file cut at a random octet or ended in octets that nobody wrote, as by a dying disk."""
+    with Trial("half-written-segment", folder, scale) as trial:
+        for number in range(max(3, scale.rounds // 5)):
+            trial.wait_until_recorded()
+            trial.fleet.sensor.kill()
+            for path in trial.fleet.spool.glob("*.pcapng.open"):
+                _spoil(path, trial, with_rubbish=number % 3 == 0)
+            trial.record.look()
+            trial.fleet.sensor.start()
+            trial.account.rounds += 1
+        return trial.settle()
+
+
+def _spoil(path: Path, trial: Trial, *, with_rubbish: bool) -> None:
+    size = path.stat().st_size
+    if with_rubbish:
+        with path.open("ab") as file:
+            file.write(trial.chance.choice((bytes(4096), trial.chance.randbytes(1000), b"\x00\x00\x00\x06\x7f")))
+    else:
+        with path.open("r+b") as file:
+            file.truncate(trial.chance.randint(0, size))
