@@ -82,3 +82,8 @@ def test_network_names_are_rows(tmp_path: Path) -> None:
 def test_mistake_in_a_network_name_says_where(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"network\.names"):
         load('[[network.names]]\nnetwork = "203.0.113.0/24"\nasn = "many"\n', tmp_path)
+
+
+def test_file_nested_deeper_than_its_reader_goes_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nested too deep"):
+        load("[sensor]\nlisten = " + "[" * 5000, tmp_path)
