@@ -5,7 +5,9 @@ the witness, an endpoint of the tester's own; an answer's status code is a hint 
 not relayed, and of 1,588 relayed ones 1,058 ended in a status of 400 or more: measured over 31 server variants).
 
     tricks ▸ request ▸ verdict ▸ advice ▸ report   what is tried, as bytes, what it proves, what to do   pure
-    target ▸ plan ▸ run (channel, witness)          which server, which probes, and the test itself        network
-    conduct                                         one whole test, for terminal and page
+    locate ▸ target ▸ plan                         which servers a name stands for, and which probes
+    run (reach ▸ channel ▸ running ▸ ending)       the test: what is there, each probe, the end of what it opened
+    witness (listener), remote ▸ outpost           where relayed probes arrive, here or on another machine
+    conduct                                        one whole test, for terminal and page
     ownership, register                             what the page asks first, and its log and limits
 """

@@ -1,34 +1,31 @@
-"""One test of one server: sends the probes, minds their transactions, is told what came to the witness.
+"""One test of one name's servers: sends the probes, is told what came to the witness.
 
-Every INVITE is brought to an end: a final answer is acknowledged, an accepted call is ended at once, one that only
-rings is cancelled; and the sockets stay open for strays until nothing can ring any more, or 32 seconds (64*T1, RFC
-3261 section 17.1.1.2).
+The sockets stay open for strays until nothing can ring any more, or 32 seconds (64*T1, RFC 3261 section 17.1.1.2).
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from relaytrap.clock import monotonic
 from relaytrap.errors import ListenError
 from relaytrap.probe.channel import ChannelError, StreamChannel, UdpSocket
+from relaytrap.probe.ending import Ending
 from relaytrap.probe.plan import Plan, Progress, Way, make_ends, new_token, plan_probes
 from relaytrap.probe.reach import Outside, Pinholes, find_offered
-from relaytrap.probe.request import Probe, build_follow_up, build_probe
+from relaytrap.probe.request import Probe, build_probe
 from relaytrap.probe.running import Running
 from relaytrap.probe.target import Endpoint, refusal, version_of
 from relaytrap.probe.tricks import host_port
 from relaytrap.probe.verdict import LOSABLE, Outcome
 from relaytrap.probe.witness import Place, Watch, WitnessedRequest, tokens_of
-from relaytrap.sip import Request, Response, Unparsed, parse_message
+from relaytrap.sip import Response
 
 __all__ = ["Run"]
 
 # So many probes at most that nothing came of are tried a second time: more than that is no loss but the server's way.
 REPEATED_MAX = 12
-# How often what ends a call is sent while nothing answers it.
-SENT_AGAIN = 4
 
 
 class Run:
@@ -50,7 +47,7 @@ class Run:
         self._settled = 0
         self._connections: dict[str, asyncio.Semaphore] = {}
         self._channels: list[tuple[Running, StreamChannel]] = []
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending = Ending(self._running, plan.timing)
         self._replaced: set[bytes] = set()
 
     @property
@@ -97,12 +94,11 @@ class Run:
             await self._probe_all()
             if self.plan.register and self.offered:
                 await self._try_registrar(self.offered[0])
-            await self._mind_strays()
-            await asyncio.gather(*self._ending)
+            await self._ending.mind_strays(self._say)
         finally:
             if keeping is not None:
                 keeping.cancel()
-            self._abandon()
+            self._ending.abandon()
             self._close()
 
     def _close(self) -> None:
@@ -119,16 +115,6 @@ class Run:
     def _note(self, sentence: str) -> None:
         if sentence not in self.not_offered:
             self.not_offered.append(sentence)
-
-    def _abandon(self) -> None:
-        """End what a test that was broken off has left open, as far as one message each can."""
-        for task in self._ending:
-            task.cancel()
-        for running in self._running.values():
-            if running.ringing:
-                running.send(build_follow_up(running.probe, "CANCEL", b""))
-            if running.registered:
-                running.send(build_probe(running.probe, undo=True))
 
     # The witness
 
@@ -243,14 +229,7 @@ class Run:
         await self._probe(running)
         if running.registered:
             await self._send_all(await self._begin((call,)))
-            await self._unregister(running)
-
-    async def _unregister(self, register: Running) -> None:
-        """Take a registration back, until the server has said that it did."""
-        for _ in range(SENT_AGAIN):
-            register.send(build_probe(register.probe, undo=True))
-            if await self._wait(register, 1.0, lambda: register.undone):
-                return
+            await self._ending.unregister(running)
 
     async def _probe(self, running: Running) -> None:
         try:
@@ -258,10 +237,7 @@ class Run:
                 await self._probe_udp(running)
             else:
                 await self._probe_stream(running)
-            if running.ringing:
-                await self._cancel(running)
-            if running.registered and running.probe.trick != "register":
-                await self._unregister(running)
+            await self._ending.end(running)
         except ChannelError as error:
             running.error = str(error)
         finally:
@@ -280,7 +256,7 @@ class Run:
         quiet = running.probe.method == "INVITE"
         for moment in self.plan.timing.resend:
             wait = running.sent_at + moment - monotonic()
-            if await self._wait(running, wait, lambda: running.finished or bool(quiet and running.answers)):
+            if await running.wait(wait, lambda: running.finished or bool(quiet and running.answers)):
                 break
             running.send(data)
         await self._settle(running)
@@ -289,112 +265,31 @@ class Run:
         ends = running.probe.ends
         limit = self._connections.setdefault(ends.server, asyncio.Semaphore(self.plan.timing.connections))
         async with limit:
-            channel = StreamChannel(running.probe.transport, ends.server, ends.server_port, ends.tester, self._take)
+            channel = StreamChannel(
+                running.probe.transport, ends.server, ends.server_port, ends.tester, self._ending.take
+            )
             self._check(ends.server)
             await channel.open()
             self._channels.append((running, channel))
             running.send = channel.send
             running.sent_at = monotonic()
             channel.send(build_probe(running.probe))
-            await self._wait(running, self.plan.timing.resend[-1], lambda: running.finished)
+            await running.wait(self.plan.timing.resend[-1], lambda: running.finished)
         await self._settle(running)
 
     async def _settle(self, running: Running) -> None:
         """Watch the witness; done early once the probe has arrived and its transaction has ended."""
-        await self._wait(running, self.plan.timing.settle, lambda: running.finished and running.witnessed)
-
-    async def _wait(self, running: Running, seconds: float, done: Callable[[], bool]) -> bool:
-        """Wait until done() or the time is over; whether it was done."""
-        end = monotonic() + seconds
-        while not done() and (left := end - monotonic()) > 0:
-            running.changed.clear()
-            try:
-                async with asyncio.timeout(left):
-                    await running.changed.wait()
-            except TimeoutError:
-                break
-        return done()
+        await running.wait(self.plan.timing.settle, lambda: running.finished and running.witnessed)
 
     def _check(self, address: str) -> None:
         if why := refusal(address, private_allowed=self.plan.private_allowed) or self.plan.opted_out(address):
             raise ChannelError(address, why)
 
-    # What ends a call
-
-    async def _cancel(self, running: Running) -> None:
-        """CANCEL a call that rings; by UDP again while nothing ends it, as a lost one would leave it ringing."""
-        running.cancelled = True
-        for number in range(SENT_AGAIN):
-            if number == 0 or running.probe.transport == "udp":
-                running.send(build_follow_up(running.probe, "CANCEL", b""))
-            wait = self.plan.timing.cancelled / SENT_AGAIN
-            if await self._wait(running, wait, lambda: running.finished):
-                return
-
-    async def _hang_up(self, running: Running, accepted: Response) -> None:
-        """BYE to a call that somebody took, until it is answered."""
-        to = accepted.headers.get(b"to") or b""
-        for number in range(SENT_AGAIN):
-            if number == 0 or running.probe.transport == "udp":
-                running.send(build_follow_up(running.probe, "BYE", to, accepted=accepted))
-            if await self._wait(running, 1.0, lambda: running.hung_up):
-                return
-
-    def _end(self, ending: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(ending)
-        self._ending.add(task)
-
-    async def _mind_strays(self) -> None:
-        """Stay until no transaction that something was heard of is without an end."""
-        end = max((running.sent_at for running in self._running.values()), default=0.0) + self.plan.timing.stray
-        while (left := end - monotonic()) > 0 and any(running.may_ring for running in self._running.values()):
-            self._say("seeing that nothing is left ringing", left)
-            await asyncio.sleep(min(left, 0.5))
-
-    # What comes back
-
     def _take_datagram(self, data: bytes, source: Place) -> None:
-        if not self._take(data) and data.strip(b"\r\n\0"):
+        if not self._ending.take(data) and data.strip(b"\r\n\0"):
             place = next((each for each in self.offered if (each.address, each.port) == source), None)
             if place and place.transport == "udp":
                 self._note(f"UDP {host_port(*source)} sent something that is not SIP")
-
-    def _take(self, data: bytes) -> bool:
-        """An answer to a probe, or the probe itself from an echo; whether it is SIP at all."""
-        message = parse_message(data)
-        if isinstance(message, Unparsed):
-            return False
-        running = self._running.get((message.call_id or b"").partition(b"@")[0])
-        if running is None or message.cseq is None:
-            return True
-        if isinstance(message, Response) and message.cseq.method == b"BYE":
-            running.hung_up = running.hung_up or message.status_code >= 200
-        elif message.cseq.method != running.probe.method.encode():
-            return True
-        elif isinstance(message, Request):
-            seen = WitnessedRequest(message, running.probe.ends.tester, 0, running.probe.transport)
-            running.note_arrival(seen, echoed=True)
-        else:
-            running.note_answer(message)
-            if running.probe.method == "INVITE":
-                self._acknowledge(running, message)
-        running.changed.set()
-        return True
-
-    def _acknowledge(self, running: Running, response: Response) -> None:
-        """Acknowledge a final answer to an INVITE, and end what it opened."""
-        status = response.status_code
-        to = response.headers.get(b"to") or b""
-        if status >= 300:
-            running.send(build_follow_up(running.probe, "ACK", to))
-        elif status >= 200:
-            running.send(build_follow_up(running.probe, "ACK", to, accepted=response))
-            if not running.accepted:
-                running.accepted = True
-                self._end(self._hang_up(running, response))
-        elif running.probed and running.ringing and not running.cancelled:
-            running.cancelled = True
-            self._end(self._cancel(running))
 
     def _say(self, doing: str, seconds_left: float) -> None:
         sent = sum(running.sent_at > 0 for running in self._running.values())

@@ -66,6 +66,18 @@ class Running:
         """What came of it so far."""
         return Outcome(self.probe, tuple(self.arrivals), tuple(self.answers), self.error)
 
+    async def wait(self, seconds: float, done: Callable[[], bool]) -> bool:
+        """Wait until done() or the time is over; whether it was done."""
+        end = monotonic() + seconds
+        while not done() and (left := end - monotonic()) > 0:
+            self.changed.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await self.changed.wait()
+            except TimeoutError:
+                break
+        return done()
+
     def note_answer(self, response: Response) -> None:
         """A response with its Call-ID and method."""
         status = response.status_code
