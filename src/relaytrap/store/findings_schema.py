@@ -9,13 +9,14 @@ from typing import Final
 
 from relaytrap.store.schema import EMBEDDED, Layout
 
-__all__ = ["FINDINGS", "REQUESTS", "findings_ddl", "relay_hours_select", "track_hours_select"]
+__all__ = ["COUNTS", "FINDINGS", "REQUESTS", "WORDS", "findings_ddl", "relay_hours_select", "track_hours_select"]
 
 WORD: Final = "LowCardinality(String)"
-WORDS: Final = "Array(LowCardinality(String))"
+# Plain text in lists: a dictionary for each of these columns made writing an hour of a track take 12 us instead of 7.
+WORDS: Final = "Array(String)"
 TIME: Final = "DateTime64(9, 'UTC')"
 HOUR: Final = "DateTime('UTC')"
-COUNTS: Final = "Map(LowCardinality(String), UInt64)"
+COUNTS: Final = "Map(String, UInt64)"
 
 # Table → columns, key, expression of the partition.
 FINDINGS: Final[dict[str, tuple[str, str, str]]] = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from relaytrap.errors import InputError
 from relaytrap.evidence.campaign import GOALS, Deeds, campaign_id, goal_of_campaign
 from relaytrap.evidence.product import product_of, relay_kind
-from relaytrap.store.findings_schema import NONE
+from relaytrap.store.findings_schema import COUNTS, NONE, WORDS
 from relaytrap.store.queries.believed import (
     APPARENT,
     BEHIND,
@@ -259,8 +259,6 @@ def get_origin(store: "Store", *, address: str) -> "list[Row]":
 
 # ---- campaigns ---------------------------------------------------------------------------------------------------
 
-COUNTS: Final = "Map(LowCardinality(String), UInt64)"
-
 
 def _tally(column: str) -> str:
     return f"CAST(sumMapIf([{column}], [toUInt64(1)], {column} != ''), '{COUNTS}')"
@@ -278,7 +276,7 @@ CAMPAIGN_PARTS: Final = (
     "AS key, toStartOfHour(at) AS hour, count() AS openers, min(at) AS first, max(at) AS last, "
     "groupUniqArray(64)(sensor) "
     f"AS sensors, {_tally('method')} AS methods, {_tally('goal')} AS goals, CAST(map(), '{COUNTS}') AS tools, "
-    "CAST([], 'Array(LowCardinality(String))') AS agents, groupBitmapStateIf(target_key, target_key > 0) AS targets, "
+    f"CAST([], '{WORDS}') AS agents, groupBitmapStateIf(target_key, target_key > 0) AS targets, "
     "uniqState(source) AS relays, toUInt64(0) AS direct_, toUInt64(0) AS vouched_, count() AS placed_ "
     f"FROM ({PLACED}) GROUP BY believed, base, key, hour"
 )
