@@ -193,7 +193,8 @@ def message(unique: int) -> tuple[bytes, str]:
         origin, top, noted = source.encode(), b"", b""
     return (
         b"%b sip:%b@198.51.100.1 SIP/2.0\r\n%bVia: SIP/2.0/UDP %b:5074;branch=z9hG4bK-%016x;rport%b\r\n"
-        b'Max-Forwards: 69\r\nTo: "%b" <sip:%b@198.51.100.1>\r\nFrom: "%b" <sip:%b@198.51.100.1>;tag=%016x\r\nUser-Agent: pplsip\r\n'
+        b'Max-Forwards: 69\r\nTo: "%b" <sip:%b@198.51.100.1>\r\nFrom: "%b" <sip:%b@198.51.100.1>;tag=%016x\r\n'
+        b"User-Agent: pplsip\r\n"
         b"Call-ID: %032x\r\nContact: <sip:%b@%b:5074>\r\nCSeq: 1 %b\r\nAccept: application/sdp\r\n"
         b"Content-Length: 0\r\n\r\n"
         % (method, target, top, origin, unique, noted, *([target] * 4), unique, unique * 3, target, origin, method)
