@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,6 @@ mkdir "$0/upper" "$0/work" "$0/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$0/upper,workdir=$0/work" "$0/root"
 for place in proc dev sys; do mount --rbind "/$place" "$0/root/$place"; done
 mount -t tmpfs tmpfs "$0/root/run"
-# Other users may look for the interpreter and the package here, which lie in root's home on some machines.
-chmod a+x "$0/root/root" || true
 echo ready
 exec sleep infinity
 """
@@ -61,7 +60,11 @@ def copied_machine(folder: Path) -> Iterator[Machine]:
     try:
         assert keeper.stdout is not None
         assert keeper.stdout.readline() == "ready\n"
-        yield Machine(keeper.pid, folder)
+        machine = Machine(keeper.pid, folder)
+        # Another user is to run this interpreter and this package, which may lie in a home that is root's alone.
+        places = {Path(place).resolve() for place in (__file__, sys.executable, sys.prefix, sys.base_prefix)}
+        machine.run("chmod", "a+x", *sorted({str(parent) for place in places for parent in (place, *place.parents)}))
+        yield machine
     finally:
         keeper.kill()
         keeper.wait()
