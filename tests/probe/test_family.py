@@ -100,6 +100,22 @@ def test_relayed_probe_arrives_by_the_transport_that_the_relay_took(
 @pytest.mark.peer
 @pytest.mark.timeout(120)
 @pytest.mark.usefixtures("runs")
+def test_relay_from_one_ip_version_to_the_other_is_seen() -> None:
+    async def test() -> Run:
+        target = await resolve_target(ROUTES["open stateful"][0], transports=("udp",))
+        watch = await watching(loopback(31, 91), 5060)
+        await watch.open(SIX, 0)
+        run = Run(Plan(target, TESTER, tricks=("other-version",)), watch)
+        await run.run()
+        return run
+
+    seen = [arrival for outcome in asyncio.run(test()).outcomes for arrival in outcome.arrivals]
+    assert {(arrival.method, arrival.source) for arrival in seen} == {(method, SIX) for method in METHODS}
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("runs")
 def test_open_registrar_is_found_and_nothing_stays_registered() -> None:
     async def test() -> Run:
         target = await resolve_target(DEBIAN_DEFAULT, transports=("udp",))
