@@ -2,14 +2,18 @@
 
 import io
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from relaytrap.capture.pcapng import write_capture
 from relaytrap.capture.segment import read_segment
+from relaytrap.observation import Observation
 from relaytrap.store.queries import FIELDS
 from relaytrap.web.pages.messages import BAR, MORE
 from tests.web import scene
-from tests.web.conftest import Hub
+from tests.web.conftest import Hub, relaytrap
 
 
 def ids_on(page: str) -> list[str]:
@@ -108,3 +112,19 @@ def test_download_holds_the_same_bytes(hub: Hub) -> None:
 @pytest.mark.parametrize("path", ["/messages/XYZ", "/messages/%2e%2e", "/messages/00112233445566778899"])
 def test_identifier_that_is_none_is_refused_in_a_sentence(hub: Hub, path: str) -> None:
     assert hub.get(path).status_code in (400, 404)
+
+
+def test_fingerprint_of_a_tls_client_leads_to_what_else_it_sent(taker: Hub, tmp_path: Path) -> None:
+    note = "JA4 t13i301000_1d37bd780c83_8e6e362c5eac"
+    seen = [
+        Observation(10**18 + n, "tls", "in", "tls", "192.0.2.77", 4711, "192.0.2.1", 5061, b"x%d" % n, notes=(note,))
+        for n in range(2)
+    ]
+    with (tmp_path / "tls.pcapng").open("wb") as file:
+        write_capture(file, seen)
+    subprocess.run(relaytrap("import", file.name, data=taker.data_dir), check=True, stdout=subprocess.DEVNULL)
+    page = page_of(taker, transport="tls")
+    assert "tls 192.0.2.1:5061" in page
+    link = re.search(r'<a href="(/messages\?note=JA4[^"]+)">', page)
+    assert link
+    assert len(ids_on(taker.get(link[1].replace("&amp;", "&")).text)) == 2

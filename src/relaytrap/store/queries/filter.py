@@ -83,6 +83,9 @@ class Filter:
     campaign: str | None = condition(CAMPAIGN_CONDITION, "String", "Identifier of a campaign")
     capture: str | None = condition("capture = {capture:String}", "String", "File name of an import")
     anomaly: str | None = condition("has(anomalies, {anomaly:String})", "String", "Name of an anomaly")
+    note: str | None = condition(
+        "has(notes, {note:String})", "String", "Reader's note, such as the JA3 or JA4 of a TLS client"
+    )
     text: str | None = condition(
         "(positionCaseInsensitiveUTF8(concat(request_uri, '\\n', from_user, '\\n', to_user, '\\n', call_id, '\\n', "
         "toString(user_agent), '\\n', target, '\\n', decoded), {text:String}) > 0)",

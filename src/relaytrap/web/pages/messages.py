@@ -18,7 +18,7 @@ PAGE_ROWS: Final = 60
 BAR: Final = ("text", "source", "method", "country", "tool", "verdict", "sensor", "since", "until")
 MORE: Final = (
     "direction", "kind", "transport", "status", "call_id", "user_agent", "from_user", "to_user", "target", "dialled",
-    "dialled_core", "dialled_country", "asn", "relay", "origin", "faked", "fingerprint", "anomaly", "capture",
+    "dialled_core", "dialled_country", "asn", "relay", "origin", "faked", "fingerprint", "anomaly", "note", "capture",
     "campaign", "track", "id", "raw",
 )  # fmt: skip
 LABELS: Final = {
