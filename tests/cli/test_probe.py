@@ -16,10 +16,15 @@ from relaytrap.cli.main import main
 from relaytrap.probe.register import Register
 
 from ..loopback import loopback
-from ..probe.answering import Answering, answering_server, reply
+from ..probe.answering import Answering, answering_server, hurry, reply
 
 SERVER, TESTER = loopback(44, 1), loopback(44, 2)
 ASK = ("--i-run-this-server", "--from", TESTER, "--transport", "udp", "--method", "OPTIONS")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
 
 
 @pytest.fixture

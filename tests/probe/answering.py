@@ -1,10 +1,22 @@
 """A UDP server for tests: answers each request with what a function says, and remembers what it was asked."""
 
+import functools
 import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+import pytest
+
+from relaytrap.probe.plan import Plan, Timing
+
+QUICK = Timing(resend=(0.2, 0.4), settle=0.2, cancelled=0.8, stray=1.5, pace=0.001)
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let whole tests of this process wait no longer than a server on loopback needs."""
+    monkeypatch.setattr("relaytrap.probe.conduct.Plan", functools.partial(Plan, timing=QUICK))
 
 
 class Answering:

@@ -18,7 +18,7 @@ from relaytrap.probe.target import Endpoint, Target
 from relaytrap.probe.watch import ADDRESS_PROOF_DAYS, Watch, run_command
 
 from ..loopback import loopback
-from .answering import Answering, answering_server, reply
+from .answering import Answering, answering_server, hurry, reply
 
 SERVER = loopback(45, 1)
 DAY_NS = 86400 * 10**9
@@ -62,6 +62,11 @@ class Watched:
     @property
     def latest(self) -> Entry:
         return self.service.register.history(self.secret)[0]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
 
 
 @pytest.fixture
