@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: setup run test check bench clean
+.PHONY: setup run test check bench faults fuzz clean
 
 setup: $(STAMP)
 
@@ -30,6 +30,13 @@ test: check
 
 bench: setup
 	$(BIN)/python bench/run.py
+
+# An hour and a half at full size; `python -m faults --brief` takes ten minutes.
+faults: setup
+	$(BIN)/python -m faults
+
+fuzz: setup
+	for target in $$($(BIN)/python -m fuzz --names); do $(BIN)/python -m fuzz $$target --seconds 300 || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

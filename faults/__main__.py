@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from faults import clocks, crash, disk, flood, wire
+from faults import clocks, crash, disk, flood, stream, wire
 from faults.account import Account
 from faults.sockets import allow_many_files
 from faults.trial import Scale, Skipped
@@ -24,6 +24,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "kill-sensor-at-once": crash.kill_sensor_writing_at_once,
     "kill-hub": crash.kill_hub,
     "kill-both": crash.kill_both,
+    "kill-nats": stream.kill_nats,
     "upgrade-hub": crash.upgrade_hub,
     "half-written-segment": crash.half_written_segment,
     "full-disk-sensor": disk.full_disk_sensor,

@@ -68,7 +68,7 @@ def full_disk_hub(scale: Scale, folder: Path) -> Account:
 def slow_disk(scale: Scale, folder: Path) -> Account:
     """Both on a disk that takes 20 writes a second, by the kernel's own throttle: answers do not wait for it."""
     with _slow_disk(folder) as (disk, via), Trial("slow-disk", disk, scale, sensor_via=via, hub_via=via) as trial:
-        trial.wait(10 + scale.rounds / 2)
+        trial.wait(max(5, scale.rounds / 2))
         waiting = trial.traffic.sent - len(trial.traffic.answered)
         trial.account.require(waiting < scale.rate, f"{waiting:,} requests wait for answers")
         _throttle(disk, 0)

@@ -39,7 +39,7 @@ def wire_loss(scale: Scale, folder: Path) -> Account:
     """A fifth of all packets between sensor and hub lost, both ways."""
     with Trial("wire-loss", folder, scale) as trial:
         with _dropping(trial.fleet.hub_port, f"numgen random mod 100 < {LOSS_PERCENT}"):
-            trial.wait(10 + scale.rounds)
+            trial.wait(scale.rounds)
         return trial.settle()
 
 
@@ -48,7 +48,7 @@ def delivered_oddly(scale: Scale, folder: Path) -> Account:
     chance = Random(scale.seed)
     fleet = Fleet(folder, uplink=lambda port: _start_proxy(port, chance))
     with Trial("delivered-oddly", folder, scale, fleet=fleet) as trial:
-        trial.wait(10 + scale.rounds)
+        trial.wait(scale.rounds)
         return trial.settle()
 
 

@@ -32,10 +32,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzz", description="Fuzz one reader of octets, or the engine.")
     parser.add_argument("target", nargs="?", choices=TARGETS, metavar="TARGET")
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="look at these inputs only")
+    parser.add_argument("--names", action="store_true", help="print the targets' names, and end")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--atheris", action="store_true", help="guided by coverage; keeps what reached new code")
     options, rest = parser.parse_known_args()
+    if options.names:
+        print(*TARGETS)
+        return 0
     if options.target is None:
         for name in TARGETS:
             print(f"{name:14}{(load(name).__doc__ or '').strip().partition(chr(10) * 2)[0]}\n")
