@@ -16,10 +16,10 @@ SERVER, TESTER, WITNESS = "127.0.43.1", "127.0.43.2", "127.0.43.3"
 QUICK = Timing(resend=(0.2, 0.4), settle=0.2, cancelled=0.8, stray=1.5, pace=0.001, knocks=(0.0, 0.1))
 
 
-async def watching(address: str, port: int = 0) -> LocalWatch:
+async def watching(address: str, port: int = 0, *, public: Place | None = None) -> LocalWatch:
     """A watch on a witness of its own."""
     watch = LocalWatch()
-    await watch.open(address, port)
+    await watch.open(address, port, public=public)
     return watch
 
 
@@ -243,3 +243,29 @@ def test_probe_that_is_silent_twice_is_told_once() -> None:
 
     one, _ = run(answer, "REGISTER", tricks=("plain", "from-address", "route", "to-tag"))
     assert sorted(outcome.result for outcome in one.outcomes) == ["refused"] * 3 + ["unanswered"]
+
+
+@pytest.mark.parametrize(("as_said", "reachable"), [(True, True), (False, False)])
+def test_place_that_the_user_gave_counts_as_reachable_only_when_a_server_sees_the_witness_there(
+    as_said: bool, reachable: bool
+) -> None:
+    public = ("192.0.2.7", 5099)
+
+    def answer(request: bytes, before: int) -> bytes:
+        seen = b";rport=5099;received=192.0.2.7" if as_said else b";rport=9;received=192.0.2.7"
+        knocked = b"Via: SIP/2.0/UDP 192.0.2.7" in request
+        return reply(request.replace(b";rport", seen) if knocked else request, "403 Forbidden")
+
+    async def test() -> Run:
+        loop = asyncio.get_running_loop()
+        way, _ = await loop.create_datagram_endpoint(lambda: Server(answer), local_addr=(SERVER, 0))
+        target = Target("x", "x", (Endpoint("udp", SERVER, way.get_extra_info("sockname")[1]),))
+        plan = Plan(target, TESTER, tricks=("plain",), methods=("OPTIONS",), timing=QUICK)
+        one = Run(plan, await watching(WITNESS, public=public))
+        await one.run()
+        way.close()
+        return one
+
+    one = asyncio.run(test())
+    assert {(each.probe.ends.witness, each.probe.ends.witness_port) for each in one.outcomes} == {public}
+    assert one.witness_reachable is reachable

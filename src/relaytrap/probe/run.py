@@ -75,9 +75,7 @@ class Run:
         if self._watch.trouble:
             return False
         heard = {each.probe.ends.server for each in self._running.values() if each.answers or each.arrivals}
-        return all(
-            address in self.witness_seen_as or self._outside.reached.get(version_of(address)) for address in heard
-        )
+        return all(map(self._is_reached_by, heard))
 
     async def run(self) -> None:
         """Run the test to its end; `outcomes` holds what came of it. Raises ListenError."""
@@ -126,11 +124,21 @@ class Run:
         await asyncio.gather(self._pinholes.open(self._check), self._outside.try_it(self._udp))
         self.not_offered += self._outside.sentences()
         for address, seen in self.witness_seen_as.items():
-            if seen != self._watch.places[version_of(address)] and version_of(address) not in self._watch.named:
+            place = self._watch.places[version_of(address)]
+            if seen != place and version_of(address) in self._watch.named:
+                self._note(f"{address} sees the witness as {host_port(*seen)}, not as {host_port(*place)} as was said")
+            elif seen != place:
                 self._note(
                     f"The witness is behind a NAT as {host_port(*seen)}: what {address} forwards by another transport"
                     " than UDP, or from another address, cannot arrive"
                 )
+
+    def _is_reached_by(self, server: str) -> bool:
+        """Whether something shows that a server reaches the witness at the place that its probes name."""
+        version = version_of(server)
+        seen = self.witness_seen_as.get(server)
+        shown = seen is not None and (version not in self._watch.named or seen == self._watch.places[version])
+        return shown or bool(self._outside.reached.get(version))
 
     def _place_for(self, server: str) -> Place:
         """The witness's place as probes to a server name it."""
