@@ -40,7 +40,7 @@ FLUSH_AT_BYTES: Final = 256 << 10
 """Enough to be worth a system call before the flush interval ends."""
 SUFFIX: Final = ".pcapng"
 OPEN_SUFFIX: Final = ".pcapng.open"
-NS_PER_DAY: Final = 86_400_000_000_000
+SECONDS_PER_DAY: Final = 86_400
 DISK_RETRY_S: Final = 1.0
 CLOCK_STEP_NS: Final = 60_000_000_000
 """More than any slewing: somebody set the clock."""
@@ -91,13 +91,18 @@ class Carried(NamedTuple):
 
 
 class ClosedSegment(NamedTuple):
-    """A segment that waits to be shipped. observations: None when an earlier run wrote it and nobody counted."""
+    """A segment that waits to be shipped.
+
+    observations: None when an earlier run wrote it and nobody counted. since: when it began, in monotonic seconds; None
+    for one of an earlier run that was not dated yet.
+    """
 
     number: int
     path: Path
     octets: int
     modified_ns: int
     observations: int | None
+    since: float | None
 
 
 class Spool:
@@ -124,6 +129,7 @@ class Spool:
         self._lost_while_full = 0
         self._try_again_at = 0.0
         self._clock_offset_ns: int | None = None
+        self._undated = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder)
@@ -187,7 +193,7 @@ class Spool:
                 self._close_segment(segment)
                 self._try_again_at = 0.0
                 self._open_segment(now)
-        self._keep_limits(now_ns)
+        self._keep_limits(now)
 
     def close(self, now: float) -> None:
         """Write and close the open segment and let the folder go."""
@@ -255,7 +261,7 @@ class Spool:
         path = segment.path.with_name(f"{segment.number:08d}{SUFFIX}")
         try:
             segment.path.rename(path)
-            self._keep(segment.number, path, observations)
+            self._keep(segment.number, path, observations, segment.opened_at)
         except OSError as error:  # it stays open on disk, and the next start closes it
             log.error("cannot close a segment: segment=%d reason=%s", segment.number, error.strerror)
             return
@@ -357,11 +363,13 @@ class Spool:
             **self.lost(),
         }
 
-    def _keep(self, number: int, path: Path, observations: int | None) -> None:
+    def _keep(self, number: int, path: Path, observations: int | None, since: float | None = None) -> None:
         status = path.stat()
+        kept = ClosedSegment(number, path, status.st_size, status.st_mtime_ns, observations, since)
         with self._guard:
-            self._closed[number] = ClosedSegment(number, path, status.st_size, status.st_mtime_ns, observations)
+            self._closed[number] = kept
             self._closed_bytes += status.st_size
+            self._undated = self._undated or since is None
 
     def _forget(self, segment: ClosedSegment) -> bool:
         with self._guard:
@@ -370,29 +378,33 @@ class Spool:
             self._closed_bytes -= segment.octets
             return True
 
-    def _keep_limits(self, now_ns: int) -> None:
+    def _keep_limits(self, now: float) -> None:
         """Drop what is beyond the limits: what was acknowledged first, then the oldest closed segments, as loss."""
         self.shelf.trim(max(0, self.limits.spool_max_bytes - self.size_bytes))
-        oldest_ns = now_ns - int(self.limits.spool_max_days * NS_PER_DAY)
+        oldest = now - self.limits.spool_max_days * SECONDS_PER_DAY
         while (segment := self.oldest_closed()) is not None:
-            if self.size_bytes <= self.limits.spool_max_bytes and segment.modified_ns >= oldest_ns:
+            if self.size_bytes <= self.limits.spool_max_bytes and (segment.since is None or segment.since >= oldest):
                 return
             self._drop(segment)
 
     def _look_at_clock(self, now: float, now_ns: int) -> None:
-        """Let segments keep their age when somebody sets the clock: a jump of a month must not drop all of them."""
+        """Date segments on the clock that is never set; one that jumps by a month must not make all of them too old."""
         offset_ns = now_ns - int(now * 1e9)
         before, self._clock_offset_ns = self._clock_offset_ns, offset_ns
-        if before is None or abs(offset_ns - before) < CLOCK_STEP_NS:
-            return
-        step_ns = offset_ns - before
-        log.warning("the clock was set: by_s=%d", step_ns // 1_000_000_000)
         with self._guard:
-            for number, segment in self._closed.items():
-                modified_ns = max(0, segment.modified_ns + step_ns)
+            if self._undated:
+                self._undated = False
+                for number, segment in self._closed.items():
+                    if segment.since is None:
+                        age_s = max(0, now_ns - segment.modified_ns) / 1e9
+                        self._closed[number] = segment._replace(since=now - age_s)
+            if before is None or abs(offset_ns - before) < CLOCK_STEP_NS:
+                return
+            log.warning("the clock was set: by_s=%d", (offset_ns - before) // 1_000_000_000)
+            for segment in self._closed.values():  # the next start knows them by their files' times alone
+                modified_ns = max(0, now_ns - int((now - (segment.since or now)) * 1e9))
                 with contextlib.suppress(OSError):
                     os.utime(segment.path, ns=(modified_ns, modified_ns))
-                self._closed[number] = segment._replace(modified_ns=modified_ns)
 
     def _drop(self, segment: ClosedSegment) -> None:
         if not self._forget(segment):  # acknowledged in this moment
