@@ -2,7 +2,6 @@ import threading
 
 import pytest
 
-from relaytrap.clock import now_ns
 from relaytrap.errors import InputError
 from relaytrap.hub.ingest import HubBusy, HubTooOld, Ingest, Taken
 from relaytrap.observation import FORMAT_VERSION
@@ -119,14 +118,6 @@ def test_live_observations_are_one_batch_under_their_token(ingest, store):
     for _ in range(2):
         assert ingest.ingest_observations([seen(request(0)), seen(request(1), 1)], "hep/1") == 2
     assert count(store) == 2
-
-
-def test_a_sensor_whose_clock_is_ahead_is_reported(ingest, ledger):
-    from msgspec.structs import replace
-
-    late = replace(seen(request(0)), received_at_ns=now_ns() + 3_600 * 10**9)
-    ingest.ingest_segment("trap", 1, segment([late]))
-    assert [each["kind"] for each in ledger.list_incidents()] == ["clock-ahead"]
 
 
 def test_what_a_restored_sensor_ships_again_in_other_segments_is_kept_once(ingest, store):

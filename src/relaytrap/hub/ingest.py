@@ -33,8 +33,6 @@ log = logging.getLogger(__name__)
 Listener = Callable[["Taken"], None]
 
 WAITING_MAX: Final = 8
-AHEAD_NS: Final = 5_000_000_000
-"""A sensor whose messages are this far in our future has a wrong clock."""
 
 
 class HubTooOld(Exception):
@@ -205,7 +203,6 @@ class Ingest:
         return self._workers.segment_batch(segment.data, segment.sensor, now_ns() // 1_000_000, known=known)
 
     def _took(self, sensor: str, batch: Batch) -> None:
-        self._look_at_clock(sensor, batch)
         self._tell(Taken(batch.rows, batch.first_ns, batch.last_ns))
 
     def _insert(self, batch: Batch, token: str) -> None:
@@ -254,12 +251,3 @@ class Ingest:
         )
         log.warning("segment number used twice sensor=%s number=%d messages=%d", sensor, number, batch.rows)
         self._ledger.report(sensor, "segment-number-reused", text)
-
-    def _look_at_clock(self, sensor: str, batch: Batch) -> None:
-        ahead_ns = batch.last_ns - now_ns()
-        if ahead_ns > AHEAD_NS:
-            seconds = ahead_ns // 1_000_000_000
-            log.warning("sensor's clock is ahead sensor=%s seconds=%d", sensor, seconds)
-            self._ledger.report(
-                sensor, "clock-ahead", f"Its messages are {seconds} s in the future: set the clock of {sensor}."
-            )
