@@ -33,6 +33,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "stalled-hub": disk.stalled_hub,
     "wire-cut": wire.wire_cut,
     "wire-loss": wire.wire_loss,
+    "wire-disorder": wire.wire_disorder,
     "delivered-oddly": wire.delivered_oddly,
     "clock-sensor": clocks.clock_sensor,
     "clock-hub": clocks.clock_hub,

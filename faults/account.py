@@ -167,6 +167,8 @@ class Account:
             f"sensor {self.sensor_mb} MB  hub {self.hub_mb} MB",
         ]
         parts += [f"amplification {self.amplification:.2f}"] if self.amplification is not None else []
+        parts += [f"dropped by the kernel {self.dropped_by_kernel:,}"] if self.dropped_by_kernel else []
+        parts += [f"counted as lost {self.counted_loss:,}"] if self.counted_loss else []
         parts += [f"{self.rounds} rounds"] if self.rounds else []
         verdict = "BROKEN: " + "; ".join(self.breaches) if self.breaches else "holds"
         return "  ".join([*parts, f"{self.seconds:.0f} s", *self.notes, verdict])

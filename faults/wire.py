@@ -1,7 +1,8 @@
 """The way from sensor to hub: cut, lossy, and delivering requests twice, late, in halves or without their answers.
 
-Loss and cuts are packet filter rules. What TCP hides from both ends (a packet twice, out of order) harms nobody; what
-hurts is a request that arrives and whose answer does not, or that arrives again. A proxy in between does that.
+Loss and cuts are packet filter rules; packets twice and out of order go over a wire made of TUN devices. TCP hides
+most of that; what hurts is a request that arrives and whose answer does not, or that arrives again. A proxy in between
+does that.
 """
 
 import contextlib
@@ -17,10 +18,15 @@ from typing import Final
 from faults.account import Account
 from faults.programs import Fleet
 from faults.trial import Scale, Skipped, Trial
+from faults.tunnel import Disorder
+from relaytrap.config import HubConfig
+from relaytrap.hub.certificate import load_certificate
 
-__all__ = ["delivered_oddly", "wire_cut", "wire_loss"]
+__all__ = ["delivered_oddly", "wire_cut", "wire_disorder", "wire_loss"]
 
 LOSS_PERCENT: Final = 20
+SENSOR_ADDRESS: Final = "10.71.0.1"
+HUB_ADDRESS: Final = "10.71.0.2"
 TABLE: Final = "relaytrap_fault"
 
 
@@ -50,6 +56,24 @@ def delivered_oddly(scale: Scale, folder: Path) -> Account:
     with Trial("delivered-oddly", folder, scale, fleet=fleet) as trial:
         trial.wait(scale.rounds)
         return trial.settle()
+
+
+def wire_disorder(scale: Scale, folder: Path) -> Account:
+    """Packets between sensor and hub lost, repeated and reordered, over HTTPS from one network to another."""
+    chance = Random(scale.seed)
+    wire = Disorder(f"{SENSOR_ADDRESS}/30", f"{HUB_ADDRESS}/30", chance)
+    fleet = Fleet(folder, hub_via=wire.via, uplink=lambda port: f"https://{HUB_ADDRESS}:{port + 1}")
+    fleet.hub.environment["RELAYTRAP_HUB_UPLINK_LISTEN"] = f"{HUB_ADDRESS}:{fleet.hub_port + 1}"
+    pin = load_certificate(HubConfig(), fleet.hub_data).pin
+    fleet.sensor.environment["RELAYTRAP_SENSOR_HUB_PIN"] = pin
+    wire.start()
+    with Trial("wire-disorder", folder, scale, fleet=fleet) as trial:
+        trial.wait(scale.rounds)
+        account = trial.settle()
+    wire.stop()
+    account.notes.append(f"packets lost {wire.lost:,}, repeated {wire.repeated:,}, reordered {wire.reordered:,}")
+    account.require(min(wire.lost, wire.repeated, wire.reordered) > 0, "the wire was in order, which proves nothing")
+    return account
 
 
 @contextlib.contextmanager
