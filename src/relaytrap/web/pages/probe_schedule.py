@@ -9,7 +9,7 @@ from litestar.response import Redirect
 
 from relaytrap.clock import rfc3339
 from relaytrap.probe.register import Entry
-from relaytrap.probe.schedule import Notice, Schedule
+from relaytrap.probe.schedule import STATED, Notice, Schedule
 from relaytrap.probe.verdict import CLASSES, EXIT_OPEN
 from relaytrap.web.pages.probe import find_tests
 from relaytrap.web.site import Ask, Site
@@ -26,6 +26,7 @@ def show(request: Ask, site: Site, secret: str) -> Response[bytes]:
         request,
         "pages/probe_schedule.html",
         schedule=schedule,
+        stated=STATED,
         json_twin=f"/api/probe/schedule/{secret}",
         **_shown(site, schedule),
     )
