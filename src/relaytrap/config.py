@@ -58,7 +58,7 @@ class SensorConfig:
     listen_only_ports: tuple[int, ...] = setting((5060,), "Ports that count as SIP on that interface; none: all ports")
     persona: str = setting("asterisk", "The device to play: a bundled persona's name or the path of a persona file")
     seed: str = setting("", "What makes this installation unlike others (tags, banners); empty: made at first start")
-    flush_interval_s: float = setting(1.0, "Longest time a recorded message may wait in memory; 0 writes each at once")
+    flush_interval_s: float = setting(0.2, "Longest time a recorded message may wait in memory; 0 writes each at once")
     segment_max_bytes: int = setting(8 << 20, "A spool segment is closed at this size")
     segment_max_age_s: float = setting(2.0, "A spool segment that holds anything is closed at this age")
     spool_max_bytes: int = setting(2 * GIB, "The spool never grows beyond this; the oldest goes first, counted as loss")

@@ -50,7 +50,7 @@ CLOCK_STEP_NS: Final = 60_000_000_000
 class SpoolLimits:
     """When to write, when to close a segment, how much to keep; see the `[sensor]` settings of the same names."""
 
-    flush_interval_s: float = 1.0
+    flush_interval_s: float = 0.2
     segment_max_bytes: int = 8 << 20
     segment_max_age_s: float = 2.0
     spool_max_bytes: int = 2 << 30
