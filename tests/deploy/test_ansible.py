@@ -102,6 +102,28 @@ def test_example_inventory_holds_settings_and_variables_that_there_are() -> None
         load_config(None, environ={}, flags=flags)
 
 
+def test_pip_is_given_what_it_understands(tmp_path: Path) -> None:
+    if not ANSIBLE.exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("ansible-core is not installed")
+    cases = {
+        "/opt/relaytrap/r.whl": {"relaytrap_parts": ["sensor"], "relaytrap_wheel": "dist/r.whl"},
+        "/opt/relaytrap/r.whl[hub]": {"relaytrap_parts": ["hub"], "relaytrap_wheel": "dist/r.whl"},
+        "relaytrap==1": {"relaytrap_parts": ["sensor"], "relaytrap_package": "relaytrap==1"},
+        "relaytrap[hub] @ https://h/r.whl": {"relaytrap_parts": ["hub"], "relaytrap_package": "https://h/r.whl"},
+    }
+    loaded = [str(ROLE / name / "main.yml") for name in ("defaults", "vars")]
+    checks = [
+        {"ansible.builtin.assert": {"that": f"relaytrap_requirement == {wanted!r}"}, "vars": given}
+        for wanted, given in cases.items()
+    ]
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars_files": loaded, "tasks": checks}
+    (tmp_path / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
+    done = subprocess.run(
+        [ANSIBLE, "-i", "localhost,", tmp_path / "play.yml"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.timeout(500)  # three runs of Ansible and a real installation, on a machine that does other things, too
 def test_fleet_is_installed_joined_and_left_alone_the_second_time(machine: Machine) -> None:
     assert play(machine, "--limit", "hub")["hub"] > 0
