@@ -1,8 +1,9 @@
 """Questions about dialled numbers: which cores recur, under which prefixes, and where they lead."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.store.queries.filter import Filter, Where
+from relaytrap.store.queries.hours import hour_conditions, short
 from relaytrap.store.queries.shape import COLUMNS_FIRST, moment
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["list_numbers"]
 
 LISTED_PREFIXES: Final = 40
+ROLLED_UP: Final = frozenset({"since", "until", "country"})
 
 
 def list_numbers(store: "Store", where: Filter, *, limit: int = 50, offset: int = 0) -> "list[Row]":
@@ -22,12 +24,9 @@ def list_numbers(store: "Store", where: Filter, *, limit: int = 50, offset: int 
     clause = where.where(attack=True, extra="dialled_core != ''")
     if limit:
         # Counting alone is cheap; the rest is asked only for the cores that are shown.
-        counted = store.rows(
-            f"SELECT dialled_core FROM messages {clause.sql} GROUP BY dialled_core "
-            f"ORDER BY count() DESC, dialled_core LIMIT {int(limit)} OFFSET {int(offset)}",
-            clause.params,
-        )
-        cores = {"cores": [row["dialled_core"] for row in counted]}
+        counted, params = _counted(where)
+        top = store.rows(f"{counted} LIMIT {int(limit)} OFFSET {int(offset)}", params)
+        cores = {"cores": [row["core"] for row in top]}
         clause = where.where(attack=True, extra="dialled_core IN {cores:Array(String)}")
         clause = Where(clause.sql, clause.params | cores)
     return store.rows(
@@ -36,5 +35,19 @@ def list_numbers(store: "Store", where: Filter, *, limit: int = 50, offset: int 
         f"arraySort(groupUniqArray({LISTED_PREFIXES})(dialled_prefix)) AS prefixes, uniq(dialled_digits) AS spellings, "
         f"{moment('min(received_at)')} AS first_seen, {moment('max(received_at)')} AS last_seen "
         f"FROM messages {clause.sql} GROUP BY dialled_core ORDER BY count() DESC, dialled_core {COLUMNS_FIRST}",
+        clause.params,
+    )
+
+
+def _counted(where: Filter) -> tuple[str, dict[str, Any]]:
+    """SELECT of the cores, most dialled first; from the hourly rollup when it knows everything that is asked."""
+    if where.narrowed <= ROLLED_UP and not short(where):
+        conditions, params = hour_conditions(where)
+        joined = " AND ".join(["facet = 'dialled_core'", *conditions])
+        sql = f"SELECT value AS core FROM hourly WHERE {joined} GROUP BY core ORDER BY sum(messages) DESC, core"
+        return sql, params
+    clause = where.where(attack=True, extra="dialled_core != ''")
+    return (
+        f"SELECT dialled_core AS core FROM messages {clause.sql} GROUP BY core ORDER BY count() DESC, core",
         clause.params,
     )
