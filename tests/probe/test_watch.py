@@ -171,6 +171,26 @@ def test_server_that_opted_out_since_is_sent_nothing(tmp_path: Path, server: Ans
     assert server.requests == []
 
 
+def test_mistake_of_ours_in_one_schedule_leaves_the_others_alone(
+    tmp_path: Path, server: Answering, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = Watched(tmp_path, "broken.example")
+    other = Watched(tmp_path, f"{SERVER}:{server.port}", user="y")
+    resolve = broken.service.resolve
+
+    async def fail_once(asked: Asked, **options: bool | None) -> Target:
+        if asked.host == "broken.example":
+            raise RuntimeError("a mistake")
+        return await resolve(asked, **options)
+
+    monkeypatch.setattr(broken.service, "resolve", fail_once)
+    broken.run()
+    assert "mistake" in broken.schedule.problem
+    assert "a scheduled test failed" in caplog.text
+    assert other.latest.verdict == "refused"
+    assert broken.schedules.due(now_ns()) == []
+
+
 def test_name_that_does_not_resolve_is_tried_again_soon(tmp_path: Path) -> None:
     watched = Watched(tmp_path, "no-such-host.invalid")
     watched.run()

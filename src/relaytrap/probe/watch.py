@@ -59,9 +59,16 @@ class Watch:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def run_due(self) -> None:
-        """Run every test that is due now."""
+        """Run every test that is due now. Raises DiskError and its like, when no schedule could be kept."""
         for schedule in self._schedules.due(now_ns()):
-            await self._run(schedule)
+            try:
+                await self._run(schedule)
+            except RelaytrapError:
+                raise
+            except Exception:  # the edge of one unit of work: the other schedules go on
+                log.exception("a scheduled test failed target=%r", schedule.target)
+                problem = "Relaytrap made a mistake; its log says where."
+                self._schedules.set_next(schedule.secret, now_ns() + schedule.every_s * NS, problem)
 
     async def _run(self, schedule: Schedule) -> None:
         """Run a schedule's test if it still may; what forbids it is noted on the schedule."""
