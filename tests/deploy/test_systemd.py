@@ -1,11 +1,14 @@
 """The units: as systemd reads them, as it judges them, and whether what they allow is enough."""
 
 import configparser
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from relaytrap.cli.main import COMMANDS, relaytrap
@@ -87,26 +90,43 @@ def test_settings_are_readable_for_the_service_alone(machine: Machine) -> None:
     assert shown.stdout.splitlines() == ["750 root:relaytrap", "640 root:relaytrap", "750 relaytrap:relaytrap"]
 
 
-def test_what_the_unit_allows_is_enough_for_a_sensor_on_a_low_port(machine: Machine, tmp_path: Path) -> None:
-    """A read-only system but for the state, and no privilege but low ports, as the unit has it."""
+@contextmanager
+def confined(machine: Machine, *words: str) -> Iterator[str]:
+    """A command on a read-only system but for its state, without any privilege but low ports; its first line."""
+    command = (
+        "mount --bind /var/lib/relaytrap /var/lib/relaytrap && mount -o remount,bind,ro / && "
+        "mount -t tmpfs tmpfs /var/tmp && exec setpriv "
+        "--reuid relaytrap --regid relaytrap --clear-groups --no-new-privs --bounding-set=-all,+net_bind_service "
+        "--inh-caps=-all,+net_bind_service --ambient-caps=-all,+net_bind_service env TMPDIR=/var/tmp "
+        "RELAYTRAP_CONFIG=/etc/relaytrap/relaytrap.toml RELAYTRAP_DATA=/var/lib/relaytrap /opt/relaytrap/bin/relaytrap "
+    ) + " ".join(words)
+    # The root of a chroot is no mount of its own: make it one before it becomes read-only.
+    process = machine.start("unshare", "--mount", "sh", "-c", f"mount --bind / / && exec chroot / sh -c '{command}'")
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline()
+    finally:
+        process.terminate()
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said, said
+
+
+def test_what_the_unit_allows_is_enough_for_a_sensor_on_a_low_port(machine: Machine) -> None:
     address = loopback(48, 1)
     machine.write("/etc/relaytrap/relaytrap.toml", f'[sensor]\nlisten = ["udp:{address}:506"]\n'.encode())
-    confined = (
-        "mount --bind /var/lib/relaytrap /var/lib/relaytrap && mount -o remount,bind,ro / && exec setpriv "
-        "--reuid relaytrap --regid relaytrap --clear-groups --no-new-privs --bounding-set=-all,+net_bind_service "
-        "--inh-caps=-all,+net_bind_service --ambient-caps=-all,+net_bind_service "
-        "env RELAYTRAP_CONFIG=/etc/relaytrap/relaytrap.toml RELAYTRAP_DATA=/var/lib/relaytrap "
-        "/opt/relaytrap/bin/relaytrap sensor --name confined"
-    )
-    # The root of a chroot is no mount of its own: make it one before it becomes read-only.
-    sensor = machine.start("unshare", "--mount", "sh", "-c", f"mount --bind / / && exec chroot / sh -c '{confined}'")
-    try:
-        assert sensor.stdout is not None
-        assert "sensor confined plays" in (said := sensor.stdout.readline()), said + sensor.stdout.read()
+    with confined(machine, "sensor", "--name", "confined") as said:
+        assert "sensor confined plays" in said
         with udp_client() as client:
             client.sendto(request(), (address, 506))
             assert client.recv(65535).startswith(b"SIP/2.0 ")
-    finally:
-        sensor.terminate()
-        sensor.communicate(timeout=30)
     assert machine.run("ls", "/var/lib/relaytrap/spool/confined").stdout.count(".pcapng") == 1
+
+
+def test_what_the_unit_allows_is_enough_for_a_hub(machine: Machine) -> None:
+    machine.write("/etc/relaytrap/relaytrap.toml", b"")
+    with confined(machine, "hub", "--listen", f"{loopback(48, 2)}:0") as said:
+        url = re.search(r"http://[0-9.:]+", said)
+        assert url, said
+        for path in ("/", "/sensors", "/api/span"):
+            assert httpx.get(url[0] + path, timeout=60).status_code == 200
