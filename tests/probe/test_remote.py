@@ -2,7 +2,11 @@
 
 import asyncio
 import json
+import signal
+import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,8 +20,10 @@ from relaytrap.probe.plan import Plan
 from relaytrap.probe.remote import JoinToken, RemoteWatch
 from relaytrap.probe.run import Run
 from relaytrap.probe.target import Endpoint, Target
+from relaytrap.probe.tricks import host_port
 from relaytrap.probe.witness import Knock, Place, Witness
 
+from ..loopback import loopback
 from .test_run import QUICK, Server, reply
 from .test_witness import OTHER, TOKEN, Seen, deliver, request, statuses, until
 
@@ -282,6 +288,45 @@ def test_remote_witness_that_is_lost_on_the_way_never_makes_a_server_closed(fold
     one = run_with(folder, "403 Forbidden", lose=True)
     assert not one.witness_reachable
     assert any("what arrived there later is not known" in each for each in one.not_offered)
+
+
+def test_remote_witness_that_falls_silent_on_the_way_never_makes_a_server_closed(tmp_path: Path) -> None:
+    relaytrap = [sys.executable, "-m", "relaytrap.cli.main", "--data", str(tmp_path), "witness"]
+    place, door = (loopback(51, 1), free_port(loopback(51, 1))), (loopback(51, 1), free_port(loopback(51, 1)))
+
+    async def test(token: JoinToken, process: subprocess.Popen[str]) -> Run:
+        loop = asyncio.get_running_loop()
+        way, _ = await loop.create_datagram_endpoint(
+            lambda: Server(lambda data, _: reply(data, "403 Forbidden")), local_addr=(SERVER, 0)
+        )
+        watch = RemoteWatch(answer_s=0.5)
+        await watch.open(*door, token)
+        target = Target("x", "x", (Endpoint("udp", SERVER, way.get_extra_info("sockname")[1]),))
+        one = Run(Plan(target, TESTER, tricks=("plain",), timing=QUICK), watch)
+        running = asyncio.ensure_future(one.run())
+        await until(lambda: one.outcomes and all(outcome.answers for outcome in one.outcomes))
+        process.send_signal(signal.SIGSTOP)
+        await running
+        way.close()
+        return one
+
+    token = subprocess.run([*relaytrap, "--token"], capture_output=True, text=True, check=True).stdout
+    command = [*relaytrap, "--listen", host_port(*place), "--join", host_port(*door)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout
+        process.stdout.readline()
+        try:
+            one = asyncio.run(test(JoinToken.parse(token), process))
+        finally:
+            process.kill()
+    assert not one.witness_reachable
+    assert one.not_offered == ["The witness did not answer: what arrived there later is not known"]
+
+
+def free_port(address: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as one:
+        one.bind((address, 0))
+        return int(one.getsockname()[1])
 
 
 def test_place_of_the_witness_is_what_the_probes_name(folder: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
+import uvloop
 
 from relaytrap.probe.channel import StreamChannel, UdpSocket
 from relaytrap.probe.request import METHODS, Probe, build_probe
@@ -82,7 +83,10 @@ def statuses(answers: list[bytes]) -> list[int]:
 
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls", "ws", "wss"])
-def test_request_is_seen_and_refused_on_every_transport_at_one_port(transport: str, address: str) -> None:
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_request_is_seen_and_refused_on_every_transport_at_one_port(
+    transport: str, address: str, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
     async def test() -> None:
         seen = Seen()
         watch = await watching(seen, address)
@@ -92,7 +96,8 @@ def test_request_is_seen_and_refused_on_every_transport_at_one_port(transport: s
         assert [(each.transport, each.source) for each in seen.requests] == [(transport, address)] * 3
         watch.close()
 
-    asyncio.run(test())
+    with asyncio.Runner(loop_factory=loop) as runner:  # a hub has uvloop
+        runner.run(test())
 
 
 def test_two_tests_share_the_witness_at_a_place_and_each_is_told_its_own() -> None:
@@ -131,7 +136,7 @@ def test_witness_of_one_test_alone_gives_its_port_back_at_once() -> None:
         watch = await watching(Seen(), ADDRESSES[0])
         place = watch.places[4]
         watch.close()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
         for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
             with socket.socket(socket.AF_INET, kind) as again:
                 again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -41,7 +41,6 @@ class Listener:
     def __init__(self, take: Take) -> None:
         self._take = take
         self._udp: UdpSocket | None = None
-        self._tcp: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self.address = ""
@@ -54,16 +53,18 @@ class Listener:
             self.address, self.port = address, self._udp.port
             try:
                 family = socket.AF_INET6 if ":" in address else socket.AF_INET
-                self._tcp = socket.create_server((address, self.port), family=family, backlog=128)
+                listening = socket.create_server((address, self.port), family=family, backlog=128)
             except OSError as error:
                 self._udp.close()
                 if port or error.errno != errno.EADDRINUSE or attempt == SAME_PORT_TRIES - 1:
                     raise
                 continue
             break
-        assert self._tcp is not None
-        self._tcp.setblocking(False)
-        self._accepting = asyncio.create_task(self._accept(self._tcp))
+        listening.setblocking(False)
+        self._accepting = asyncio.create_task(self._accept(listening))
+        # Not closed by close(): the loop watches its number until the task has ended, and a number is soon given to
+        # another socket.
+        self._accepting.add_done_callback(lambda task: listening.close())
 
     def send(self, data: bytes, address: str, port: int) -> None:
         """A datagram from the witness's own port."""
@@ -71,14 +72,12 @@ class Listener:
             self._udp.send(data, address, port)
 
     def close(self) -> None:
-        """Stop listening, and end every connection."""
+        """Stop listening, and end every connection; TCP's port is free when the loop has come round."""
         if self._udp is not None:
             self._udp.close()
         for task in (self._accepting, *self._connections):
             if task is not None:
                 task.cancel()
-        if self._tcp is not None:
-            self._tcp.close()
 
     def _take_datagram(self, data: bytes, source: tuple[str, int]) -> None:
         answer = self._take(data, _canonical(source), "udp")

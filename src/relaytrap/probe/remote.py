@@ -156,11 +156,12 @@ class JoinToken:
 
 
 class RemoteWatch:
-    """A watch on a witness of another machine."""
+    """A watch on a witness of another machine. answer_s: how long an announcement may stay unanswered."""
 
     elsewhere = True
 
-    def __init__(self) -> None:
+    def __init__(self, answer_s: float = ANSWER_TIMEOUT_S) -> None:
+        self._answer_s = answer_s
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -195,11 +196,13 @@ class RemoteWatch:
         self._watcher = watcher
 
     async def announce(self, tokens: Iterable[bytes]) -> None:
+        if self.trouble:
+            return
         number = next(self._numbers)
         known = self._announced[number] = asyncio.Event()
         self._write(Announce(number, [token.decode() for token in tokens]))
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(self._answer_s):
                 await known.wait()
         except TimeoutError:
             self._break("did not answer")
@@ -258,7 +261,7 @@ class RemoteWatch:
 
     def _break(self, why: str) -> None:
         """From now on nothing that arrives is known here."""
-        self.trouble = self.trouble or f"the witness {why}: what arrived there later is not known"
+        self.trouble = self.trouble or f"The witness {why}: what arrived there later is not known"
         for known in self._announced.values():
             known.set()
 

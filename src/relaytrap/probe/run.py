@@ -93,6 +93,7 @@ class Run:
             if self.plan.register and self.offered:
                 await self._try_registrar(self.offered[0])
             await self._ending.mind_strays(self._say)
+            await self._watch.announce(())  # one on another machine that is gone by now does not answer
         finally:
             if keeping is not None:
                 keeping.cancel()
