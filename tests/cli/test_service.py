@@ -1,6 +1,10 @@
 """What a service manager hears."""
 
+import os
+import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,3 +27,17 @@ def test_nothing_happens_without_a_manager_or_with_one_that_is_gone(monkeypatch:
     notify_ready("alone")
     monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/at/all")
     notify_ready("left alone")
+
+
+def test_sensor_says_that_it_is_ready_when_it_listens(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30)
+        command = [sys.executable, "-m", "relaytrap.cli.main", "--data", str(tmp_path), "sensor", "--name", "t"]
+        environment = os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        sensor = subprocess.Popen([*command, "--listen", "udp:127.0.0.1:0"], env=environment, stdout=subprocess.DEVNULL)
+        try:
+            assert re.fullmatch(rb"READY=1\nSTATUS=plays asterisk, listens on udp:127[0-9.:]+\n", manager.recv(1000))
+        finally:
+            sensor.terminate()
+            sensor.wait(20)
