@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from relaytrap.errors import ConfigError
 from relaytrap.sensor.run import Sensor
+from relaytrap.sensor.worker import LENGTH, _receive, _send
 from tests.sensor.live import SensorProcess, received, recorded, settings
 from tests.sensor.talk import request
 
@@ -86,3 +88,15 @@ def is_running(process: int) -> bool:
 def test_number_of_workers_that_makes_no_sense_is_said(tmp_path: Path, workers: int) -> None:
     with pytest.raises(ConfigError, match="none of 1 to 64"):
         Sensor(settings(workers=workers), tmp_path)
+
+
+def test_report_arrives_whole_over_a_socket_that_a_loop_made_one_that_never_waits() -> None:
+    ours, theirs = socket.socketpair()
+    report, got = bytes(range(256)) * 8192, bytearray()
+    reading = threading.Thread(target=lambda: got.extend(_receive(theirs, LENGTH.size + len(report))))
+    with ours, theirs:
+        ours.setblocking(False)
+        reading.start()
+        _send(ours, report)
+        reading.join()
+    assert bytes(got) == LENGTH.pack(len(report)) + report

@@ -11,6 +11,7 @@ what waits in memory does without workers; the sensor ends then, closes its spoo
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import socket
 import struct
@@ -134,7 +135,16 @@ class Courier:
 
 
 def _send(sock: socket.socket, data: bytes) -> None:
-    sock.sendall(LENGTH.pack(len(data)) + data)
+    """Send all, waiting while the other end takes nothing: a loop that watches a socket makes it one that never waits,
+    and of `sendall` a call that stops in the middle."""
+    left = memoryview(LENGTH.pack(len(data)) + data)
+    room = select.poll()
+    room.register(sock, select.POLLOUT)
+    while left:
+        try:
+            left = left[sock.send(left) :]
+        except BlockingIOError:
+            room.poll()
 
 
 def _receive(sock: socket.socket, octets: int) -> bytes:
