@@ -5,7 +5,7 @@ import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -136,18 +136,29 @@ def test_connection_that_ends_within_a_packet_is_counted(tmp_path: Path) -> None
         until(lambda: refused_of(door) == {CUT_CONNECTION: 1})
 
 
-def test_silent_connections_make_room_for_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_silent_connections_make_room_for_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
     monkeypatch.setattr(streams, "CONNECTIONS_MAX", 3)
     kept = Kept()
-    with open_door(tmp_path, kept, "tcp:127.0.0.1:0") as door:
-        silent = [socket.create_connection(where(door, "tcp"), timeout=20) for _ in range(3)]
+    with open_door(tmp_path, kept, f"{transport}:127.0.0.1:0") as door, ExitStack() as opened:
+
+        def connect() -> socket.socket:
+            plain = opened.enter_context(socket.create_connection(where(door, transport), timeout=20))
+            if transport == "tcp":
+                return plain
+            client = ssl.create_default_context(cafile=str(tmp_path / CERTIFICATE))
+            client.check_hostname = False
+            return opened.enter_context(client.wrap_socket(plain))
+
+        silent = [connect() for _ in range(3)]
         until(lambda: door.status().places[0].connections == 3)
-        with socket.create_connection(where(door, "tcp")) as speaking:
-            speaking.sendall(hep())
-            until(lambda: packets_of(door) == 1)
+        connect().sendall(hep())
+        until(lambda: packets_of(door) == 1)
+        assert door.status().places[0].connections == 3
+        with suppress(ConnectionResetError, ssl.SSLEOFError):
             assert silent[0].recv(1) == b""
-        for each in silent:
-            each.close()
     assert kept.raws() == [request(0)]
 
 

@@ -94,12 +94,15 @@ class StreamPlace:
         """Take a new connection in; beyond the limit the one that was silent longest goes."""
         self.open[connection] = None
         if len(self.open) > CONNECTIONS_MAX:
-            next(iter(self.open)).close()
+            oldest = next(iter(self.open))
+            self.forget(oldest)
+            oldest.abort()
         self.place.connections = len(self.open)
 
     def heard(self, connection: "Connection") -> None:
         """A connection brought something."""
-        self.open.move_to_end(connection)
+        if connection in self.open:
+            self.open.move_to_end(connection)
 
     def forget(self, connection: "Connection") -> None:
         """A connection is gone."""
@@ -119,7 +122,9 @@ class Greeting(asyncio.Protocol):
         self._home = home
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._home.secure(cast(asyncio.Transport, transport))
+        made = cast(asyncio.Transport, transport)
+        made.pause_reading()  # nothing may be read before the handshake does it
+        self._home.secure(made)
 
 
 class Connection(asyncio.Protocol):
@@ -140,8 +145,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        if self._transport is not None:
-            self._home.heard(self)
+        self._home.heard(self)
         if not self._is_over:
             self._take()
 
@@ -154,6 +158,11 @@ class Connection(asyncio.Protocol):
         """End this connection."""
         if self._transport is not None:
             self._transport.close()
+
+    def abort(self) -> None:
+        """End it at once, whatever the other side does."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def resume(self) -> None:
         """Go on reading after a pause."""
