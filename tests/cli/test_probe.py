@@ -70,6 +70,21 @@ def test_wrong_usage_never_reads_as_undecided(status_of: Status, capsys: Capture
     assert "Error: " in capsys.readouterr().err
 
 
+def test_report_without_its_packages_is_refused_before_anything_is_sent(
+    status_of: Status, capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "fpdf", None)
+    monkeypatch.delitem(sys.modules, "relaytrap.web.probe_pdf", raising=False)
+    assert status_of(*ASK, SERVER, "--report", str(tmp_path / "report.pdf")) == 3
+    assert "needs the package fpdf" in capsys.readouterr().err
+
+
+def test_test_itself_needs_no_package_of_page_or_store() -> None:
+    code = "import sys, relaytrap.cli.probe; print({'jinja2', 'fpdf', 'litestar', 'chdb'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_mistake_of_ours_never_reads_as_open(status_of: Status, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("a mistake")

@@ -90,6 +90,11 @@ def _report_files(ctx: click.Context, param: click.Parameter, given: tuple[Path,
             raise click.BadParameter(f"{for_terminal(path)}: a report is {' or '.join(KINDS)}")
         if not path.absolute().parent.is_dir():
             raise click.BadParameter(f"{for_terminal(path)}: there is no such directory")
+    if given:
+        try:
+            import relaytrap.web.probe_pdf  # noqa: F401 - only whether its packages are here
+        except ModuleNotFoundError as error:
+            raise click.BadParameter(f"a report needs the package {error.name}; install relaytrap[hub]") from None
     return given
 
 
