@@ -8,6 +8,7 @@ not relayed, and of 1,588 relayed ones 1,058 ended in a status of 400 or more: m
     locate ▸ target ▸ plan                         which servers a name stands for, and which probes
     run (reach ▸ channel ▸ running ▸ ending)       the test: what is there, each probe, the end of what it opened
     witness (listener), remote ▸ outpost           where relayed probes arrive, here or on another machine
-    conduct                                        one whole test, for terminal and page
-    ownership, register                             what the page asks first, and its log and limits
+    conduct ▸ logged                               one whole test; the same with its line in the log
+    records (register, opt_out, schedule)          the log and its limits, who is left alone, what is tested again
+    ownership ▸ service ▸ watch                    what the page asks first; its tests; those that run again
 """
