@@ -44,8 +44,14 @@ ENHANCED_HEADER: Final = struct.Struct(">IIIIIII")
 PLAIN_DATAGRAM: Final = struct.Struct(">IIIQII" + synthesis.IPV4_UDP.format.lstrip(">"))
 """The headers of the usual packet, block and IPv4 and UDP, in one go."""
 END_AND_LENGTH: Final = struct.Struct(">II")
+LENGTH: Final = struct.Struct(">I")
 PADDING: Final = (b"", bytes(3), bytes(2), bytes(1))
 """By length modulo 4."""
+PLAIN_TAIL: Final = {
+    direction: tuple(padding + option + END_OF_OPTIONS for padding in PADDING)
+    for direction, option in DIRECTION_OPTION.items()
+}
+"""What follows the payload of the usual packet, but for the block's length; by direction and length modulo 4."""
 
 PLAIN: Final = frozenset({"udp", "tcp"})
 OVER_UDP: Final = frozenset({"udp", "sctp"})
@@ -131,12 +137,10 @@ class SegmentWriter:
         if pair.version != 4:
             return b""
         octets = len(raw) + 28
-        padding = PADDING[octets & 3]
-        total = octets + len(padding) + 44
+        total = (octets + 3 & ~3) + 44
         fields = synthesis.udp_v4_fields(pair, source_port, target_port, raw)
         head = PLAIN_DATAGRAM.pack(ENHANCED, total, interface, observation.received_at_ns, octets, octets, *fields)
-        options = DIRECTION_OPTION[observation.direction]
-        return b"".join((head, raw, padding, options, END_AND_LENGTH.pack(0, total)))
+        return b"".join((head, raw, PLAIN_TAIL[observation.direction][octets & 3], LENGTH.pack(total)))
 
     def _append(self, data: bytes) -> None:
         try:

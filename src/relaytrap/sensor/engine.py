@@ -21,7 +21,7 @@ from relaytrap.sensor.ledger import Ledger, Source
 from relaytrap.sensor.outlet import Answer, Exchange, Outlet, drawn_between
 from relaytrap.sensor.pattern import RandomBytes
 from relaytrap.sensor.persona import Persona, Rule
-from relaytrap.sensor.reply import Form, Slots
+from relaytrap.sensor.reply import Form, Slots, user_of_address
 from relaytrap.sensor.voice import Voice
 from relaytrap.sip import Request, parse_message, validate
 from relaytrap.sip.transaction import Action, Ended, PassUp, Send, ServerTransactions, State, Transaction
@@ -97,10 +97,10 @@ class Engine:
         """A source that returns a nonce or a To tag of ours does receive at its address."""
         if tag := _to_tag(request):
             self._ledger.returned(flow.source, source, tag, now)
-        for name in (b"authorization", b"proxy-authorization"):
-            if name in request.headers:
-                for credentials in request.credentials:
-                    self._ledger.returned(flow.source, source, credentials.get(b"nonce") or b"", now)
+        first = request.headers.first
+        if b"authorization" in first or b"proxy-authorization" in first:
+            for credentials in request.credentials:
+                self._ledger.returned(flow.source, source, credentials.get(b"nonce") or b"", now)
 
     # What is done with a request
 
@@ -120,7 +120,7 @@ class Engine:
 
         Others are answered without state (RFC 3261 8.2.7; 26.3.2.4 against floods); only a call that rings has some.
         """
-        return exchange.flow.is_connected or self._ledger.is_proven(exchange.source, now)
+        return exchange.flow.transport != "udp" or exchange.source.proven_until > now
 
     def _open_transaction(self, exchange: Exchange, now: float) -> None:
         """Let the transactions see a request; go on with it if it is new."""
@@ -292,7 +292,11 @@ def _to_tag(request: Request) -> bytes | None:
 
 def _claimed_user(request: Request) -> bytes:
     """The user that a request says it is for: To of a REGISTER, From of anything else."""
-    address = request.to_address if request.method == b"REGISTER" else request.from_address
+    is_register = request.method == b"REGISTER"
+    plain = user_of_address(request.headers.first.get(b"to" if is_register else b"from"))
+    if plain is not None:
+        return plain
+    address = request.to_address if is_register else request.from_address
     return (address.uri.user if address is not None else None) or b""
 
 

@@ -101,7 +101,7 @@ class Outlet:
         """Write an answer as long as the ledger allows, less what is reserved, and let it go; False: it did not fit."""
         flow, source, transaction = exchange.flow, exchange.source, exchange.transaction
         self.prepare(exchange, form)
-        most = self._ledger.allowance(source, now, connected=flow.is_connected) - reserved
+        most = self._ledger.allowance(source, now, connected=flow.transport != "udp") - reserved
         data = form.fill(exchange.slots, most)
         if data is None and not reserved and self._shorten(exchange):
             data = form.fill(exchange.slots, most)
@@ -147,7 +147,7 @@ class Outlet:
 
     def _let_go(self, data: bytes, flow: Flow, source: Source, out: list[Answer], now: float) -> None:
         """The ledger was asked; here it is told."""
-        self._ledger.spend(source, len(data), now, connected=flow.is_connected)
+        self._ledger.spend(source, len(data), now, connected=flow.transport != "udp")
         self.counts["answered"] += 1
         out.append(Answer(data, flow))
 

@@ -18,7 +18,7 @@ from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.persona import COPIED, PLACE, Answer, Persona, Wire
 from relaytrap.sip import Request
 
-__all__ = ["Form", "Slots", "compile_form", "date_text", "stamp_via"]
+__all__ = ["Form", "Slots", "compile_form", "date_text", "stamp_via", "user_of_address"]
 
 MANDATORY: Final = frozenset({b"via", b"from", b"to", b"call-id", b"cseq"})
 COPIED_SLOTS: Final = MANDATORY | {b"to_bare"}
@@ -27,6 +27,9 @@ PLAIN_VIA: Final = re.compile(rb"SIP/2\.0/[A-Z]{2,4} [^;,\"\s]+;branch=[^;,\"\s]
 """What nearly everybody writes: one hop, its branch, and the bare rport last."""
 FIRST_HOP: Final = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*")*')
 NAME_ADDR: Final = re.compile(rb'\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^<>]*)>\s*(.*)', re.S)
+PLAIN_URI: Final = re.compile(rb"sips?:([A-Za-z0-9.+*#_-]+)@")
+PLAIN_ADDRESS: Final = re.compile(rb'(?:"[^"\\]*" ?)?<sips?:([A-Za-z0-9.+*#_-]+)@[^<>"]*>(?:;[^<>",]*)?')
+"""What nearly everybody writes: the user is seen without taking the rest apart, which takes three times as long."""
 UNSAFE: Final = re.compile(rb"[\x00-\x1f\x7f<>\"]")
 
 
@@ -280,7 +283,15 @@ def _record_route(slots: Slots) -> bytes:
     return b"".join(b"Record-Route: " + value + b"\r\n" for value in values if not has_line_end(value))
 
 
+def user_of_address(value: bytes | None) -> bytes | None:
+    """The user in an address header that is written as nearly all are; None: take it apart."""
+    plain = PLAIN_ADDRESS.fullmatch(value) if value is not None else None
+    return plain[1] if plain else None
+
+
 def _user(slots: Slots) -> bytes:
+    if plain := PLAIN_URI.match(slots.request.request_uri):
+        return plain[1]
     uri = slots.request.uri
     user = uri.user if uri is not None else None
     return b"" if user is None or UNSAFE.search(user) else user

@@ -5,8 +5,8 @@ Recording first means that nothing a message does to this program keeps it out o
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from relaytrap import clock
 from relaytrap.observation import Observation
@@ -14,9 +14,22 @@ from relaytrap.sensor.engine import Engine
 from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.outlet import Answer
 
-__all__ = ["Recorder", "Station"]
+__all__ = ["Arrived", "Recorder", "Sent", "Station"]
 
 log = logging.getLogger(__name__)
+
+
+class Arrived(NamedTuple):
+    """A datagram that was read. where: the socket's own form of where it came from."""
+
+    data: bytes
+    flow: Flow
+    now_ns: int
+    where: tuple[Any, ...]
+
+
+Sent: TypeAlias = tuple[Answer, int]
+"""An answer that left, and when: nanoseconds since the epoch."""
 
 
 class Recorder(Protocol):
@@ -43,6 +56,17 @@ class Station:
         """Record a message that came in, and what to answer. notes: what the reader saw around the bytes."""
         now_ns, now = clock.now_ns(), clock.monotonic()
         self.record(data, flow, now_ns, now, *notes)
+        return self._answer(data, flow, now_ns, now)
+
+    def take_in_all(self, arrived: Sequence[Arrived]) -> Iterator[Iterable[Answer]]:
+        """Record datagrams that came in, all of them first, and then what to answer to each, in order."""
+        now = clock.monotonic()
+        for each in arrived:
+            self.record(each.data, each.flow, each.now_ns, now)
+        for each in arrived:
+            yield self._answer(each.data, each.flow, each.now_ns, now)
+
+    def _answer(self, data: bytes, flow: Flow, now_ns: int, now: float) -> Iterable[Answer]:
         try:
             return self.engine.receive(data, flow, now_ns, now)
         except Exception:
@@ -59,9 +83,14 @@ class Station:
 
     def sent(self, answer: Answer) -> None:
         """Record an answer that left."""
-        self.counts["sent"] += 1
-        observation = Observation(clock.now_ns(), self.sensor, "out", *answer.flow, answer.data)
-        self._recorder.write(observation, clock.monotonic())
+        self.all_sent([(answer, clock.now_ns())])
+
+    def all_sent(self, sent: Sequence[Sent]) -> None:
+        """Record answers that left, and when."""
+        now = clock.monotonic()
+        self.counts["sent"] += len(sent)
+        for (data, flow), now_ns in sent:
+            self._recorder.write(Observation(now_ns, self.sensor, "out", *flow, data), now)
 
     def unsent(self, answer: Answer, error: OSError) -> None:
         """Note an answer that the kernel did not take: a lost datagram, as on any wire."""
