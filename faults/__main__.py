@@ -22,6 +22,7 @@ Fault = Callable[[Scale, Path], Account]
 FAULTS: Final[dict[str, Fault]] = {
     "kill-sensor": crash.kill_sensor,
     "kill-sensor-at-once": crash.kill_sensor_writing_at_once,
+    "kill-worker": crash.kill_worker,
     "kill-hub": crash.kill_hub,
     "kill-both": crash.kill_both,
     "kill-nats": stream.kill_nats,

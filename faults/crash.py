@@ -1,14 +1,27 @@
 """Sudden death, half-written files, and restarts under traffic."""
 
+import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from faults.account import Account
+from faults.programs import children, until
 from faults.trial import Scale, Trial
 
-__all__ = ["half_written_segment", "kill_both", "kill_hub", "kill_sensor", "kill_sensor_writing_at_once", "upgrade_hub"]
+__all__ = [
+    "half_written_segment",
+    "kill_both",
+    "kill_hub",
+    "kill_sensor",
+    "kill_sensor_writing_at_once",
+    "kill_worker",
+    "upgrade_hub",
+]
 
 LIFE_S: Final = (0.2, 3.0)
+WORKERS: Final = 2
 DEATH_S: Final = (0.0, 0.5)
 
 
@@ -101,3 +114,35 @@ def _spoil(path: Path, trial: Trial, *, with_rubbish: bool) -> None:
     else:
         with path.open("r+b") as file:
             file.truncate(trial.chance.randint(0, size))
+
+
+def kill_worker(scale: Scale, folder: Path) -> Account:
+    """kill -9 of one of a sensor's processes, or of the one they work for: the rest end too, and nothing is torn."""
+    with Trial("kill-worker", folder, scale, sensor={"RELAYTRAP_SENSOR_WORKERS": str(WORKERS)}) as trial:
+        for number in range(max(2, scale.rounds // 2)):
+            trial.wait(*LIFE_S)
+            _kill_one(trial, of_workers=number % 2 == 0)
+            trial.record.look()
+            trial.fleet.sensor.start()
+            trial.account.rounds += 1
+        return trial.settle()
+
+
+def _kill_one(trial: Trial, *, of_workers: bool) -> None:
+    """Kill a worker or the sensor, and see that everything ends."""
+    sensor, workers = trial.fleet.sensor, children(trial.fleet.sensor.pid)
+    trial.account.require(len(workers) == WORKERS, f"{len(workers)} processes work for a sensor of {WORKERS}")
+    if of_workers:
+        os.kill(trial.chance.choice(workers), signal.SIGKILL)
+    else:
+        sensor.kill()
+    trial.account.require(until(lambda: not sensor.is_running, 30), "a sensor goes on without its worker")
+    gone = until(lambda: not any(map(_is_alive, workers)), 30)
+    trial.account.require(gone, "workers go on without their sensor")
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False

@@ -16,7 +16,7 @@ from faults.sockets import free_port
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
 
-__all__ = ["Fleet", "Program", "until"]
+__all__ = ["Fleet", "Program", "children", "until"]
 
 NAME: Final = "fault"
 START_S: Final = 60.0
@@ -186,14 +186,17 @@ def until(true: Callable[[], object], seconds: float) -> bool:
     return True
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process started."""
+    with suppress(OSError):
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    return []
+
+
 def _tree(pid: int) -> list[int]:
     """A process and all that descend from it."""
-    found = [pid]
-    with suppress(OSError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            for child in (thread / "children").read_text().split():
-                found += _tree(int(child))
-    return found
+    return [pid, *(each for child in children(pid) for each in _tree(child))]
 
 
 def _resident_mb(pid: int) -> int:
