@@ -36,7 +36,7 @@ async def talking(talk: Talk) -> AsyncIterator[int]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await talk(reader, writer)
-        except OSError:
+        except (OSError, EOFError):
             pass
         finally:
             writer.close()
@@ -183,3 +183,18 @@ def test_server_on_both_versions_is_tested_on_both() -> None:
     assert {each.probe.ends.server: each.probe.ends.witness for each in run.outcomes} == {SERVER: WITNESS, "::1": "::1"}
     assert run.witness_reachable
     assert run.not_offered == []
+
+
+def test_server_without_udp_cannot_be_called_closed_by_a_witness_here() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.readuntil(b"\r\n\r\n"):
+            writer.write(reply(data, "403 Forbidden"))
+
+    async def test() -> Run:
+        async with talking(refuse) as port:
+            return await run_against(Endpoint("tcp", SERVER, port))
+
+    run = asyncio.run(test())
+    assert {outcome.result for outcome in run.outcomes} == {"refused"}
+    assert not run.witness_reachable
+    assert run.not_offered == [f"{SERVER} answered nothing that the witness sent: nothing shows that it can reach it"]

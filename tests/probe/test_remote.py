@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -282,6 +282,29 @@ def test_remote_witness_that_was_reached_from_here_counts_as_reachable(folder: P
     one = run_with(folder, "403 Forbidden")
     assert one.witness_reachable
     assert one.not_offered == []
+
+
+def test_server_without_udp_can_be_called_closed_by_a_witness_that_was_reached_from_here(folder: Path) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, EOFError):
+            while data := await reader.readuntil(b"\r\n\r\n"):
+                writer.write(reply(data, "403 Forbidden"))
+        writer.close()
+
+    async def test() -> Run:
+        server = await asyncio.start_server(refuse, SERVER, 0)
+        target = Target("x", "x", (Endpoint("tcp", SERVER, server.sockets[0].getsockname()[1]),))
+        async with standing_by(folder) as (_, port, token):
+            watch = RemoteWatch()
+            await watch.open(DOOR, port, token)
+            one = Run(Plan(target, TESTER, tricks=("plain",), timing=QUICK), watch)
+            await one.run()
+        server.close()
+        return one
+
+    one = asyncio.run(test())
+    assert {outcome.result for outcome in one.outcomes} == {"refused"}
+    assert one.witness_reachable
 
 
 def test_remote_witness_that_is_lost_on_the_way_never_makes_a_server_closed(folder: Path) -> None:

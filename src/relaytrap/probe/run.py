@@ -72,10 +72,12 @@ class Run:
         """Whether every server that was heard of was seen to reach the witness, or we did from another machine."""
         if any(running.witnessed for running in self._running.values()):
             return True
-        if self._watch.trouble:
-            return False
-        heard = {each.probe.ends.server for each in self._running.values() if each.answers or each.arrivals}
-        return all(map(self._is_reached_by, heard))
+        return not self._watch.trouble and all(map(self._is_reached_by, self._heard))
+
+    @property
+    def _heard(self) -> set[str]:
+        """Servers that said something."""
+        return {each.probe.ends.server for each in self._running.values() if each.answers or each.arrivals}
 
     async def run(self) -> None:
         """Run the test to its end; `outcomes` holds what came of it. Raises ListenError."""
@@ -103,6 +105,10 @@ class Run:
     def _close(self) -> None:
         if self._watch.trouble:
             self._note(self._watch.trouble)
+        elif not self.witness_reachable:
+            for server in sorted(self._heard):
+                if server not in self.witness_seen_as:
+                    self._note(f"{server} answered nothing that the witness sent: nothing shows that it can reach it")
         for running, channel in self._channels:
             if channel.trouble and not running.answers:
                 self._note(channel.trouble)
