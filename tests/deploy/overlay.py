@@ -33,7 +33,7 @@ class Machine:
 
     def run(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Run a command in the copy; what it printed."""
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, check=False)
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, errors="replace", check=False)
         assert not check or done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done
 

@@ -91,13 +91,13 @@ def test_settings_are_readable_for_the_service_alone(machine: Machine) -> None:
 
 
 @contextmanager
-def confined(machine: Machine, *words: str) -> Iterator[str]:
-    """A command on a read-only system but for its state, without any privilege but low ports; its first line."""
+def confined(machine: Machine, *words: str, privilege: str = "net_bind_service") -> Iterator[str]:
+    """A command on a read-only system but for its state, without any privilege but one; its first line."""
     command = (
         "mount --bind /var/lib/relaytrap /var/lib/relaytrap && mount -o remount,bind,ro / && "
         "mount -t tmpfs tmpfs /var/tmp && exec setpriv "
-        "--reuid relaytrap --regid relaytrap --clear-groups --no-new-privs --bounding-set=-all,+net_bind_service "
-        "--inh-caps=-all,+net_bind_service --ambient-caps=-all,+net_bind_service env TMPDIR=/var/tmp "
+        f"--reuid relaytrap --regid relaytrap --clear-groups --no-new-privs --bounding-set=-all,+{privilege} "
+        f"--inh-caps=-all,+{privilege} --ambient-caps=-all,+{privilege} env TMPDIR=/var/tmp "
         "RELAYTRAP_CONFIG=/etc/relaytrap/relaytrap.toml RELAYTRAP_DATA=/var/lib/relaytrap /opt/relaytrap/bin/relaytrap "
     ) + " ".join(words)
     # The root of a chroot is no mount of its own: make it one before it becomes read-only.
@@ -121,6 +121,16 @@ def test_what_the_unit_allows_is_enough_for_a_sensor_on_a_low_port(machine: Mach
             client.sendto(request(), (address, 506))
             assert client.recv(65535).startswith(b"SIP/2.0 ")
     assert machine.run("ls", "/var/lib/relaytrap/spool/confined").stdout.count(".pcapng") == 1
+
+
+def test_what_the_addition_allows_is_enough_to_read_along(machine: Machine) -> None:
+    assert settings(UNITS / "listen-only.conf")["CapabilityBoundingSet"] == "CAP_NET_RAW"
+    machine.write("/etc/relaytrap/relaytrap.toml", b'[sensor]\nlisten_only = "lo"\nlisten_only_ports = [507]\n')
+    with confined(machine, "sensor", "--name", "along", "--flush", "0.05", privilege="net_raw") as said:
+        assert "answers nobody, reads lo" in said
+        with udp_client() as client:
+            client.sendto(request(), (loopback(48, 3), 507))
+    assert "friendly-scanner" in machine.run("sh", "-c", "cat /var/lib/relaytrap/spool/along/*.pcapng").stdout
 
 
 def test_what_the_unit_allows_is_enough_for_a_hub(machine: Machine) -> None:
