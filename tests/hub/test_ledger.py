@@ -1,4 +1,7 @@
-from relaytrap.hub.ledger import KEPT_SEGMENTS, digest_of
+import sqlite3
+
+from relaytrap.hub.database import NAME, STEPS, HubDatabase
+from relaytrap.hub.ledger import KEPT_SEGMENTS, Ledger, digest_of, read_incidents
 
 ONE, OTHER = digest_of(b"one"), digest_of(b"other")
 
@@ -38,3 +41,38 @@ def test_incidents_come_newest_first(ledger):
         ledger.report("trap", kind, "text")
     assert [each["kind"] for each in ledger.list_incidents()] == ["second", "first"]
     assert ledger.list_incidents()[0]["at"].endswith("Z")
+
+
+def test_what_goes_on_is_one_incident_with_its_beginning_and_its_last_word(ledger):
+    for text in ("one", "two", "two"):
+        ledger.report("trap", "loss", text)
+    (incident,) = ledger.list_incidents()
+    assert (incident["text"], incident["since"] < incident["at"]) == ("two", True)
+
+
+def test_highest_number_is_that_of_the_spool(ledger):
+    ledger.record("trap", "s", 3, ONE, 5)
+    ledger.record("trap", "s2", 9, ONE, 5)
+    assert [ledger.highest("trap", spool) for spool in ("s", "s2", "s3")] == [3, 9, 0]
+
+
+def test_an_imported_segment_is_told_apart_from_one_that_was_shipped(ledger):
+    ledger.note_import("trap", 4)
+    assert ledger.look_up("trap", "s", 4, ONE) == "imported"
+    ledger.record("trap", "s", 4, ONE, 5)
+    assert ledger.look_up("trap", "s", 4, ONE) == "again"
+
+
+def test_incidents_of_an_older_hub_are_kept(tmp_path):
+    with sqlite3.connect(tmp_path / NAME) as connection:
+        connection.executescript(STEPS[0])
+        connection.execute("PRAGMA user_version = 1")
+        rows = [(1, "trap", "clock", "first"), (5, "trap", "clock", "last"), (3, "attic", "clock", "other")]
+        connection.executemany("INSERT INTO incidents VALUES (?, ?, ?, ?)", rows)
+    assert read_incidents(tmp_path) == []
+    database = HubDatabase(tmp_path)
+    found = [(each["sensor"], each["text"]) for each in Ledger(database).list_incidents()]
+    assert (
+        found == [("trap", "last"), ("attic", "other")] == [(e["sensor"], e["text"]) for e in read_incidents(tmp_path)]
+    )
+    database.close()

@@ -83,6 +83,23 @@ def test_body_that_is_not_deflated_is_called_unreadable(taker: Hub, token: str) 
     assert taker.client.post("/api/segments", content=b"plain", headers=headers).status_code == 422
 
 
+def test_hub_that_has_less_than_it_acknowledged_says_so(taker: Hub, token: str) -> None:
+    hub = taker.client.post("/api/heartbeat", json={}, headers={"authorization": f"Bearer {token}"}).json()["hub"]
+    headers = {"authorization": f"Bearer {token}", "x-relaytrap-segment": "8", "x-relaytrap-spool": "s9"}
+    for believed, status in ((f"{hub}/7", 409), ("another/7", 200), (f"{hub}/x", 200)):
+        data = segment(message(b"seg-" + believed.encode()))
+        told = headers | {"x-relaytrap-acknowledged": believed}
+        assert taker.client.post("/api/segments", content=data, headers=told).status_code == status
+
+
+def test_segment_of_a_newer_format_is_asked_for_again_later(taker: Hub, token: str) -> None:
+    data = segment(message(b"seg-newer")).replace(b'"format":1', b'"format":2')
+    answer = send(taker, token, 90, data)
+    assert (answer.status_code, "update the hub" in answer.json()["error"]) == (426, True)
+    assert int(answer.headers["retry-after"]) > 0
+    assert "update the hub" in taker.get("/sensors").text
+
+
 def test_segment_without_a_number_is_refused(taker: Hub, token: str) -> None:
     answer = taker.client.post("/api/segments", content=b"", headers={"authorization": f"Bearer {token}"})
     assert answer.status_code == 400
