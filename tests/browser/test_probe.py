@@ -1,8 +1,29 @@
 """The open-relay test's forms in a real browser, whose headers no test client sends by itself."""
 
-import pytest
+from collections.abc import Iterator
+from pathlib import Path
 
-from tests.browser.conftest import Watched
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.conftest import WIDE, Watched
+from tests.probe.answering import answering_server, reply
+from tests.web.conftest import start_hub
+
+HOSTILE = "<script>alert(1)</script>\x1b\u202e"
+
+
+@pytest.fixture
+def owner(browser: Browser, tmp_path: Path) -> Iterator[Watched]:
+    """A page of a hub that may test loopback, opened from 127.0.0.1: the owner of what runs there."""
+    (tmp_path / "hub.toml").write_text("[probe]\nprivate_targets = true\n")
+    hub = start_hub(tmp_path / "data", tmp_path / "hub.toml")
+    context = browser.new_context(viewport=WIDE)
+    watched = Watched(context, hub.url)
+    yield watched
+    context.close()
+    hub.stop()
+    assert watched.complaints == []
 
 
 @pytest.mark.peer
@@ -24,3 +45,20 @@ def test_address_opts_out_and_back_in(watched: Watched) -> None:
     assert "not tested from here" in page.inner_text("main [role=status]")
     page.click("main button")
     page.wait_for_selector("button.primary")
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(180)
+def test_owner_watches_a_test_reads_its_result_and_has_it_repeated(owner: Watched) -> None:
+    with answering_server("127.0.0.1", lambda request: reply(request, "403 No", f"Server: {HOSTILE}")) as server:
+        page = owner.open("/probe")
+        page.fill("#host", f"127.0.0.1:{server.port}")
+        page.check("input[value=udp]")
+        page.click("button.primary")
+        page.wait_for_selector("#progress progress[value]")
+        page.wait_for_function("document.querySelector('[data-left]')?.textContent.includes('s left')")
+        page.wait_for_selector("text=Closed.", timeout=120_000)
+    assert "alert(1)" in page.inner_text("main")
+    page.click("text=Test every week")
+    page.wait_for_selector("text=tested every 7 days")
+    assert "refused" in page.inner_text("table")
