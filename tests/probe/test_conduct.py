@@ -19,6 +19,11 @@ from relaytrap.probe.target import Endpoint, Target
         Options(witness="no address"),
         Options(tester="no address"),
         Options(witness_public=":5060"),
+        Options(tester="::1"),
+        Options(witness_token="no token", witness="127.0.0.1"),
+        Options(witness_token="x." + "0" * 64),
+        Options(witness_token="x." + "0" * 64, witness="127.0.0.1", witness_public="127.0.0.1"),
+        Options(witness_token="x." + "0" * 64, witness=":5059"),
     ],
 )
 def test_choice_that_cannot_be_used_is_one_sentence(options: Options) -> None:

@@ -12,12 +12,14 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relaytrap.errors import InputError
 from relaytrap.probe.certificate import pinning_peer, server_context, server_fingerprint
 from relaytrap.probe.outpost import Outpost
 from relaytrap.probe.plan import Plan
-from relaytrap.probe.remote import JoinToken, RemoteWatch
+from relaytrap.probe.remote import JoinToken, RemoteWatch, read_outpost, read_tester
 from relaytrap.probe.run import Run
 from relaytrap.probe.target import Endpoint, Target
 from relaytrap.probe.tricks import host_port
@@ -202,6 +204,21 @@ def test_words_out_of_place_end_the_connection_and_nothing_is_watched(folder: Pa
             writer.close()
 
     asyncio.run(test())
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=100).map(lambda data: b'{"type":"Join","secret":"' + data))
+def test_words_that_are_none_raise_nothing_but_value_error(line: bytes) -> None:
+    for read in (read_tester, read_outpost):
+        with suppress(ValueError):
+            read(line)
+
+
+@pytest.mark.parametrize("word", ["Join", "Came"])
+def test_brackets_without_end_raise_nothing_but_value_error(word: str) -> None:
+    line = f'{{"type":"{word}","x":'.encode() + b"[" * 200_000
+    for read in (read_tester, read_outpost):
+        with pytest.raises(ValueError):
+            read(line)
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,8 @@ def _testers(target: Target, wanted: str) -> dict[int, str]:
 async def _open_watch(options: Options, plan: Plan) -> Watch:
     """The witness that the user named, or one here."""
     if options.witness_token:
+        if not options.witness:
+            raise InputError("--witness-token needs --witness HOST, where that witness runs")
         if options.witness_public:
             raise InputError("--witness-public is for a witness here; give the other machine's as its --public")
         remote = RemoteWatch()

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import count
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -57,6 +57,7 @@ PROTOCOL = 1
 LINE_MAX_BYTES = 1 << 18
 CONNECT_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 10.0
+T = TypeVar("T")
 
 Token = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9]{11}$")]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -128,12 +129,19 @@ def encode_line(message: FromTester | FromOutpost) -> bytes:
 
 def read_tester(line: bytes) -> FromTester:
     """What a tester says. Raises ValueError when it is nothing of the protocol."""
-    return _FROM_TESTER.decode(line)
+    return _decode(_FROM_TESTER, line)
 
 
 def read_outpost(line: bytes) -> FromOutpost:
     """What an outpost says. Raises ValueError when it is nothing of the protocol."""
-    return _FROM_OUTPOST.decode(line)
+    return _decode(_FROM_OUTPOST, line)
+
+
+def _decode(decoder: msgspec.json.Decoder[T], line: bytes) -> T:
+    try:
+        return decoder.decode(line)
+    except RecursionError:  # brackets in brackets, in a field that nobody knows
+        raise ValueError("too deeply nested") from None
 
 
 @dataclass(frozen=True, slots=True)
