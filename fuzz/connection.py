@@ -27,8 +27,8 @@ HELD_MAX = 1 << 18
 def terms() -> TlsTerms:
     """A certificate made once."""
     persona = load_persona("asterisk", seed="fuzz")
-    folder = Path(tempfile.mkdtemp(prefix="relaytrap-fuzz-"))
-    return TlsTerms(load_certificate(folder, persona.name, persona.certificate))
+    with tempfile.TemporaryDirectory() as folder:
+        return TlsTerms(load_certificate(Path(folder), persona.name, persona.certificate))
 
 
 def opening(has_page: bool) -> Layer:

@@ -15,7 +15,8 @@ from relaytrap.sensor.segment import whole_blocks
 from relaytrap.sensor.spool import cut_to_whole
 
 PIECES = (b"\0\0\0\x06", b"\0\0\0\x20", b"\x0a\x0d\x0d\x0a", b'"part":2', b'"part":1,', bytes(12), b"\xff" * 4)
-FILE = Path(tempfile.gettempdir(), "relaytrap-fuzz-segment")
+FOLDER = tempfile.TemporaryDirectory()
+FILE = Path(FOLDER.name, "segment")
 
 
 def seeds() -> list[bytes]:

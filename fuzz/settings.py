@@ -23,7 +23,8 @@ PIECES = (
     b"[[",
     b"\xff",
 )
-FILE = Path(tempfile.gettempdir(), "relaytrap-fuzz-settings.toml")
+FOLDER = tempfile.TemporaryDirectory()
+FILE = Path(FOLDER.name, "settings.toml")
 EXAMPLE = b"""data_dir = "/d"
 [sensor]
 name = "s"

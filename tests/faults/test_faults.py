@@ -19,6 +19,7 @@ def has_namespaces() -> bool:
     return bool(shutil.which("unshare")) and subprocess.run(command, capture_output=True).returncode == 0
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("fault", ["kill-both", "delivered-oddly", "spoofed-sources"])
 def test_law_holds(fault: str, tmp_path: Path) -> None:
     if not has_namespaces():
