@@ -7,11 +7,13 @@ from functools import partial
 
 import pytest
 import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relaytrap.probe.channel import StreamChannel, UdpSocket
 from relaytrap.probe.request import METHODS, Probe, build_probe
 from relaytrap.probe.tricks import Ends
-from relaytrap.probe.witness import Knock, LocalWatch, Place, WitnessedRequest, Witnesses
+from relaytrap.probe.witness import Knock, LocalWatch, Place, Witness, WitnessedRequest, Witnesses
 from relaytrap.sip import Response, parse_message
 
 ADDRESSES = ["127.0.44.1", "::1"]
@@ -182,6 +184,16 @@ def test_rubbish_ends_its_own_connection_at_most(data: bytes) -> None:
         watch.close()
 
     asyncio.run(test())
+
+
+@given(st.binary(max_size=300), st.integers(0, 400), st.integers(0, 20))
+def test_bytes_of_any_kind_get_an_answer_or_none(noise: bytes, start: int, cut: int) -> None:
+    witness = Witness()
+    witness.watch([TOKEN.encode()], Seen())
+    data = request("INVITE", "udp", ("192.0.2.1", 5060))
+    for hostile in (noise, data[:start] + noise + data[start + cut :]):
+        answer = witness._take(hostile, ("192.0.2.5", 5060), "udp")
+        assert answer == b"" or isinstance(parse_message(answer), Response)
 
 
 def test_knock_leaves_from_the_witnesss_port_and_its_answer_is_reported() -> None:
