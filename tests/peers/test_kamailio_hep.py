@@ -37,7 +37,7 @@ modparam("siptrace", "trace_on", 1)
 modparam("siptrace", "trace_to_database", 0)
 modparam("siptrace", "trace_mode", 1)
 modparam("siptrace", "hep_mode_on", 1)
-modparam("siptrace", "hep_version", 3)
+modparam("siptrace", "hep_version", {version})
 modparam("siptrace", "hep_capture_id", 46)
 modparam("siptrace", "auth_key", "{key}")
 modparam("siptrace", "duplicate_uri", "sip:{where};transport={transport}")
@@ -77,7 +77,9 @@ def test_proxy_is_a_sensor(peer: Callable[[str], str], tmp_path: Path, transport
     door.start()
     where = door.status().places[0].listening.partition(":")[2]
     try:
-        configuration = CONFIGURATION.format(edge=EDGE, where=where, transport=transport, key=password or "none")
+        configuration = CONFIGURATION.format(
+            edge=EDGE, where=where, transport=transport, key=password or "none", version=3
+        )
         if transport == "tls":
             configuration = TLS.format(edge=EDGE, folder=tmp_path) + configuration
         with running_kamailio(peer("kamailio"), tmp_path, configuration):
@@ -106,7 +108,7 @@ def test_proxy_with_another_password_is_refused_and_counted(peer: Callable[[str]
     door.start()
     where = door.status().places[0].listening.partition(":")[2]
     try:
-        configuration = CONFIGURATION.format(edge=EDGE, where=where, transport="udp", key="guessed")
+        configuration = CONFIGURATION.format(edge=EDGE, where=where, transport="udp", key="guessed", version=3)
         with running_kamailio(peer("kamailio"), tmp_path, configuration):
             ask(1)
             end = time.monotonic() + 20
@@ -116,3 +118,21 @@ def test_proxy_with_another_password_is_refused_and_counted(peer: Callable[[str]
         door.close()
     assert set(door.status().places[0].refused) == {"wrong password, or none"}
     assert not kept.observations
+
+
+def test_older_version_tells_the_same_agent(peer: Callable[[str], str], tmp_path: Path) -> None:
+    kept = Kept()
+    door = HepDoor(Config(tmp_path, hub=HubConfig(hep_listen=(f"udp:{HUB}:0",))), kept.take)
+    door.start()
+    where = door.status().places[0].listening.partition(":")[2]
+    configuration = CONFIGURATION.format(edge=EDGE, where=where, transport="udp", key="none", version=2)
+    try:
+        with running_kamailio(peer("kamailio"), tmp_path, configuration):
+            ask(1)
+            end = time.monotonic() + 20
+            while door.status().places[0].packets < 2 and time.monotonic() < end:
+                time.sleep(0.02)
+    finally:
+        door.close()
+    assert set(door.status().agents) == {"hep-46"}
+    assert request(call_id="hep-0") in kept.raws()

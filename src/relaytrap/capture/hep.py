@@ -142,10 +142,10 @@ def _read_1_or_2(datagram: bytes, now_ns: int) -> HepMessage | None:
     addresses_end = 8 + 2 * size
     if not size or len(datagram) <= addresses_end:
         return None
-    at, moment_ns = addresses_end, None
+    at, moment_ns, capture_id = addresses_end, None, 0
     if version == 2:
         at += 12
-        moment_ns = _time_2(datagram[addresses_end:at], now_ns)
+        moment_ns, capture_id = _time_and_agent_2(datagram[addresses_end:at], now_ns)
     if not begins_message(datagram[at:]):
         return None
     return HepMessage(
@@ -159,15 +159,16 @@ def _read_1_or_2(datagram: bytes, now_ns: int) -> HepMessage | None:
         datagram[at:],
         0,
         True,
+        capture_id,
     )
 
 
-def _time_2(field: bytes, now_ns: int) -> int | None:
-    """Whichever byte order is nearer to the time of capture."""
-    if len(field) < 8:
-        return None
-    moments: list[int] = []
+def _time_and_agent_2(field: bytes, now_ns: int) -> tuple[int | None, int]:
+    """Time and capture id, in whichever byte order is nearer to the time of capture."""
+    if len(field) < 10:
+        return None, 0
+    found: list[tuple[int, int]] = []
     for order in "<>":
-        seconds, microseconds = struct.unpack_from(order + "II", field)
-        moments.append(seconds * 1_000_000_000 + microseconds * 1000)
-    return min(moments, key=lambda moment: abs(moment - now_ns))
+        seconds, microseconds, capture_id = struct.unpack_from(order + "IIH", field)
+        found.append((seconds * 1_000_000_000 + microseconds * 1000, capture_id))
+    return min(found, key=lambda each: abs(each[0] - now_ns))

@@ -1,5 +1,6 @@
 """Packets to observations, agents to names, and what is refused."""
 
+import struct
 from collections import Counter
 
 import pytest
@@ -56,6 +57,13 @@ def test_packet_without_the_password_is_counted_and_dropped(key: bytes) -> None:
 
 def test_packet_with_the_password_is_taken() -> None:
     assert took(hep(key=b"secret"), Reception(Directions(), "secret"))[0]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_version_2_names_its_agent_in_the_byte_order_of_its_time(order: str) -> None:
+    head = struct.pack(">BBBBHH", 2, 16, 2, 17, 5060, 5060) + bytes([203, 0, 113, 9, 198, 51, 100, 1])
+    (seen,), _ = took(head + struct.pack(order + "IIHH", NOON_S, 1, 46, 0) + request(0))
+    assert (seen.sensor, seen.received_at_ns) == ("hep-46", NOW_NS + 1000)
 
 
 def test_what_is_not_sip_is_counted() -> None:
