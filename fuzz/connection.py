@@ -9,10 +9,10 @@ from pathlib import Path
 from tests.capture.packets import request
 from tests.capture.test_client_hello import real_hello
 from tests.capture.test_websocket import ASK, frame
+from tests.sensor.talk import persona_of
 
 from relaytrap.sensor.carrier import Layer, Opening, SipLayer
 from relaytrap.sensor.certificate import load_certificate
-from relaytrap.sensor.personas import load_persona
 from relaytrap.sensor.tls import TlsLayer, TlsTerms
 from relaytrap.sensor.web import HttpLayer
 
@@ -26,14 +26,14 @@ HELD_MAX = 1 << 18
 @cache
 def terms() -> TlsTerms:
     """A certificate made once."""
-    persona = load_persona("asterisk", seed="fuzz")
+    persona = persona_of("asterisk", "fuzz")
     with tempfile.TemporaryDirectory() as folder:
         return TlsTerms(load_certificate(Path(folder), persona.name, persona.certificate))
 
 
 def opening(has_page: bool) -> Layer:
     """What a new connection is read with, as tcp.Connections makes it."""
-    persona = load_persona("asterisk", seed="fuzz")
+    persona = persona_of("asterisk", "fuzz")
 
     def http() -> Layer:
         return HttpLayer("tcp", persona.http, lambda: b"now", has_page=has_page, answers_ping=True)

@@ -1,11 +1,13 @@
 """Conversations with an engine: bytes in, bytes out, a clock that only the test moves."""
 
 import itertools
+from functools import cache
 
 from relaytrap.sensor.engine import Engine
 from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.ledger import Ledger
 from relaytrap.sensor.outlet import Answer
+from relaytrap.sensor.persona import Persona
 from relaytrap.sensor.personas import load_persona
 from relaytrap.sip import Response, parse_message
 
@@ -18,6 +20,12 @@ SDP = (
     b"m=audio 25282 RTP/AVP 0 8 101\r\na=rtpmap:0 pcmu/8000\r\na=rtpmap:8 pcma/8000\r\n"
     b"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-11\r\n"
 )
+
+
+@cache
+def persona_of(name: str, seed: str) -> Persona:
+    """A bundled persona, read once: it never changes, and a property builds thousands of engines."""
+    return load_persona(name, seed=seed)
 
 
 class CountingChance:
@@ -35,7 +43,7 @@ class Talk:
 
     def __init__(self, persona: str = "asterisk", *, seed: str = "a test's installation", **ledger: int) -> None:
         budgets = {"source_bytes_per_s": 1_000_000, "total_bytes_per_s": 10_000_000} | ledger
-        self.engine = Engine(load_persona(persona, seed=seed), Ledger(**budgets), CountingChance())
+        self.engine = Engine(persona_of(persona, seed), Ledger(**budgets), CountingChance())
         self.now = 1000.0
 
     def receive(self, data: bytes, *, source: str = SOURCE, port: int = 5060, transport: str = "udp") -> list[Answer]:
