@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaytrap.hub.batch import make_batch
-from relaytrap.hub.rows import RULES_VERSION, TEXT_MAX, bare_row, make_row
+from relaytrap.hub.rows import RULES_VERSION, TEXT_MAX, bare_row, make_row, make_rows
 from relaytrap.observation import Observation
 from relaytrap.store.native import native_block
 from relaytrap.store.schema import COLUMNS, JSON_LISTS, NAMES
@@ -105,6 +105,21 @@ def test_a_message_that_our_own_code_fails_on_is_kept_bare(setting, monkeypatch)
     monkeypatch.setattr("relaytrap.hub.rows.decode_identifiers", fail)
     batch = make_batch([seen(request(n)) for n in range(3)], setting, 1)
     assert (batch.rows, batch.block.count(b"not-analysed")) == (3, 1)
+
+
+ANSWER = b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK-1\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\r\n"
+KINDS = st.sampled_from(
+    [request(), request(3, method=b"INVITE", user=b"0011442030000000"), ANSWER, b"\r\n\r\n", b"\xff"]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(KINDS | st.binary(max_size=80), st.sampled_from(["trap", "sample-sydney"])), max_size=9))
+def test_messages_side_by_side_make_the_rows_that_each_makes_alone(setting, messages):
+    observations = [seen(raw, number, sensor=sensor) for number, (raw, sensor) in enumerate(messages)]
+    stamps = range(len(observations))
+    alone = [make_row(one, setting, stamp) for one, stamp in zip(observations, stamps, strict=True)]
+    assert make_rows(observations, setting, stamps) == alone
 
 
 def test_bare_rows_have_every_column():
