@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from relaytrap.errors import InputError
-from relaytrap.hub.ingest import HubBusy, HubTooOld, Ingest, Taken
+from relaytrap.hub.ingest import WAITING_MAX, HubBusy, HubTooOld, Ingest, Segment, Taken
 from relaytrap.observation import FORMAT_VERSION
 from tests.hub.traffic import request, seen, segment
 
@@ -101,7 +101,7 @@ def test_more_than_can_wait_is_sent_away(ingest, store):
     with store.gate.alone():  # nothing is stored meanwhile
         waiting = [
             threading.Thread(target=ingest.ingest_segment, args=(f"trap-{n}", 1, segment([seen(request(n))])))
-            for n in range(9)
+            for n in range(WAITING_MAX + 1)
         ]
         for thread in waiting:
             thread.start()
@@ -111,7 +111,7 @@ def test_more_than_can_wait_is_sent_away(ingest, store):
             ingest.ingest_segment("late", 1, segment([seen(request(99))]))
     for thread in waiting:
         thread.join()
-    assert count(store) == 9
+    assert count(store) == WAITING_MAX + 1
 
 
 def test_live_observations_are_one_batch_under_their_token(ingest, store):
@@ -144,3 +144,16 @@ def test_an_import_goes_through_the_same_door(ingest, store, tmp_path):
     ingest.listeners.append(heard.append)
     (done,) = ingest.import_captures([write_pcap(tmp_path / "a.pcap", [request(0)])])
     assert (done.stored, [each.messages for each in heard]) == (1, [1])
+
+
+def test_a_segment_of_a_group_that_nobody_noted_is_kept_once_when_it_comes_alone(ingest, store):
+    segments = [
+        Segment("trap", "g1", n, segment(seen(request(10 * n + m), 10 * n + m) for m in range(3))) for n in range(2)
+    ]
+    # The hub dies between the insert of a group and its notes.
+    ingest._insert_group([(each, ingest._batch(each, again=False)) for each in segments])
+    assert count(store) == 6
+    for each in segments:
+        assert ingest.ingest_segment("trap", each.number, each.data, spool="g1").seen == "begun"
+    assert count(store) == 6
+    assert ingest.ingest_segment("trap", 0, segments[0].data, spool="g1").seen == "again"

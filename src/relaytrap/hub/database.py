@@ -47,6 +47,12 @@ STEPS: Final = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX segments_by_digest ON segments (digest);
     """,
+    """
+    CREATE TABLE begun (
+      sensor TEXT NOT NULL, spool TEXT NOT NULL, number INTEGER NOT NULL, digest BLOB NOT NULL,
+      PRIMARY KEY (sensor, spool, number, digest)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 

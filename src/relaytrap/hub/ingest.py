@@ -19,6 +19,7 @@ from relaytrap.capture.segment import HEAD_BYTES, mark_of, read_segment
 from relaytrap.clock import now_ns
 from relaytrap.config import Config
 from relaytrap.hub.batch import Batch
+from relaytrap.hub.grouping import Grouping
 from relaytrap.hub.importing import Imported, Progress, import_captures, known_ids
 from relaytrap.hub.ledger import Ledger, Seen, digest_of
 from relaytrap.hub.workers import Workers
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 Listener = Callable[["Taken"], None]
 
-WAITING_MAX: Final = 8
+WAITING_MAX: Final = 24
 
 
 class HubTooOld(Exception):
@@ -108,6 +109,7 @@ class Ingest:
         self.listeners: list[Listener] = []
         self.gate = Gate()
         self.pass_on: Callable[[Segment], bool] | None = None
+        self._groups = Grouping(self._insert_group)
         self._ledger = ledger
         self._workers = workers or Workers(config)
         self._places = threading.Semaphore(self._workers.count + WAITING_MAX)
@@ -133,7 +135,7 @@ class Ingest:
                 return Receipt(number, 0, seen)
             batch = self._batch(segment, again=seen != "new")
             with self.gate.passing():
-                self._insert(batch, segment.token)
+                self._groups.add((segment, batch), batch.rows)
                 self._ledger.record(sensor, spool, number, segment.digest, batch.rows)
             if seen == "other":
                 self._report_other(sensor, number, batch)
@@ -149,7 +151,7 @@ class Ingest:
         with self._place():
             batch = self._batch(segment, again=again)
             with self.gate.passing():
-                self._insert(batch, segment.token)
+                self._groups.add((segment, batch), batch.rows)
         self._took(segment.sensor, batch)
         return batch.rows
 
@@ -204,6 +206,15 @@ class Ingest:
 
     def _took(self, sensor: str, batch: Batch) -> None:
         self._tell(Taken(batch.rows, batch.first_ns, batch.last_ns))
+
+    def _insert_group(self, group: Sequence[tuple[Segment, Batch]]) -> None:
+        # A segment that comes again comes in another group, under another token: what of it is stored is then asked
+        # by its messages, and for that it must be known that this insert was begun.
+        self._ledger.begin((each.sensor, each.spool, each.number, each.digest) for each, _ in group)
+        tokens = "\n".join(each.token for each, _ in group)
+        token = tokens if len(group) == 1 else f"segments/{digest_of(tokens.encode()).hex()}"
+        if blocks := [batch.block for _, batch in group if batch.rows]:
+            self.store.insert_block("messages", b"".join(blocks), token)
 
     def _insert(self, batch: Batch, token: str) -> None:
         if batch.rows:

@@ -6,6 +6,7 @@ comes with other bytes (a sensor restored from a snapshot, two sensors under one
 
 import hashlib
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, Literal
@@ -15,8 +16,9 @@ from relaytrap.hub.database import NAME, HubDatabase
 
 __all__ = ["Ledger", "Seen", "digest_of", "read_incidents"]
 
-Seen = Literal["new", "again", "other", "imported"]
-"""imported: an operator imported a segment of this number, with other contents; perhaps the same one, unfinished."""
+Seen = Literal["new", "again", "other", "imported", "begun"]
+"""begun: its insert was begun, and nobody knows how it ended. imported: an operator imported a segment of this number,
+with other contents; perhaps the same one, unfinished."""
 
 KEPT_SEGMENTS: Final = 100_000
 """Numbers behind the newest of a spool that are remembered; a sensor resends from its last few thousand at most."""
@@ -45,7 +47,19 @@ class Ledger:
             return "again"
         if spool in (each for _, each in known):
             return "other"
-        return "imported" if known else "new"
+        if known:
+            return "imported"
+        return "begun" if self._was_begun(sensor, spool, number, digest) else "new"
+
+    def _was_begun(self, *segment: object) -> bool:
+        sql = "SELECT 1 FROM begun WHERE sensor = ? AND spool = ? AND number = ? AND digest = ?"
+        with self._database.transaction() as connection:
+            return connection.execute(sql, segment).fetchone() is not None
+
+    def begin(self, segments: Iterable[tuple[str, str, int, bytes]]) -> None:
+        """Remember segments (sensor, spool, number, digest) whose insert begins now, until they are recorded."""
+        with self._database.transaction() as connection:
+            connection.executemany("INSERT OR IGNORE INTO begun VALUES (?, ?, ?, ?)", segments)
 
     def holds(self, digest: bytes) -> bool:
         """Whether a segment with these contents was taken in, under whatever number, sensor and spool."""
@@ -63,6 +77,8 @@ class Ledger:
         with self._database.transaction() as connection:
             row = (sensor, spool, number, digest, messages, now_ns())
             connection.execute("INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?, ?)", row)
+            sql = "DELETE FROM begun WHERE sensor = ? AND spool = ? AND number = ? AND digest = ?"
+            connection.execute(sql, row[:4])
             if number % 1000 == 0:
                 connection.execute(
                     "DELETE FROM segments WHERE sensor = ? AND spool = ? AND number < ?",
