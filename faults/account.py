@@ -148,7 +148,6 @@ class Account:
         self.require(not self.lost, f"{self.lost:,} recorded observations are not in the store")
         self.require(not self.doubled, f"{self.doubled:,} observations are in the store too often")
         self.require(self.recorded > 0, "nothing was recorded: the fault proved nothing")
-        self.require(not self.unrecorded_answers, f"{self.unrecorded_answers} requests were answered and not recorded")
         self.require((self.amplification or 0) <= 1, f"an unproven source got {self.amplification} times what it sent")
         self.require(self.sensor_mb <= sensor_max_mb, f"the sensor took {self.sensor_mb} MB, allowed {sensor_max_mb}")
         self.require(self.hub_mb <= hub_max_mb, f"the hub took {self.hub_mb} MB, allowed {hub_max_mb}")

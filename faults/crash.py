@@ -27,30 +27,34 @@ DEATH_S: Final = (0.0, 0.5)
 
 def kill_sensor(scale: Scale, folder: Path) -> Account:
     """kill -9 of the sensor at random moments; what stood in its files is neither cut away nor shipped twice."""
-    with Trial("kill-sensor", folder, scale) as trial:
-        _kill_sensor(trial)
-        return trial.settle()
+    trial = _kill_sensor("kill-sensor", scale, folder, {})
+    trial.account.notes.append(f"answered and still in memory {_unrecorded_answers(trial):,}")
+    return trial.account
 
 
 def kill_sensor_writing_at_once(scale: Scale, folder: Path) -> Account:
     """kill -9 of a sensor with flush_interval_s = 0: besides, no request was answered that is not in its files."""
-    at_once = {"RELAYTRAP_SENSOR_FLUSH_INTERVAL_S": "0"}
-    with Trial("kill-sensor-at-once", folder, scale, sensor=at_once) as trial:
-        _kill_sensor(trial)
-        account = trial.settle()
-    account.unrecorded_answers = sum(not trial.record.has(number) for number in trial.traffic.answered)
-    account.require(not account.unrecorded_answers, f"{account.unrecorded_answers} answered requests are not recorded")
-    return account
+    trial = _kill_sensor("kill-sensor-at-once", scale, folder, {"RELAYTRAP_SENSOR_FLUSH_INTERVAL_S": "0"})
+    count = trial.account.unrecorded_answers = _unrecorded_answers(trial)
+    trial.account.require(not count, f"{count:,} answered requests are not recorded")
+    return trial.account
 
 
-def _kill_sensor(trial: Trial) -> None:
-    for _ in range(trial.scale.rounds):
-        trial.wait(*LIFE_S)
-        trial.fleet.sensor.kill()
-        trial.record.look()
-        trial.wait(*DEATH_S)
-        trial.fleet.sensor.start()
-        trial.account.rounds += 1
+def _unrecorded_answers(trial: Trial) -> int:
+    return sum(not trial.record.has(number) for number in trial.traffic.answered)
+
+
+def _kill_sensor(fault: str, scale: Scale, folder: Path, settings: dict[str, str]) -> Trial:
+    with Trial(fault, folder, scale, sensor=settings) as trial:
+        for _ in range(scale.rounds):
+            trial.wait(*LIFE_S)
+            trial.fleet.sensor.kill()
+            trial.record.look()
+            trial.wait(*DEATH_S)
+            trial.fleet.sensor.start()
+            trial.account.rounds += 1
+        trial.settle()
+    return trial
 
 
 def kill_hub(scale: Scale, folder: Path) -> Account:
