@@ -5,11 +5,13 @@ every later fragment, whose port stands in the first one; IPv6 extension headers
 within, which the dissector takes apart. Checksums and payloads are not looked at.
 """
 
+import ctypes
+import socket
 import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["Instruction", "build_filter", "packed"]
+__all__ = ["Instruction", "attach", "build_filter", "packed"]
 
 LD_W, LD_H, LD_B, LD_H_IND = 0x20, 0x28, 0x30, 0x48
 LDX_IMM, LDX_HEADER_LENGTH = 0x01, 0xB1
@@ -59,6 +61,13 @@ def build_filter(ports: Sequence[int], *, framed: bool) -> list[Instruction]:
 def packed(program: Sequence[Instruction]) -> bytes:
     """As `struct sock_filter` has it, in the machine's byte order."""
     return b"".join(struct.pack("HBBI", step.code, step.if_true, step.if_false, step.k) for step in program)
+
+
+def attach(sock: socket.socket, option: int, program: bytes) -> None:
+    """Give the kernel a packed program for a socket. option: of SOL_SOCKET, what the program is to decide."""
+    instructions = ctypes.create_string_buffer(program)
+    head = struct.pack("HL", len(program) // 8, ctypes.addressof(instructions))
+    sock.setsockopt(socket.SOL_SOCKET, option, head)
 
 
 def _steps(ports: Sequence[int], ip: int) -> list[_Step]:

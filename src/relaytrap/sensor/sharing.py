@@ -6,13 +6,11 @@ source address alone (IPv6: by its /64, which is what one host is given), and al
 address is known in one place. Bytes received and sent are counted by the same worker whatever the kernel chooses.
 """
 
-import ctypes
 import socket
-import struct
 from typing import Final
 
 from relaytrap.sensor.listen import Listen, bind
-from relaytrap.sensor.packet_filter import Instruction, packed
+from relaytrap.sensor.packet_filter import Instruction, attach, packed
 
 __all__ = ["bind_shared", "choose_by_source"]
 
@@ -48,6 +46,4 @@ def choose_by_source(sock: socket.socket, workers: int) -> None:
     else:
         read = [(LD_W, NETWORK_HEADER + V4_SOURCE)]
     steps = [*read, (MUL_K, GOLDEN), (RSH_K, 16), (MOD_K, workers), (RET_A, 0)]
-    program = ctypes.create_string_buffer(packed([Instruction(code, k) for code, k in steps]))
-    head = struct.pack("@HP", len(steps), ctypes.addressof(program))
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, head)
+    attach(sock, SO_ATTACH_REUSEPORT_CBPF, packed([Instruction(code, k) for code, k in steps]))

@@ -4,7 +4,6 @@ Ethernet and loopback are read with their frame headers, because a second VLAN t
 tunnels) the kernel takes the link-layer header off. Nothing is ever sent.
 """
 
-import ctypes
 import fcntl
 import logging
 import socket
@@ -15,7 +14,7 @@ from typing import Final
 
 from relaytrap.clock import now_ns
 from relaytrap.errors import ListenError
-from relaytrap.sensor.packet_filter import build_filter, packed
+from relaytrap.sensor.packet_filter import attach, build_filter, packed
 
 __all__ = ["Sniffer", "Taken"]
 
@@ -134,7 +133,8 @@ class Sniffer:
 
     def _prepare(self, sock: socket.socket, program: bytes) -> None:
         """Filter, arrival times and room, before the first packet can come."""
-        _attach(sock, program)
+        if program:
+            attach(sock, SO_ATTACH_FILTER, program)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         try:
             sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
@@ -151,15 +151,6 @@ class Sniffer:
             sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, MEMBERSHIP.pack(index, PACKET_MR_PROMISC, 0, bytes(8)))
         except OSError as error:
             log.info("not promiscuous: interface=%s reason=%s", self.interface, error.strerror)
-
-
-def _attach(sock: socket.socket, program: bytes) -> None:
-    """Give the kernel a filter; an empty one is none."""
-    if not program:
-        return
-    instructions = ctypes.create_string_buffer(program)
-    head = struct.pack("HL", len(program) // 8, ctypes.addressof(instructions))
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, head)
 
 
 def _moment(ancillary: list[tuple[int, int, bytes]]) -> int:
