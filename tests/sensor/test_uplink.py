@@ -232,3 +232,11 @@ def test_segment_that_a_hub_is_too_old_for_waits(tmp_path: Path, hub: Hub, caplo
     ship(spool, hub, lambda: spool.oldest_closed() is None)
     assert hub.segments == [1]
     assert "update the hub" in caplog.text
+
+
+def test_segment_that_somebody_took_away_is_lost_and_not_acknowledged(tmp_path: Path, hub: Hub) -> None:
+    spool = spool_with(tmp_path, 2)
+    (tmp_path / "00000001.pcapng").unlink()
+    ship(spool, hub, lambda: spool.oldest_closed() is None)
+    assert hub.segments == [2]
+    assert (spool.lost()["dropped_segments"], spool.shelf.numbers) == (1, (2, 2))

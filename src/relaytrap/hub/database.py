@@ -45,7 +45,6 @@ STEPS: Final = (
       sensor TEXT NOT NULL, run TEXT NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
       beat INTEGER NOT NULL, said_at TEXT NOT NULL, address TEXT NOT NULL, PRIMARY KEY (sensor, run)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX segments_by_digest ON segments (digest);
     """,
     """
     CREATE TABLE begun (

@@ -61,11 +61,6 @@ class Ledger:
         with self._database.transaction() as connection:
             connection.executemany("INSERT OR IGNORE INTO begun VALUES (?, ?, ?, ?)", segments)
 
-    def holds(self, digest: bytes) -> bool:
-        """Whether a segment with these contents was taken in, under whatever number, sensor and spool."""
-        with self._database.transaction() as connection:
-            return connection.execute("SELECT 1 FROM segments WHERE digest = ?", (digest,)).fetchone() is not None
-
     def highest(self, sensor: str, spool: str) -> int:
         """The highest number taken in of a spool; 0 before the first."""
         with self._database.transaction() as connection:

@@ -385,7 +385,7 @@ class Spool:
         while (segment := self.oldest_closed()) is not None:
             if self.size_bytes <= self.limits.spool_max_bytes and (segment.since is None or segment.since >= oldest):
                 return
-            self._drop(segment)
+            self.drop(segment)
 
     def _look_at_clock(self, now: float, now_ns: int) -> None:
         """Date segments on the clock that is never set; one that jumps by a month must not make all of them too old."""
@@ -406,7 +406,8 @@ class Spool:
                 with contextlib.suppress(OSError):
                     os.utime(segment.path, ns=(modified_ns, modified_ns))
 
-    def _drop(self, segment: ClosedSegment) -> None:
+    def drop(self, segment: ClosedSegment) -> None:
+        """Remove a segment that nobody acknowledged, or that somebody took away, and count it as lost."""
         if not self._forget(segment):  # acknowledged in this moment
             return
         observations = segment.observations

@@ -123,7 +123,7 @@ class Uplink(threading.Thread):
         try:
             data = segment.path.read_bytes()
         except FileNotFoundError:  # dropped for room in this moment, or removed by hand
-            self._spool.acknowledge(segment)
+            self._spool.drop(segment)
             return
         answered = self._post(
             "/api/segments",
