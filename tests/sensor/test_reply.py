@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.personas import load_persona
-from relaytrap.sensor.reply import Slots, compile_form, reprint, stamp_via
-from relaytrap.sip import parse_message, parse_via
+from relaytrap.sensor.reply import Slots, compile_form, reprint, stamp_via, user_of_address
+from relaytrap.sip import Request, parse_message, parse_via
 from tests.sensor.talk import LOCAL, SOURCE, START_NS, request
 
 FLOW = Flow("udp", SOURCE, 5071, LOCAL, 5060)
@@ -89,3 +89,28 @@ def test_shorter_forms_lose_what_the_persona_says_goes_first() -> None:
     assert form.fill(slots, form.shortest(slots)) is not None
     assert form.fill(slots, form.shortest(slots) - 1) is None
     assert b"Content-Length: 0" in full
+
+
+written = st.lists(
+    st.sampled_from([*'"<>@:;,= \\', "sip:", "sips:", "100", "a.b", "%41", "host", "tag=1"]), max_size=9
+).map("".join)
+
+
+@given(written)
+def test_user_seen_in_a_plain_address_is_the_one_that_taking_it_apart_gives(text: str) -> None:
+    for value in (text, f'"x" <sip:100@{text}>', f"<sip:{text}@h>;tag=1"):
+        seen = user_of_address(value.encode())
+        message = parse_message(request().replace(b'"100" <sip:100@203.0.113.9>', value.encode(), 1))
+        if seen is not None and isinstance(message, Request) and message.headers.get(b"to") == value.encode():
+            assert message.to_address is not None
+            assert message.to_address.uri.user == seen
+
+
+@given(written)
+def test_user_seen_in_a_plain_request_uri_is_the_one_that_taking_it_apart_gives(text: str) -> None:
+    for uri in (text, f"sip:100@{text}", f"sip:{text}@h"):
+        message = parse_message(request(uri=uri))
+        if isinstance(message, Request) and b"via" in message.headers:
+            taken_apart = message.uri.user if message.uri is not None else None
+            seen = Slots(message, FLOW, load_persona("cisco", seed="x"), START_NS)[b"user"]
+            assert seen == b"" or seen == taken_apart

@@ -27,8 +27,9 @@ PLAIN_VIA: Final = re.compile(rb"SIP/2\.0/[A-Z]{2,4} [^;,\"\s]+;branch=[^;,\"\s]
 """What nearly everybody writes: one hop, its branch, and the bare rport last."""
 FIRST_HOP: Final = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*")*')
 NAME_ADDR: Final = re.compile(rb'\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^<>]*)>\s*(.*)', re.S)
-PLAIN_URI: Final = re.compile(rb"sips?:([A-Za-z0-9.+*#_-]+)@")
-PLAIN_ADDRESS: Final = re.compile(rb'(?:"[^"\\]*" ?)?<sips?:([A-Za-z0-9.+*#_-]+)@[^<>"]*>(?:;[^<>",]*)?')
+PLAIN_USER: Final = rb"sips?:([A-Za-z0-9.+*#_-]+)@[A-Za-z0-9.-]+(?::[0-9]+)?(?:;[A-Za-z0-9=._-]+)*"
+PLAIN_URI: Final = re.compile(PLAIN_USER)
+PLAIN_ADDRESS: Final = re.compile(rb'(?:"[^"\\]*" ?)?<' + PLAIN_USER + rb">(?:;[A-Za-z0-9=._-]+)*")
 """What nearly everybody writes: the user is seen without taking the rest apart, which takes three times as long."""
 UNSAFE: Final = re.compile(rb"[\x00-\x1f\x7f<>\"]")
 
@@ -290,7 +291,7 @@ def user_of_address(value: bytes | None) -> bytes | None:
 
 
 def _user(slots: Slots) -> bytes:
-    if plain := PLAIN_URI.match(slots.request.request_uri):
+    if plain := PLAIN_URI.fullmatch(slots.request.request_uri):
         return plain[1]
     uri = slots.request.uri
     user = uri.user if uri is not None else None
