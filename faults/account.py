@@ -9,7 +9,7 @@ import json
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -27,19 +27,19 @@ STORED: Final = """
 SELECT direction = 'in' AS inward,
   reinterpretAsUInt64(substring(
     MD5(concat(toString(toUnixTimestamp64Nano(received_at)), ' ', toString(direction), ' ', raw)), 1, 8)) AS key
-FROM messages WHERE sensor = {sensor:String} AND capture = ''
+FROM messages WHERE sensor IN {sensors:Array(String)} AND capture = ''
 """
 
 
 class Record:
-    """What a sensor's segments hold, file by file; what a file held once is never forgotten.
+    """What sensors' segments hold, file by file; what a file held once is never forgotten.
 
     Look before a dead sensor's spool is opened again: a recovery that cut away too much would hide its own loss.
     times_ns: the earliest and the latest time of an observation.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = tuple(folders)
         self._files: dict[str, tuple[int, array[int], array[int]]] = {}
         self._numbers: set[int] = set()
         self.acknowledged = 0
@@ -47,12 +47,14 @@ class Record:
 
     def look(self) -> None:
         """Read every segment that is new or has grown."""
-        for path in sorted(self._folder.rglob("*.pcapng*")):
-            number, size = path.name.partition(".")[0], path.stat().st_size
-            if number not in self._files or self._files[number][0] < size:
-                self._files[number] = (size, *self._read(path))
-        acknowledged = {path.name.partition(".")[0] for path in self._folder.rglob("*.acked")}
-        self.acknowledged = sum(len(self._files[number][1]) for number in acknowledged & self._files.keys())
+        acknowledged = set()
+        for path in sorted(path for folder in self._folders for path in folder.glob("*.pcapng*")):
+            which, size = f"{path.parent.name}/{path.name.partition('.')[0]}", path.stat().st_size
+            if which not in self._files or self._files[which][0] < size:
+                self._files[which] = (size, *self._read(path))
+            if path.suffix == ".acked":
+                acknowledged.add(which)
+        self.acknowledged = sum(len(self._files[which][1]) for which in acknowledged)
 
     def keys(self, *, inward_only: bool = False) -> Counter[int]:
         """How often each observation was recorded."""
@@ -91,12 +93,12 @@ def _key(seen: Observation) -> int:
     return int.from_bytes(hashlib.md5(text, usedforsecurity=False).digest()[:8], "little")
 
 
-def read_store(data_dir: Path, sensor: str) -> tuple[Counter[int], int]:
+def read_store(data_dir: Path, sensors: Sequence[str]) -> tuple[Counter[int], int]:
     """How often each observation is in the store of a hub that does not run, and how many rows are inward."""
     made: Counter[int] = Counter()
     inward = 0
     with Store(StoreConfig(), data_dir) as store:
-        for row in store.stream(STORED, {"sensor": sensor}):
+        for row in store.stream(STORED, {"sensors": list(sensors)}):
             made[row["key"]] += 1
             inward += row["inward"]
     return made, inward
@@ -115,7 +117,7 @@ class Account:
     recorded: whole in the sensor's segments. acknowledged: in segments that the hub said it has. lost: recorded and not
     stored. doubled: stored more often than recorded. unrecorded_answers: answered, though the record has no request
     (only judged where a fault says so). counted_loss: what the sensor itself says it lost. dropped_by_kernel: datagrams
-    that found a full socket. amplification: octets sent by octets received on the wire, the worst of all sources.
+    that found a full socket, the sensor's or ours. amplification: octets sent by octets received on the wire, the worst of all sources.
     breaches: what broke the law, in words.
     """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from faults.account import Account
-from faults.programs import children, until
+from faults.programs import Fleet, children, until
 from faults.trial import Scale, Trial
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
 
 LIFE_S: Final = (0.2, 3.0)
 WORKERS: Final = 2
+SENSORS: Final = 4
 DEATH_S: Final = (0.0, 0.5)
 
 
@@ -59,7 +60,8 @@ def _kill_sensor(fault: str, scale: Scale, folder: Path, settings: dict[str, str
 
 def kill_hub(scale: Scale, folder: Path) -> Account:
     """kill -9 of the hub at random moments: between insert and note, between note and answer, wherever it strikes."""
-    with Trial("kill-hub", folder, scale) as trial:
+    fleet = Fleet(folder, sensors=SENSORS)  # several segments at once, which a hub stores in one insert
+    with Trial("kill-hub", folder, scale, fleet=fleet) as trial:
         for _ in range(scale.rounds):
             trial.wait(*LIFE_S)
             trial.fleet.hub.kill()

@@ -101,7 +101,10 @@ class Program:
 
 
 class Fleet:
-    """One sensor that ships to one hub, each with a data folder of its own. Starts both; ends both at the end."""
+    """Sensors that ship to one hub, each with a data folder of its own. Starts all; ends all at the end.
+
+    sensor, port, spool: of the first sensor, which is the only one in most faults.
+    """
 
     def __init__(
         self,
@@ -113,51 +116,53 @@ class Fleet:
         listen: Sequence[str] = ("udp", "tcp"),
         addresses: Sequence[str] = ("127.0.0.1",),
         uplink: Callable[[int], str] = "http://127.0.0.1:{}".format,
+        sensors: int = 1,
     ) -> None:
         """sensor: further settings, as variables. *_via: words before the command. uplink: hub's port to its URL.
 
-        listen: transports; addresses: of the sensor, all with one port.
+        listen: transports; addresses: of each sensor, all with one port.
         """
-        self.sensor_data, self.hub_data = folder / "sensor", folder / "hub"
-        self.spool = self.sensor_data / "spool" / NAME
-        self.name = NAME
-        for path in (self.sensor_data, self.hub_data):
-            path.mkdir(parents=True, exist_ok=True)
-        self.port, self.hub_port = free_port("127.0.0.1"), free_port("127.0.0.1")
-        with closing(HubDatabase(self.hub_data)) as database:
-            token = Keys(database).add(NAME)
+        self.hub_data = folder / "hub"
+        self.hub_data.mkdir(parents=True, exist_ok=True)
+        self.hub_port = free_port("127.0.0.1")
         hub = [*hub_via, *RUN, "--data", str(self.hub_data), "hub", "--listen", f"127.0.0.1:{self.hub_port}"]
         self.hub = Program("hub", hub, folder / "hub.log", {})
-        listens = [f"{each}:{address}:{self.port}" for each in listen for address in addresses]
-        places = [word for each in listens for word in ("--listen", each)]
-        own = [*sensor_via, *RUN, "--data", str(self.sensor_data), "sensor", "--name", NAME, *places]
-        settings = {
-            "RELAYTRAP_SENSOR_TOKEN": token,
-            "RELAYTRAP_SENSOR_HUB_URL": uplink(self.hub_port),
-            **ROOM,
-            **(sensor or {}),
-        }
-        self.sensor = Program("sensor", own, folder / "sensor.log", settings)
+        settings = {"RELAYTRAP_SENSOR_HUB_URL": uplink(self.hub_port), **ROOM, **(sensor or {})}
+        self.names = [NAME, *(f"{NAME}-{number}" for number in range(2, sensors + 1))]
+        self.ports = [free_port("127.0.0.1") for _ in self.names]
+        self.spools: list[Path] = []
+        self.sensors: list[Program] = []
+        for name, port in zip(self.names, self.ports, strict=True):
+            data = folder / name.replace(NAME, "sensor")
+            data.mkdir(exist_ok=True)
+            with closing(HubDatabase(self.hub_data)) as database:
+                token = {"RELAYTRAP_SENSOR_TOKEN": Keys(database).add(name)}
+            listens = [f"{each}:{address}:{port}" for each in listen for address in addresses]
+            places = [word for each in listens for word in ("--listen", each)]
+            own = [*sensor_via, *RUN, "--data", str(data), "sensor", "--name", name, *places]
+            self.sensors.append(Program(name, own, folder / f"{data.name}.log", settings | token))
+            self.spools.append(data / "spool" / name)
+        self.sensor, self.port, self.spool = self.sensors[0], self.ports[0], self.spools[0]
         self._sampling = threading.Event()
 
     def __enter__(self) -> "Fleet":
-        self.hub.start()
         try:
-            self.sensor.start()
+            for program in (self.hub, *self.sensors):
+                program.start()
         except BaseException:
-            self.hub.stop()
+            self.__exit__()
             raise
         threading.Thread(target=self._sample, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._sampling.set()
-        self.sensor.stop()
-        self.hub.stop()
+        for program in (*self.sensors, self.hub):
+            program.stop()
 
     def drain(self, patience_s: float = PATIENCE_S) -> bool:
         """Wait until the hub has acknowledged everything the sensor recorded; False when that long nothing moves."""
-        for program in (self.hub, self.sensor):
+        for program in (self.hub, *self.sensors):
             if not program.is_running:
                 program.start()
         left, moved_at = len(self._waiting()), time.monotonic()
@@ -168,12 +173,13 @@ class Fleet:
         return not left
 
     def _waiting(self) -> list[Path]:
-        return [path for path in self.spool.glob("*.pcapng*") if path.suffix in (".pcapng", ".open")]
+        paths = [path for spool in self.spools for path in spool.glob("*.pcapng*")]
+        return [path for path in paths if path.suffix in (".pcapng", ".open")]
 
     def _sample(self) -> None:
         while not self._sampling.wait(SAMPLE_S):
-            self.sensor.sample()
-            self.hub.sample()
+            for program in (self.hub, *self.sensors):
+                program.sample()
 
 
 def until(true: Callable[[], object], seconds: float) -> bool:

@@ -4,6 +4,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from bench.sensor import make_request
@@ -19,11 +20,11 @@ TURN_S: Final = 0.005
 class Traffic(threading.Thread):
     """Sends until stopped. sent: how many; answered: the numbers that an answer came back for."""
 
-    def __init__(self, port: int, rate: float) -> None:
+    def __init__(self, ports: Sequence[int], rate: float) -> None:
         super().__init__(name="traffic", daemon=True)
         self.sent = 0
         self.answered: set[int] = set()
-        self._port = port
+        self._ports = tuple(ports)
         self._rate = rate
         self._ended = threading.Event()
         self._poll = select.epoll()
@@ -43,7 +44,9 @@ class Traffic(threading.Thread):
             due = int((time.monotonic() - begun) * self._rate)
             while self.sent < due:
                 sock, address, port = senders[self.sent % SOURCES]
-                sock.sendto(make_request(self.sent, address, port), ("127.0.0.1", self._port))
+                sock.sendto(
+                    make_request(self.sent, address, port), ("127.0.0.1", self._ports[self.sent % len(self._ports)])
+                )
                 self.sent += 1
             self._take(TURN_S)
         end = time.monotonic() + 1

@@ -57,8 +57,8 @@ class Trial:
         self.scale = scale
         self.chance = Random(scale.seed)
         self.fleet = fleet or Fleet(folder, sensor=sensor, sensor_via=sensor_via, hub_via=hub_via)
-        self.record = Record(self.fleet.spool)
-        self.traffic = Traffic(self.fleet.port, scale.rate)
+        self.record = Record(self.fleet.spools)
+        self.traffic = Traffic(self.fleet.ports, scale.rate)
         self._begun = time.monotonic()
         self._dropped_before = _dropped_by_kernel()
 
@@ -96,15 +96,15 @@ class Trial:
         account, fleet = self.account, self.fleet
         self.record.look()
         account.dropped_by_kernel = _dropped_by_kernel() - self._dropped_before
-        stored, account.stored = read_store(fleet.hub_data, fleet.name)
+        stored, account.stored = read_store(fleet.hub_data, fleet.names)
         account.compare(self.record.keys(), stored)
         account.sent += self.traffic.sent
         account.answered += len(self.traffic.answered)
         account.recorded = self.record.keys(inward_only=True).total()
         account.acknowledged = self.record.acknowledged
-        state = spool_state(fleet.spool)
-        account.counted_loss = state["lost_observations"] + state["dropped_observations"]
-        account.sensor_mb, account.hub_mb = fleet.sensor.peak_mb, fleet.hub.peak_mb
+        states = [spool_state(spool) for spool in fleet.spools]
+        account.counted_loss = sum(state["lost_observations"] + state["dropped_observations"] for state in states)
+        account.sensor_mb, account.hub_mb = max(sensor.peak_mb for sensor in fleet.sensors), fleet.hub.peak_mb
         account.seconds = time.monotonic() - self._begun
         account.judge(sensor_max_mb, HUB_MAX_MB)
 

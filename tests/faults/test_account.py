@@ -37,7 +37,7 @@ def spool(tmp_path: Path) -> Path:
 def test_record_counts_what_is_whole_and_what_was_acknowledged(spool: Path) -> None:
     (spool / "00000001.pcapng.acked").write_bytes(segment(1, "in", "out", "in"))
     (spool / "00000002.pcapng.open").write_bytes(segment(2, "in", "in")[:-30])
-    record = Record(spool)
+    record = Record([spool])
     record.look()
     assert record.keys().total() == 4
     assert record.keys(inward_only=True).total() == 3
@@ -49,7 +49,7 @@ def test_record_counts_what_is_whole_and_what_was_acknowledged(spool: Path) -> N
 def test_record_does_not_forget_what_a_file_held_before_it_was_cut(spool: Path) -> None:
     path = spool / "00000001.pcapng.open"
     path.write_bytes(segment(1, "in", "in"))
-    record = Record(spool)
+    record = Record([spool])
     record.look()
     path.write_bytes(segment(1, "in"))
     path.rename(spool / "00000001.pcapng")
@@ -67,9 +67,9 @@ def test_store_holds_the_same_observations_under_the_same_keys(spool: Path, tmp_
         ingest.ingest_segment("fault", 1, data, spool="s")
         ingest.close()
         database.close()
-    record = Record(spool)
+    record = Record([spool])
     record.look()
-    assert read_store(tmp_path, "fault") == (record.keys(), 2)
+    assert read_store(tmp_path, ["fault"]) == (record.keys(), 2)
 
 
 @pytest.mark.parametrize(
