@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 REQUEST_HEAD_S: Final = 20.0
 """From the connection to the end of its first request's head; whoever needs longer is no sensor."""
 CONNECTIONS_MAX: Final = 16_384
+"""A connection that says nothing takes 50 kB for a minute, until its handshake is given up."""
+OTHER_FILES: Final = 4_096
 KEEP_ALIVE_S: Final = 30
 STOP_GRACE_S: Final = 3
 
@@ -94,7 +96,9 @@ class UplinkServer:
     def start(self) -> None:
         """Answer from now on."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))  # one for each sensor
+        wanted = CONNECTIONS_MAX + OTHER_FILES
+        if soft < wanted:  # one for each sensor, and an end to what strangers can open
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
         self._thread.start()
 
     def close(self) -> None:
