@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaytrap.hub.batch import make_batch
-from relaytrap.hub.rows import RULES_VERSION, TEXT_MAX, bare_row, make_row, make_rows
+from relaytrap.hub.columns import TEXT_MAX
+from relaytrap.hub.rows import RULES_VERSION, bare_row, make_row, make_rows
 from relaytrap.observation import Observation
 from relaytrap.store.native import native_block
 from relaytrap.store.schema import COLUMNS, JSON_LISTS, NAMES
