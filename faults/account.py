@@ -117,8 +117,8 @@ class Account:
     recorded: whole in the sensor's segments. acknowledged: in segments that the hub said it has. lost: recorded and not
     stored. doubled: stored more often than recorded. unrecorded_answers: answered, though the record has no request
     (only judged where a fault says so). counted_loss: what the sensor itself says it lost. dropped_by_kernel: datagrams
-    that found a full socket, the sensor's or ours. amplification: octets sent by octets received on the wire, the worst of all sources.
-    breaches: what broke the law, in words.
+    that found a full socket, the sensor's or ours. amplification: octets sent by octets received on the wire, the worst
+    of all sources. breaches: what broke the law, in words.
     """
 
     fault: str

@@ -19,7 +19,7 @@ from relaytrap.hub.keys import Keys
 __all__ = ["Fleet", "Program", "children", "until"]
 
 NAME: Final = "fault"
-START_S: Final = 60.0
+START_S: Final = 180.0
 PATIENCE_S: Final = 120.0
 SAMPLE_S: Final = 0.5
 RUN: Final = (sys.executable, "-m", "relaytrap.cli.main")
