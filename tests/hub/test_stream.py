@@ -229,3 +229,8 @@ def test_a_stream_that_is_not_there_is_one_sentence(hub):
     with pytest.raises(ConfigError, match=r"^hub\.nats_url: no JetStream at 127\.0\.0\.1:1 ") as told:
         Stream(url, ingest).start()
     assert "secret" not in str(told.value)
+
+
+def test_hubs_that_share_no_store_may_share_no_segments(nats, store, config, ledger, workers):
+    with pytest.raises(ConfigError, match=r"^hub\.nats_url: hubs that share segments need a store that they share"):
+        Stream(nats.url, Ingest(store, config, ledger, workers)).start()

@@ -59,6 +59,10 @@ class Stream:
 
     def start(self) -> None:
         """Connect, make the stream when there is none, and begin to take. Raises ConfigError or MissingExtra."""
+        if self._ingest.store.embedded:
+            raise ConfigError(
+                "hub.nats_url: hubs that share segments need a store that they share; name its server in store.url"
+            )
         try:
             import nats.errors
         except ImportError:
