@@ -15,7 +15,7 @@ from relaytrap.errors import InputError
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver
 
-__all__ = ["Service", "find_addresses", "find_services", "open_resolver"]
+__all__ = ["ServiceRecord", "find_addresses", "find_services", "open_resolver"]
 
 DNS_TIMEOUT_S = 3.0
 # IANA's table: RFC 3263 section 4.1, RFC 7118 for WebSocket.
@@ -24,7 +24,7 @@ SRV_NAMES = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp", "ws": 
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServiceRecord:
     """A server that DNS names for a transport. addresses: none when its name does not resolve."""
 
     transport: str
@@ -48,7 +48,7 @@ def open_resolver(name_server: tuple[str, int] | None) -> "Resolver | None":
     return resolver
 
 
-async def find_services(domain: str, transports: Sequence[str], resolver: "Resolver") -> list[Service]:
+async def find_services(domain: str, transports: Sequence[str], resolver: "Resolver") -> list[ServiceRecord]:
     """A domain's services by transport, the most wanted first; none when it has no such records."""
     named = await _naptr_names(domain, resolver)
     asked = [
@@ -65,7 +65,7 @@ async def find_services(domain: str, transports: Sequence[str], resolver: "Resol
     ]
     hosts = list(dict.fromkeys(host for _, host, _ in found))
     addresses = dict(zip(hosts, await asyncio.gather(*(_ask_addresses(host, resolver) for host in hosts)), strict=True))
-    return [Service(transport, host, port, addresses[host]) for transport, host, port in dict.fromkeys(found)]
+    return [ServiceRecord(transport, host, port, addresses[host]) for transport, host, port in dict.fromkeys(found)]
 
 
 async def find_addresses(host: str, resolver: "Resolver | None") -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from relaytrap.errors import InputError
-from relaytrap.probe.locate import Service, find_addresses, find_services, open_resolver
+from relaytrap.probe.locate import ServiceRecord, find_addresses, find_services, open_resolver
 
 __all__ = ["TRANSPORTS", "Endpoint", "Target", "refusal", "resolve_target", "version_of"]
 
@@ -167,7 +167,7 @@ def _name_of(host: str) -> str:
 
 
 def _endpoints(
-    transports: Sequence[str], port: int, addresses: Sequence[str], services: Sequence[Service]
+    transports: Sequence[str], port: int, addresses: Sequence[str], services: Sequence[ServiceRecord]
 ) -> list[Endpoint]:
     """Endpoints that somebody named; for transports without any, the usual ports of every address."""
     plain = {"udp", "tcp"} & set(transports) or set(transports)
