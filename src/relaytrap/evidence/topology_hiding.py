@@ -149,7 +149,8 @@ class Masked:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """What fits the masked hops of one sender: the address, its port, and how many messages said so."""
+    """What fits the masked hops of one sender: the address, its port (0 when more than one fits), and how many messages
+    said so."""
 
     sender: Sender
     messages: int
@@ -187,7 +188,9 @@ def solve(samples: Sequence[Masked]) -> Solution | None:
         for head in HEADS:
             symbols = _Symbols()
             for sender in _fitting(symbols, _Stream(via, head), contacts):
-                found[sender.address] = sender
+                known = found.setdefault(sender.address, sender)
+                if known.port != sender.port:
+                    found[sender.address] = Sender(sender.address, 0, sender.address)
                 if len(found) > 1:
                     return None
             if symbols.steps_left <= 0:
