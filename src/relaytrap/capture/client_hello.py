@@ -1,7 +1,7 @@
 """The first thing a TLS client says, and the two names that it is known by: JA3 and JA4.
 
 Both describe the client's library and settings, not its user: a scanner keeps its fingerprint when it changes
-its address and its User-Agent. Values under GREASE (RFC 8701) are drawn anew for each connection and therefore left out.
+its address and its User-Agent. Values under GREASE (RFC 8701) are drawn anew for each connection and so left out.
 
 Layout: RFC 8446 section 4.1.2, which older versions share (RFC 5246 section 7.4.1.2).
 """
