@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -34,8 +35,9 @@ def full_disk_sensor(scale: Scale, folder: Path) -> Account:
             before = len(trial.traffic.answered)
             trial.wait(3)
             trial.account.require(len(trial.traffic.answered) > before, "a sensor with a full disk answers nobody")
+            waiting = {path.name for path in trial.fleet.spool.glob("*.pcapng*")}
             trial.fleet.hub.start()
-            trial.account.require(until(lambda: _free(data) > 1 << 22, 120), "no room although the hub is back")
+            trial.account.require(until(partial(_have_gone, trial, waiting), 300), "the hub is back and gets nothing")
             trial.wait(2)
             trial.account.rounds += 1
         account = trial.settle()
@@ -45,6 +47,11 @@ def full_disk_sensor(scale: Scale, folder: Path) -> Account:
         missing <= account.counted_loss, f"{missing:,} are missing, and only {account.counted_loss:,} counted"
     )
     return account
+
+
+def _have_gone(trial: Trial, waiting: set[str]) -> bool:
+    """Whether none of these files is there any more as it was."""
+    return not any((trial.fleet.spool / name).exists() for name in waiting)
 
 
 def full_disk_hub(scale: Scale, folder: Path) -> Account:
