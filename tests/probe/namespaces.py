@@ -40,10 +40,14 @@ def need_namespaces() -> None:
         if os.environ.get("CI"):
             pytest.fail(f"{missing[0]} is not installed; CI must have every peer")
         pytest.skip(f"{missing[0]} is not installed")
-    made = subprocess.run(["ip", "netns", "add", f"rtp-{os.getpid()}-try"], capture_output=True, text=True, check=False)
-    if made.returncode:
-        pytest.skip(f"no network namespace can be made here: {made.stderr.strip()}")
-    subprocess.run(["ip", "netns", "delete", f"rtp-{os.getpid()}-try"], check=True)
+    name = f"rtp-{os.getpid()}-try"
+    try:
+        ip("netns", "add", name)
+        ip("netns", "exec", name, "nft", "add table inet try")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no network namespace with rules of its own can be made here: {error.stderr.strip()}")
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
 
 
 @contextmanager
