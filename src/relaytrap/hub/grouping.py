@@ -1,7 +1,7 @@
 """Batches that wait while an insert is under way go into the next one together.
 
-An insert costs the engine 30 ms of CPU before its first row and 15 us for each: with a hundred sensors that each ship a
-segment every two seconds, inserts of single segments would keep a machine busy alone.
+An insert costs the engine 30 to 60 ms of CPU before its first row and 15 us for each: with a hundred sensors that each
+ship a segment every two seconds, inserts of single segments would keep a machine busy alone.
 """
 
 import threading
