@@ -163,6 +163,26 @@ def test_address_of_a_version_that_we_do_not_have_is_named_and_the_other_is_test
     assert {each.probe.ends.server for each in run.outcomes} == {SERVER}
 
 
+def test_address_of_a_version_that_the_witness_does_not_have_is_named_and_the_other_is_tested() -> None:
+    async def test() -> Run:
+        loop = asyncio.get_running_loop()
+        make: Callable[[], Server] = lambda: Server(lambda data, _: reply(data, "403 Forbidden"))  # noqa: E731
+        six, _ = await loop.create_datagram_endpoint(make, local_addr=("::1", 0))
+        async with refusing() as port:
+            places = Endpoint("udp", *six.get_extra_info("sockname")[:2]), Endpoint("udp", SERVER, port)
+            plan = Plan(
+                Target("x", "x", places), TESTER, other_tester="::1", tricks=("plain",), register=True, timing=QUICK
+            )
+            one = Run(plan, await watching(WITNESS))
+            await one.run()
+        six.close()
+        return one
+
+    run = asyncio.run(test())
+    assert run.not_offered == ["::1: there is no witness with an IPv6 address"]
+    assert {each.probe.ends.server for each in run.outcomes} == {SERVER}
+
+
 def test_server_on_both_versions_is_tested_on_both() -> None:
     async def test() -> Run:
         loop = asyncio.get_running_loop()

@@ -64,8 +64,13 @@ class Run:
     @property
     def witness_places(self) -> list[Place]:
         """Where the probes led."""
-        servers = (endpoint.address for endpoint in self.offered if version_of(endpoint.address) in self._watch.places)
+        servers = (endpoint.address for endpoint in self._probed)
         return list(dict.fromkeys(map(self._place_for, servers))) or list(self._watch.places.values())
+
+    @property
+    def _probed(self) -> list[Endpoint]:
+        """Endpoints that take probes and whose IP version the witness has."""
+        return [endpoint for endpoint in self.offered if version_of(endpoint.address) in self._watch.places]
 
     @property
     def witness_reachable(self) -> bool:
@@ -92,8 +97,8 @@ class Run:
             await self._try_witness()
             keeping = asyncio.create_task(self._pinholes.keep(self._check))
             await self._probe_all()
-            if self.plan.register and self.offered:
-                await self._try_registrar(self.offered[0])
+            if self.plan.register and self._probed:
+                await self._try_registrar(self._probed[0])
             await self._ending.mind_strays(self._say)
             await self._watch.announce(())  # one on another machine that is gone by now does not answer
         finally:
@@ -157,7 +162,7 @@ class Run:
         version = version_of(endpoint.address)
         place = self._place_for(endpoint.address)
         tester, port = self.plan.testers[version], self._udp[version].port
-        return Way(endpoint, tester, port, place, self._watch.places.get(10 - version))
+        return Way(endpoint, tester, port, place, self._watch.places.get(4 if version == 6 else 6))
 
     def take_request(self, seen: WitnessedRequest) -> bool:
         """What came to the witness; whether it belongs to this test and is to be answered."""
@@ -183,13 +188,10 @@ class Run:
     # The probes
 
     async def _probe_all(self) -> None:
-        ways = []
         for endpoint in self.offered:
-            if version_of(endpoint.address) in self._watch.places:
-                ways.append(self._way(endpoint))
-            else:
+            if endpoint not in self._probed:
                 self._note(f"{endpoint.address}: there is no witness with an IPv{version_of(endpoint.address)} address")
-        await self._send_all(await self._begin(plan_probes(self.plan, ways)))
+        await self._send_all(await self._begin(plan_probes(self.plan, map(self._way, self._probed))))
         await self._repeat_lost()
 
     async def _repeat_lost(self) -> None:
