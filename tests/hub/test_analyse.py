@@ -139,6 +139,13 @@ def test_all_of_it_again_gives_the_same_findings(store, setting, scene, expected
     assert told(store) == expected
 
 
+def test_an_hour_of_many_tracks_is_summed_up_in_parts(store, setting, scene, expected, monkeypatch):
+    monkeypatch.setattr(findings, "TRACKS_AT_ONCE", 3)
+    put(store, setting, scene.seen)
+    Analysis(store).update()
+    assert told(store) == expected
+
+
 def test_nothing_new_is_nothing_to_do(store, setting, scene):
     span = put(store, setting, scene.seen)
     analysis = Analysis(store)
