@@ -15,6 +15,7 @@ from relaytrap.errors import DiskError, StoreError, StoreTooNew
 __all__ = ["NAME", "HubDatabase"]
 
 NAME: Final = "hub.sqlite3"
+UNWRITABLE: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY})
 # Step n of the layout is STEPS[n - 1]; steps are only ever appended. SQLite's user_version counts those applied.
 STEPS: Final = (
     """
@@ -95,14 +96,15 @@ class HubDatabase:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            try:
                 self._connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                self._connection.execute("ROLLBACK")
-                raise DiskError(f"{self.path}: cannot be written ({error}); free space or give permission") from None
+            except BaseException as error:
+                if self._connection.in_transaction:  # SQLite ends one itself that finds the disk full
+                    self._connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in UNWRITABLE:
+                    raise DiskError(
+                        f"{self.path}: cannot be written ({error}); free space or give permission"
+                    ) from None
+                raise
 
     def close(self) -> None:
         """Close; further calls fail."""
