@@ -52,6 +52,7 @@ def main() -> None:
         "bench": Path(__file__).name,
         "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "load": round(os.getloadavg()[0], 1),
         "import": ours,
         "tshark": theirs,
         "ratio": round(median(ours, "per_s") / median(theirs, "per_s"), 2),
