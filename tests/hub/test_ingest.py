@@ -151,9 +151,19 @@ def test_a_segment_of_a_group_that_nobody_noted_is_kept_once_when_it_comes_alone
         Segment("trap", "g1", n, segment(seen(request(10 * n + m), 10 * n + m) for m in range(3))) for n in range(2)
     ]
     # The hub dies between the insert of a group and its notes.
-    ingest._insert_group([(each, ingest._batch(each, again=False)) for each in segments])
+    ingest._insert_group([(each, ingest._batch(each, again=False), False) for each in segments])
     assert count(store) == 6
     for each in segments:
         assert ingest.ingest_segment("trap", each.number, each.data, spool="g1").seen == "begun"
     assert count(store) == 6
     assert ingest.ingest_segment("trap", 0, segments[0].data, spool="g1").seen == "again"
+
+
+def test_a_segment_whose_failed_insert_left_its_token_and_no_rows_is_stored(ingest, store, ledger):
+    """As on a disk that became full in the middle: under a token that the engine knows it takes nothing."""
+    data = segment((seen(request(n), n) for n in range(3)), number=1)
+    failed, other = Segment("trap", "s", 1, data), Segment("other", "s", 9, segment([seen(request(99), 99)], number=9))
+    ledger.begin([("trap", "s", 1, failed.digest)])
+    store.insert_block("messages", ingest._batch(other, again=False).block, failed.token)
+    assert ingest.ingest_segment("trap", 1, data, spool="s").messages == 3
+    assert store.row("SELECT count() AS n FROM messages WHERE sensor = 'trap'") == {"n": 3}

@@ -133,9 +133,10 @@ class Ingest:
             if seen == "new" and self.pass_on is not None and self.pass_on(segment):
                 self._ledger.record(sensor, spool, number, segment.digest, 0)
                 return Receipt(number, 0, seen)
-            batch = self._batch(segment, again=seen != "new")
+            again = seen != "new"
+            batch = self._batch(segment, again=again)
             with self.gate.passing():
-                self._groups.add((segment, batch), batch.rows)
+                self._groups.add((segment, batch, again), batch.rows)
                 self._ledger.record(sensor, spool, number, segment.digest, batch.rows)
             if seen == "other":
                 self._report_other(sensor, number, batch)
@@ -151,7 +152,7 @@ class Ingest:
         with self._place():
             batch = self._batch(segment, again=again)
             with self.gate.passing():
-                self._groups.add((segment, batch), batch.rows)
+                self._groups.add((segment, batch, again), batch.rows)
         self._took(segment.sensor, batch)
         return batch.rows
 
@@ -207,13 +208,17 @@ class Ingest:
     def _took(self, sensor: str, batch: Batch) -> None:
         self._tell(Taken(batch.rows, batch.first_ns, batch.last_ns))
 
-    def _insert_group(self, group: Sequence[tuple[Segment, Batch]]) -> None:
+    def _insert_group(self, group: Sequence[tuple[Segment, Batch, bool]]) -> None:
         # A segment that comes again comes in another group, under another token: what of it is stored is then asked
         # by its messages, and for that it must be known that this insert was begun.
-        self._ledger.begin((each.sensor, each.spool, each.number, each.digest) for each, _ in group)
-        tokens = "\n".join(each.token for each, _ in group)
+        self._ledger.begin((each.sensor, each.spool, each.number, each.digest) for each, _, _ in group)
+        tokens = "\n".join(each.token for each, _, _ in group)
         token = tokens if len(group) == 1 else f"segments/{digest_of(tokens.encode()).hex()}"
-        if blocks := [batch.block for _, batch in group if batch.rows]:
+        if self.store.embedded and any(again for _, _, again in group):
+            # An insert that failed for want of room may have left its token and no rows: under it, all that comes is
+            # thrown away as known. The store was asked what it has, and nobody but us writes it: no token is needed.
+            token += f"/{now_ns()}"
+        if blocks := [batch.block for _, batch, _ in group if batch.rows]:
             self.store.insert_block("messages", b"".join(blocks), token)
 
     def _insert(self, batch: Batch, token: str) -> None:
