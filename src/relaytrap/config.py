@@ -52,7 +52,7 @@ class SensorConfig:
     name: str = setting("", "Name the hub shows; empty: the machine's host name")
     listen: tuple[str, ...] = setting(
         ("udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"),
-        "Where to listen, as transport:address:port: udp, tcp, tls, ws or wss; IPv6 in brackets; auto is the usual port",
+        "Where to listen, as transport:address:port: udp, tcp, tls, ws, wss; IPv6 in brackets; auto is the usual port",
     )
     listen_only: str = setting("", "Interface to read SIP from instead of listening and answering, such as eth0")
     listen_only_ports: tuple[int, ...] = setting((5060,), "Ports that count as SIP on that interface; none: all ports")

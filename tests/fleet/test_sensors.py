@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from relaytrap.hub.certificate import make_certificate
+from relaytrap.hub.certificate import make_own_certificate
 from tests.fleet.fleet import Fleet, running, until
 
 
@@ -105,7 +105,7 @@ def test_sensor_keeps_all_when_the_hubs_certificate_was_replaced_until_it_is_tol
         sensor.send(2)
         until(sensor.is_shipped, "shipping")
         fleet.stop_hub()
-        make_certificate(fleet.data)
+        make_own_certificate(fleet.data)
         fleet.start_hub()
         sensor.send(3)
         said = until(lambda: "shows a certificate" in (text := (sensor.data / "log").read_text()) and text, "a word")

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from relaytrap.config import HubConfig
 from relaytrap.errors import ConfigError
-from relaytrap.hub.certificate import CERTIFICATE, KEY, load_certificate, make_certificate
+from relaytrap.hub.certificate import CERTIFICATE, KEY, load_certificate, make_own_certificate
 
 
 def test_one_is_made_at_the_first_start_and_stays(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_fingerprint_is_the_one_that_other_programs_show(tmp_path: Path) -> None
 
 def test_renewing_makes_another(tmp_path: Path) -> None:
     before = load_certificate(HubConfig(), tmp_path).fingerprint
-    make_certificate(tmp_path)
+    make_own_certificate(tmp_path)
     assert load_certificate(HubConfig(), tmp_path).fingerprint != before
 
 

@@ -50,7 +50,7 @@ def tell(site: "Site", url: str) -> None:
 @click.pass_obj
 def certificate(settings: Settings, renew: bool) -> None:
     """Show the certificate by which sensors recognise this hub; make it when there is none."""
-    from relaytrap.hub.certificate import load_certificate, make_certificate
+    from relaytrap.hub.certificate import load_certificate, make_own_certificate
 
     config: Config = settings.load()
     if renew:
@@ -59,7 +59,7 @@ def certificate(settings: Settings, renew: bool) -> None:
                 f"hub.uplink_certificate: {config.hub.uplink_certificate} is yours to renew; without that setting the "
                 "hub makes its own"
             )
-        make_certificate(config.data_dir)
+        make_own_certificate(config.data_dir)
     found = load_certificate(config.hub, config.data_dir)
     click.echo(f"certificate  {found.path}")
     click.echo(f"fingerprint  {found.fingerprint}")

@@ -4,22 +4,20 @@ One that nobody else signed is recognised by its SHA-256 fingerprint, which join
 authority signed is left to the authority, so that it can be renewed without telling anybody.
 """
 
-import os
 import ssl
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import hashes
 
+from relaytrap.certificate import make_certificate, write_private
 from relaytrap.config import HubConfig
 from relaytrap.errors import ConfigError, DiskError
 
-__all__ = ["CERTIFICATE", "KEY", "HubCertificate", "load_certificate", "make_certificate"]
+__all__ = ["CERTIFICATE", "KEY", "HubCertificate", "load_certificate", "make_own_certificate"]
 
 CERTIFICATE: Final = "hub-certificate.pem"
 KEY: Final = "hub-key.pem"
@@ -53,7 +51,7 @@ def load_certificate(config: HubConfig, data_dir: Path) -> HubCertificate:
     else:
         path, key = data_dir / CERTIFICATE, data_dir / KEY
         if not (path.exists() and key.exists()):
-            make_certificate(data_dir)
+            make_own_certificate(data_dir)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, key)
         certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
@@ -74,35 +72,11 @@ def load_certificate(config: HubConfig, data_dir: Path) -> HubCertificate:
     )
 
 
-def make_certificate(data_dir: Path) -> None:
-    """Make the hub's own certificate and key, replacing what was there."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))  # a sensor's clock may be behind
-        .not_valid_after(now + timedelta(days=365 * YEARS))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    _write(data_dir / KEY, private)
-    _write(data_dir / CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM))
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-        part.replace(path)
-    except OSError as error:
-        raise DiskError(f"{path}: cannot be written ({error.strerror}); give permission or free space") from None
+def make_own_certificate(data_dir: Path) -> None:
+    """Make the hub's own certificate and key, replacing what was there. Raises DiskError."""
+    made = make_certificate("CN=hub", key="ec", days=365 * YEARS, leaf=True)
+    for path, data in ((data_dir / KEY, made.key), (data_dir / CERTIFICATE, made.certificate)):
+        try:
+            write_private(path, data)
+        except OSError as error:
+            raise DiskError(f"{path}: cannot be written ({error.strerror}); give permission or free space") from None

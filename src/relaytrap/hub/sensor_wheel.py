@@ -22,7 +22,7 @@ from relaytrap import __version__
 __all__ = ["Wheel", "sensor_wheel"]
 
 ROOMS: Final = ("capture", "cli", "sensor", "sip")
-MODULES: Final = ("__init__.py", "clock.py", "config.py", "errors.py", "observation.py", "py.typed")
+MODULES: Final = ("__init__.py", "certificate.py", "clock.py", "config.py", "errors.py", "observation.py", "py.typed")
 LEFT_OUT: Final = frozenset({"__pycache__"})
 WHEEL: Final = b"Wheel-Version: 1.0\nGenerator: relaytrap\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 ENTRY_POINTS: Final = b"[console_scripts]\nrelaytrap = relaytrap.cli.main:main\n"

@@ -4,19 +4,17 @@ A relay that forwards over TLS is seen only if its handshake succeeds, so toward
 cipher is taken that the library still has. Between our own two ends it is TLS 1.3, and the fingerprint is pinned.
 """
 
-import datetime
 import hashlib
 import ssl
 import tempfile
 from functools import cache
 from pathlib import Path
 
+from relaytrap.certificate import make_certificate, write_private
 from relaytrap.errors import DiskError
 
 __all__ = ["any_peer", "fingerprint", "pinning_peer", "server_context", "server_fingerprint", "throwaway_context"]
 
-# RSA, as an old border controller may know nothing else.
-KEY_BITS = 2048
 VALID_DAYS = 3650
 
 
@@ -34,8 +32,10 @@ def server_context(folder: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     try:
         if not (certificate.exists() and key.exists()):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            certificate.write_bytes(_make(key))
+            # RSA, as an old border controller may know nothing else.
+            made = make_certificate("CN=relaytrap.invalid", key="rsa", days=VALID_DAYS)
+            write_private(key, made.key)
+            write_private(certificate, made.certificate)
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
         raise DiskError(
@@ -75,21 +75,3 @@ def _widened(context: ssl.SSLContext) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED  # an old SBC is to be tested, not refused
     context.set_ciphers("ALL:@SECLEVEL=0")
     return context
-
-
-def _make(key_path: Path) -> bytes:
-    """A new key into key_path, readable by its owner alone; its certificate in PEM."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import rsa
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
-    key_path.touch(mode=0o600)
-    key_path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "relaytrap.invalid")])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - datetime.timedelta(days=1))
-    builder = builder.not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
-    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)

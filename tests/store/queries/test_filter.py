@@ -64,8 +64,9 @@ def test_each_field_finds_its_message_and_no_other(kept):
         "tool": b"sipp", "tool_faked": 1, "fingerprint": b"00ff", "user_agent": b"agent", "call_id": b"call",
         "from_user": b"from", "to_user": b"to", "target": b"200", "dialled": b"+442030000000",
         "dialled_core": b"442030000000", "dialled_country": b"GB", "path_verdict": b"relayed", "track": 77,
-        "capture": b"a.pcap", "anomalies": (b"odd",), "notes": (b"JA4 t13",), "source": address("203.0.113.9"), "relay": address("203.0.113.9"),
-        "origin": address("203.0.113.10"), "direction": 2, "kind": 2, "raw": b"needle in the bytes",
+        "capture": b"a.pcap", "anomalies": (b"odd",), "notes": (b"JA4 t13",), "source": address("203.0.113.9"),
+        "relay": address("203.0.113.9"), "origin": address("203.0.113.10"), "direction": 2, "kind": 2,
+        "raw": b"needle in the bytes",
     }  # fmt: skip
     store = kept(row(0, **given), row(1))
     asked = {
@@ -73,8 +74,9 @@ def test_each_field_finds_its_message_and_no_other(kept):
         "tool": "sipp", "faked": "yes", "fingerprint": "00ff", "user_agent": "agent", "call_id": "call",
         "from_user": "from", "to_user": "to", "target": "200", "dialled": "+4420", "dialled_core": "442030000000",
         "dialled_country": "gb", "verdict": "relayed", "track": "77", "capture": "a.pcap", "anomaly": "odd",
-        "note": "JA4 t13", "source": "203.0.113.9", "relay": "203.0.113.9", "origin": "203.0.113.10", "direction": "out",
-        "kind": "response", "raw": "needle", "text": "AGENT", "id": f"{1:016x}", "until": "2026-09-22T12:00:01Z",
+        "note": "JA4 t13", "source": "203.0.113.9", "relay": "203.0.113.9", "origin": "203.0.113.10",
+        "direction": "out", "kind": "response", "raw": "needle", "text": "AGENT", "id": f"{1:016x}",
+        "until": "2026-09-22T12:00:01Z",
     }  # fmt: skip
     assert set(FIELDS) - set(asked) == {"since", "campaign"}  # campaigns: see test_attach.py
     assert {field: found(store, **{field: value}) for field, value in asked.items()} == dict.fromkeys(asked, 1)
