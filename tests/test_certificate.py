@@ -37,8 +37,8 @@ def test_issuer_signs_with_another_key_and_age_moves_the_beginning() -> None:
 
 
 def test_name_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match=r".+"):
-        make_certificate("not a name", key="ec", days=1)
+    with pytest.raises(ValueError, match="length"):
+        make_certificate("C=Atlantis", key="ec", days=1)
 
 
 def test_private_file_is_its_owners_alone_and_replaces_the_one_before(tmp_path: Path) -> None:
