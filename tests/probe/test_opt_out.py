@@ -52,6 +52,20 @@ def test_what_is_not_listed_may_be_tested(tmp_path: Path, listed: str, asked: st
     assert opt_outs(tmp_path, listed).objection(asked) == ""
 
 
+@pytest.mark.parametrize("asked", ["::ffff:192.0.2.7", "64:ff9b::192.0.2.7", "2002:c000:207::1"])
+def test_ipv4_server_that_opted_out_is_not_tested_by_an_ipv6_address_that_leads_to_it(
+    tmp_path: Path, asked: str
+) -> None:
+    assert "operator asked" in opt_outs(tmp_path, "192.0.2.0/24").objection(asked)
+
+
+@pytest.mark.parametrize("listed", ["::ffff:192.0.2.7", "64:ff9b::/96", "2002::/16", "2002:c000:207::1"])
+def test_ipv6_form_that_is_listed_covers_what_it_leads_to_and_itself(tmp_path: Path, listed: str) -> None:
+    made = opt_outs(tmp_path, listed)
+    assert made.objection(listed.partition("/")[0])
+    assert bool(made.objection("192.0.2.7")) == ("/" not in listed)
+
+
 @pytest.mark.parametrize("text", ["", "everything", "192.0.2.0/33", "192.0.2", "a b.example", "-a.example", "*"])
 def test_what_is_neither_network_nor_domain_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError, match="no address, network or domain"):

@@ -12,6 +12,7 @@ from typing import Final
 
 from relaytrap.errors import InputError
 from relaytrap.probe.records import Records
+from relaytrap.probe.target import reached
 
 __all__ = ["OptOut", "OptOuts"]
 
@@ -67,12 +68,17 @@ class OptOuts:
 
 
 def canonical(text: str) -> str:
-    """A network as 192.0.2.0/24, a domain in lower-case ASCII. Raises InputError for anything else."""
+    """A network as 192.0.2.0/24, a domain in lower-case ASCII. Raises InputError for anything else.
+
+    An IPv6 address that stands for an IPv4 one is that one, by whatever way it is tested.
+    """
     bare = text.strip().removeprefix("*.").rstrip(".")
     try:
-        return str(ipaddress.ip_network(bare.strip("[]"), strict=False))
+        network = ipaddress.ip_network(bare.strip("[]"), strict=False)
     except ValueError:
         pass
+    else:
+        return str(network if network.num_addresses > 1 else ipaddress.ip_network(reached(network.network_address)))
     try:
         name = bare.lower() if bare.isascii() else bare.encode("idna").decode("ascii").lower()
     except UnicodeError:
@@ -93,6 +99,4 @@ def _covers(listed: str, asked: str) -> bool:
     except ValueError:
         return False
     network = ipaddress.ip_network(listed)
-    # An IPv6 address that stands for an IPv4 one reaches the same host.
-    reached = address.ipv4_mapped if address.version == 6 and address.ipv4_mapped else address
-    return reached in network
+    return address in network or reached(address) in network

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from relaytrap.errors import InputError
 from relaytrap.probe.locate import ServiceRecord, find_addresses, find_services, open_resolver
 
-__all__ = ["TRANSPORTS", "Endpoint", "Target", "refusal", "resolve_target", "version_of"]
+__all__ = ["TRANSPORTS", "Endpoint", "Target", "reached", "refusal", "resolve_target", "version_of"]
 
 TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 # Where servers of the field listen by default: RFC 3261 section 18; WebSocket ports of Kamailio's, Asterisk's and
@@ -81,7 +81,7 @@ def refusal(address: str, *, private_allowed: bool) -> str:
 
     private_allowed: the command line may test a server on its user's own network; the web page may not.
     """
-    ip = _reached(ipaddress.ip_address(address))
+    ip = reached(ipaddress.ip_address(address))
     if ip.is_multicast:
         return "is a multicast address"
     if ip.is_unspecified or ip == ipaddress.ip_address("255.255.255.255"):
@@ -91,7 +91,7 @@ def refusal(address: str, *, private_allowed: bool) -> str:
     return ""
 
 
-def _reached(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def reached(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """The IPv4 address that an IPv6 one stands for (mapped, 6to4, NAT64); otherwise itself."""
     if ip.version == 4:
         return ip
