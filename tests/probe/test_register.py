@@ -78,6 +78,16 @@ def test_asking_for_proofs_is_bounded_before_anything_is_sent(tmp_path: Path) ->
     register.ask(target("c.example"), "192.0.2.1", NOW + HOUR_NS + 1)
 
 
+def test_asking_is_forgotten_when_no_limit_counts_it_any_more(tmp_path: Path) -> None:
+    register = Register(tmp_path, Limits(asked_an_hour=2))
+    for at in (NOW, NOW + 1, NOW + HOUR_NS):
+        register.ask(target(), "192.0.2.1", at)
+    with register.records.read() as connection:
+        assert connection.execute("SELECT at_ns FROM asked").fetchall() == [(NOW + 1,), (NOW + HOUR_NS,)]
+    with pytest.raises(InputError, match="proofs an hour"):
+        register.ask(target(), "192.0.2.1", NOW + HOUR_NS)
+
+
 def test_running_test_of_this_process_is_not_taken_for_abandoned(tmp_path: Path) -> None:
     register = Register(tmp_path)
     secret = register.begin(target(), "192.0.2.1", "x", {}, NOW)

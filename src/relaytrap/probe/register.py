@@ -83,8 +83,9 @@ class Register:
         self._refuse_opted_out(target)
         with self.records.change() as connection:
             self._refuse_beyond_limits(connection, target, user, now_ns)
-            asked = "SELECT count(*) FROM asked WHERE user = ? AND at_ns > ?"
-            if connection.execute(asked, (user, now_ns - HOUR_NS)).fetchone()[0] >= self._limits.asked_an_hour:
+            connection.execute("DELETE FROM asked WHERE at_ns <= ?", (now_ns - HOUR_NS,))  # no limit looks further back
+            asked = "SELECT count(*) FROM asked WHERE user = ?"
+            if connection.execute(asked, (user,)).fetchone()[0] >= self._limits.asked_an_hour:
                 raise InputError(f"{self._limits.asked_an_hour} proofs an hour are enough for one; try again later")
             connection.execute("INSERT INTO asked VALUES (?, ?, ?)", (target.named.lower(), user, now_ns))
 
