@@ -8,14 +8,13 @@ sets included) and then lets `tshark -T fields` read the same file. CAPTURE is a
 to its first packets. Prints one line for each run and last one JSON object: messages a second, CPU seconds, peak memory
 of all processes together (what they share counted once), the ratio of the medians by the clock, and that of CPU time,
 which says more on a machine that does other things as well. The bar is 3 times TShark by the clock on two cores, under
-1 GB. --keep adds the object to history.jsonl beside this file.
+1 GB.
 """
 
 import argparse
 import contextlib
 import json
 import os
-import platform
 import shutil
 import statistics
 import struct
@@ -24,7 +23,6 @@ import sys
 import tempfile
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 FIELDS = (
@@ -38,7 +36,6 @@ def main() -> None:
     options.add_argument("capture", type=Path)
     options.add_argument("--messages", type=int, default=0, help="first packets only; 0: all")
     options.add_argument("--runs", type=int, default=3)
-    options.add_argument("--keep", action="store_true", help="add the result to history.jsonl")
     given = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="relaytrap-bench-") as folder:
         capture = cut(given.capture, Path(folder), given.messages) if given.messages else given.capture
@@ -49,19 +46,12 @@ def main() -> None:
             theirs.append(tshark_once(capture, ours[-1]["messages"]))
             print(f"run {run + 1}: tshark    {told(theirs[-1])}", flush=True)
     result = {
-        "bench": Path(__file__).name,
-        "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "load": round(os.getloadavg()[0], 1),
         "import": ours,
         "tshark": theirs,
         "ratio": round(median(ours, "per_s") / median(theirs, "per_s"), 2),
         "cpu_ratio": round(median(theirs, "cpu_us") / median(ours, "cpu_us"), 2),
     }
     print(json.dumps(result))
-    if given.keep:
-        with Path(__file__).with_name("history.jsonl").open("a", encoding="utf-8") as history:
-            history.write(json.dumps(result) + "\n")
 
 
 def median(runs: list[dict[str, float]], name: str) -> float:
