@@ -15,11 +15,6 @@ def fill(ledger: Ledger) -> None:
         ledger.record("s", "spool", number, bytes(16), 1)
 
 
-def fill(ledger: Ledger) -> None:
-    for number in range(10_000):
-        ledger.record("s", "spool", number, bytes(16), 1)
-
-
 def test_full_disk_is_said_in_a_sentence_and_the_next_change_works_again(tmp_path: Path) -> None:
     with contextlib.closing(HubDatabase(tmp_path)) as database:
         ledger = Ledger(database)
