@@ -1,6 +1,9 @@
 """HTTP and WebSocket as layers: octets in, pieces and octets out. The client's side is wsproto's."""
 
 import base64
+from collections import Counter
+from itertools import pairwise
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -189,6 +192,52 @@ def test_message_without_end_is_cut_off() -> None:
     assert client.server.is_over
 
 
+def test_pong_that_nobody_asked_for_is_recorded() -> None:
+    client = Client()
+    assert client.send(Pong(b"carried along")) == []
+    assert client.pieces[-1] == Piece(b"carried along", "ws", "other", ("WebSocket pong",))
+
+
+@pytest.mark.parametrize("control", [Ping(b"p"), Pong(b"p")])
+def test_control_frame_inside_a_message_takes_nothing_of_it_away(control: Ping | Pong) -> None:
+    client, text = Client(), request().decode()
+    client.push(first := client.wire.send(TextMessage(text[:50], message_finished=False)))
+    client.send(control)
+    assert client.server.close() == [Piece(first, "ws", "other", ("cut",))]
+    client = Client()
+    client.send(TextMessage(text[:50], message_finished=False))
+    client.send(control)
+    client.send(TextMessage(text[50:]))
+    assert client.pieces[-1] == Piece(request(), "ws", "message")
+
+
+def test_frame_begun_behind_a_whole_one_is_kept() -> None:
+    client = Client()
+    ping, second = client.wire.send(Ping(b"one")), client.wire.send(Ping(b"two"))
+    client.push(ping + second[:-1])
+    assert client.server.close() == [Piece(second[:-1], "ws", "other", ("cut",))]
+
+
+def test_what_follows_a_goodbye_is_kept() -> None:
+    client = Client()
+    client.push(client.wire.send(CloseConnection(1000, "bye")) + b"INVITE")
+    assert [piece.raw for piece in client.pieces[-2:]] == [b"bye", b"INVITE"]
+
+
+def test_pings_do_not_lengthen_what_a_message_may_hold() -> None:
+    client, sent = Client(), []
+    for _ in range(40):
+        if client.server.is_over:
+            break
+        sent.append(client.wire.send(BytesMessage(b"x" * 60_000, message_finished=False)))
+        client.push(sent[-1])
+        client.push(client.wire.send(Ping(b"")))
+    assert len(sent) == 2
+    cut = [piece for piece in client.pieces if piece.notes == ("WebSocket message too long",)]
+    assert [piece.raw for piece in cut] == [b"".join(sent)]
+    assert client.server.held == 0
+
+
 @given(st.lists(st.binary(max_size=80), max_size=6))
 def test_no_octets_raise_and_all_are_kept_before_a_handshake(parts: list[bytes]) -> None:
     server, taken = layer(), []
@@ -205,3 +254,50 @@ def test_no_frames_raise(parts: list[bytes]) -> None:
         server.receive(part)
         server.take_out()
     server.close()
+
+
+class Frame(NamedTuple):
+    """A client's frame under a mask of zeros: its payload stands in it as it is."""
+
+    first: int
+    payload: bytes
+
+    @property
+    def wire(self) -> bytes:
+        return bytes([self.first, 0x80 | len(self.payload)]) + bytes(4) + self.payload
+
+
+FRAMES = st.builds(
+    Frame,
+    st.sampled_from([0x80, 0x00, 0x81, 0x01, 0x82, 0x02, 0x88, 0x89, 0x8A, 0x09, 0x83, 0xC1]),
+    st.one_of(
+        st.binary(max_size=20),
+        st.text(max_size=5).map(str.encode),
+        st.text(max_size=5).map(lambda reason: b"\x03\xe8" + reason.encode()),
+    ),
+)
+
+
+@given(st.lists(FRAMES, max_size=12), st.lists(st.integers(0, 200)), st.integers(0, 5))
+def test_every_payload_octet_of_frames_in_any_order_is_in_some_piece(
+    frames: list[Frame], cuts: list[int], missing: int
+) -> None:
+    """Whole messages and control frames give payloads, all else stands as it came: so with masks of zeros, no octet
+    beside those of headers may be missing.
+    """
+    server, taken = layer(), list[Piece]()
+    wire = b"".join(frame.wire for frame in frames)
+    wire = wire[: max(0, len(wire) - missing)]
+    taken += server.receive(HANDSHAKE)[2:]
+    edges = [0, *sorted(cut for cut in cuts if cut < len(wire)), len(wire)]
+    for start, end in pairwise(edges):
+        taken += server.receive(wire[start:end])
+    taken += server.close()
+    recorded = Counter(b"".join(piece.raw for piece in taken if piece.kind != "said"))
+    payload, at = Counter[int](), 0
+    for frame in frames:
+        start, at = at + 6, at + len(frame.wire)
+        is_close = frame.first == 0x88  # the first two octets are the code, which the note tells
+        payload += Counter(wire[start + 2 * is_close : at])
+    assert not payload - recorded
+    assert not recorded - Counter(wire)

@@ -13,7 +13,7 @@ from typing import Final
 import h11
 from wsproto import ConnectionType
 from wsproto.connection import Connection, ConnectionState
-from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, TextMessage
+from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, Pong, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from relaytrap.observation import Transport
@@ -150,34 +150,45 @@ def _upgraded(key: bytes) -> bytes:
 
 
 class WebSocketLayer:
-    """Messages out of frames and into them; one SIP message in each (RFC 7118 section 5)."""
+    """Messages out of frames and into them; one SIP message in each (RFC 7118 section 5).
+
+    wsproto gets whole frames, so that it is known which octets a message still needs: what is never finished is
+    recorded as it came, frame headers and masks with it.
+    """
 
     def __init__(self, transport: Transport, *, answers_ping: bool) -> None:
         self.is_over = False
         self._transport = transport
         self._answers_ping = answers_ping
         self._frames = Connection(ConnectionType.SERVER)
-        self._raw = b""
-        self._message = b""
+        self._begun = bytearray()  # the frames of an unfinished message, as they came
+        self._message = bytearray()  # what they carry
+        self._rest = b""  # of a frame that is not whole
         self._out = b""
 
     @property
     def held(self) -> int:
-        return len(self._raw) + len(self._message)
+        return len(self._begun) + len(self._message) + len(self._rest)
 
     def receive(self, data: bytes) -> list[Piece]:
         if self.is_over:
             return [Piece(data, self._transport, "other", ("behind the WebSocket's end",))]
-        self._raw += data
+        data, self._rest, at = self._rest + data, b"", 0
         pieces: list[Piece] = []
+        broken = False
         try:
-            self._frames.receive_data(data)
-            for event in self._frames.events():
-                pieces += self._take(event)
+            while self._frames.state is ConnectionState.OPEN and (end := _frame_end(data, at)) <= len(data):
+                pieces += self._read(data[at:end])
+                at = end
         except (RemoteProtocolError, LocalProtocolError):
-            pieces.append(self._give_up("broken WebSocket frame"))
-        if not self.is_over and len(self._raw) > MESSAGE_MAX_BYTES:
-            pieces.append(self._give_up("WebSocket message too long"))
+            broken = True
+        self._rest = data[at:]
+        if broken:
+            pieces += self._give_up("broken WebSocket frame")
+        elif self._frames.state is not ConnectionState.OPEN:
+            pieces += self._give_up("behind the WebSocket's end")
+        elif len(self._begun) + len(self._rest) > MESSAGE_MAX_BYTES:
+            pieces += self._give_up("WebSocket message too long")
         return pieces
 
     def take_out(self) -> bytes:
@@ -188,33 +199,39 @@ class WebSocketLayer:
         return b"" if self.is_over else self._frames.send(BytesMessage(data) if _is_binary(data) else _text(data))
 
     def close(self) -> list[Piece]:
-        rest, self._raw, self._message = self._raw, b"", b""
-        return [Piece(rest, self._transport, "other", ("cut",))] if rest else []
+        return self._give_up("cut")
 
-    def _take(self, event: Event) -> list[Piece]:
+    def _read(self, frame: bytes) -> list[Piece]:
+        self._frames.receive_data(frame)
+        return [piece for event in self._frames.events() for piece in self._take(event, frame)]
+
+    def _take(self, event: Event, frame: bytes) -> list[Piece]:
         if isinstance(event, Message):
-            data = event.data.encode() if isinstance(event, TextMessage) else bytes(event.data)
-            self._message += data
+            self._message += event.data.encode() if isinstance(event, TextMessage) else event.data
             if event.message_finished:
                 return self._whole()
-            return []
-        if isinstance(event, CloseConnection) and self._frames.state is ConnectionState.OPEN:
-            # Not the peer's: wsproto's own way to tell that a frame cannot be read.
-            self._out += self._frames.send(event)
-            return [self._give_up("broken WebSocket frame")]
-        self._raw = b""
-        if isinstance(event, Ping):
+            self._begun += frame
+        elif isinstance(event, Ping):
             self._out += self._frames.send(event.response())
             return [Piece(bytes(event.payload), self._transport, "other", ("WebSocket ping",))]
-        if isinstance(event, CloseConnection):
-            self.is_over = True
-            self._out += self._frames.send(event.response())
-            reason = (event.reason or "").encode()
-            return [Piece(reason, self._transport, "other", (f"WebSocket close {int(event.code)}",))]
+        elif isinstance(event, Pong):  # nobody asked for it, and anybody may send one: RFC 6455 section 5.5.3
+            return [Piece(bytes(event.payload), self._transport, "other", ("WebSocket pong",))]
+        elif isinstance(event, CloseConnection):
+            return self._end(event)
         return []
 
+    def _end(self, event: CloseConnection) -> list[Piece]:
+        is_peers = self._frames.state is not ConnectionState.OPEN
+        self._out += self._frames.send(event.response() if is_peers else event)
+        if not is_peers:  # wsproto's own way to tell that a frame cannot be read
+            raise RemoteProtocolError(event.reason or "")
+        pieces = self.close()
+        reason = (event.reason or "").encode()
+        return [*pieces, Piece(reason, self._transport, "other", (f"WebSocket close {int(event.code)}",))]
+
     def _whole(self) -> list[Piece]:
-        message, self._message, self._raw = self._message, b"", b""
+        message = bytes(self._message)
+        self._begun, self._message = bytearray(), bytearray()
         if message.strip(b"\r\n\x00"):
             return [Piece(message, self._transport, "message")]
         pieces = [Piece(message, self._transport, "other", ("keepalive",))]
@@ -223,11 +240,23 @@ class WebSocketLayer:
             pieces.append(Piece(PONG, self._transport, "said"))
         return pieces
 
-    def _give_up(self, note: str) -> Piece:
-        """The octets as they came, frame headers and masks with them."""
+    def _give_up(self, note: str) -> list[Piece]:
+        """The WebSocket is over: what is held, as it came."""
         self.is_over = True
-        raw, self._raw, self._message = self._raw, b"", b""
-        return Piece(raw, self._transport, "other", (note,))
+        raw = bytes(self._begun) + self._rest
+        self._begun, self._message, self._rest = bytearray(), bytearray(), b""
+        return [Piece(raw, self._transport, "other", (note,))] if raw else []
+
+
+def _frame_end(data: bytes, at: int) -> int:
+    """Where the frame that begins here ends (RFC 6455 section 5.2); behind all data while its header is not whole."""
+    header = data[at : at + 10]
+    length = header[1] & 0x7F if len(header) > 1 else 0
+    extended = {126: 2, 127: 8}.get(length, 0)
+    if extended:
+        length = int.from_bytes(header[2 : 2 + extended])
+    mask = 4 if len(header) > 1 and header[1] & 0x80 else 0
+    return at + 2 + extended + mask + length
 
 
 def _is_binary(data: bytes) -> bool:
