@@ -1,5 +1,6 @@
 """`relaytrap witness`: its token, its addresses, its end."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from relaytrap.probe.remote import JoinToken
+from relaytrap.errors import InputError
+from relaytrap.probe.remote import JoinToken, RemoteWatch
 
 from ..loopback import loopback
 
@@ -78,3 +80,29 @@ def test_it_says_where_it_listens_hides_the_token_from_a_log_and_ends_when_asked
     assert first == f"relaytrap witness: listening on {HERE}:5079; testers join at {HERE}:5059\n"
     assert token not in said + complained
     assert running.returncode == 0
+
+
+def test_new_token_takes_the_place_of_the_old_one_in_a_witness_that_runs(tmp_path: Path) -> None:
+    old = JoinToken.parse(witness(tmp_path, "--token").stdout)
+    with socket.create_server((HERE, 0)) as free:
+        port = free.getsockname()[1]
+    running = subprocess.Popen(
+        command(tmp_path, "--listen", f"{HERE}:5080", "--join", f"{HERE}:{port}"), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert running.stdout
+        assert "listening" in running.stdout.readline()
+        asyncio.run(join(port, old))
+        new = JoinToken.parse(witness(tmp_path, "--new-token", "--token").stdout)
+        with pytest.raises(InputError, match="does not know this token"):
+            asyncio.run(join(port, old))
+        asyncio.run(join(port, new))
+    finally:
+        running.terminate()
+        running.communicate(timeout=30)
+
+
+async def join(port: int, token: JoinToken) -> None:
+    watch = RemoteWatch()
+    await watch.open(HERE, port, token)
+    watch.close()

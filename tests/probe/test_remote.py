@@ -7,7 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaytrap.errors import InputError
+from relaytrap.errors import DiskError, InputError
 from relaytrap.probe.certificate import pinning_peer, server_context, server_fingerprint
 from relaytrap.probe.outpost import Outpost
 from relaytrap.probe.plan import Plan
@@ -42,12 +42,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def standing_by(
-    folder: Path, witness_address: str = WITNESS, public: dict[int, Place] | None = None
+    folder: Path,
+    witness_address: str = WITNESS,
+    public: dict[int, Place] | None = None,
+    read_secret: Callable[[], str] = lambda: SECRET,
 ) -> AsyncIterator[tuple[Outpost, int, JoinToken]]:
     """An outpost with one witness, the port to join it at, and its token."""
     witness = Witness()
     await witness.open(witness_address, 0)
-    outpost = Outpost([witness], public or {}, SECRET)
+    outpost = Outpost([witness], public or {}, read_secret)
     port = await outpost.open(DOOR, 0, server_context(folder))
     try:
         yield outpost, port, JoinToken(SECRET, server_fingerprint(folder))
@@ -155,6 +158,36 @@ def test_who_lacks_the_token_does_not_join(folder: Path, secret: str, pin: str, 
             with pytest.raises(InputError, match=sentence):
                 await joined(Seen(), port, JoinToken(secret, pin or token.pin))
             assert outpost.watches == 0
+
+    asyncio.run(test())
+
+
+def test_old_token_is_worth_nothing_to_a_running_outpost_once_there_is_a_new_one(folder: Path) -> None:
+    async def test() -> None:
+        secrets = [SECRET]
+        async with standing_by(folder, read_secret=lambda: secrets[-1]) as (_, port, token):
+            (await joined(Seen(), port, token)).close()
+            secrets.append("a-new-secret")
+            with pytest.raises(InputError, match="does not know this token"):
+                await joined(Seen(), port, token)
+            (await joined(Seen(), port, JoinToken("a-new-secret", token.pin))).close()
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(("kept", "sentence"), [("", "does not know this token"), (None, "cannot read its own token")])
+def test_outpost_whose_token_is_lost_lets_nobody_join(folder: Path, kept: str | None, sentence: str) -> None:
+    def read() -> str:
+        if kept is None:
+            raise DiskError("secret: the token cannot be kept; give access")
+        return kept
+
+    async def test() -> None:
+        async with standing_by(folder, read_secret=read) as (_, port, _):
+            reader, writer = await speaking(port)
+            writer.write(json.dumps({"type": "Join", "secret": ""}).encode() + b"\n")
+            assert sentence.encode() in await reader.read()
+            writer.close()
 
     asyncio.run(test())
 

@@ -7,11 +7,13 @@ import secrets
 import signal
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import click
 
+from relaytrap.certificate import write_private
 from relaytrap.cli.main import Settings
 from relaytrap.errors import DiskError, InputError, ListenError
 from relaytrap.probe.certificate import server_context, server_fingerprint
@@ -61,7 +63,10 @@ def command(
     """
     folder: Path = settings.load().data_dir / "witness"
     context = server_context(folder)
-    token = JoinToken(_secret(folder / "secret", renew=renew), server_fingerprint(folder))
+    read_secret = partial(_read_secret, folder / "secret")
+    if renew:
+        _renew_secret(folder / "secret")
+    token = JoinToken(read_secret(), server_fingerprint(folder))
     if show:
         click.echo(str(token))
         return
@@ -71,7 +76,7 @@ def command(
     named = {version_of(place[0]): place for place in (parse_place(text, WITNESS_PORT) for text in public)}
     if unknown := named.keys() - {version_of(place[0]) for place in where}:
         raise InputError(f"--public names an IPv{min(unknown)} address, but --listen has none")
-    asyncio.run(_stand_by(where, doors, named, token, context, must=bool(listen)))
+    asyncio.run(_stand_by(where, doors, named, token, read_secret, context, must=bool(listen)))
 
 
 async def _stand_by(
@@ -79,6 +84,7 @@ async def _stand_by(
     doors: list[Place],
     named: dict[int, Place],
     token: JoinToken,
+    read_secret: Callable[[], str],
     context: ssl.SSLContext,
     *,
     must: bool,
@@ -92,7 +98,7 @@ async def _stand_by(
                 await witness.open(*place)
                 stack.callback(witness.close)
                 witnesses.append(witness)
-        outpost = Outpost(witnesses, named, token.secret)
+        outpost = Outpost(witnesses, named, read_secret)
         stack.callback(outpost.close)
         joins = []
         for place in doors:
@@ -125,14 +131,23 @@ def _tell(listening: list[str], joins: list[str], token: JoinToken) -> None:
     click.echo(f"relaytrap probe SERVER --i-run-this-server --witness THIS-HOST --witness-token {shown}")
 
 
-def _secret(path: Path, *, renew: bool) -> str:
+def _read_secret(path: Path) -> str:
     """The secret in a file that its owner alone can read; made when there is none. Raises DiskError."""
     try:
-        if renew:
-            path.unlink(missing_ok=True)
         if not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_urlsafe(24), encoding="ascii")
+            _renew_secret(path)
         return path.read_text(encoding="ascii").strip()
     except OSError as error:
-        raise DiskError(f"{path}: the token cannot be kept ({error.strerror}); give access") from None
+        raise _unkept(path, error) from None
+
+
+def _renew_secret(path: Path) -> None:
+    """A new secret in place of the old one, at once for a witness that runs. Raises DiskError."""
+    try:
+        write_private(path, secrets.token_urlsafe(24).encode())
+    except OSError as error:
+        raise _unkept(path, error) from None
+
+
+def _unkept(path: Path, error: OSError) -> DiskError:
+    return DiskError(f"{path}: the token cannot be kept ({error.strerror}); give access")

@@ -8,9 +8,10 @@ import asyncio
 import hmac
 import logging
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
+from relaytrap.errors import DiskError
 from relaytrap.probe.remote import (
     LINE_MAX_BYTES,
     PROTOCOL,
@@ -48,14 +49,17 @@ WRONG_SECRET_WAIT_S = 1.0
 class Outpost:
     """Witnesses of this machine, and the door at which testers join.
 
-    public: by IP version, how others reach a witness. secret: of the join token.
+    public: by IP version, how others reach a witness. read_secret: gives the join token's secret as it is now, for
+    whoever joins; raises DiskError.
     """
 
-    def __init__(self, witnesses: Iterable[Witness], public: Mapping[int, Place], secret: str) -> None:
+    def __init__(
+        self, witnesses: Iterable[Witness], public: Mapping[int, Place], read_secret: Callable[[], str]
+    ) -> None:
         self.witnesses = {version_of(each.place[0]): each for each in witnesses}
         self.places = {version: each.place for version, each in self.witnesses.items()} | dict(public)
         self.named = sorted(public)
-        self._secret = secret.encode()
+        self._read_secret = read_secret
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
         self.watches = 0
@@ -117,7 +121,12 @@ class Outpost:
     async def _refusal_of(self, join: FromTester) -> str:
         if not isinstance(join, Join):
             raise ValueError("another word than Join")
-        if not hmac.compare_digest(join.secret.encode(), self._secret):
+        try:
+            secret = self._read_secret()
+        except DiskError as error:
+            log.error("nobody can join: %s", error)
+            return "cannot read its own token; its log says why"
+        if not secret or not hmac.compare_digest(join.secret.encode(), secret.encode()):
             await asyncio.sleep(WRONG_SECRET_WAIT_S)
             return "does not know this token; get it again with `relaytrap witness --token`"
         if join.protocol != PROTOCOL:
