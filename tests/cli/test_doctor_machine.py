@@ -59,8 +59,10 @@ def test_limits_that_the_disk_cannot_keep_are_noted(tmp_path: Path) -> None:
     assert "lower sensor.spool_max_bytes" in found.text
 
 
-def test_secret_that_others_can_read_is_wrong(tmp_path: Path) -> None:
-    secret = tmp_path / "joined.toml"
+@pytest.mark.parametrize("name", ["joined.toml", "probe.sqlite3", "witness/secret"])
+def test_secret_that_others_can_read_is_wrong(tmp_path: Path, name: str) -> None:
+    secret = tmp_path / name
+    secret.parent.mkdir(exist_ok=True)
     secret.touch(0o600)
     assert [*check_secrets(Config(tmp_path))] == []
     secret.chmod(0o644)
