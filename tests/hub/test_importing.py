@@ -93,6 +93,21 @@ def test_a_spool_segment_that_was_imported_half_written_is_completed_when_it_is_
     assert ledger.list_incidents() == []
 
 
+def test_an_imported_spool_segment_is_noted_before_it_is_stored(store, config, ledger, tmp_path, monkeypatch):
+    """A backup takes the store before the ledger: what is in the one must be noted in the other."""
+    file = tmp_path / "00000004.pcapng"
+    file.write_bytes(segment([seen(request(0), sensor="edge-1")], sensor="edge-1", number=4))
+    insert, seen_then = store.insert_block, []
+
+    def watched(*given):
+        seen_then.append(ledger.look_up("edge-1", "s1", 4, b"digest"))
+        insert(*given)
+
+    monkeypatch.setattr(store, "insert_block", watched)
+    import_captures(store, config, [file], ledger=ledger)
+    assert seen_then == ["imported"]
+
+
 def test_large_captures_go_through_worker_processes_whole_and_in_place(store, config, workers, tmp_path):
     messages = [request(n) for n in range(BATCH_MESSAGES + 1000)]
     file = write_pcap(tmp_path / "large.pcap", messages)

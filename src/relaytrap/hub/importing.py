@@ -140,15 +140,17 @@ def _import_one(
     source: Iterator[Observation] = (_as_shipped(seen) if reader.segments else seen for seen in reader)
     if shift_ns:
         source = (replace(seen, received_at_ns=seen.received_at_ns + shift_ns) for seen in source)
+    noted: set[tuple[str, int]] = set()
     try:
         while observations := _some(source, name):
+            if ledger is not None:  # before any of it is stored: a backup made meanwhile must know
+                for own, number in reader.segments - noted:
+                    ledger.note_import(own, number)
+                noted |= reader.segments
             lanes.take(observations)
             if progress:
                 progress(name, reader.position)
     finally:
-        if ledger is not None:
-            for own, number in reader.segments:
-                ledger.note_import(own, number)
         lanes.finish()
     imported.report = reader.report
     return imported
