@@ -1,11 +1,14 @@
 """A hub in one file and back: of one moment, checked, and never over anything."""
 
 import contextlib
+import hashlib
 import io
 import json
+import os
 import tarfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,7 +44,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         keep(store, [row(number) for number in range(ROWS)], "first")
         write(store, data, file)
         keep(store, [row(number) for number in range(ROWS, 2 * ROWS)], "second")
-        assert not list(data.glob("backup-*"))
+        assert not list(data.glob("*backup*"))
         assert not list((data / "store" / "shadow").glob("backup*"))
     return file, token
 
@@ -65,6 +68,67 @@ def test_restoring_over_a_hubs_data_is_refused(made: tuple[Path, str], tmp_path:
     with pytest.raises(InputError, match="holds a hub's data"):
         restore_backup(made[0], tmp_path)
     assert (tmp_path / "hub.sqlite3").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("name", ["probe.sqlite3", "hub-key.pem", "hub-certificate.pem", "hub.sqlite3-wal", "store"])
+def test_nothing_that_a_hub_keeps_is_overwritten(made: tuple[Path, str], tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"precious")
+    with pytest.raises(InputError, match=rf"holds a hub's data \({name}\)"):
+        restore_backup(made[0], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"precious"
+
+
+def test_what_came_into_the_directory_meanwhile_is_not_overwritten(made: tuple[Path, str], tmp_path: Path) -> None:
+    precious = tmp_path / "hub-key.pem"
+
+    def come(_: int) -> None:
+        precious.write_bytes(b"precious")
+
+    with pytest.raises(InputError, match="holds a hub's data"):
+        restore_backup(made[0], tmp_path, come)
+    assert (precious.read_bytes(), list(tmp_path.iterdir())) == (b"precious", [precious])
+
+
+def test_a_directory_that_others_named_backup_is_left_alone(tmp_path: Path) -> None:
+    theirs, ours = tmp_path / "backup-2026", tmp_path / ".relaytrap-backup-killed"
+    for each in (theirs, ours):
+        each.mkdir()
+    with opened_store(tmp_path) as store:
+        write(store, tmp_path, tmp_path / "hub.tar")
+    assert (theirs.exists(), ours.exists()) == (True, False)
+
+
+def test_what_is_restored_is_for_its_owner_alone(made: tuple[Path, str], tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    before = os.umask(0o022)
+    try:
+        restore_backup(made[0], new)
+    finally:
+        os.umask(before)
+    private = [new / name for name in ("hub.sqlite3", "hub-key.pem", "hub-certificate.pem")]
+    assert [path.stat().st_mode & 0o777 for path in private] == [0o600] * 3
+    assert [path.stat().st_mode & 0o777 for path in (new, new / "store")] == [0o700] * 2
+
+
+def test_messages_are_counted_before_the_next_is_inserted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import is not held by the hub's gate: the store's own must be shut while its copy is counted."""
+    with opened_store(tmp_path) as store:
+        keep(store, [row(0)], "first")
+        alone = store.gate.alone
+        late: list[int] = []
+
+        @contextlib.contextmanager
+        def watched() -> Iterator[None]:
+            with alone():
+                yield
+            if not late:
+                late.append(1)
+                keep(store, [row(1)], "second")
+
+        monkeypatch.setattr(store.gate, "alone", watched)
+        with contextlib.closing(Backup(store, tmp_path)) as backup:
+            assert (late, backup.manifest["messages"]) == ([1], 1)
 
 
 @pytest.mark.parametrize("cut", [0, 100, 5_000, -1_024 - 512, -200_000])
@@ -119,6 +183,36 @@ def test_nothing_in_a_strangers_backup_leaves_its_folder(tmp_path: Path, member:
     with pytest.raises(InputError):
         restore_backup(file, tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.tar", "new"]
+
+
+def test_links_through_links_leave_the_folder_no_more_than_others(tmp_path: Path) -> None:
+    """`store/m` reads as if it stayed within the store, and does not: `store/a/b/c/l` goes up."""
+    manifest = json.dumps({"format": 1, "files": 4}).encode()
+    members = [
+        (tarfile.TarInfo("store/a/b/c/f"), b""),
+        (link("store/a/b/c/l", "../.."), b""),
+        (link("store/m", "a/b/c/l/../../../../out"), b""),
+        (tarfile.TarInfo("store/m/evil"), b"evil"),
+    ]
+    assert refused(tmp_path, manifest, members) == ["evil.tar", "new"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_link_is_judged_by_where_it_leads(tmp_path: Path, order: int) -> None:
+    manifest = json.dumps({"format": 1, "files": 3}).encode()
+    links = [(link("store/a/b/c/l", "../.."), b""), (link("store/m", "a/b/c/l/../../../../out/../x/x/x/x/x"), b"")]
+    members = [(tarfile.TarInfo("store/a/b/c/f"), b""), *links[::order]]
+    assert refused(tmp_path, manifest, members) == ["evil.tar", "new"]
+
+
+def refused(folder: Path, manifest: bytes, members: list[tuple[tarfile.TarInfo, bytes]]) -> list[str]:
+    """What is in the folder after a backup of these members was refused; their sums are right."""
+    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {info.name}\n" for info, data in members if not info.issym())
+    whole = [(tarfile.TarInfo("manifest.json"), manifest), *members, (tarfile.TarInfo("SHA256SUMS"), sums.encode())]
+    with pytest.raises(InputError, match="is no whole backup"):
+        restore_backup(tar_of(folder / "evil.tar", *whole), folder / "new")
+    assert list((folder / "new").iterdir()) == []
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_backup_of_a_newer_version_says_so(tmp_path: Path) -> None:

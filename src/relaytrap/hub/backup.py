@@ -35,7 +35,7 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 SUMS: Final = "SHA256SUMS"
 CHUNK_BYTES: Final = 1 << 20
-PREFIX: Final = "backup-"
+PREFIX: Final = ".relaytrap-backup-"
 MANIFEST_BYTES_MAX: Final = 1 << 20
 SUMS_BYTES_MAX: Final = 1 << 28
 
@@ -55,8 +55,7 @@ class Backup:
         self._folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=data_dir))
         try:
             with gate.alone() if gate else nullcontext():
-                self._take(store, data_dir)
-                messages = store.row("SELECT count() AS n FROM messages")["n"]
+                messages = self._take(store, data_dir)
         except BaseException:
             self.close()
             raise
@@ -67,18 +66,19 @@ class Backup:
             "version": __version__,
             "made": rfc3339(now_ns()),
             "embedded": store.embedded,
-            "messages": messages if store.embedded else 0,
+            "messages": messages,
             "files": len(self._paths),
         }
 
-    def _take(self, store: Store, data_dir: Path) -> None:
+    def _take(self, store: Store, data_dir: Path) -> int:
+        # The store first: an import notes a segment before it stores it, so whatever is in the copy is noted in it.
+        messages = snapshot_store(store, self._folder / "store") if store.embedded else 0
         for path in data_dir.glob("*.sqlite3"):
             _copy_database(path, self._folder / path.name)
         for name in (CERTIFICATE, KEY):
             if (data_dir / name).exists():
                 shutil.copy2(data_dir / name, self._folder / name)
-        if store.embedded:
-            snapshot_store(store, self._folder / "store")
+        return messages
 
     def chunks(self) -> Iterator[bytes]:
         """The tar, piece by piece."""
@@ -142,25 +142,43 @@ def restore_backup(path: Path, data_dir: Path, progress: Progress | None = None)
     """
     if owner := owner_of(data_dir):
         raise StoreLocked(f"{data_dir} is in use by process {owner}; stop it, or restore into another with --data")
-    for name in ("store", "hub.sqlite3"):
-        if (data_dir / name).exists():
-            raise InputError(f"{data_dir} holds a hub's data ({name}); move it away, or restore elsewhere with --data")
+    _look_for_data(data_dir)
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder = Path(tempfile.mkdtemp(prefix="restore-", dir=data_dir))
     except OSError as error:
         raise DiskError(f"{data_dir}: cannot be written ({error.strerror}); give permission or free space") from None
     try:
         manifest = _unpack(path, folder, progress)
         _check_restored(folder, manifest)
+        _look_for_data(data_dir)
         for each in folder.iterdir():
-            if each.name in ("store", CERTIFICATE, KEY) or each.name.endswith(".sqlite3"):
+            if _is_a_hubs(each.name):
                 each.replace(data_dir / each.name)
     except OSError as error:
         raise DiskError(f"{data_dir}: cannot be written ({error.strerror}); give permission or free space") from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return manifest
+
+
+def _look_for_data(data_dir: Path) -> None:
+    """Raise InputError when there is anything that a hub keeps, be it a database's log that a crash left behind."""
+    try:
+        found = sorted(each.name for each in data_dir.iterdir() if _is_a_hubs(each.name))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DiskError(
+            f"{data_dir}: cannot be read ({error.strerror}); name a directory, or give permission"
+        ) from None
+    if found:
+        names = ", ".join(found)
+        raise InputError(f"{data_dir} holds a hub's data ({names}); move it away, or restore elsewhere with --data")
+
+
+def _is_a_hubs(name: str) -> bool:
+    return name in ("store", CERTIFICATE, KEY) or ".sqlite3" in name
 
 
 def _check_restored(folder: Path, manifest: dict[str, Any]) -> None:
@@ -183,7 +201,7 @@ def _unpack(path: Path, folder: Path | None, progress: Progress | None) -> dict[
     """Read a tar through, checking every sum; write its files when a folder is given."""
     manifest: dict[str, Any] = {}
     sums: list[str] = []
-    files = 0
+    links: dict[str, str] = {}
     told = ""
     try:
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as archive:
@@ -194,16 +212,18 @@ def _unpack(path: Path, folder: Path | None, progress: Progress | None) -> dict[
                     manifest = _read_manifest(path, _small(archive, member, MANIFEST_BYTES_MAX))
                 elif member.name == SUMS:
                     told = _small(archive, member, SUMS_BYTES_MAX).decode()
+                elif member.issym():
+                    links[member.name] = _inside(member)
                 else:
-                    files += 1
-                    if digest := _take_out(archive, member, folder):
-                        sums.append(f"{digest}  {member.name}\n")
+                    sums.append(f"{_take_out(archive, member, folder)}  {member.name}\n")
+        if told != "".join(sums) or len(sums) + len(links) != manifest.get("files"):
+            raise InputError(f"{path}: is cut or damaged; take another backup")
+        if folder:
+            _make_links(folder, links)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except (tarfile.TarError, EOFError, ValueError, FileExistsError, NotADirectoryError) as error:
         raise InputError(f"{path}: is no whole backup of a hub ({error}); take another") from None
-    if told != "".join(sums) or files != manifest.get("files"):
-        raise InputError(f"{path}: is cut or damaged; take another backup")
     return manifest
 
 
@@ -224,25 +244,54 @@ def _small(archive: tarfile.TarFile, member: tarfile.TarInfo, most: int) -> byte
 
 
 def _take_out(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path | None) -> str:
-    """SHA-256 of one member ("" of a link), which is written below the folder; nothing ever leaves it."""
-    parts = Path(member.name).parts
-    if not parts or ".." in parts or Path(member.name).is_absolute():
-        raise ValueError(f"{member.name!r} is no name in a backup")
-    target = folder.joinpath(*parts) if folder else None
-    if target:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    if member.issym():
-        inside = os.path.normpath(os.path.join(*parts[:-1], member.linkname))
-        if os.path.isabs(member.linkname) or not inside.startswith("store" + os.sep):
-            raise ValueError(f"{member.name!r} points out of the backup")
-        if target:
-            target.symlink_to(member.linkname)
-        return ""
+    """SHA-256 of one file, which is written below the folder for its owner alone; nothing ever leaves it."""
+    parts = _parts(member.name)
     file = archive.extractfile(member)
     if file is None:
         raise ValueError(f"{member.name!r} is no file")
-    with target.open("xb") if target else io.BytesIO() as out:
-        return _copied(file, out, keep=target is not None)
+    with _opened(_place(folder, parts)) if folder else io.BytesIO() as out:
+        return _copied(file, out, keep=folder is not None)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    parts = Path(name).parts
+    if not parts or ".." in parts or Path(name).is_absolute():
+        raise ValueError(f"{name!r} is no name in a backup")
+    return parts
+
+
+def _place(folder: Path, parts: tuple[str, ...]) -> Path:
+    """Where a member goes; its folders are made, and no link leads on the way there."""
+    target = folder.joinpath(*parts)
+    if target.parent.resolve() != folder.resolve().joinpath(*parts[:-1]):
+        raise ValueError(f"{os.path.join(*parts)!r} leads through a link")
+    if target.parent != folder:
+        (folder / parts[0]).mkdir(exist_ok=True, mode=0o700)
+        target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def _inside(link: tarfile.TarInfo) -> str:
+    """Where a link of the store points, as it reads: within the store."""
+    inside = os.path.normpath(os.path.join(*_parts(link.name)[:-1], link.linkname))
+    if os.path.isabs(link.linkname) or not inside.startswith("store" + os.sep):
+        raise ValueError(f"{link.name!r} points out of the backup")
+    return link.linkname
+
+
+def _make_links(folder: Path, links: dict[str, str]) -> None:
+    """Make them when all files are written, so that none is written through one. Raises ValueError when one leads out
+    of the store: what it reads like says little once others lead on the way."""
+    store = os.path.realpath(folder / "store")
+    for name, target in links.items():
+        _place(folder, _parts(name)).symlink_to(target)
+    for name in links:
+        if not os.path.realpath(folder / name).startswith(store + os.sep):
+            raise ValueError(f"{name!r} points out of the backup")
 
 
 def _copied(source: IO[bytes], target: IO[bytes], *, keep: bool) -> str:

@@ -23,10 +23,10 @@ __all__ = ["snapshot_store"]
 PASSED_OVER: Final = frozenset({"shadow", "tmp", "detached"})
 
 
-def snapshot_store(store: "Store", folder: Path) -> None:
-    """Fill a new folder on the same disk with the store as it is now. Inserts wait meanwhile: a second at most.
+def snapshot_store(store: "Store", folder: Path) -> int:
+    """Fill a new folder on the same disk with the store as it is now; gives how many messages it holds.
 
-    Raises DiskError when there is no room.
+    Inserts wait meanwhile: a second at most. Raises DiskError when there is no room.
     """
     source = store.data_dir / "store"
     tables = _tables(store)
@@ -34,6 +34,7 @@ def snapshot_store(store: "Store", folder: Path) -> None:
         with store.gate.alone(), _frozen(store, list(tables)) as shadow:
             shutil.copytree(source, folder, symlinks=True, ignore=lambda path, names: _left_out(path, names, tables))
             shutil.copytree(shadow, folder, symlinks=True, copy_function=os.link, dirs_exist_ok=True)
+            return int(store.row("SELECT count() AS n FROM messages")["n"])
     except OSError as error:
         raise DiskError(f"{folder}: the store cannot be copied there ({error.strerror}); free space") from None
 
