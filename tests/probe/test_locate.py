@@ -17,6 +17,7 @@ from relaytrap.probe.target import Target, resolve_target
 
 ADDRESS = "127.0.45.1"
 ORIGIN = dns.name.from_text("pbx.example")
+SILENT = dns.name.from_text("silent.pbx.example")
 EXAMPLE = """
 $ORIGIN pbx.example.
 $TTL 60
@@ -27,19 +28,22 @@ ns       A     127.0.0.1
 
 
 @contextmanager
-def name_server(records: str) -> Iterator[tuple[str, int]]:
-    """A name server for pbx.example; whatever it does not know does not exist."""
+def name_server(records: str, seen: list[str] | None = None) -> Iterator[tuple[str, int]]:
+    """A name server for pbx.example; whatever it does not know does not exist. seen: takes each name it is asked for.
+
+    It says nothing about names below silent.pbx.example.
+    """
     zone = dns.zone.from_text(EXAMPLE + records, relativize=False)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
         way.bind((ADDRESS, 0))
-        thread = threading.Thread(target=serve, args=(way, zone), daemon=True)
+        thread = threading.Thread(target=serve, args=(way, zone, [] if seen is None else seen), daemon=True)
         thread.start()
         yield way.getsockname()
         way.sendto(b"", way.getsockname())
         thread.join(5)
 
 
-def serve(way: socket.socket, zone: dns.zone.Zone) -> None:
+def serve(way: socket.socket, zone: dns.zone.Zone, seen: list[str]) -> None:
     while True:
         data, source = way.recvfrom(4096)
         if not data:
@@ -47,6 +51,9 @@ def serve(way: socket.socket, zone: dns.zone.Zone) -> None:
         query = dns.message.from_wire(data)
         answer = dns.message.make_response(query)
         asked = query.question[0]
+        seen.append(str(asked.name))
+        if asked.name.is_subdomain(SILENT):
+            continue
         node = zone.get_node(asked.name) if asked.name.is_subdomain(ORIGIN) else None
         if node and (found := zone.get_rrset(asked.name, asked.rdtype)):
             answer.answer.append(found)
@@ -135,6 +142,33 @@ def test_name_that_is_all_private_is_refused() -> None:
 def test_name_that_does_not_resolve_is_one_sentence(text: str) -> None:
     with pytest.raises(InputError, match=r"^nowhere\.pbx\.example does not resolve \(no such name\)"):
         resolve("", text)
+
+
+def test_zone_that_names_thousands_of_servers_makes_few_queries_and_the_rest_is_said_not_to_be_tested() -> None:
+    records = "".join(f'@ NAPTR 10 {number} "s" "SIP+D2U" "" _s{number}._udp\n' for number in range(50))
+    for name in range(50):
+        records += "".join(f"_s{name}._udp SRV 0 0 5060 h{name}x{number}\n" for number in range(100))
+    records += "".join(f"h0x{number} A 192.0.2.{number + 1}\n" for number in range(100))
+    seen: list[str] = []
+    with name_server(records, seen) as place:
+        target = asyncio.run(resolve_target("pbx.example", name_server=place))
+    assert len(seen) < 50
+    assert len(target.addresses) == 4
+    assert "pbx.example's NAPTR records name more than 4 services of one transport" in target.left_out
+    assert "384 of pbx.example's service records are beyond what a test looks up" in target.left_out
+
+
+def test_one_host_at_many_ports_is_tested_at_a_few() -> None:
+    records = "".join(f"_sip._udp SRV 0 0 {5060 + number} one\n" for number in range(100))
+    target = resolve(records + "one A 192.0.2.1\n")
+    assert len(places(target, "udp")) == 16
+    assert target.left_out == ("84 of pbx.example's service records are beyond what a test looks up",)
+
+
+def test_name_servers_that_take_too_long_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relaytrap.probe.locate.SERVICES_TIMEOUT_S", 0.3)
+    with pytest.raises(InputError, match=r"^pbx\.example: its name servers take too long"):
+        resolve("_sip._udp SRV 0 0 5060 a.silent\n")
 
 
 def test_service_that_is_said_not_to_exist_is_tried_at_the_usual_port_all_the_same() -> None:

@@ -6,6 +6,7 @@ A client needs one server that works; a test needs all, as the one that was forg
 import asyncio
 import ipaddress
 import socket
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["ServiceRecord", "find_addresses", "find_services", "open_resolver"]
 
 DNS_TIMEOUT_S = 3.0
+# For NAPTR, SRV and hosts together, which are asked one after the other.
+SERVICES_TIMEOUT_S = 3 * DNS_TIMEOUT_S
+# Whose records these are is not proved yet: a zone that names thousands would have us ask for them all.
+SRV_NAMES_MAX = 4
+RECORDS_MAX = 16
+HOSTS_MAX = 16
 # IANA's table: RFC 3263 section 4.1, RFC 7118 for WebSocket.
 NAPTR_TRANSPORTS = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls", "SIP+D2W": "ws", "SIPS+D2W": "wss"}
 SRV_NAMES = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp", "ws": "_sip._ws", "wss": "_sips._ws"}
@@ -48,13 +55,28 @@ def open_resolver(name_server: tuple[str, int] | None) -> "Resolver | None":
     return resolver
 
 
-async def find_services(domain: str, transports: Sequence[str], resolver: "Resolver") -> list[ServiceRecord]:
-    """A domain's services by transport, the most wanted first; none when it has no such records."""
+async def find_services(
+    domain: str, transports: Sequence[str], resolver: "Resolver"
+) -> tuple[list[ServiceRecord], list[str]]:
+    """A domain's services by transport, the most wanted first, and sentences on what is beyond the limits.
+
+    No services when it has no such records. Raises InputError with one sentence when its name servers take too long.
+    """
+    try:
+        async with asyncio.timeout(SERVICES_TIMEOUT_S):
+            return await _find_services(domain, transports, resolver)
+    except TimeoutError:
+        raise InputError(f"{domain}: its name servers take too long to say where it is; give an address") from None
+
+
+async def _find_services(
+    domain: str, transports: Sequence[str], resolver: "Resolver"
+) -> tuple[list[ServiceRecord], list[str]]:
     named = await _naptr_names(domain, resolver)
     asked = [
         (transport, name)
         for transport in transports
-        for name in named.get(transport) or [f"{SRV_NAMES[transport]}.{domain}"]
+        for name in named.get(transport, [f"{SRV_NAMES[transport]}.{domain}"])[:SRV_NAMES_MAX]
     ]
     records = await asyncio.gather(*(_records(name, "SRV", resolver) for _, name in asked))
     found = [
@@ -63,9 +85,31 @@ async def find_services(domain: str, transports: Sequence[str], resolver: "Resol
         for record in sorted(answer, key=lambda each: (each.priority, -each.weight))
         if str(record.target) != "."  # "decidedly not available" (RFC 2782)
     ]
+    found, beyond = _within_limits(list(dict.fromkeys(found)))
     hosts = list(dict.fromkeys(host for _, host, _ in found))
     addresses = dict(zip(hosts, await asyncio.gather(*(_ask_addresses(host, resolver) for host in hosts)), strict=True))
-    return [ServiceRecord(transport, host, port, addresses[host]) for transport, host, port in dict.fromkeys(found)]
+    more = sum(len(names) > SRV_NAMES_MAX for transport, names in named.items() if transport in transports)
+    left_out = [f"{domain}'s NAPTR records name more than {SRV_NAMES_MAX} services of one transport"] if more else []
+    left_out += [f"{len(beyond)} of {domain}'s service records are beyond what a test looks up"] if beyond else []
+    return [ServiceRecord(transport, host, port, addresses[host]) for transport, host, port in found], left_out
+
+
+def _within_limits(
+    services: list[tuple[str, str, int]],
+) -> tuple[list[tuple[str, str, int]], list[tuple[str, str, int]]]:
+    """Services (transport, host, port) to look up, and those that are too many."""
+    hosts: set[str] = set()
+    taken: Counter[str] = Counter()
+    within, beyond = [], []
+    for service in services:
+        transport, host, _ = service
+        if taken[transport] < RECORDS_MAX and (host in hosts or len(hosts) < HOSTS_MAX):
+            hosts.add(host)
+            taken[transport] += 1
+            within.append(service)
+        else:
+            beyond.append(service)
+    return within, beyond
 
 
 async def find_addresses(host: str, resolver: "Resolver | None") -> tuple[str, ...]:

@@ -126,7 +126,7 @@ async def resolve_target(
     host = _name_of(host)
     domain = _name_of(domain.strip()) if domain.strip() else host
     resolver = None if _is_address(host) else open_resolver(name_server)
-    services = await find_services(host, transports, resolver) if resolver and not port else []
+    services, beyond = await find_services(host, transports, resolver) if resolver and not port else ([], [])
     if served := [address for service in services for address in service.addresses]:
         addresses = tuple(dict.fromkeys(served))
     elif _is_address(host):
@@ -136,6 +136,7 @@ async def resolve_target(
     taken, left_out = _choose(addresses, private_allowed)
     if not taken:
         raise InputError(f"{text} will not be tested: {left_out[0]}")
+    left_out += beyond
     left_out += [f"{each.host} of {host}'s service records does not resolve" for each in services if not each.addresses]
     return Target(text, domain, tuple(_endpoints(transports, port, taken, services)), tuple(dict.fromkeys(left_out)))
 
