@@ -35,6 +35,11 @@ def small(folder: Path, **limits: float) -> Spool:
     return Spool(folder, "s", SpoolLimits(**limits))
 
 
+def close(spool: Spool, now: float = 0.0) -> None:
+    spool.finish(now)
+    spool.release()
+
+
 def test_what_is_written_is_read_back_exactly_both_directions(tmp_path: Path) -> None:
     spool = small(tmp_path)
     written = [
@@ -45,7 +50,7 @@ def test_what_is_written_is_read_back_exactly_both_directions(tmp_path: Path) ->
     ]
     for each in written:
         assert spool.write(each, 0.0)
-    spool.close(0.0)
+    close(spool)
     assert read(tmp_path) == written
     assert [path.name for path in segment_files(tmp_path)] == ["00000001.pcapng"]
 
@@ -97,7 +102,7 @@ def test_segments_grow_older_while_many_wait(tmp_path: Path) -> None:
         now += 1.0
     assert spool.waiting_segments < 300
     assert count_spool(tmp_path) <= 3000
-    spool.close(now)
+    close(spool, now)
     assert count_spool(tmp_path) == 3000
 
 
@@ -116,7 +121,7 @@ def test_file_cut_anywhere_is_closed_at_the_next_start_with_what_was_whole(tmp_p
     assert found == written[: len(found)]
     assert len(found) == 4 if keep < 0 else len(found) <= 3
     again.write(observation(), 0.0)
-    again.close(0.0)
+    close(again)
     assert segment_files(tmp_path)[-1].name == "00000002.pcapng"
     assert not list(tmp_path.glob("*.open"))
 
@@ -125,7 +130,7 @@ def test_number_is_never_used_again_even_when_everything_was_shipped(tmp_path: P
     for expected in (1, 2, 3):
         spool = small(tmp_path)
         spool.write(observation(), 0.0)
-        spool.close(0.0)
+        close(spool)
         segment = spool.oldest_closed()
         assert segment is not None
         assert segment.number == expected
@@ -139,13 +144,13 @@ def test_number_goes_on_beyond_what_is_there_when_the_state_is_gone(tmp_path: Pa
     (tmp_path / "state.json").write_text("{nonsense", encoding="utf-8")
     spool = small(tmp_path)
     assert spool.state.next_segment == 51
-    spool.close(0.0)
+    close(spool)
 
 
 def test_spool_has_an_identity_that_a_fresh_folder_does_not_repeat(tmp_path: Path) -> None:
     first, second = small(tmp_path / "a"), small(tmp_path / "b")
     assert first.state.spool_id != second.state.spool_id
-    first.close(0.0)
+    close(first)
     again = small(tmp_path / "a")
     assert again.state.spool_id == first.state.spool_id
 
@@ -154,8 +159,19 @@ def test_two_processes_cannot_share_a_spool(tmp_path: Path) -> None:
     spool = small(tmp_path)
     with pytest.raises(StoreLocked, match="another sensor process"):
         small(tmp_path)
-    spool.close(0.0)
-    small(tmp_path).close(0.0)
+    close(spool)
+    close(small(tmp_path))
+
+
+def test_spool_that_is_finished_is_not_let_go(tmp_path: Path) -> None:
+    spool = small(tmp_path)
+    spool.write(observation(), 0.0)
+    spool.finish(0.0)
+    assert spool.waiting_segments == 1
+    with pytest.raises(StoreLocked):
+        small(tmp_path)
+    spool.release()
+    close(small(tmp_path))
 
 
 def test_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
@@ -195,7 +211,7 @@ def test_full_disk_loses_nothing_while_memory_lasts(tmp_path: Path, monkeypatch:
     spool.tick(100.0, START_NS)
     assert not spool.is_full
     assert spool.lost()["lost_observations"] == 0
-    spool.close(100.0)
+    close(spool, 100.0)
     assert read(tmp_path) == written
 
 
@@ -216,7 +232,7 @@ def test_segment_that_filled_the_disk_is_closed_and_what_waits_goes_into_the_nex
     assert 0 < (taken.observations or 0) < 20
     disk.is_full = False
     spool.tick(6.0, START_NS)
-    spool.close(6.0)
+    close(spool, 6.0)
     assert read(tmp_path) == written
     assert spool.lost()["lost_observations"] == 0
 
@@ -236,7 +252,7 @@ def test_full_disk_counts_what_is_lost_and_recovers(
     disk.is_full = False
     spool.tick(10.0, START_NS)
     assert spool.write(observation(), 10.0)
-    spool.close(10.0)
+    close(spool, 10.0)
     assert len(read(tmp_path)) == 202 - lost
     assert json.loads((tmp_path / "state.json").read_text(encoding="utf-8"))["lost_observations"] == lost
 
@@ -248,7 +264,7 @@ def test_segment_cut_by_a_full_disk_at_the_end_is_left_whole(tmp_path: Path, mon
     written = [observation(b"x" * 300) for _ in range(5)]
     for each in written:
         spool.write(each, 0.0)
-    spool.close(0.0)
+    close(spool)
     found = read(tmp_path)
     assert found == written[: len(found)]
     assert spool.lost()["lost_observations"] == 5 - len(found)
@@ -284,7 +300,7 @@ def test_beyond_its_days_it_goes_also_when_an_earlier_run_wrote_it(tmp_path: Pat
     spool = small(tmp_path)
     spool.write(observation(), 0.0)
     spool.write(observation(), 0.0)
-    spool.close(0.0)
+    close(spool)
     again = small(tmp_path, spool_max_days=1)
     modified = segment_files(tmp_path)[0].stat().st_mtime_ns
     again.tick(80_000.0, modified + 80_000_000_000_000)
@@ -296,7 +312,7 @@ def test_beyond_its_days_it_goes_also_when_an_earlier_run_wrote_it(tmp_path: Pat
 def test_refused_segment_stays_and_is_shipped_no_more(tmp_path: Path) -> None:
     spool = small(tmp_path)
     spool.write(observation(), 0.0)
-    spool.close(0.0)
+    close(spool)
     segment = spool.oldest_closed()
     assert segment is not None
     spool.set_aside(segment)
@@ -310,7 +326,7 @@ def closed(folder: Path, segments: int, **limits: float) -> Spool:
     for _ in range(segments):
         spool = small(folder, **limits)
         spool.write(observation(), 0.0)
-        spool.close(0.0)
+        close(spool)
     return small(folder, **limits)
 
 
@@ -341,7 +357,7 @@ def test_nothing_is_kept_where_nothing_should_be(tmp_path: Path) -> None:
 def test_what_was_acknowledged_goes_before_anything_is_lost(tmp_path: Path) -> None:
     spool = closed(tmp_path, 4)
     acknowledge(spool, 2)
-    spool.close(0.0)
+    close(spool)
     again = small(tmp_path, spool_max_bytes=spool.size_bytes)
     again.tick(0.0, START_NS)
     assert (waiting(again), again.shelf.numbers, again.lost()["dropped_segments"]) == ([3, 4], None, 0)
@@ -380,7 +396,7 @@ def test_numbers_that_a_hub_has_already_are_not_used_again(tmp_path: Path) -> No
     spool = closed(tmp_path, 1)
     spool.reconcile("hub", 700)
     spool.write(observation(), 0.0)
-    spool.close(0.0)
+    close(spool)
     assert waiting(spool) == [1, 701]
 
 
@@ -391,7 +407,7 @@ def test_clock_that_is_set_makes_nothing_too_old(tmp_path: Path, days: int) -> N
     step_ns = days * 86_400_000_000_000
     spool.tick(10.0, now_ns)
     spool.tick(11.0, now_ns + step_ns)
-    spool.close(12.0)
+    close(spool, 12.0)
     again = small(tmp_path, spool_max_days=30)
     again.tick(0.0, now_ns + step_ns)
     assert (waiting(again), again.lost()["dropped_segments"]) == ([1, 2], 0)

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from relaytrap.errors import StoreLocked
 from relaytrap.sensor import uplink as uplink_module
 from relaytrap.sensor.link import HubAddress, Link
 from relaytrap.sensor.spool import Spool, SpoolLimits
-from relaytrap.sensor.uplink import Uplink
-from tests.sensor.test_spool import observation
+from relaytrap.sensor.uplink import Uplink, finish_shipping
+from tests.sensor.test_spool import close, observation
 
 Said = tuple[int, dict[str, str], bytes]
 
@@ -80,7 +81,7 @@ def spool_with(folder: Path, segments: int) -> Spool:
     for _ in range(segments):
         spool = Spool(folder, "s", SpoolLimits())
         spool.write(observation(), 0.0)
-        spool.close(0.0)
+        close(spool)
     return Spool(folder, "s", SpoolLimits())
 
 
@@ -240,3 +241,63 @@ def test_segment_that_somebody_took_away_is_lost_and_not_acknowledged(tmp_path: 
     ship(spool, hub, lambda: spool.oldest_closed() is None)
     assert hub.segments == [2]
     assert (spool.lost()["dropped_segments"], spool.shelf.numbers) == (1, (2, 2))
+
+
+class LastMoment(Hub):
+    """A hub that holds back its receipts until told, and says when it has got a segment."""
+
+    def __init__(self) -> None:
+        self.has_got = threading.Event()
+        self.may_answer = threading.Event()
+        super().__init__()
+
+    def take(self, path: str, headers: dict[str, str], body: bytes) -> Said:
+        if path == "/api/segments":
+            self.has_got.set()
+            assert self.may_answer.wait(20)
+        return super().take(path, headers, body)
+
+
+@pytest.fixture
+def last_moment() -> Iterator[LastMoment]:
+    made = LastMoment()
+    yield made
+    made.may_answer.set()
+    made.close()
+
+
+def shipping(folder: Path, hub: Hub) -> tuple[Spool, Uplink]:
+    """An uplink that runs, and a spool with an observation in its open segment."""
+    spool = spool_with(folder, 0)
+    uplink = Uplink(spool, hub.address, "secret", status=lambda: {"version": "0"})
+    uplink.start()
+    until(lambda: hub.requests)
+    spool.write(observation(), 0.0)
+    return spool, uplink
+
+
+def test_spool_is_let_go_only_after_its_last_receipt(tmp_path: Path, last_moment: LastMoment) -> None:
+    spool, uplink = shipping(tmp_path, last_moment)
+    closing = threading.Thread(target=finish_shipping, args=(spool, uplink))
+    closing.start()
+    assert last_moment.has_got.wait(20)
+    with pytest.raises(StoreLocked):
+        Spool(tmp_path, "s", SpoolLimits())
+    last_moment.may_answer.set()
+    closing.join(20)
+    again = Spool(tmp_path, "s", SpoolLimits())
+    assert (again.state.acknowledged, again.waiting_segments) == (1, 0)
+    close(again)
+
+
+def test_spool_is_not_let_go_while_the_uplink_does_not_end(
+    tmp_path: Path, last_moment: LastMoment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uplink_module, "STOP_GRACE_S", 0.05)
+    spool, uplink = shipping(tmp_path, last_moment)
+    finish_shipping(spool, uplink)
+    with pytest.raises(StoreLocked):
+        Spool(tmp_path, "s", SpoolLimits())
+    last_moment.may_answer.set()
+    uplink.join(20)
+    spool.release()

@@ -27,7 +27,7 @@ from relaytrap.sensor.listen import Listen, parse_listen, spelled
 from relaytrap.sensor.personas import load_persona
 from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name, spare_collections
 from relaytrap.sensor.sharing import bind_shared
-from relaytrap.sensor.uplink import Uplink
+from relaytrap.sensor.uplink import Uplink, finish_shipping
 from relaytrap.sensor.worker import Order, Worker
 
 __all__ = ["Running", "Sensor", "run_sensor"]
@@ -181,9 +181,7 @@ class Sensor:
         """Flush and close the spool, ship what a reachable hub takes at once, close the sockets."""
         for worker in self._workers:
             worker.kill()
-        self._spool.close(clock.monotonic())
-        if self._uplink is not None and self._uplink.is_alive():
-            self._uplink.stop()
+        finish_shipping(self._spool, self._uplink)
         self._close_sockets()
 
     def _bound(self, worker: int) -> list[Bound]:

@@ -195,14 +195,17 @@ class Spool:
                 self._open_segment(now)
         self._keep_limits(now)
 
-    def close(self, now: float) -> None:
-        """Write and close the open segment and let the folder go."""
+    def finish(self, now: float) -> None:
+        """Write and close the open segment, for good. The uplink may still ship it."""
         if self._segment is not None:
             self._try_again_at = 0.0
             self._flush(self._segment, now)
             self._close_segment(self._segment)
         self._lose(self._carried.observations)
         self._save_state()
+
+    def release(self) -> None:
+        """Let the folder go: from now on another process may write there, and nobody in this one."""
         os.close(self._lock)
 
     def _ripe_age_s(self) -> float:

@@ -20,7 +20,7 @@ from relaytrap.sensor.heartbeat import Heartbeat
 from relaytrap.sensor.link import Answered, HubAddress, Link, WrongCertificate
 from relaytrap.sensor.spool import ClosedSegment, Spool
 
-__all__ = ["Uplink"]
+__all__ = ["Uplink", "finish_shipping"]
 
 log = logging.getLogger(__name__)
 
@@ -191,6 +191,18 @@ class Uplink(threading.Thread):
     def _disconnect(self) -> None:
         self.is_connected = False
         self._link.close()
+
+
+def finish_shipping(spool: Spool, uplink: Uplink | None) -> None:
+    """Close the spool, ship what a reachable hub takes at once, and only then let the spool's folder go.
+
+    An uplink that does not end in its time may still write there, so the folder stays ours until the process is gone.
+    """
+    spool.finish(clock.monotonic())
+    if uplink is not None and uplink.is_alive():
+        uplink.stop()
+    if uplink is None or not uplink.is_alive():
+        spool.release()
 
 
 class HubRefused(Exception):

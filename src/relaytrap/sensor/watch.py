@@ -25,7 +25,7 @@ from relaytrap.sensor.own_addresses import own_networks
 from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name, spare_collections
 from relaytrap.sensor.run import Running
 from relaytrap.sensor.sniff import Sniffer
-from relaytrap.sensor.uplink import Uplink
+from relaytrap.sensor.uplink import Uplink, finish_shipping
 
 __all__ = ["Watch", "run_watch"]
 
@@ -133,9 +133,7 @@ class Watch:
     def close(self) -> None:
         """Record what streams still hold, flush and close the spool, ship what a reachable hub takes at once."""
         self._record(self._dissector.finish())
-        self._spool.close(clock.monotonic())
-        if self._uplink is not None and self._uplink.is_alive():
-            self._uplink.stop()
+        finish_shipping(self._spool, self._uplink)
         self._sniffer.close()
 
     def _drain(self) -> None:
