@@ -1,9 +1,11 @@
+import os
 import threading
 
 import pytest
 
+from relaytrap.config import Config
 from relaytrap.errors import InputError
-from relaytrap.hub.ingest import WAITING_MAX, HubBusy, HubTooOld, Ingest, Segment, Taken
+from relaytrap.hub.ingest import WAITING_MAX, HubBusy, HubTooOld, Ingest, Segment, Taken, _Waiting
 from relaytrap.observation import FORMAT_VERSION
 from tests.hub.traffic import request, seen, segment
 
@@ -151,7 +153,8 @@ def test_a_segment_of_a_group_that_nobody_noted_is_kept_once_when_it_comes_alone
         Segment("trap", "g1", n, segment(seen(request(10 * n + m), 10 * n + m) for m in range(3))) for n in range(2)
     ]
     # The hub dies between the insert of a group and its notes.
-    ingest._insert_group([(each, ingest._batch(each, again=False), False) for each in segments])
+    waiting = [_Waiting(each, ingest._batch(each, again=False), again=False, is_recorded=True) for each in segments]
+    ingest._insert_group(waiting)
     assert count(store) == 6
     for each in segments:
         assert ingest.ingest_segment("trap", each.number, each.data, spool="g1").seen == "begun"
@@ -167,3 +170,22 @@ def test_a_segment_whose_failed_insert_left_its_token_and_no_rows_is_stored(inge
     store.insert_block("messages", ingest._batch(other, again=False).block, failed.token)
     assert ingest.ingest_segment("trap", 1, data, spool="s").messages == 3
     assert store.row("SELECT count() AS n FROM messages WHERE sensor = 'trap'") == {"n": 3}
+
+
+def test_a_segment_out_of_the_stream_leaves_nothing_in_the_ledger(ingest, database):
+    ingest.store_segment(Segment("trap", "s", 1, segment([seen(request(0))])), again=False)
+    with database.transaction() as connection:
+        assert connection.execute("SELECT count(*) FROM begun").fetchone() == (0,)
+
+
+def test_a_refused_segment_lies_where_its_owner_alone_may_read(store, ledger, workers, tmp_path):
+    ingest = Ingest(store, Config(data_dir=tmp_path), ledger, workers)
+    before = os.umask(0o022)
+    try:
+        for _ in range(2):  # as the stream does that got no answer
+            ingest.refuse(Segment("trap", "s", 1, b"no pcapng at all"), "it is none")
+    finally:
+        os.umask(before)
+    (file,) = (tmp_path / "refused").iterdir()
+    assert file.read_bytes() == b"no pcapng at all"
+    assert [each.stat().st_mode & 0o777 for each in (file.parent, file)] == [0o700, 0o600]

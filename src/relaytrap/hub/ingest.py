@@ -16,6 +16,7 @@ from typing import Final
 
 from relaytrap import __version__
 from relaytrap.capture.segment import HEAD_BYTES, mark_of, read_segment
+from relaytrap.certificate import write_private
 from relaytrap.clock import now_ns
 from relaytrap.config import Config
 from relaytrap.hub.batch import Batch
@@ -95,6 +96,20 @@ class Segment:
         return f"segment/{self.sensor}/{self.spool}/{self.number}/{self.digest.hex()}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A segment that goes into the store with others.
+
+    again: some of it may be there. is_recorded: the ledger is told when it is stored; of one out of the stream it knew
+    before, and the stream counts how often it was handed out.
+    """
+
+    segment: Segment
+    batch: Batch
+    again: bool
+    is_recorded: bool
+
+
 class Ingest:
     """The hub's door for messages. Thread-safe.
 
@@ -136,7 +151,7 @@ class Ingest:
             again = seen != "new"
             batch = self._batch(segment, again=again)
             with self.gate.passing():
-                self._groups.add((segment, batch, again), batch.rows)
+                self._groups.add(_Waiting(segment, batch, again, is_recorded=True), batch.rows)
                 self._ledger.record(sensor, spool, number, segment.digest, batch.rows)
             if seen == "other":
                 self._report_other(sensor, number, batch)
@@ -152,16 +167,14 @@ class Ingest:
         with self._place():
             batch = self._batch(segment, again=again)
             with self.gate.passing():
-                self._groups.add((segment, batch, again), batch.rows)
+                self._groups.add(_Waiting(segment, batch, again, is_recorded=False), batch.rows)
         self._took(segment.sensor, batch)
         return batch.rows
 
     def refuse(self, segment: Segment, why: str) -> None:
         """Put a segment aside that was acknowledged and cannot be read: nothing that was taken is thrown away."""
-        folder = self.config.data_dir / "refused"
-        folder.mkdir(exist_ok=True)
-        path = folder / f"{segment.digest.hex()}.pcapng"
-        path.write_bytes(segment.data)
+        path = self.config.data_dir / "refused" / f"{segment.digest.hex()}.pcapng"
+        write_private(path, segment.data)
         text = f"Segment {segment.number} of {segment.sensor} cannot be read ({why}); it is kept as {path}."
         log.warning("segment refused sensor=%s number=%d", segment.sensor, segment.number)
         self._ledger.report(segment.sensor, "segment-unreadable", text)
@@ -208,17 +221,18 @@ class Ingest:
     def _took(self, sensor: str, batch: Batch) -> None:
         self._tell(Taken(batch.rows, batch.first_ns, batch.last_ns))
 
-    def _insert_group(self, group: Sequence[tuple[Segment, Batch, bool]]) -> None:
+    def _insert_group(self, group: Sequence[_Waiting]) -> None:
         # A segment that comes again comes in another group, under another token: what of it is stored is then asked
         # by its messages, and for that it must be known that this insert was begun.
-        self._ledger.begin((each.sensor, each.spool, each.number, each.digest) for each, _, _ in group)
-        tokens = "\n".join(each.token for each, _, _ in group)
+        recorded = [each.segment for each in group if each.is_recorded]
+        self._ledger.begin((each.sensor, each.spool, each.number, each.digest) for each in recorded)
+        tokens = "\n".join(each.segment.token for each in group)
         token = tokens if len(group) == 1 else f"segments/{digest_of(tokens.encode()).hex()}"
-        if self.store.embedded and any(again for _, _, again in group):
+        if self.store.embedded and any(each.again for each in group):
             # An insert that failed for want of room may have left its token and no rows: under it, all that comes is
             # thrown away as known. The store was asked what it has, and nobody but us writes it: no token is needed.
             token += f"/{now_ns()}"
-        if blocks := [batch.block for _, batch, _ in group if batch.rows]:
+        if blocks := [each.batch.block for each in group if each.batch.rows]:
             self.store.insert_block("messages", b"".join(blocks), token)
 
     def _insert(self, batch: Batch, token: str) -> None:
