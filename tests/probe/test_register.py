@@ -71,21 +71,29 @@ def test_another_name_or_port_is_not_another_server(tmp_path: Path) -> None:
 
 def test_asking_for_proofs_is_bounded_before_anything_is_sent(tmp_path: Path) -> None:
     register = Register(tmp_path, Limits(asked_an_hour=2))
-    register.ask(target("a.example"), "192.0.2.1", NOW)
-    register.ask(target("b.example"), "192.0.2.1", NOW)
+    register.ask("a.example", "192.0.2.1", NOW)
+    register.ask("b.example", "192.0.2.1", NOW)
     with pytest.raises(InputError, match="proofs an hour"):
-        register.ask(target("c.example"), "192.0.2.1", NOW)
-    register.ask(target("c.example"), "192.0.2.1", NOW + HOUR_NS + 1)
+        register.ask("c.example", "192.0.2.1", NOW)
+    register.ask("c.example", "192.0.2.1", NOW + HOUR_NS + 1)
+
+
+def test_server_that_was_tested_often_enough_is_not_even_asked_for_a_proof(tmp_path: Path) -> None:
+    register = Register(tmp_path, Limits(target_an_hour=1))
+    register.check(target(), NOW)
+    begin(register)
+    with pytest.raises(InputError, match="tested 1 times within the hour"):
+        register.check(target("other.example"), NOW + 1)
 
 
 def test_asking_is_forgotten_when_no_limit_counts_it_any_more(tmp_path: Path) -> None:
     register = Register(tmp_path, Limits(asked_an_hour=2))
     for at in (NOW, NOW + 1, NOW + HOUR_NS):
-        register.ask(target(), "192.0.2.1", at)
+        register.ask("pbx.example", "192.0.2.1", at)
     with register.records.read() as connection:
         assert connection.execute("SELECT at_ns FROM asked").fetchall() == [(NOW + 1,), (NOW + HOUR_NS,)]
     with pytest.raises(InputError, match="proofs an hour"):
-        register.ask(target(), "192.0.2.1", NOW + HOUR_NS)
+        register.ask("pbx.example", "192.0.2.1", NOW + HOUR_NS)
 
 
 def test_running_test_of_this_process_is_not_taken_for_abandoned(tmp_path: Path) -> None:
@@ -147,7 +155,7 @@ def test_who_opted_out_is_neither_asked_nor_tested(tmp_path: Path, name: str) ->
     register = Register(tmp_path)
     register.opt_outs.add(name, "asked by mail", NOW)
     with pytest.raises(InputError, match="operator asked"):
-        register.ask(target(), "192.0.2.1", NOW)
+        register.check(target(), NOW)
     with pytest.raises(InputError, match="operator asked"):
         begin(register)
 

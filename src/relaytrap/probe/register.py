@@ -30,7 +30,8 @@ COLUMNS: Final = "secret, target, user, proof, options, started_at_ns, ended_at_
 class Limits:
     """How many tests may start: for one target an hour, for one user an hour and a day, at the same time.
 
-    asked_an_hour: how often one user may have proofs of ownership looked up, which also reaches the target.
+    asked_an_hour: how often one user may have a name and proofs of its ownership looked up, which also reaches the
+    target.
     """
 
     asked_an_hour: int = 30
@@ -78,16 +79,21 @@ class Register:
             connection.execute("INSERT OR IGNORE INTO settings VALUES ('ownership', ?)", (secrets.token_bytes(32),))
             return bytes(connection.execute("SELECT value FROM settings WHERE name = 'ownership'").fetchone()[0])
 
-    def ask(self, target: Target, user: str, now_ns: int) -> None:
-        """Log that somebody asks, before anything is sent for a proof. Raises InputError as begin does."""
-        self._refuse_opted_out(target)
+    def ask(self, named: str, user: str, now_ns: int) -> None:
+        """Log that somebody asks, before the name is looked up. Raises InputError when that is too often for one."""
         with self.records.change() as connection:
-            self._refuse_beyond_limits(connection, target, user, now_ns)
+            self._refuse_user(connection, user, now_ns)
             connection.execute("DELETE FROM asked WHERE at_ns <= ?", (now_ns - HOUR_NS,))  # no limit looks further back
             asked = "SELECT count(*) FROM asked WHERE user = ?"
             if connection.execute(asked, (user,)).fetchone()[0] >= self._limits.asked_an_hour:
                 raise InputError(f"{self._limits.asked_an_hour} proofs an hour are enough for one; try again later")
-            connection.execute("INSERT INTO asked VALUES (?, ?, ?)", (target.named.lower(), user, now_ns))
+            connection.execute("INSERT INTO asked VALUES (?, ?, ?)", (named.lower(), user, now_ns))
+
+    def check(self, target: Target, now_ns: int) -> None:
+        """Before anything is sent for a proof: raise InputError when a test of the target could not begin."""
+        self._refuse_opted_out(target)
+        with self.records.read() as connection:
+            self._refuse_target(connection, target, now_ns)
 
     def begin(
         self, target: Target, user: str, proof: str, options: dict[str, Any], now_ns: int, *, schedule: str = ""
@@ -98,7 +104,8 @@ class Register:
         """
         self._refuse_opted_out(target)
         with self.records.change() as connection:
-            self._refuse_beyond_limits(connection, target, user, now_ns)
+            self._refuse_user(connection, user, now_ns)
+            self._refuse_target(connection, target, now_ns)
             secret = secrets.token_urlsafe(24)
             connection.execute(
                 "INSERT INTO tests (secret, target, user, addresses, proof, options, started_at_ns, pid, schedule)"
@@ -180,24 +187,26 @@ class Register:
     def _refuse_opted_out(self, target: Target) -> None:
         self.opt_outs.refuse((target.host, target.domain), target.addresses)
 
-    def _refuse_beyond_limits(self, connection: sqlite3.Connection, target: Target, user: str, now_ns: int) -> None:
-        limits, named = self._limits, target.named.lower()
+    def _refuse_target(self, connection: sqlite3.Connection, target: Target, now_ns: int) -> None:
         # A server is its addresses: another name or port for it is not another server.
         here = "(target = ? OR EXISTS (SELECT 1 FROM json_each(addresses) AS each WHERE each.value IN (%s)))"
         here %= ", ".join("?" * len(target.addresses))
+        named, most = target.named.lower(), self._limits.target_an_hour
+        if _count(connection, f"{here} AND started_at_ns > ?", named, *target.addresses, now_ns - HOUR_NS) >= most:
+            raise InputError(f"{named} was tested {most} times within the hour; try again later")
 
-        def count(condition: str, *values: object) -> int:
-            return int(connection.execute(f"SELECT count(*) FROM tests WHERE {condition}", values).fetchone()[0])
-
-        if count("ended_at_ns IS NULL AND started_at_ns > ?", now_ns - HOUR_NS) >= limits.at_once:
+    def _refuse_user(self, connection: sqlite3.Connection, user: str, now_ns: int) -> None:
+        limits = self._limits
+        if _count(connection, "ended_at_ns IS NULL AND started_at_ns > ?", now_ns - HOUR_NS) >= limits.at_once:
             raise InputError("other tests are running; try again in a minute")
-        tested = count(f"{here} AND started_at_ns > ?", named, *target.addresses, now_ns - HOUR_NS)
-        if tested >= limits.target_an_hour:
-            raise InputError(f"{named} was tested {limits.target_an_hour} times within the hour; try again later")
-        if count("user = ? AND started_at_ns > ?", user, now_ns - HOUR_NS) >= limits.user_an_hour:
+        if _count(connection, "user = ? AND started_at_ns > ?", user, now_ns - HOUR_NS) >= limits.user_an_hour:
             raise InputError(f"{limits.user_an_hour} tests an hour are enough for one; try again later")
-        if count("user = ? AND started_at_ns > ?", user, now_ns - DAY_NS) >= limits.user_a_day:
+        if _count(connection, "user = ? AND started_at_ns > ?", user, now_ns - DAY_NS) >= limits.user_a_day:
             raise InputError(f"{limits.user_a_day} tests a day are enough for one; try again tomorrow")
+
+
+def _count(connection: sqlite3.Connection, condition: str, *values: object) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM tests WHERE {condition}", values).fetchone()[0])
 
 
 def _is_alive(pid: int) -> bool:

@@ -66,14 +66,17 @@ class Service:
             private_allowed=self._settings.private_targets if private_allowed is None else private_allowed,
         )
 
-    async def prove(self, asked: Asked, target: Target, user: str) -> str:
-        """How ownership was proved, as a phrase; "" when no proof holds.
+    async def resolve_owned(self, asked: Asked, user: str) -> tuple[Target, str]:
+        """The endpoints of what is asked for, and how its ownership was proved, as a phrase; "" when no proof holds.
 
-        user: the address that asks. Raises InputError when a limit or an opt-out forbids even that.
+        user: the address that asks. Counted before the first look-up, whatever comes of it. Raises InputError as
+        resolve does, and when a limit or an opt-out forbids to look.
         """
-        self.register.ask(target, user, now_ns())
+        self.register.ask(asked.host, user, now_ns())
+        target = await self.resolve(asked)
+        self.register.check(target, now_ns())
         claim = Claim(target, user, address_towards(target), self.token(asked.host))
-        return await prove_ownership(claim, private_allowed=self._settings.private_targets)
+        return target, await prove_ownership(claim, private_allowed=self._settings.private_targets)
 
     async def run(
         self,

@@ -13,7 +13,6 @@ from relaytrap.probe.ownership import OWN_ADDRESS
 from relaytrap.probe.plan import Progress
 from relaytrap.probe.schedule import STATED, Notice, Schedule, Schedules, weigh_change
 from relaytrap.probe.service import Asked, Service
-from relaytrap.probe.target import Target
 from relaytrap.probe.verdict import EXIT_NOT_RUN, EXIT_UNDECIDED
 
 __all__ = ["Watch", "run_command"]
@@ -73,11 +72,14 @@ class Watch:
     async def _run(self, schedule: Schedule) -> None:
         """Run a schedule's test if it still may; what forbids it is noted on the schedule."""
         asked = Asked.again(schedule.target, schedule.options)
-        private = True if schedule.proof == STATED else None
+        stated = schedule.proof == STATED
         next_at = now_ns() + schedule.every_s * NS
         try:
-            target = await self._service.resolve(asked, private_allowed=private)
-            if not await self._is_proved(schedule, asked, target):
+            if stated:
+                target, proof = await self._service.resolve(asked, private_allowed=True), STATED
+            else:
+                target, proof = await self._service.resolve_owned(asked, schedule.user)
+            if not _still_holds(proof, schedule):
                 problem = "Ownership could not be proved any more; set up a proof, and ask for the schedule again."
                 self._schedules.set_next(schedule.secret, next_at, problem)
                 return
@@ -94,19 +96,11 @@ class Watch:
                 target,
                 asked,
                 lambda progress: self._on_progress(secret, progress),
-                private_allowed=private,
+                private_allowed=True if stated else None,
             )
         finally:
             self._on_progress(secret, None)
         await self._compare(schedule, secret, report)
-
-    async def _is_proved(self, schedule: Schedule, asked: Asked, target: Target) -> bool:
-        """Whether ownership can be proved now, as it was when the schedule was made."""
-        if schedule.proof == STATED:
-            return True
-        proof = await self._service.prove(asked, target, schedule.user)
-        is_old = now_ns() - schedule.created_at_ns > ADDRESS_PROOF_DAYS * 86400 * NS
-        return bool(proof) and not (proof == OWN_ADDRESS and is_old)
 
     async def _compare(self, schedule: Schedule, secret: str, report: Report) -> None:
         """Note, log and tell when a result is another than the one before it that says something."""
@@ -139,6 +133,12 @@ class Watch:
         if told and told[0] and told[0].report:
             return told[0].report, said[0]
         return next((each for each in reversed(said) if each["exit_status"] != EXIT_UNDECIDED), said[-1]), said[0]
+
+
+def _still_holds(proof: str, schedule: Schedule) -> bool:
+    """Whether what proves ownership now is enough for a schedule of its age."""
+    is_old = now_ns() - schedule.created_at_ns > ADDRESS_PROOF_DAYS * 86400 * NS
+    return bool(proof) and not (proof == OWN_ADDRESS and is_old)
 
 
 async def run_command(command: Sequence[str], notice: dict[str, Any]) -> None:

@@ -50,8 +50,7 @@ class Tests:
 
         user: the address that asks. Raises InputError with one sentence when the host, a limit or an opt-out forbids.
         """
-        target = await self._service.resolve(asked)
-        proof = await self._service.prove(asked, target, user)
+        target, proof = await self._service.resolve_owned(asked, user)
         if not proof:
             return ""
         secret = self.register.begin(target, user, proof, asked.options, clock.now_ns())
@@ -64,8 +63,7 @@ class Tests:
 
         baseline: the secret of the test that the next result is compared with. Raises InputError as start does.
         """
-        target = await self._service.resolve(asked)
-        proof = await self._service.prove(asked, target, user)
+        _, proof = await self._service.resolve_owned(asked, user)
         if not proof:
             return ""
         now = clock.now_ns()
