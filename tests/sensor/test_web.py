@@ -263,8 +263,13 @@ class Frame(NamedTuple):
     payload: bytes
 
     @property
+    def header(self) -> bytes:
+        size = len(self.payload)
+        return bytes([self.first, 0x80 | min(size, 126)]) + (size.to_bytes(2) if size > 125 else b"") + bytes(4)
+
+    @property
     def wire(self) -> bytes:
-        return bytes([self.first, 0x80 | len(self.payload)]) + bytes(4) + self.payload
+        return self.header + self.payload
 
 
 FRAMES = st.builds(
@@ -273,6 +278,7 @@ FRAMES = st.builds(
     st.one_of(
         st.binary(max_size=20),
         st.text(max_size=5).map(str.encode),
+        st.integers(126, 300).map(lambda size: b"x" * size),
         st.text(max_size=5).map(lambda reason: b"\x03\xe8" + reason.encode()),
     ),
 )
@@ -296,7 +302,7 @@ def test_every_payload_octet_of_frames_in_any_order_is_in_some_piece(
     recorded = Counter(b"".join(piece.raw for piece in taken if piece.kind != "said"))
     payload, at = Counter[int](), 0
     for frame in frames:
-        start, at = at + 6, at + len(frame.wire)
+        start, at = at + len(frame.header), at + len(frame.wire)
         is_close = frame.first == 0x88  # the first two octets are the code, which the note tells
         payload += Counter(wire[start + 2 * is_close : at])
     assert not payload - recorded
