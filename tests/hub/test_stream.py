@@ -15,14 +15,15 @@ import pytest
 from relaytrap.config import Config, HubConfig
 from relaytrap.errors import ConfigError, StoreError
 from relaytrap.hub import stream as streaming
+from relaytrap.hub.backup import Backup, restore_backup
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.ingest import Ingest, Segment, Taken
-from relaytrap.hub.ledger import Ledger
+from relaytrap.hub.ledger import CLOCK_AHEAD_NS, Ledger
 from relaytrap.hub.stream import Stream
 from relaytrap.hub.workers import Workers
 from tests.clickhouse import running_clickhouse
 from tests.hub.traffic import request, seen, segment
-from tests.storing import ROOT, dedented, opened_store
+from tests.storing import NOON_NS, ROOT, dedented, opened_store
 
 WAIT_S = 60.0
 
@@ -203,6 +204,26 @@ def test_a_segment_that_is_stored_and_comes_again_adds_nothing_even_when_its_tok
     # Another number is another token.
     assert ingest.store_segment(Segment("trap", "s", 2, whole), again=True) == 0
     assert stored(ingest.store)["n"] == 3
+
+
+def test_a_hub_restored_beside_a_server_that_went_on_stores_nothing_twice(hub, tmp_path, monkeypatch):
+    first = hub("first")
+    with contextlib.closing(Backup(first.store, tmp_path / "first", first.gate)) as backup:
+        (tmp_path / "hub.tar").write_bytes(b"".join(backup.chunks()))
+    for number in (1, 2):
+        send(first, number)
+    wait_for(first.store, 6)
+    monkeypatch.setattr("relaytrap.hub.ledger.now_ns", lambda: NOON_NS + 10**12)
+    restore_backup(tmp_path / "hub.tar", tmp_path / "second")
+    second = hub("second")
+    receipt = second.ingest_segment("trap", 1, made_segment(1), spool="s")
+    assert (receipt.seen, receipt.messages) == ("begun", 0)
+    assert second.ingest_segment("trap", 1, made_segment(1), spool="s").seen == "again"
+    # What lay in the stream while the hub was restored, handed out for the first time.
+    assert second.store_segment(Segment("trap", "s", 2, made_segment(2)), again=False) == 0
+    later = segment([seen(request(0), 2 * CLOCK_AHEAD_NS // 10**6)], number=3)
+    assert second.ingest_segment("trap", 3, later, spool="s").seen == "new"
+    assert wait_for(second.store, 7) == {"n": 7, "ids": 7, "sensors": 1}
 
 
 def test_a_segment_too_large_for_the_stream_is_stored_at_the_door(hub):

@@ -24,6 +24,8 @@ from relaytrap.clock import now_ns, rfc3339
 from relaytrap.config import StoreConfig
 from relaytrap.errors import DiskError, InputError, StoreLocked
 from relaytrap.hub.certificate import CERTIFICATE, KEY
+from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.ledger import Ledger
 from relaytrap.store import Store
 from relaytrap.store.gate import Gate
 from relaytrap.store.lock import owner_of
@@ -151,6 +153,9 @@ def restore_backup(path: Path, data_dir: Path, progress: Progress | None = None)
     try:
         manifest = _unpack(path, folder, progress)
         _check_restored(folder, manifest)
+        if not manifest.get("embedded"):
+            with closing(HubDatabase(folder)) as database:
+                Ledger(database).mark_restored()
         _look_for_data(data_dir)
         for each in folder.iterdir():
             if _is_a_hubs(each.name):

@@ -53,6 +53,7 @@ STEPS: Final = (
       PRIMARY KEY (sensor, spool, number, digest)
     ) STRICT, WITHOUT ROWID;
     """,
+    "ALTER TABLE identity ADD COLUMN restored_at_ns INTEGER NOT NULL DEFAULT 0;",
 )
 
 

@@ -7,7 +7,7 @@ that comes under a used number with other bytes is stored and reported.
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -19,6 +19,7 @@ from relaytrap.capture.segment import HEAD_BYTES, mark_of, read_segment
 from relaytrap.certificate import write_private
 from relaytrap.clock import now_ns
 from relaytrap.config import Config
+from relaytrap.errors import InputError
 from relaytrap.hub.batch import Batch
 from relaytrap.hub.grouping import Grouping
 from relaytrap.hub.importing import Imported, Progress, import_captures, known_ids
@@ -143,6 +144,8 @@ class Ingest:
         segment = Segment(sensor, spool, number, data)
         with self._place(), self._turn(sensor, spool):
             seen = self._ledger.look_up(sensor, spool, number, segment.digest)
+            if seen == "new" and self._may_be_stored(segment):
+                seen = "begun"
             if seen == "again":
                 return Receipt(number, 0, seen)
             if seen == "new" and self.pass_on is not None and self.pass_on(segment):
@@ -165,6 +168,7 @@ class Ingest:
         """
         self._look_at_format(segment.sensor, segment.data)
         with self._place():
+            again = again or self._may_be_stored(segment)
             batch = self._batch(segment, again=again)
             with self.gate.passing():
                 self._groups.add(_Waiting(segment, batch, again, is_recorded=False), batch.rows)
@@ -217,6 +221,15 @@ class Ingest:
     def _batch(self, segment: Segment, *, again: bool) -> Batch:
         known = self._known(segment.sensor, segment.data) if again else ()
         return self._workers.segment_batch(segment.data, segment.sensor, now_ns() // 1_000_000, known=known)
+
+    def _may_be_stored(self, segment: Segment) -> bool:
+        """Whether the ledger may have forgotten it; its first message tells when it begins."""
+        if not self._ledger.unsure_before_ns:
+            return False
+        with suppress(InputError):  # said where it is read whole
+            first = next(iter(read_segment(BytesIO(segment.data))), None)
+            return first is not None and first.received_at_ns < self._ledger.unsure_before_ns
+        return False
 
     def _took(self, sensor: str, batch: Batch) -> None:
         self._tell(Taken(batch.rows, batch.first_ns, batch.last_ns))

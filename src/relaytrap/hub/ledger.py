@@ -17,11 +17,13 @@ from relaytrap.hub.database import NAME, HubDatabase
 __all__ = ["Ledger", "Seen", "digest_of", "read_incidents"]
 
 Seen = Literal["new", "again", "other", "imported", "begun"]
-"""begun: its insert was begun, and nobody knows how it ended. imported: an operator imported a segment of this number,
-with other contents; perhaps the same one, unfinished."""
+"""begun: its insert was begun, and nobody knows how it ended, or whether there was one. imported: an operator imported
+a segment of this number, with other contents; perhaps the same one, unfinished."""
 
 KEPT_SEGMENTS: Final = 100_000
 """Numbers behind the newest of a spool that are remembered; a sensor resends from its last few thousand at most."""
+CLOCK_AHEAD_NS: Final = 86_400_000_000_000
+"""A segment dated up to this long after a restore may be from before: its sensor's clock may be ahead."""
 IMPORTED: Final = "import"
 """Stands for the spool of a segment that an operator imported: the file does not name its spool."""
 KEPT_INCIDENTS: Final = 1_000
@@ -29,12 +31,18 @@ REPORT_AGAIN_NS: Final = 60_000_000_000
 
 
 class Ledger:
-    """The segments of every sensor."""
+    """The segments of every sensor.
+
+    unsure_before_ns: a segment that begins before may be stored and not noted here, as this list was restored from a
+    backup and the store was not; 0 usually.
+    """
 
     def __init__(self, database: HubDatabase) -> None:
         self._database = database
         with database.transaction() as connection:
-            self.hub_id = str(connection.execute("SELECT hub FROM identity").fetchone()[0])
+            hub, restored = connection.execute("SELECT hub, restored_at_ns FROM identity").fetchone()
+        self.hub_id = str(hub)
+        self.unsure_before_ns = restored + CLOCK_AHEAD_NS if restored else 0
 
     def look_up(self, sensor: str, spool: str, number: int, digest: bytes) -> Seen:
         """Whether a segment is "new", the same "again", or another one ("other") under a number that was used."""
@@ -55,6 +63,11 @@ class Ledger:
         sql = "SELECT 1 FROM begun WHERE sensor = ? AND spool = ? AND number = ? AND digest = ?"
         with self._database.transaction() as connection:
             return connection.execute(sql, segment).fetchone() is not None
+
+    def mark_restored(self) -> None:
+        """Remember that this list, out of a backup, may be older than the store: a server's, which went on."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE identity SET restored_at_ns = ?", (now_ns(),))
 
     def begin(self, segments: Iterable[tuple[str, str, int, bytes]]) -> None:
         """Remember segments (sensor, spool, number, digest) whose insert begins now, until they are recorded."""
