@@ -174,6 +174,7 @@ def link(name: str, target: str) -> tarfile.TarInfo:
         link("store/a", "/etc"),
         link("store/a", "../../outside"),
         link("a", "store/../.."),
+        link("hub.sqlite3", "store/a"),
     ],
     ids=lambda info: f"{info.name}-{info.linkname}".replace("/", "_"),
 )

@@ -281,9 +281,10 @@ def _place(folder: Path, parts: tuple[str, ...]) -> Path:
 
 
 def _inside(link: tarfile.TarInfo) -> str:
-    """Where a link of the store points, as it reads: within the store."""
-    inside = os.path.normpath(os.path.join(*_parts(link.name)[:-1], link.linkname))
-    if os.path.isabs(link.linkname) or not inside.startswith("store" + os.sep):
+    """Where a link points that lies in the store and, as it reads, stays there."""
+    folders = _parts(link.name)[:-1]
+    inside = os.path.normpath(os.path.join(*folders, link.linkname))
+    if folders[:1] != ("store",) or os.path.isabs(link.linkname) or not inside.startswith("store" + os.sep):
         raise ValueError(f"{link.name!r} points out of the backup")
     return link.linkname
 
