@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,21 +12,30 @@ from pathlib import Path
 
 import httpx
 import pytest
+from litestar import Request
 
+from relaytrap.clock import now_ns
 from relaytrap.probe.register import Register
+from relaytrap.web.pages.probe import client_of
+from relaytrap.web.site import Ask
 
 from ..loopback import loopback
 from ..probe.answering import answering_server, reply
 from ..probe.family import ROUTES, SIX, free_port, main_configuration, make_certificate, running, start_kamailio
-from .conftest import start_hub
+from .conftest import Hub, start_hub
 
+NOBODY = "198.51.100.7"
 OPEN, CLOSED = ROUTES["open stateful"][0], ROUTES["closed"][0]
 
 
 @pytest.fixture(scope="module")
-def page(peer: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("probe-page")
+
+
+@pytest.fixture(scope="module")
+def page(peer: Callable[[str], str], folder: Path) -> Iterator[str]:
     """A hub that may test loopback addresses, beside real servers to test; gives its URL."""
-    folder = tmp_path_factory.mktemp("probe-page")
     make_certificate(folder)
     (folder / "main.cfg").write_text(main_configuration(folder, free_port(SIX)))
     (folder / "hub.toml").write_text(f'[probe]\nprivate_targets = true\nwitness = "{loopback(32, 1)}:5060"\n')
@@ -126,12 +136,12 @@ def test_owner_has_the_server_tested_every_week_and_stops_it(page: str, results:
 
 @pytest.mark.peer
 @pytest.mark.timeout(150)
-def test_address_that_opted_out_is_not_tested_until_it_says_otherwise(page: str, results: dict[str, str]) -> None:
+def test_address_that_opted_out_is_not_tested(page: str, folder: Path, results: dict[str, str]) -> None:
+    opt_outs = Register(folder / "data").opt_outs
+    opt_outs.add(OPEN, "by mail", now_ns())
     with browser(page, OPEN) as owner:
-        owner.post("/probe/opt-out", data={"change": "add"})
         refused = owner.post("/probe", data={"host": OPEN})
-        owner.post("/probe/opt-out", data={"change": "remove"})
-        assert "Never test" in owner.get("/probe/opt-out").text
+    opt_outs.remove(OPEN)
     assert refused.status_code == 400
     assert "operator asked" in refused.text
 
@@ -191,6 +201,62 @@ def test_progress_is_told_until_the_end(page: str) -> None:
     assert settled == sorted(settled)
     assert settled[-1] > 0
     assert "event: done" in lines
+
+
+def test_who_comes_from_loopback_is_told_who_enters_an_opt_out_and_gets_no_button(empty_hub: Hub) -> None:
+    with browser(empty_hub.url) as client:
+        shown = client.get("/probe/opt-out").text
+        refused = client.post("/probe/opt-out", data={"change": "add"})
+    assert 'action="/probe/opt-out"' not in shown
+    assert "cannot tell which address is yours" in shown
+    assert "relaytrap probe opt-out add" in shown
+    assert refused.status_code == 404
+    assert Register(empty_hub.data_dir).opt_outs.list_entries() == []
+
+
+@pytest.mark.peer
+def test_proof_by_address_is_not_offered_to_who_comes_from_loopback(page: str) -> None:
+    with browser(page) as client:
+        shown = client.post("/probe", data={"host": CLOSED}).text
+    assert "proves nothing here" in shown
+    assert "open this page from the server" not in shown
+
+
+def test_who_comes_from_an_address_of_their_own_has_it_left_alone_and_takes_that_back(empty_hub: Hub) -> None:
+    address = address_beyond_loopback()
+    opt_outs = Register(empty_hub.data_dir).opt_outs
+    with browser(empty_hub.url, address) as owner:
+        assert f"Never test {address}</button>" in owner.get("/probe/opt-out").text
+        assert owner.post("/probe/opt-out", data={"change": "add"}).status_code == 303
+        assert "operator asked" in opt_outs.objection(address)
+        assert "Let its owner test it again" in owner.get("/probe/opt-out").text
+        owner.post("/probe/opt-out", data={"change": "remove"})
+    assert opt_outs.objection(address) == ""
+
+
+def address_beyond_loopback() -> str:
+    """An address of this machine from which it may come to itself; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        try:
+            way.connect((NOBODY, 9))
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        return str(way.getsockname()[0])
+
+
+@pytest.mark.parametrize(
+    ("came_from", "client"),
+    [
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("::FFFF:127.0.0.1", "127.0.0.1"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:DB8:0::7", "2001:db8::7"),
+        ("fe80::7%eth0", "fe80::7"),
+    ],
+)
+def test_client_of_a_listener_for_both_ip_versions_has_its_ipv4_address(came_from: str, client: str) -> None:
+    request: Ask = Request({"type": "http", "client": (came_from, 5000)})  # type: ignore[arg-type]  # the rest is not read
+    assert client_of(request) == client
 
 
 def test_hub_that_is_stopped_leaves_no_call_of_a_test_ringing(tmp_path: Path) -> None:

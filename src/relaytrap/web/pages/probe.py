@@ -1,5 +1,6 @@
 """The open-relay test as a page: one form, live progress, a result under a secret link."""
 
+import ipaddress
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, Final
@@ -24,7 +25,7 @@ from relaytrap.web.probe_report import render_html, shown_result
 from relaytrap.web.probing import Asked, Tests
 from relaytrap.web.site import Ask, Site
 
-__all__ = ["HANDLERS", "find_tests"]
+__all__ = ["HANDLERS", "client_of", "find_tests", "own_address_of"]
 
 HOST_MAX: Final = 255
 # What a page offers; the command line takes any interval.
@@ -104,8 +105,17 @@ def find_tests(site: Site) -> Tests:
 
 
 def client_of(request: Ask) -> str:
-    """The address that a request came from."""
-    return request.client.host if request.client else ""
+    """The address that a request came from, canonical: a listener for both IP versions sees IPv4 ones as IPv6."""
+    if request.client is None:
+        return ""
+    client = ipaddress.ip_address(request.client.host.partition("%")[0])
+    return str(client.ipv4_mapped or client) if client.version == 6 else str(client)
+
+
+def own_address_of(request: Ask) -> str:
+    """The address of whoever asks; "" when it does not tell: everybody who comes by a tunnel comes from loopback."""
+    client = client_of(request)
+    return "" if not client or ipaddress.ip_address(client).is_loopback else client
 
 
 async def _start(request: Ask, site: Site, asked: Asked) -> Response[Any]:
@@ -157,6 +167,7 @@ async def _form(
         asked=asked,
         problem=problem,
         unproved=unproved,
+        own_address=own_address_of(request),
         token=find_tests(site).token(asked.host) if unproved else "",
         record=f"{TXT_LABEL}.{host}" if is_name else "",
         reverse=host,

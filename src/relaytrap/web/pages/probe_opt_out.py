@@ -1,4 +1,7 @@
-"""Whoever comes from an address may have it left alone: no login, no mail, one button."""
+"""Whoever comes from an address may have it left alone: no login, no mail, one button.
+
+Where the page sees everybody at a loopback address it cannot know whose the request is, and says who can help.
+"""
 
 from typing import Any
 
@@ -9,7 +12,7 @@ from litestar.response import Redirect
 
 from relaytrap.clock import now_ns
 from relaytrap.errors import InputError
-from relaytrap.web.pages.probe import client_of, find_tests
+from relaytrap.web.pages.probe import find_tests, own_address_of
 from relaytrap.web.site import Ask, Site
 
 __all__ = ["HANDLERS"]
@@ -23,17 +26,17 @@ async def show(request: Ask, site: Site) -> Response[bytes]:
 
 @post("/probe/opt-out", include_in_schema=False)
 async def change(request: Ask, site: Site) -> Response[Any]:
-    address = client_of(request)
+    address = own_address_of(request)
     if not address:
-        raise NotFoundException(detail="The address that you come from is not known.")
+        raise NotFoundException(detail="The address that you come from cannot be told here.")
     wanted = (await request.form()).get("change", "")
     await to_thread.run_sync(_change, site, address, wanted == "remove")
     return Redirect("/probe/opt-out", status_code=303)
 
 
 def _page(request: Ask, site: Site) -> Response[bytes]:
-    address = client_of(request)
-    opted_out = bool(find_tests(site).register.opt_outs.objection(address))
+    address = own_address_of(request)
+    opted_out = bool(address) and bool(find_tests(site).register.opt_outs.objection(address))
     return site.page(request, "pages/probe_opt_out.html", address=address, opted_out=opted_out)
 
 
