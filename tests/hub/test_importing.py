@@ -96,7 +96,9 @@ def test_a_spool_segment_that_was_imported_half_written_is_completed_when_it_is_
 def test_an_imported_spool_segment_is_noted_before_it_is_stored(store, config, ledger, tmp_path, monkeypatch):
     """A backup takes the store before the ledger: what is in the one must be noted in the other."""
     file = tmp_path / "00000004.pcapng"
-    file.write_bytes(segment([seen(request(0), sensor="edge-1")], sensor="edge-1", number=4))
+    file.write_bytes(segment((seen(request(n), n, sensor="edge-1") for n in range(2)), sensor="edge-1", number=4))
+    for name in ("BATCH_MESSAGES", "INSERT_MESSAGES"):
+        monkeypatch.setattr(f"relaytrap.hub.importing.{name}", 1)
     insert, seen_then = store.insert_block, []
 
     def watched(*given):
@@ -105,7 +107,7 @@ def test_an_imported_spool_segment_is_noted_before_it_is_stored(store, config, l
 
     monkeypatch.setattr(store, "insert_block", watched)
     import_captures(store, config, [file], ledger=ledger)
-    assert seen_then == ["imported"]
+    assert seen_then == ["imported", "imported"]
 
 
 def test_large_captures_go_through_worker_processes_whole_and_in_place(store, config, workers, tmp_path):
