@@ -179,7 +179,7 @@ def link(name: str, target: str) -> tarfile.TarInfo:
     ids=lambda info: f"{info.name}-{info.linkname}".replace("/", "_"),
 )
 def test_nothing_in_a_strangers_backup_leaves_its_folder(tmp_path: Path, member: tarfile.TarInfo) -> None:
-    manifest = json.dumps({"format": 1, "files": 1}).encode()
+    manifest = manifest_of(files=1)
     file = tar_of(tmp_path / "evil.tar", (tarfile.TarInfo("manifest.json"), manifest), (member, b""))
     with pytest.raises(InputError):
         restore_backup(file, tmp_path / "new")
@@ -188,7 +188,7 @@ def test_nothing_in_a_strangers_backup_leaves_its_folder(tmp_path: Path, member:
 
 def test_links_through_links_leave_the_folder_no_more_than_others(tmp_path: Path) -> None:
     """`store/m` reads as if it stayed within the store, and does not: `store/a/b/c/l` goes up."""
-    manifest = json.dumps({"format": 1, "files": 4}).encode()
+    manifest = manifest_of(files=4)
     members = [
         (tarfile.TarInfo("store/a/b/c/f"), b""),
         (link("store/a/b/c/l", "../.."), b""),
@@ -200,10 +200,19 @@ def test_links_through_links_leave_the_folder_no_more_than_others(tmp_path: Path
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_link_is_judged_by_where_it_leads(tmp_path: Path, order: int) -> None:
-    manifest = json.dumps({"format": 1, "files": 3}).encode()
+    manifest = manifest_of(files=3)
     links = [(link("store/a/b/c/l", "../.."), b""), (link("store/m", "a/b/c/l/../../../../out/../x/x/x/x/x"), b"")]
     members = [(tarfile.TarInfo("store/a/b/c/f"), b""), *links[::order]]
     assert refused(tmp_path, manifest, members) == ["evil.tar", "new"]
+
+
+def manifest_of(**told: object) -> bytes:
+    return json.dumps({"format": 1, "made": "2026-01-02T03:04:05Z", **told}).encode()
+
+
+@pytest.mark.parametrize("told", [{"made": None}, {"made": "\x1b[2J"}, {"messages": "\x1b[2J"}])
+def test_manifest_that_tells_no_moment_or_count_is_no_backup(tmp_path: Path, told: dict[str, object]) -> None:
+    assert refused(tmp_path, manifest_of(files=0, **told), []) == ["evil.tar", "new"]
 
 
 def refused(folder: Path, manifest: bytes, members: list[tuple[tarfile.TarInfo, bytes]]) -> list[str]:

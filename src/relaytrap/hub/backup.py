@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from relaytrap import __version__
-from relaytrap.clock import now_ns, rfc3339
+from relaytrap.clock import now_ns, parse_rfc3339, rfc3339
 from relaytrap.config import StoreConfig
 from relaytrap.errors import DiskError, InputError, StoreLocked
 from relaytrap.hub.certificate import CERTIFICATE, KEY
@@ -238,6 +238,9 @@ def _read_manifest(path: Path, data: bytes) -> dict[str, Any]:
         raise ValueError("its manifest says nothing")
     if manifest["format"] > FORMAT:
         raise InputError(f"{path}: made by Relaytrap {manifest.get('version')}, which is newer; update this one")
+    parse_rfc3339(str(manifest.get("made")))
+    if not isinstance(manifest.get("messages", 0), int):
+        raise ValueError("its manifest counts no messages")
     return manifest
 
 
