@@ -136,7 +136,7 @@ def _read_secret(path: Path) -> str:
     try:
         if not path.exists():
             _renew_secret(path)
-        return path.read_text(encoding="ascii").strip()
+        return path.read_text(encoding="ascii", errors="replace").strip()
     except OSError as error:
         raise _unkept(path, error) from None
 

@@ -99,16 +99,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A segment that goes into the store with others.
-
-    again: some of it may be there. is_recorded: the ledger is told when it is stored; of one out of the stream it knew
-    before, and the stream counts how often it was handed out.
-    """
+    """A segment that goes into the store with others. again: some of it may be there."""
 
     segment: Segment
     batch: Batch
     again: bool
-    is_recorded: bool
 
 
 class Ingest:
@@ -154,7 +149,7 @@ class Ingest:
             again = seen != "new"
             batch = self._batch(segment, again=again)
             with self.gate.passing():
-                self._groups.add(_Waiting(segment, batch, again, is_recorded=True), batch.rows)
+                self._groups.add(_Waiting(segment, batch, again), batch.rows)
                 self._ledger.record(sensor, spool, number, segment.digest, batch.rows)
             if seen == "other":
                 self._report_other(sensor, number, batch)
@@ -170,8 +165,10 @@ class Ingest:
         with self._place():
             again = again or self._may_be_stored(segment)
             batch = self._batch(segment, again=again)
+            # Alone and under its own token: a stream that was killed may have forgotten that it handed the segment out,
+            # to this hub or another, and then the store alone can tell that it has it.
             with self.gate.passing():
-                self._groups.add(_Waiting(segment, batch, again, is_recorded=False), batch.rows)
+                self._insert(batch, segment.token)
         self._took(segment.sensor, batch)
         return batch.rows
 
@@ -237,8 +234,8 @@ class Ingest:
     def _insert_group(self, group: Sequence[_Waiting]) -> None:
         # A segment that comes again comes in another group, under another token: what of it is stored is then asked
         # by its messages, and for that it must be known that this insert was begun.
-        recorded = [each.segment for each in group if each.is_recorded]
-        self._ledger.begin((each.sensor, each.spool, each.number, each.digest) for each in recorded)
+        begun = [each.segment for each in group]
+        self._ledger.begin((each.sensor, each.spool, each.number, each.digest) for each in begun)
         tokens = "\n".join(each.segment.token for each in group)
         token = tokens if len(group) == 1 else f"segments/{digest_of(tokens.encode()).hex()}"
         if self.store.embedded and any(each.again for each in group):
