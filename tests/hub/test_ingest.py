@@ -153,7 +153,7 @@ def test_a_segment_of_a_group_that_nobody_noted_is_kept_once_when_it_comes_alone
         Segment("trap", "g1", n, segment(seen(request(10 * n + m), 10 * n + m) for m in range(3))) for n in range(2)
     ]
     # The hub dies between the insert of a group and its notes.
-    waiting = [_Waiting(each, ingest._batch(each, again=False), again=False, is_recorded=True) for each in segments]
+    waiting = [_Waiting(each, ingest._batch(each, again=False), again=False) for each in segments]
     ingest._insert_group(waiting)
     assert count(store) == 6
     for each in segments:
