@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from faults.account import Account, Record, read_store
@@ -17,13 +18,13 @@ from relaytrap.observation import Observation
 from relaytrap.store import Store
 
 
-def segment(number: int, *directions: str) -> bytes:
+def segment(number: int, *directions: Literal["in", "out"]) -> bytes:
     out = io.BytesIO()
     writer = SegmentWriter(out, sensor="fault", segment=number)
     for at, direction in enumerate(directions):
         raw = b"OPTIONS sip:a SIP/2.0\r\nCall-ID: sb%016x@x\r\n\r\n" % at
         source, local = "198.51.100.7", "203.0.113.9"
-        writer.write(Observation(10**18 + at, "fault", direction, "udp", source, 5060, local, 5060, raw))  # type: ignore[arg-type]
+        writer.write(Observation(10**18 + at, "fault", direction, "udp", source, 5060, local, 5060, raw))
     return out.getvalue()
 
 

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import dns.message
 import dns.name
@@ -62,9 +63,9 @@ def serve(way: socket.socket, zone: dns.zone.Zone, seen: list[str]) -> None:
         way.sendto(answer.to_wire(), source)
 
 
-def resolve(records: str, text: str = "pbx.example", **more: object) -> Target:
+def resolve(records: str, text: str = "pbx.example", **more: Any) -> Target:
     with name_server(records) as place:
-        return asyncio.run(resolve_target(text, name_server=place, **more))  # type: ignore[arg-type]
+        return asyncio.run(resolve_target(text, name_server=place, **more))
 
 
 def places(target: Target, transport: str) -> list[tuple[str, int]]:

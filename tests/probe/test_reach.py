@@ -19,12 +19,15 @@ SERVER, TESTER, WITNESS = "127.0.49.1", "127.0.49.2", "127.0.49.3"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+def refusing_server() -> Server:
+    """Answers everything with 403."""
+    return Server(lambda data, _: reply(data, "403 Forbidden"))
+
+
 @asynccontextmanager
 async def refusing() -> AsyncIterator[int]:
-    """A UDP server that answers everything with 403; its port."""
-    way, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: Server(lambda data, _: reply(data, "403 Forbidden")), local_addr=(SERVER, 0)
-    )
+    """A UDP server that refuses; its port."""
+    way, _ = await asyncio.get_running_loop().create_datagram_endpoint(refusing_server, local_addr=(SERVER, 0))
     yield way.get_extra_info("sockname")[1]
     way.close()
 
@@ -166,8 +169,7 @@ def test_address_of_a_version_that_we_do_not_have_is_named_and_the_other_is_test
 def test_address_of_a_version_that_the_witness_does_not_have_is_named_and_the_other_is_tested() -> None:
     async def test() -> Run:
         loop = asyncio.get_running_loop()
-        make: Callable[[], Server] = lambda: Server(lambda data, _: reply(data, "403 Forbidden"))  # noqa: E731
-        six, _ = await loop.create_datagram_endpoint(make, local_addr=("::1", 0))
+        six, _ = await loop.create_datagram_endpoint(refusing_server, local_addr=("::1", 0))
         async with refusing() as port:
             places = Endpoint("udp", *six.get_extra_info("sockname")[:2]), Endpoint("udp", SERVER, port)
             plan = Plan(
@@ -186,9 +188,8 @@ def test_address_of_a_version_that_the_witness_does_not_have_is_named_and_the_ot
 def test_server_on_both_versions_is_tested_on_both() -> None:
     async def test() -> Run:
         loop = asyncio.get_running_loop()
-        make: Callable[[], Server] = lambda: Server(lambda data, _: reply(data, "403 Forbidden"))  # noqa: E731
-        four, _ = await loop.create_datagram_endpoint(make, local_addr=(SERVER, 0))
-        six, _ = await loop.create_datagram_endpoint(make, local_addr=("::1", 0))
+        four, _ = await loop.create_datagram_endpoint(refusing_server, local_addr=(SERVER, 0))
+        six, _ = await loop.create_datagram_endpoint(refusing_server, local_addr=("::1", 0))
         places = [Endpoint("udp", *way.get_extra_info("sockname")[:2]) for way in (four, six)]
         watch = await watching(WITNESS)
         await watch.open("::1", 0)

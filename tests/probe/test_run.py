@@ -55,6 +55,13 @@ def reply(request: bytes, status: str, *more: str) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
+def call_ids(requests: list[bytes]) -> set[bytes]:
+    """The Call-IDs of some requests, of which each has one."""
+    found = [re.findall(rb"Call-ID: (\S+)", request) for request in requests]
+    assert all(len(each) == 1 for each in found)
+    return {call_id for (call_id,) in found}
+
+
 def run(
     answer: Callable[[bytes, int], bytes],
     method: str,
@@ -114,8 +121,8 @@ def test_call_that_rings_late_is_cancelled_all_the_same() -> None:
         await running
 
     _, server = run(answer, "INVITE", during=during, tricks=("plain", "to-tag"))
-    called = {re.search(rb"Call-ID: (\S+)", request)[1] for request in server.of("INVITE")}  # type: ignore[index]
-    ended = {re.search(rb"Call-ID: (\S+)", request)[1] for request in server.of("CANCEL")}  # type: ignore[index]
+    called = call_ids(server.of("INVITE"))
+    ended = call_ids(server.of("CANCEL"))
     assert len(called) == 2
     assert ended == called
 
@@ -141,9 +148,9 @@ def test_test_that_is_broken_off_leaves_no_call_ringing() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    ring: Callable[[bytes, int], bytes] = lambda request, before: (  # noqa: E731
-        reply(request, "180 Ringing") if request.startswith(b"INVITE") else b""
-    )
+    def ring(request: bytes, before: int) -> bytes:
+        return reply(request, "180 Ringing") if request.startswith(b"INVITE") else b""
+
     _, server = run(ring, "INVITE", during=during)
     assert len(server.of("CANCEL")) == 1
 
@@ -234,7 +241,7 @@ def test_probe_that_nothing_came_of_is_tried_again_beside_others_that_were_answe
 
     one, server = run(answer, "REGISTER", tricks=("plain", "from-address", "to-tag", "to-tag-route"))
     assert [outcome.result for outcome in one.outcomes] == ["refused"] * 4
-    assert len({re.search(rb"Call-ID: (\S+)", each)[1] for each in server.of("REGISTER")}) == 5  # type: ignore[index]
+    assert len(call_ids(server.of("REGISTER"))) == 5
 
 
 def test_probe_that_is_silent_twice_is_told_once() -> None:

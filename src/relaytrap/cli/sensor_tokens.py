@@ -26,11 +26,14 @@ ONE_MACHINE: Final = (
     "relaytrap: this line is for this machine: the hub takes nothing from others. Set hub.uplink_listen (or start it "
     "with --uplink 0.0.0.0:8061) and rotate the token for a line that does."
 )
+HUB_OPTION: Final = click.option(
+    "--hub", "url", metavar="URL", help="How the sensor reaches this hub; default: hub.uplink_url."
+)
 
 
 @click.command()
 @click.argument("name")
-@click.option("--hub", "url", metavar="URL", help="How the sensor reaches this hub; default: hub.uplink_url.")
+@HUB_OPTION
 @click.pass_obj
 def add(settings: Settings, name: str, url: str | None) -> None:
     """Make a sensor known to the hub of this data; prints the line to run on its machine."""
@@ -39,7 +42,7 @@ def add(settings: Settings, name: str, url: str | None) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--hub", "url", metavar="URL", help="How the sensor reaches this hub; default: hub.uplink_url.")
+@HUB_OPTION
 @click.pass_obj
 def rotate(settings: Settings, name: str, url: str | None) -> None:
     """Give a known sensor a new token; the old one ends at once."""

@@ -8,8 +8,9 @@ exist are chosen the same way. Reading the file is the caller's; no clock, no so
 import hashlib
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -285,12 +286,14 @@ def _facts(lists: dict[str, list[str]], seed: bytes) -> dict[str, str]:
         value = values[_number(seed, b"fact", name.encode()) % len(values)]
         digest = hashlib.blake2b(b"digits/" + name.encode(), key=seed, digest_size=64).digest()
         digits = {"hex": digest.hex(), "dec": str(int.from_bytes(digest, "big"))}
-        value = PLACE.sub(
-            lambda m, d=digits: d[m[1]][: int(m[2])] if m[1] in d and m[2] else m[0],  # type: ignore[misc]
-            value,
-        )
-        facts[name] = _fill(value, facts)
+        facts[name] = _fill(PLACE.sub(partial(_digits, digits), value), facts)
     return facts
+
+
+def _digits(digits: Mapping[str, str], place: re.Match[str]) -> str:
+    """What stands for `{hex:N}` or `{dec:N}`; any other place is left as it is."""
+    kind, count = place[1], place[2]
+    return digits[kind][: int(count)] if kind in digits and count else place[0]
 
 
 def _fill(text: str, facts: dict[str, str]) -> str:
