@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -77,3 +78,32 @@ def test_after_an_error_the_next_is_stored():
         groups.add("bad", 1)
     groups.add("good", 1)
     assert store.groups == [["bad"], ["good"]]
+
+
+def test_groups_that_are_to_leave_apart_collect_meanwhile_and_the_first_leaves_at_once():
+    left = []
+    groups = Grouping(lambda group: left.append((time.monotonic(), sorted(group))), apart_s=0.5)
+    began = time.monotonic()
+    groups.add("first", 1)
+    threads = [threading.Thread(target=groups.add, args=[item, 1]) for item in "abc"]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.02)
+    for thread in threads:
+        thread.join()
+    (first_at, first), (next_at, others) = left
+    assert (first, others) == (["first"], ["a", "b", "c"])
+    assert first_at - began < 0.4
+    assert next_at - first_at >= 0.5
+
+
+def test_a_full_group_leaves_at_once():
+    left = []
+    groups = Grouping(lambda group: left.append(sorted(group)), most_rows=20, apart_s=60.0)
+    groups.add("first", 10)
+    threads = [threading.Thread(target=groups.add, args=[item, 10]) for item in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert left == [["first"], ["a", "b"]]
