@@ -173,7 +173,7 @@ def test_a_segment_whose_failed_insert_left_its_token_and_no_rows_is_stored(inge
 
 
 def test_a_segment_out_of_the_stream_leaves_nothing_in_the_ledger(ingest, database):
-    ingest.store_segment(Segment("trap", "s", 1, segment([seen(request(0))])), again=False)
+    ingest.store_parcel([Segment("trap", "s", 1, segment([seen(request(0))]))], again=False)
     with database.transaction() as connection:
         assert connection.execute("SELECT count(*) FROM begun").fetchone() == (0,)
 

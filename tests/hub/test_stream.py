@@ -1,5 +1,6 @@
 """Several hubs behind a real nats-server that is killed and restarted: everything acknowledged is stored, once."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 
 import pytest
 
@@ -17,8 +19,9 @@ from relaytrap.errors import ConfigError, StoreError
 from relaytrap.hub import stream as streaming
 from relaytrap.hub.backup import Backup, restore_backup
 from relaytrap.hub.database import HubDatabase
-from relaytrap.hub.ingest import Ingest, Segment, Taken
+from relaytrap.hub.ingest import HubBusy, Ingest, Segment, Taken
 from relaytrap.hub.ledger import CLOCK_AHEAD_NS, Ledger
+from relaytrap.hub.parcel import Parcel, pack
 from relaytrap.hub.stream import Stream
 from relaytrap.hub.workers import Workers
 from tests.clickhouse import running_clickhouse
@@ -90,8 +93,10 @@ def hub(nats, clickhouse, tmp_path, monkeypatch):
             ingest = stack.enter_context(contextlib.closing(Ingest(store, config, ledger, Workers(config, 1))))
             stream = stack.enter_context(contextlib.closing(Stream(nats.url, ingest)))
             stream.start()
+            made.streams[name] = stream
             return ingest
 
+        made.streams = {}
         yield made
 
 
@@ -99,14 +104,48 @@ def made_segment(number, messages=3):
     return segment((seen(request(number * 100 + n), n) for n in range(messages)), number=number)
 
 
-def send(ingest, number):
+def send(ingest, number, sensor="trap"):
     """As a sensor does: again and again until it is acknowledged."""
     for _ in range(200):
         try:
-            return ingest.ingest_segment("trap", number, made_segment(number), spool="s")
-        except StoreError:
+            return ingest.ingest_segment(sensor, number, made_segment(number), spool="s")
+        except (StoreError, HubBusy):
             time.sleep(0.1)
     raise AssertionError("never acknowledged")
+
+
+def ship(ingest, sensors, segments):
+    """Sensors that each send their segments, one after the other; gives the threads."""
+
+    def one(name):
+        for number in range(1, segments + 1):
+            send(ingest, number, name)
+
+    threads = [threading.Thread(target=one, args=[f"trap-{n}"]) for n in range(sensors)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def ask(nats, asked):
+    """What a coroutine gives that is told a JetStream context of its own."""
+    import nats as client
+
+    async def run():
+        connection = await client.connect(nats.url)
+        try:
+            return await asked(connection.jetstream())
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def publish_and_die(ingest, stream, *segments):
+    """As a hub that is killed when the stream has its parcel and the ledger does not know."""
+    parcel = Parcel(tuple(map(pack, segments)))
+    ingest.ledger.begin(each.key for each in parcel.contents)
+    stream._publish(parcel, False)
 
 
 def stored(store):
@@ -162,6 +201,128 @@ def test_a_stream_killed_and_restarted_under_load_loses_and_doubles_nothing(hub,
     assert wait_for(other.store, 180) == {"n": 180, "ids": 180, "sensors": 1}
 
 
+def test_segments_that_come_together_are_stored_with_few_inserts(hub, monkeypatch):
+    door = hub("door")
+    inserts = []
+    insert = door.store.insert_block
+    monkeypatch.setattr(door.store, "insert_block", lambda *given: inserts.append(given) or insert(*given))
+    for thread in ship(door, sensors=20, segments=5):
+        thread.join()
+    assert wait_for(door.store, 300) == {"n": 300, "ids": 300, "sensors": 20}
+    assert len(inserts) <= 20
+    assert len({token for _, _, token in inserts}) == len(inserts)
+
+
+def test_a_stream_killed_while_many_sensors_ship_loses_and_doubles_nothing(hub, nats):
+    door, other = hub("door"), hub("other")
+    threads = ship(door, sensors=12, segments=15)
+    for _ in range(3):
+        time.sleep(0.7)
+        nats.kill()
+        time.sleep(0.3)
+        nats.restart()
+    for thread in threads:
+        thread.join()
+    assert wait_for(other.store, 540) == {"n": 540, "ids": 540, "sensors": 12}
+    time.sleep(1)  # what comes twice comes last
+    assert stored(other.store)["n"] == 540
+
+
+def test_a_segment_whose_hub_died_before_it_noted_it_is_kept_once_also_when_its_second_parcel_comes_first(
+    hub, nats, monkeypatch
+):
+    monkeypatch.setattr(streaming, "RETRY_S", 3.0)
+    door = hub("door")
+    stored_parcels, refused = [], threading.Event()
+    store_parcel = door.store_parcel
+
+    def refuse_once(segments, *, again):
+        if not refused.is_set():
+            refused.set()
+            raise StoreError("not now")
+        stored_parcels.append([each.number for each in segments])
+        return store_parcel(segments, again=again)
+
+    monkeypatch.setattr(door, "store_parcel", refuse_once)
+    publish_and_die(
+        door, hub.streams["door"], *(Segment("trap", "s", number, made_segment(number)) for number in (1, 2))
+    )
+    assert refused.wait(WAIT_S)  # it comes again in three seconds
+    hub.streams["door"].close()
+    with contextlib.closing(Stream(nats.url, door)) as later:
+        later.start()
+        assert [send(door, number).seen for number in (2, 3, 1)] == ["begun", "new", "begun"]
+        assert wait_for(door.store, 9) == {"n": 9, "ids": 9, "sensors": 1}
+        until = time.monotonic() + WAIT_S
+        while len(stored_parcels) < 4 and time.monotonic() < until:
+            time.sleep(0.05)
+    assert stored_parcels[:2] == [[3], [1, 2]]  # nothing else waits for what is in doubt
+    assert sorted(stored_parcels[2:]) == [[1], [2]]
+    assert stored(door.store)["n"] == 9
+
+
+def test_what_is_no_parcel_is_dropped_and_what_is_newer_waits(hub, nats):
+    door = hub("door")
+    good = Parcel((pack(Segment("trap", "s", 1, made_segment(1))),)).payload
+    old = {"Sensor": "trap", "Spool": "s", "Number": "2"}
+
+    async def put(stream):
+        for hostile in (b"", b"\0" * 100, b"[]\n", good[:-1], zlib.compress(bytes(1 << 28)), b"[" * 100_000):
+            await stream.publish(streaming.SEGMENTS, hostile, headers={"Parcel": "1"})
+            await stream.publish(streaming.SEGMENTS, hostile)
+            await stream.publish(streaming.SEGMENTS, hostile, headers=old)
+        await stream.publish(streaming.SEGMENTS, good, headers={"Sensor": "trap"})
+        await stream.publish(streaming.SEGMENTS, good, headers={"Parcel": "1", "After": "-1"})
+        await stream.publish(streaming.SEGMENTS, zlib.compress(made_segment(2)), headers=old)
+        await stream.publish(streaming.SEGMENTS, good, headers={"Parcel": "2"})
+
+    ask(nats, put)
+    send(door, 3)
+    assert wait_for(door.store, 9) == {"n": 9, "ids": 9, "sensors": 1}
+
+    async def left(stream):
+        return (await stream.stream_info(streaming.STREAM)).state.messages
+
+    until = time.monotonic() + WAIT_S
+    while ask(nats, left) > 1 and time.monotonic() < until:
+        time.sleep(0.1)
+    assert ask(nats, left) == 1
+
+
+def test_a_marked_parcel_waits_for_nothing_in_a_stream_that_counts_anew_or_keeps_what_was_taken(hub, nats):
+    async def make(stream):
+        await stream.add_stream(name=streaming.STREAM, subjects=[streaming.SEGMENTS])
+
+    ask(nats, make)
+    door = hub("door")
+    for number in (1, 2):
+        send(door, number)
+    hub.streams["door"]._mark = 10**9
+    publish_and_die(door, hub.streams["door"], Segment("trap", "s", 3, made_segment(3)))
+    assert send(door, 3).seen == "begun"
+    door.ledger.begin([("trap", "s", 4, Segment("trap", "s", 4, made_segment(4)).digest)])
+    assert send(door, 4).seen == "begun"
+    assert wait_for(door.store, 12) == {"n": 12, "ids": 12, "sensors": 1}
+
+
+def test_an_unreadable_segment_costs_its_parcel_nothing(hub):
+    door = hub("door")
+    mixed = [Segment("trap", "s", number, made_segment(number)) for number in (1, 2)]
+    mixed.insert(1, Segment("trap", "s", 9, b"no pcapng at all"))
+    assert door.store_parcel(mixed, again=False) == 6
+    assert stored(door.store)["n"] == 6
+    (file,) = (door.config.data_dir / "refused").glob("*.pcapng")
+    assert file.read_bytes() == b"no pcapng at all"
+
+
+def test_a_hub_that_goes_stores_nothing_beside_the_stream(hub):
+    door = hub("door")
+    hub.streams["door"].close()
+    with pytest.raises(StoreError, match="is away"):
+        door.ingest_segment("trap", 1, made_segment(1), spool="s")
+    assert stored(door.store)["n"] == 0
+
+
 def test_a_hub_killed_at_work_leaves_its_segments_to_the_others(hub, nats, tmp_path):
     door = hub("door")
     config = door.store.config
@@ -200,9 +361,9 @@ def test_a_hub_killed_at_work_leaves_its_segments_to_the_others(hub, nats, tmp_p
 def test_a_segment_that_is_stored_and_comes_again_adds_nothing_even_when_its_token_is_forgotten(hub):
     ingest = hub("one")
     whole = made_segment(1)
-    assert ingest.store_segment(Segment("trap", "s", 1, whole), again=False) == 3
+    assert ingest.store_parcel([Segment("trap", "s", 1, whole)], again=False) == 3
     # Another number is another token.
-    assert ingest.store_segment(Segment("trap", "s", 2, whole), again=True) == 0
+    assert ingest.store_parcel([Segment("trap", "s", 2, whole)], again=True) == 0
     assert stored(ingest.store)["n"] == 3
 
 
@@ -220,7 +381,7 @@ def test_a_hub_restored_beside_a_server_that_went_on_stores_nothing_twice(hub, t
     assert (receipt.seen, receipt.messages) == ("begun", 0)
     assert second.ingest_segment("trap", 1, made_segment(1), spool="s").seen == "again"
     # What lay in the stream while the hub was restored, handed out for the first time.
-    assert second.store_segment(Segment("trap", "s", 2, made_segment(2)), again=False) == 0
+    assert second.store_parcel([Segment("trap", "s", 2, made_segment(2))], again=False) == 0
     later = segment([seen(request(0), 2 * CLOCK_AHEAD_NS // 10**6)], number=3)
     assert second.ingest_segment("trap", 3, later, spool="s").seen == "new"
     assert wait_for(second.store, 7) == {"n": 7, "ids": 7, "sensors": 1}

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -23,7 +22,8 @@ from relaytrap.errors import InputError
 from relaytrap.hub.batch import Batch
 from relaytrap.hub.grouping import Grouping
 from relaytrap.hub.importing import Imported, Progress, import_captures, known_ids
-from relaytrap.hub.ledger import Ledger, Seen, digest_of
+from relaytrap.hub.ledger import Ledger, Seen
+from relaytrap.hub.parcel import Segment, token_of
 from relaytrap.hub.workers import Workers
 from relaytrap.observation import FORMAT_VERSION, Observation
 from relaytrap.store import Store
@@ -74,29 +74,6 @@ class Receipt:
     seen: Seen
 
 
-@dataclass(frozen=True)
-class Segment:
-    """One segment (uncompressed pcapng) of an authenticated sensor.
-
-    spool: the sensor's mark of its spool, within which numbers are unique.
-    """
-
-    sensor: str
-    spool: str
-    number: int
-    data: bytes
-
-    @cached_property
-    def digest(self) -> bytes:
-        """What tells it from another one under the same number."""
-        return digest_of(self.data)
-
-    @property
-    def token(self) -> str:
-        """By which the store knows it. The contents are part: two segments under one number are two batches."""
-        return f"segment/{self.sensor}/{self.spool}/{self.number}/{self.digest.hex()}"
-
-
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     """A segment that goes into the store with others. again: some of it may be there."""
@@ -109,9 +86,9 @@ class _Waiting:
 class Ingest:
     """The hub's door for messages. Thread-safe.
 
-    pass_on: takes new segments in the store's stead and hands them to whichever hub has time (hub/stream.py); it says
-    whether it did. gate: whoever is alone in it sees no segment that is stored and not in the ledger, nor the other
-    way.
+    pass_on: takes segments in the store's stead and hands them to whichever hub has time (hub/outbox.py), told whether
+    some of it may be stored; it says whether it did, and notes it in the ledger. gate: whoever is alone in it sees no
+    segment that is stored and not in the ledger, nor the other way.
     """
 
     def __init__(self, store: Store, config: Config, ledger: Ledger, workers: Workers | None = None) -> None:
@@ -119,9 +96,9 @@ class Ingest:
         self.config = config
         self.listeners: list[Listener] = []
         self.gate = Gate()
-        self.pass_on: Callable[[Segment], bool] | None = None
+        self.pass_on: Callable[[Segment, bool], bool] | None = None
         self._groups = Grouping(self._insert_group)
-        self._ledger = ledger
+        self.ledger = ledger
         self._workers = workers or Workers(config)
         self._places = threading.Semaphore(self._workers.count + WAITING_MAX)
         self._import_turn = threading.Lock()
@@ -137,39 +114,36 @@ class Ingest:
         """
         self._look_at_format(sensor, data)
         segment = Segment(sensor, spool, number, data)
-        with self._place(), self._turn(sensor, spool):
-            seen = self._ledger.look_up(sensor, spool, number, segment.digest)
+        with self._turn(sensor, spool):
+            seen = self.ledger.look_up(sensor, spool, number, segment.digest)
             if seen == "new" and self._may_be_stored(segment):
                 seen = "begun"
             if seen == "again":
                 return Receipt(number, 0, seen)
-            if seen == "new" and self.pass_on is not None and self.pass_on(segment):
-                self._ledger.record(sensor, spool, number, segment.digest, 0)
+            if self.pass_on is not None and seen in ("new", "begun") and self.pass_on(segment, seen == "begun"):
                 return Receipt(number, 0, seen)
-            again = seen != "new"
-            batch = self._batch(segment, again=again)
-            with self.gate.passing():
-                self._groups.add(_Waiting(segment, batch, again), batch.rows)
-                self._ledger.record(sensor, spool, number, segment.digest, batch.rows)
+            with self._place():
+                batch = self._store_here(segment, again=seen != "new")
             if seen == "other":
                 self._report_other(sensor, number, batch)
-        self._took(sensor, batch)
+        self._took(batch)
         return Receipt(number, batch.rows, seen)
 
-    def store_segment(self, segment: Segment, *, again: bool) -> int:
-        """Store a segment that some hub acknowledged; gives how many messages are new.
+    def store_parcel(self, segments: Sequence[Segment], *, again: bool) -> int:
+        """Store segments that some hub acknowledged, in one insert; gives how many messages are new.
 
-        again: it, or a part of it, may be stored already. Raises what ingest_segment does.
+        again: they, or a part of them, may be stored already. A segment that cannot be read is put aside alone. Raises
+        HubBusy, HubTooOld, DiskError or StoreError when they must come again.
         """
-        self._look_at_format(segment.sensor, segment.data)
+        for segment in segments:
+            self._look_at_format(segment.sensor, segment.data)
         with self._place():
-            again = again or self._may_be_stored(segment)
-            batch = self._batch(segment, again=again)
-            # Alone and under its own token: a stream that was killed may have forgotten that it handed the segment out,
-            # to this hub or another, and then the store alone can tell that it has it.
+            batch = _joined([self._readable_batch(each, again=again) for each in segments])
+            # Under a token that follows from the parcel: a stream that was killed may have forgotten that it handed the
+            # parcel out, to this hub or another, and then the store alone can tell that it has it.
             with self.gate.passing():
-                self._insert(batch, segment.token)
-        self._took(segment.sensor, batch)
+                self._insert(batch, token_of([each.token for each in segments]))
+        self._took(batch)
         return batch.rows
 
     def refuse(self, segment: Segment, why: str) -> None:
@@ -178,7 +152,7 @@ class Ingest:
         write_private(path, segment.data)
         text = f"Segment {segment.number} of {segment.sensor} cannot be read ({why}); it is kept as {path}."
         log.warning("segment refused sensor=%s number=%d", segment.sensor, segment.number)
-        self._ledger.report(segment.sensor, "segment-unreadable", text)
+        self.ledger.report(segment.sensor, "segment-unreadable", text)
 
     def ingest_observations(self, observations: Sequence[Observation], token: str) -> int:
         """Store live observations as one batch under a token of the caller's; gives how many."""
@@ -205,15 +179,34 @@ class Ingest:
                 shift_ns=shift_ns,
                 workers=self._workers,
                 progress=progress,
-                ledger=self._ledger,
+                ledger=self.ledger,
             )
         for each in done:
             self._tell(Taken(each.stored, each.first_ns, each.last_ns))
         return done
 
+    @property
+    def workers(self) -> int:
+        """How many segments can be turned into rows at a time."""
+        return self._workers.count
+
     def close(self) -> None:
         """End the worker processes."""
         self._workers.close()
+
+    def _store_here(self, segment: Segment, *, again: bool) -> Batch:
+        batch = self._batch(segment, again=again)
+        with self.gate.passing():
+            self._groups.add(_Waiting(segment, batch, again), batch.rows)
+            self.ledger.record(segment.sensor, segment.spool, segment.number, segment.digest, batch.rows)
+        return batch
+
+    def _readable_batch(self, segment: Segment, *, again: bool) -> Batch:
+        try:
+            return self._batch(segment, again=again or self._may_be_stored(segment))
+        except InputError as error:
+            self.refuse(segment, str(error))
+            return Batch(0, 0, 0, 0, b"")
 
     def _batch(self, segment: Segment, *, again: bool) -> Batch:
         known = self._known(segment.sensor, segment.data) if again else ()
@@ -221,29 +214,27 @@ class Ingest:
 
     def _may_be_stored(self, segment: Segment) -> bool:
         """Whether the ledger may have forgotten it; its first message tells when it begins."""
-        if not self._ledger.unsure_before_ns:
+        if not self.ledger.unsure_before_ns:
             return False
         with suppress(InputError):  # said where it is read whole
             first = next(iter(read_segment(BytesIO(segment.data))), None)
-            return first is not None and first.received_at_ns < self._ledger.unsure_before_ns
+            return first is not None and first.received_at_ns < self.ledger.unsure_before_ns
         return False
 
-    def _took(self, sensor: str, batch: Batch) -> None:
+    def _took(self, batch: Batch) -> None:
         self._tell(Taken(batch.rows, batch.first_ns, batch.last_ns))
 
     def _insert_group(self, group: Sequence[_Waiting]) -> None:
         # A segment that comes again comes in another group, under another token: what of it is stored is then asked
         # by its messages, and for that it must be known that this insert was begun.
         begun = [each.segment for each in group]
-        self._ledger.begin((each.sensor, each.spool, each.number, each.digest) for each in begun)
-        tokens = "\n".join(each.segment.token for each in group)
-        token = tokens if len(group) == 1 else f"segments/{digest_of(tokens.encode()).hex()}"
+        self.ledger.begin((each.sensor, each.spool, each.number, each.digest) for each in begun)
+        token = token_of([each.segment.token for each in group])
         if self.store.embedded and any(each.again for each in group):
             # An insert that failed for want of room may have left its token and no rows: under it, all that comes is
             # thrown away as known. The store was asked what it has, and nobody but us writes it: no token is needed.
             token += f"/{now_ns()}"
-        if blocks := [each.batch.block for each in group if each.batch.rows]:
-            self.store.insert_block("messages", b"".join(blocks), token)
+        self._insert(_joined([each.batch for each in group]), token)
 
     def _insert(self, batch: Batch, token: str) -> None:
         if batch.rows:
@@ -290,4 +281,16 @@ class Ingest:
             "each its own."
         )
         log.warning("segment number used twice sensor=%s number=%d messages=%d", sensor, number, batch.rows)
-        self._ledger.report(sensor, "segment-number-reused", text)
+        self.ledger.report(sensor, "segment-number-reused", text)
+
+
+def _joined(batches: Sequence[Batch]) -> Batch:
+    """Batches as one: the engine takes Native blocks one behind the other as one."""
+    full = [each for each in batches if each.rows]
+    return Batch(
+        sum(each.rows for each in full),
+        sum(each.skipped for each in batches),
+        min((each.first_ns for each in full), default=0),
+        max((each.last_ns for each in full), default=0),
+        b"".join(each.block for each in full),
+    )

@@ -83,15 +83,13 @@ class Ledger:
     def record(self, sensor: str, spool: str, number: int, digest: bytes, messages: int) -> None:
         """Remember a segment that is safely stored."""
         with self._database.transaction() as connection:
-            row = (sensor, spool, number, digest, messages, now_ns())
-            connection.execute("INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?, ?)", row)
-            sql = "DELETE FROM begun WHERE sensor = ? AND spool = ? AND number = ? AND digest = ?"
-            connection.execute(sql, row[:4])
-            if number % 1000 == 0:
-                connection.execute(
-                    "DELETE FROM segments WHERE sensor = ? AND spool = ? AND number < ?",
-                    (sensor, spool, number - KEPT_SEGMENTS),
-                )
+            _record(connection, (sensor, spool, number, digest), messages)
+
+    def record_passed(self, segments: Iterable[tuple[str, str, int, bytes]]) -> None:
+        """Remember segments (sensor, spool, number, digest) that the stream has, not yet counted."""
+        with self._database.transaction() as connection:
+            for segment in segments:
+                _record(connection, segment, 0)
 
     def note_import(self, sensor: str, number: int) -> None:
         """Remember that messages of a segment came by an import; it may still be shipped."""
@@ -121,6 +119,17 @@ class Ledger:
         """What was noted, newest first: at (the last time), since (the first), sensor, kind, text."""
         with self._database.transaction() as connection:
             return _incidents(connection, limit)
+
+
+def _record(connection: sqlite3.Connection, segment: tuple[str, str, int, bytes], messages: int) -> None:
+    sensor, spool, number, _ = segment
+    connection.execute("INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?, ?)", (*segment, messages, now_ns()))
+    connection.execute("DELETE FROM begun WHERE sensor = ? AND spool = ? AND number = ? AND digest = ?", segment)
+    if number % 1000 == 0:
+        connection.execute(
+            "DELETE FROM segments WHERE sensor = ? AND spool = ? AND number < ?",
+            (sensor, spool, number - KEPT_SEGMENTS),
+        )
 
 
 def read_incidents(data_dir: Path, limit: int = 100) -> list[dict[str, str]]:

@@ -1,8 +1,14 @@
 """Several hubs behind one JetStream stream: the hub that a sensor joined puts its segments in, any hub takes them out.
 
-The sensor is answered when the stream has the segment; the stream forgets it when a hub's insert returned. A hub that
-dies in between leaves its segments to the others after ACK_WAIT_S. What is delivered again is stored once: by the
-insert's token, and by asking the store what it has of it, because the store forgets tokens after a while.
+Segments travel in parcels (parcel.py, outbox.py). The sensor is answered when the stream has its parcel; the stream
+forgets that when a hub's insert returned. A hub that dies in between leaves its parcels to the others after
+ACK_WAIT_S. What is delivered again is stored once: by the insert's token, and by asking the store what it has of it,
+because the store forgets tokens after a while.
+
+A marked parcel may hold what another one holds that lies before it. Asking the store is of use only when that one is
+stored, so a mark is a number: the last that the stream had when the hub that marks began. The parcel goes back until
+the stream has let go of all up to there. That cannot go on for ever: what is not marked does not wait, and of marked
+ones each waits for lower numbers alone.
 
 Everything here runs in one thread with an event loop of its own; what blocks (parsing, inserting) runs in threads.
 """
@@ -11,14 +17,15 @@ import asyncio
 import logging
 import secrets
 import threading
-import zlib
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from relaytrap.errors import ConfigError, InputError, MissingExtra, RelaytrapError, StoreError
-from relaytrap.hub.ingest import HubBusy, HubTooOld, Ingest, Segment, Taken
+from relaytrap.hub.ingest import HubBusy, HubTooOld, Ingest, Taken
+from relaytrap.hub.outbox import Outbox
+from relaytrap.hub.parcel import Parcel, Segment, inflated, unpack
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -33,11 +40,16 @@ TAKEN: Final = "relaytrap.taken"
 GROUP: Final = "hubs"
 ACK_WAIT_S: Final = 30.0
 DUPLICATES_S: Final = 600.0
-"""A segment that a sensor sends again within this time is not put in twice."""
+"""A parcel that is put in again within this time is there once, unless it was taken out and the stream killed."""
 PUBLISH_S: Final = 10.0
 CONNECT_S: Final = 5.0
 FETCH_S: Final = 2.0
 RETRY_S: Final = 5.0
+TURN_S: Final = 0.5
+"""After this a marked parcel that had to go back is handed out again."""
+INSERTING: Final = 2
+"""Parcels at work beyond those that a worker process has: they are inserted meanwhile."""
+FORMAT: Final = "1"
 HEADERS_BYTES: Final = 4096
 """Room for subject and headers within the server's max_payload."""
 
@@ -45,16 +57,18 @@ HEADERS_BYTES: Final = 4096
 class Stream:
     """A hub's way to the stream and from it. Start it once; close it before the ingest."""
 
-    def __init__(self, url: str, ingest: Ingest, at_once: int = 4) -> None:
-        """at_once: segments that this hub works on at a time."""
+    def __init__(self, url: str, ingest: Ingest, at_once: int = 0) -> None:
+        """at_once: parcels that this hub works on at a time; 0 for some more than it has worker processes."""
         self._url = url
         self._ingest = ingest
-        self._at_once = at_once
+        self._at_once = at_once = at_once or ingest.workers + INSERTING
         self._name = secrets.token_hex(8)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="stream", daemon=True)
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="stream")
         self._client: Any = None
+        self._mark = 0
+        self._closing = False
         self._consumer: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -76,35 +90,16 @@ class Stream:
                 f"hub.nats_url: no JetStream at {urlsplit(self._url).netloc.rpartition('@')[2]} "
                 f"({error or type(error).__name__}); start nats-server with -js there"
             ) from None
-        self._ingest.pass_on = self.put
+        outbox = Outbox(self._publish, self._ingest.ledger, self._client.max_payload - HEADERS_BYTES)
+        self._ingest.pass_on = outbox.put
         self._ingest.listeners.append(self._announce)
 
-    def put(self, segment: Segment) -> bool:
-        """Put a segment into the stream; returns when it is there. False: too large, store it yourself.
-
-        Raises StoreError when there is no answer; the sensor keeps its segment then.
-        """
-        import nats.errors
-
-        payload = zlib.compress(segment.data, 1)
-        if len(payload) + HEADERS_BYTES > self._client.max_payload:
-            return False
-        headers = {
-            "Nats-Msg-Id": f"{quote(segment.token, safe='/')}",
-            "Sensor": quote(segment.sensor),
-            "Spool": quote(segment.spool),
-            "Number": str(segment.number),
-        }
-        stream = self._client.jetstream()
-        try:
-            self._run(stream.publish(SEGMENTS, payload, timeout=PUBLISH_S, headers=headers), PUBLISH_S * 2)
-        except (OSError, TimeoutError, nats.errors.Error) as error:
-            raise StoreError(f"the stream of hub.nats_url did not take a segment ({error})") from None
-        return True
-
     def close(self) -> None:
-        """Finish what is at work and go; what is left stays in the stream for other hubs, or for later."""
-        self._ingest.pass_on = None
+        """Finish what is at work and go; what is left stays in the stream for other hubs, or for later.
+
+        Sensors are sent away from now on: what was put into the stream must not be stored beside it.
+        """
+        self._closing = True
         if self._thread.is_alive():
             try:
                 self._run(self._disconnect(), ACK_WAIT_S)
@@ -114,6 +109,20 @@ class Stream:
             self._thread.join()
         self._threads.shutdown()
         self._loop.close()
+
+    def _publish(self, parcel: Parcel, marked: bool) -> None:
+        import nats.errors
+
+        if self._closing or not self._client.is_connected:
+            raise StoreError("the stream of hub.nats_url is away")
+        headers = {"Nats-Msg-Id": quote(parcel.token, safe="/"), "Parcel": FORMAT}
+        if marked:
+            headers["After"] = str(self._mark)
+        publishing = self._client.jetstream().publish(SEGMENTS, parcel.payload, timeout=PUBLISH_S, headers=headers)
+        try:
+            self._run(publishing, PUBLISH_S * 2)
+        except (OSError, TimeoutError, nats.errors.Error) as error:
+            raise StoreError(f"the stream of hub.nats_url did not take a segment ({error})") from None
 
     def _run(self, work: Coroutine[Any, Any, Any], seconds: float) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
@@ -129,11 +138,12 @@ class Stream:
         )
         stream = self._client.jetstream()
         try:
-            await stream.stream_info(STREAM)  # an operator's own, with replicas or limits, is left as it is
+            info = await stream.stream_info(STREAM)  # an operator's own, with replicas or limits, is left as it is
         except NotFoundError:
             made = StreamConfig(STREAM, subjects=[SEGMENTS], retention=RetentionPolicy.WORK_QUEUE)
             made = made.evolve(storage=StorageType.FILE, discard=DiscardPolicy.NEW, duplicate_window=DUPLICATES_S)
-            await stream.add_stream(made)
+            info = await stream.add_stream(made)
+        self._mark = info.state.last_seq
         config = ConsumerConfig(durable_name=GROUP, ack_wait=ACK_WAIT_S, max_ack_pending=4096)
         subscription = await stream.pull_subscribe(SEGMENTS, durable=GROUP, stream=STREAM, config=config)
         await self._client.subscribe(TAKEN, cb=self._hear)
@@ -147,7 +157,7 @@ class Stream:
             await self._client.close()
 
     async def _consume(self, subscription: Any) -> None:
-        """Take segments one by one, `at_once` of them at work; ends with those at work when cancelled."""
+        """Take parcels one by one, `at_once` of them at work; ends with those at work when cancelled."""
         import nats.errors
 
         places = asyncio.Semaphore(self._at_once)
@@ -177,32 +187,49 @@ class Stream:
 
         alive = asyncio.create_task(_keep(message))
         try:
+            if not await self._is_its_turn(message):
+                await message.nak(delay=TURN_S)
+                return
             try:
                 await self._loop.run_in_executor(self._threads, self._store, message)
             except (RelaytrapError, HubBusy, HubTooOld) as error:
-                log.warning("a segment goes back to the stream: %s", error or type(error).__name__)
+                log.warning("a parcel goes back to the stream: %s", error or type(error).__name__)
                 await message.nak(delay=RETRY_S)
             else:
                 await message.ack()
-        except nats.errors.Error as error:
-            log.warning("a segment's receipt did not reach the stream, it comes again: %s", error)
+        except (nats.errors.Error, TimeoutError) as error:
+            log.warning("a parcel's receipt did not reach the stream, it comes again: %s", error or "no answer")
         except Exception:  # the edge of one unit of work: the stream delivers it again
-            log.exception("a segment could not be taken")
+            log.exception("a parcel could not be taken")
         finally:
             alive.cancel()
 
+    async def _is_its_turn(self, message: "Msg") -> bool:
+        """Whether all that a marked parcel must wait for is stored; others wait for nothing."""
+        mark = _mark_of(message)
+        if mark is None:
+            return True
+        # A stream that was made anew counts from one again: no mark reaches beyond the parcel itself.
+        last = min(mark, message.metadata.sequence.stream - 1)
+        stream = self._client.jetstream()
+        if (await stream.stream_info(STREAM)).state.first_seq > last:
+            return True
+        # An operator's own stream may keep what was taken out.
+        floor = (await stream.consumer_info(STREAM, GROUP)).ack_floor
+        return floor is not None and floor.stream_seq >= last
+
     def _store(self, message: "Msg") -> None:
-        headers = message.headers or {}
+        if (message.headers or {}).get("Parcel", FORMAT) != FORMAT:
+            raise StoreError("a parcel of a newer form is in the stream: update this hub")
         try:
-            data = zlib.decompress(message.data)
-            segment = Segment(unquote(headers["Sensor"]), unquote(headers["Spool"]), int(headers["Number"]), data)
-        except (KeyError, ValueError, zlib.error):
-            log.error("something that is no segment was in the stream, and is dropped bytes=%d", len(message.data))
+            segments = _segments(message)
+        except (KeyError, ValueError, InputError) as error:
+            log.error(
+                "something that is no parcel was in the stream, and is dropped bytes=%d: %s", len(message.data), error
+            )
             return
-        try:
-            self._ingest.store_segment(segment, again=message.metadata.num_delivered > 1)
-        except InputError as error:
-            self._ingest.refuse(segment, str(error))
+        again = message.metadata.num_delivered > 1 or _mark_of(message) is not None
+        self._ingest.store_parcel(segments, again=again)
 
     def _announce(self, taken: Taken) -> None:
         """Tell the other hubs what was stored: one of them analyses, all of them show."""
@@ -218,8 +245,23 @@ class Stream:
             await self._loop.run_in_executor(None, lambda: [listener(taken) for listener in others])
 
 
+def _segments(message: "Msg") -> list[Segment]:
+    headers = message.headers or {}
+    if "Sensor" not in headers:
+        return unpack(message.data)
+    # One segment, as hubs put it in before there were parcels.
+    names = unquote(headers["Sensor"]), unquote(headers["Spool"])
+    return [Segment(*names, int(headers["Number"]), inflated(message.data))]
+
+
+def _mark_of(message: "Msg") -> int | None:
+    """The number up to which a marked parcel waits; None for one that does not."""
+    mark = (message.headers or {}).get("After", "")
+    return int(mark) if mark.isascii() and mark.isdigit() and len(mark) <= 20 else None
+
+
 async def _keep(message: "Msg") -> None:
-    """Tell the stream now and then that a segment is still at work."""
+    """Tell the stream now and then that a parcel is still at work."""
     import nats.errors
 
     while True:

@@ -1,0 +1,100 @@
+"""What sensors ship to this hub, on its way to the stream: put together in parcels, each sent until it is there.
+
+Whether a parcel reached the stream is not known when the answer fails to come: it is in doubt. What is in doubt stays
+as it is and is sent again under the same name, which the stream recognises; never does one of its segments go into
+another parcel meanwhile, for that one would be stored beside it. It is sent again when one of its segments comes again.
+
+A hub that dies forgets what was in doubt; the ledger remembers that it was begun. Such a segment goes in a parcel that
+is marked: whoever stores that waits until all that this hub's earlier life may have sent is stored, and leaves out what
+the store has.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from relaytrap.hub.grouping import Grouping
+from relaytrap.hub.ingest import HubBusy
+from relaytrap.hub.ledger import Ledger
+from relaytrap.hub.parcel import PARCEL_BYTES, Packed, Parcel, Segment, pack
+
+__all__ = ["Outbox", "Send"]
+
+Send = Callable[[Parcel, bool], None]
+
+APART_S: Final = 0.2
+"""Parcels leave at this distance, unless they are full. An insert costs 30 to 60 ms of CPU, so a hub with any number of
+sensors costs a quarter of a core by its inserts. A message is to be seen after 10 s, and a sensor alone waits for
+nothing: its segments are 2 s apart."""
+
+
+class Outbox:
+    """Takes segments of many threads and returns when the stream has them. Thread-safe."""
+
+    def __init__(self, send: Send, ledger: Ledger, message_bytes: int, *, apart_s: float = APART_S) -> None:
+        """send: puts a parcel into the stream, marked or not; returns when it is there, raises StoreError when that is
+        not known. message_bytes: no message may be larger."""
+        self._send = send
+        self._ledger = ledger
+        self._message_bytes = message_bytes
+        self._sending: dict[str, _Sending] = {}
+        self._mutex = threading.Lock()
+        most = min(PARCEL_BYTES, message_bytes)
+        self._new, self._marked = (
+            Grouping[Packed](partial(self._send_group, marked=marked), most, apart_s=apart_s)
+            for marked in (False, True)
+        )
+
+    def put(self, segment: Segment, again: bool) -> bool:
+        """Returns when the stream has the segment and the ledger knows. False: too large, store it yourself.
+
+        again: it, or a part of it, may be stored already, or be in the stream. Raises StoreError when the stream does
+        not answer, HubBusy while another thread asks it for the same parcel; the sensor keeps its segment then.
+        """
+        with self._mutex:
+            in_doubt = self._sending.get(segment.token)
+        if in_doubt is not None:
+            self._send_again(in_doubt)
+            return True
+        packed = pack(segment)
+        if packed is None or packed.size > self._message_bytes:
+            return False
+        (self._marked if again else self._new).add(packed, packed.weight)
+        return True
+
+    def _send_group(self, group: Sequence[Packed], *, marked: bool) -> None:
+        self._ledger.begin(each.key for each in group)
+        sending = _Sending(Parcel(tuple(group)))
+        with self._mutex:
+            self._sending |= dict.fromkeys(sending.tokens, sending)
+        with sending.turn:
+            self._finish(sending, marked=marked)
+
+    def _send_again(self, sending: "_Sending") -> None:
+        if not sending.turn.acquire(blocking=False):
+            raise HubBusy
+        try:
+            if not sending.is_done:
+                # It may be there, taken out and forgotten by a stream that was killed, so it may be stored.
+                self._finish(sending, marked=True)
+        finally:
+            sending.turn.release()
+
+    def _finish(self, sending: "_Sending", *, marked: bool) -> None:
+        self._send(sending.parcel, marked)
+        self._ledger.record_passed(each.key for each in sending.parcel.contents)
+        sending.is_done = True
+        with self._mutex:
+            for token in sending.tokens:
+                del self._sending[token]
+
+
+class _Sending:
+    """A parcel of which it is not known that the stream has it. Whoever has its turn sends it."""
+
+    def __init__(self, parcel: Parcel) -> None:
+        self.parcel = parcel
+        self.tokens = [each.token for each in parcel.contents]
+        self.turn = threading.Lock()
+        self.is_done = False
