@@ -1,23 +1,33 @@
 """The door for sensors of other machines: HTTPS with the hub's certificate, and nothing of the pages."""
 
 import asyncio
+import contextlib
 import hashlib
 import socket
 import ssl
 import subprocess
+import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
 import uvicorn
 
-from relaytrap.config import HubConfig
+from relaytrap.config import Config, HubConfig
 from relaytrap.hub.certificate import load_certificate
+from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.ingest import Ingest, Receipt
+from relaytrap.hub.keys import Keys
+from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.sensor_wheel import sensor_wheel
+from relaytrap.store import Store
 from relaytrap.web import uplink
 from relaytrap.web.security import Endpoint
+from relaytrap.web.site import Site
 from relaytrap.web.uplink import public_url
 from tests.cli.test_sensor_tokens import token_in
 from tests.web.conftest import Hub, relaytrap, start_hub
@@ -119,6 +129,36 @@ def test_connection_that_does_not_ask_soon_is_closed(head: bytes, monkeypatch: p
 
     monkeypatch.setattr(uplink, "REQUEST_HEAD_S", 0.2)
     assert asyncio.run(answered()) == b""
+
+
+def test_many_segments_wait_at_once_where_a_stream_takes_them(tmp_path: Path) -> None:
+    together = 100
+    all_there = threading.Barrier(together)
+
+    class Waiting(Ingest):
+        def __init__(self) -> None: ...
+
+        def ingest_segment(self, sensor: str, number: int, data: bytes, *, spool: str = "") -> Receipt:
+            all_there.wait(30)
+            return Receipt(number, 0, "new")
+
+    async def acknowledged(site: Site) -> int:
+        app = uplink.create_uplink_app(site)
+        transport = httpx.ASGITransport(cast(Any, app))
+        async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
+            head = {"authorization": f"Bearer {token}"}
+            asked = (
+                client.post("/api/segments", content=b"", headers={**head, "x-relaytrap-segment": f"{number}"})
+                for number in range(together)
+            )
+            return sum(answer.status_code == 200 for answer in await asyncio.gather(*asked))
+
+    config = Config(data_dir=tmp_path, hub=HubConfig(nats_url="nats://127.0.0.1:1"))
+    with contextlib.closing(HubDatabase(tmp_path)) as database:
+        keys = Keys(database)
+        token = keys.add("far")
+        site = Site(cast(Store, None), config, ingest=Waiting(), keys=keys, ledger=Ledger(database))
+        assert asyncio.run(acknowledged(site)) == together
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import threading
 from typing import Any, Final
 
 import uvicorn
+from anyio import to_thread
 from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -34,6 +35,9 @@ REQUEST_HEAD_S: Final = 20.0
 CONNECTIONS_MAX: Final = 16_384
 """A connection that says nothing takes 50 kB for a minute, until its handshake is given up."""
 OTHER_FILES: Final = 4_096
+WAITING_MAX: Final = 256
+"""Segments that wait at a time for the stream, which takes them in parcels, 0.2 s apart; 1,000 sensors ship 500 a
+second."""
 KEEP_ALIVE_S: Final = 30
 STOP_GRACE_S: Final = 3
 
@@ -46,12 +50,18 @@ def create_uplink_app(site: Site) -> Litestar:
 
     return Litestar(
         route_handlers=[*uplink.SENSOR_HANDLERS, *join.HANDLERS],
+        on_startup=[let_many_wait] if site.config.hub.nats_url else [],
         dependencies={"site": Provide(provide_site, sync_to_thread=False)},
         exception_handlers={RelaytrapError: explain_refusal, HTTPException: explain_http, Exception: explain_failure},
         openapi_config=None,
         logging_config=None,
         signature_namespace={"Site": Site},
     )
+
+
+async def let_many_wait() -> None:
+    """Each segment that waits has a thread of this loop."""
+    to_thread.current_default_thread_limiter().total_tokens = WAITING_MAX
 
 
 def explain_refusal(request: Request[Any, Any, State], error: RelaytrapError) -> Response[Any]:
