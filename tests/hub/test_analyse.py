@@ -186,7 +186,7 @@ def test_a_day_that_grows_too_large_is_split_and_counts_once(store, setting, sce
     monkeypatch.setattr(analyse, "WINDOW_REQUESTS", half + 10)
     put(store, setting, scene.seen[half:])
     analysis.update()
-    assert {window.width for window in findings.read_windows(store, 0, 2**31)} <= {21_600, 3600, 300}
+    assert {window.width for window in findings.read_windows(store, 0, 2**31)} <= {21_600, 3600, 300, 60}
     relays = {row["address"] for row in run_query(store, "relays", {"limit": 0})}
     assert relays >= {address for _, address in HONEST}
 
@@ -201,6 +201,41 @@ def test_windows_are_as_wide_as_they_may_be(monkeypatch):
     assert Window(day + 36_000, 300) in found
     assert Window(day, 21_600) in found
     assert sum(1 for window in found if window.width == DAY) == 0
+
+
+def test_news_of_one_hour_leave_other_hours_alone_until_a_look_at_everything(store, setting, scene):
+    from msgspec.structs import replace
+
+    earlier = [replace(seen, received_at_ns=seen.received_at_ns - 5 * 3600 * 10**9) for seen in scene.seen]
+    span = put(store, setting, scene.seen)
+    put(store, setting, earlier)
+    analysis = Analysis(store)
+    analysis.update([span])
+    of_one = {row["origin"]: row["messages"] for row in run_query(store, "campaigns", {"limit": 0})}
+    analysis.update()
+    of_both = {row["origin"]: row["messages"] for row in run_query(store, "campaigns", {"limit": 0})}
+    assert of_one[A] < of_both[A] == 300
+
+
+def test_a_day_that_lost_messages_in_one_hour_is_worked_on_whole(store, setting, scene):
+    from msgspec.structs import replace
+
+    earlier = [replace(seen, received_at_ns=seen.received_at_ns - 5 * 3600 * 10**9) for seen in scene.seen]
+    first, last = put(store, setting, scene.seen)
+    put(store, setting, earlier)
+    analysis = Analysis(store)
+    analysis.update()
+    store.command(f"DELETE FROM messages WHERE received_at >= fromUnixTimestamp64Nano({first})")
+    analysis.update([(first, last)])
+    campaigns = {row["origin"]: row["messages"] for row in run_query(store, "campaigns", {"limit": 0})}
+    assert campaigns[A] == 150
+
+
+def test_windows_narrow_to_a_minute_in_a_flood(monkeypatch):
+    monkeypatch.setattr(analyse, "WINDOW_REQUESTS", 100)
+    day = 20_000 * DAY
+    flood = {day + 60 * n: Bucket(day + 60 * n, 90, 90, 0) for n in range(5)}
+    assert list(split_windows(day, flood)) == [Window(day + 60 * n, 60) for n in range(5)]
 
 
 def test_a_campaign_keeps_its_identifier_and_narrows_messages(store, setting, scene):

@@ -1,13 +1,12 @@
 """From messages to findings over sets: what is new is summed up, associated and settled; everything else stays.
 
 Place in the flow: after `ingest`, beside the pages. `update` may be called at any time and as often as one likes: it
-compares what the messages are now with what was last worked on, five minutes at a time, and works on the difference.
+compares what the messages are now with what was last worked on, minute by minute, and works on the difference.
 So a crash, a restart, a reanalysis, a dropped day or the removal of a sample need nothing but another `update`, and
 the order in which messages came leaves no trace.
 
 The cost of a batch is that of the hours it lies in, of the window in which it is associated, and of the sums over
-relays and origins. A window is a day, or six hours, an hour or five minutes of a day that holds more than
-WINDOW_REQUESTS.
+relays and origins. A window is a day, or as much of one, down to a minute, as holds no more than WINDOW_REQUESTS.
 """
 
 import logging
@@ -33,7 +32,7 @@ log = logging.getLogger(__name__)
 
 WINDOW_REQUESTS: Final = 50_000
 LOAD_REQUESTS: Final = 100_000
-WIDTHS: Final = (86_400, 21_600, 3_600, BUCKET_S)
+WIDTHS: Final = (86_400, 21_600, 3_600, 300, BUCKET_S)
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
 NS_PER_S: Final = 10**9
@@ -60,8 +59,7 @@ class Analysis:
         spans: first and last received_at (ns) of what was stored since the last call; None looks at everything.
         """
         with self._turn:
-            days = None if spans is None else _days_of(spans)
-            changed = self._changed(days)
+            changed = self._changed(None if spans is None else _hours_of(spans))
             if not changed and self._conclusions is not None:
                 return False
             self._version = max(self._version + 1, clock.now_ns())
@@ -77,24 +75,27 @@ class Analysis:
             self._origins, self._conclusions, self._standing = {}, None, None
         self.update()
 
-    def _changed(self, days: list[int] | None) -> list[Bucket]:
-        """Buckets that are not as they were last worked on; what has lost messages is dropped first, whole days."""
+    def _changed(self, spans: list[Span] | None) -> list[Bucket]:
+        """Buckets that are not as they were last worked on; what has lost messages is dropped first, whole days.
+
+        spans: whole hours to look at (seconds, the end excluded); None looks at everything.
+        """
         changed: list[Bucket] = []
-        for since, until in [(0, 0)] if days is None else [(day, day + DAY_S) for day in days]:
-            now, then = (
-                findings.read_buckets(self.store, since, until),
-                findings.stored_buckets(self.store, since, until),
-            )
+        for since, until in [(0, 0)] if spans is None else spans:
+            now = findings.read_buckets(self.store, since, until)
+            then = findings.stored_buckets(self.store, since, until)
             lost = {
                 _day(start) for start, old in then.items() if start not in now or now[start].messages < old.messages
             }
             if lost:
                 self._standing = None
+            for day in lost:
+                now |= findings.read_buckets(self.store, day, day + DAY_S)
             findings.drop_days(self.store, (clock.rfc3339(day * NS_PER_S)[:10].replace("-", "") for day in lost))
             changed += (
                 bucket for bucket in now.values() if _day(bucket.start) in lost or bucket != then.get(bucket.start)
             )
-        return changed
+        return list(dict.fromkeys(changed))
 
     def _work_on(self, day: int, changed: list[Bucket]) -> None:
         """One day: its hours' sums, its windows, and last the mark that this was done."""
@@ -178,11 +179,13 @@ def _relevant(tracks: Mapping[int, TrackInfo]) -> set[int]:
     return {track for track, info in tracks.items() if info.verdict != "direct" or relays >= HOST_RELAYS}
 
 
-def _days_of(spans: Iterable[Span]) -> list[int]:
-    days: set[int] = set()
+def _hours_of(spans: Iterable[Span]) -> list[Span]:
+    """Whole hours, in seconds, that hold some spans of nanoseconds; neighbours together."""
+    hours: set[int] = set()
     for first, last in spans:
-        days.update(range(_day(first // NS_PER_S), last // NS_PER_S + 1, DAY_S))
-    return sorted(days)
+        begin = first // NS_PER_S
+        hours.update(range(begin - begin % HOUR_S, last // NS_PER_S + 1, HOUR_S))
+    return [(first, last + HOUR_S) for first, last in findings.runs(sorted(hours), HOUR_S)]
 
 
 def _day(second: int) -> int:
@@ -249,6 +252,7 @@ class Analyst:
 
     def _run(self) -> None:
         self._update(None)
+        looked = clock.monotonic()
         while not self._wait(LOOK_S, for_news=True):
             # Let a burst arrive before it is looked at.
             if self._wait(PAUSE_S):
@@ -256,6 +260,8 @@ class Analyst:
             with self._news:
                 spans, self._spans = self._spans, []
             began = clock.monotonic()
+            if not spans or began - looked > LOOK_MOST_S:
+                looked, spans = began, []
             self._update(spans or None)
             # Ingest and pages want the machine as well: in a flood findings come later, messages never.
             if self._wait(min(REST_SHARE * (clock.monotonic() - began), REST_MAX_S)):
@@ -280,3 +286,5 @@ REST_SHARE: Final = 3.0
 36 us, so that an analyst who rested no longer than it worked took more of the machine than everything else."""
 REST_MAX_S: Final = 120.0
 LOOK_S: Final = 60.0
+LOOK_MOST_S: Final = 3600.0
+"""How long news alone are looked at when they do not end; a look at everything reads 40 bytes of every message."""

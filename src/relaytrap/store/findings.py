@@ -30,6 +30,7 @@ __all__ = [
     "read_tracks",
     "read_visits",
     "read_windows",
+    "runs",
     "stored_buckets",
     "write_buckets",
     "write_found",
@@ -37,7 +38,7 @@ __all__ = [
     "write_windows",
 ]
 
-BUCKET_S: Final = 300
+BUCKET_S: Final = 60
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
 NS_PER_S: Final = 10**9
@@ -45,7 +46,7 @@ NO_ADDRESS: Final = "::"
 
 
 class Bucket(NamedTuple):
-    """Five minutes of messages. start: seconds since the epoch. checksum: changes with any message or its track."""
+    """A minute of messages. start: seconds since the epoch. checksum: changes with any message or its track."""
 
     start: int
     messages: int
@@ -66,7 +67,7 @@ class Window(NamedTuple):
 def read_buckets(store: "Store", since: int = 0, until: int = 0) -> dict[int, Bucket]:
     """The buckets that the messages make now, of all time or of whole days [since, until)."""
     sql = (
-        "SELECT toUnixTimestamp(toStartOfFiveMinutes(received_at)) AS start, count() AS messages, "
+        "SELECT toUnixTimestamp(toStartOfMinute(received_at)) AS start, count() AS messages, "
         "countIf(opener) AS openers, groupBitXor(cityHash64(id, track)) AS checksum "
         f"FROM messages WHERE {REQUESTS} AND {_between('received_at', since, until)} GROUP BY start"
     )
@@ -125,7 +126,7 @@ def drop_days(store: "Store", days: Iterable[str]) -> None:
 
 def write_hours(store: "Store", hours: Sequence[int], version: int) -> None:
     """Sum up some hours (seconds since the epoch) again: track_hours and relay_hours."""
-    for first, last in _runs(sorted(hours), HOUR_S):
+    for first, last in runs(sorted(hours), HOUR_S):
         where = _between("received_at", first, last + HOUR_S)
         for part in _parts(store, where):
             store.command(f"INSERT INTO track_hours {track_hours_select(part, version)}")
@@ -146,7 +147,7 @@ def _parts(store: "Store", where: str) -> Iterator[str]:
 TRACKS_AT_ONCE: Final = 100_000
 
 
-def _runs(starts: Sequence[int], step: int) -> Iterator[tuple[int, int]]:
+def runs(starts: Sequence[int], step: int) -> Iterator[tuple[int, int]]:
     """Runs without gaps as (first, last), none longer than a day."""
     index = 0
     while index < len(starts):
