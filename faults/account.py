@@ -93,11 +93,11 @@ def _key(seen: Observation) -> int:
     return int.from_bytes(hashlib.md5(text, usedforsecurity=False).digest()[:8], "little")
 
 
-def read_store(data_dir: Path, sensors: Sequence[str]) -> tuple[Counter[int], int]:
+def read_store(data_dir: Path, sensors: Sequence[str], config: StoreConfig | None = None) -> tuple[Counter[int], int]:
     """How often each observation is in the store of a hub that does not run, and how many rows are inward."""
     made: Counter[int] = Counter()
     inward = 0
-    with Store(StoreConfig(), data_dir) as store:
+    with Store(config or StoreConfig(), data_dir) as store:
         for row in store.stream(STORED, {"sensors": list(sensors)}):
             made[row["key"]] += 1
             inward += row["inward"]

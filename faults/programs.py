@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from faults.sockets import free_port
+from relaytrap.config import StoreConfig
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
 
@@ -103,7 +104,8 @@ class Program:
 class Fleet:
     """Sensors that ship to one hub, each with a data folder of its own. Starts all; ends all at the end.
 
-    sensor, port, spool: of the first sensor, which is the only one in most faults.
+    sensor, port, spool: of the first sensor, which is the only one in most faults. store: as the hub is told in its
+    environment.
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class Fleet:
         self.hub_data.mkdir(parents=True, exist_ok=True)
         self.hub_port = free_port("127.0.0.1")
         hub = [*hub_via, *RUN, "--data", str(self.hub_data), "hub", "--listen", f"127.0.0.1:{self.hub_port}"]
+        self.store = StoreConfig()
         self.hub = Program("hub", hub, folder / "hub.log", {})
         settings = {"RELAYTRAP_SENSOR_HUB_URL": uplink(self.hub_port), **ROOM, **(sensor or {})}
         self.names = [NAME, *(f"{NAME}-{number}" for number in range(2, sensors + 1))]

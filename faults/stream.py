@@ -9,11 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from tests.clickhouse import running_clickhouse
+
 from faults.account import Account
 from faults.crash import DEATH_S, LIFE_S
 from faults.programs import Fleet, until
 from faults.sockets import free_port
 from faults.trial import Scale, Skipped, Trial
+from relaytrap.config import StoreConfig
 from relaytrap.hub.stream import STREAM
 
 __all__ = ["kill_nats"]
@@ -25,26 +28,36 @@ def kill_nats(scale: Scale, folder: Path) -> Account:
     """kill -9 of the NATS server at random moments, and of the hub in every other round."""
     server = _Server(folder / "nats")
     fleet = Fleet(folder)
-    fleet.hub.environment["RELAYTRAP_HUB_NATS_URL"] = server.url
     server.start()
     try:
-        with Trial("kill-nats", folder, scale, fleet=fleet) as trial:
-            for number in range(scale.rounds):
-                trial.wait(*LIFE_S)
-                server.kill()
-                trial.wait(*DEATH_S)
-                server.start()
-                if number % 2:
-                    trial.wait(*DEATH_S)
-                    fleet.hub.kill()
-                    fleet.hub.start()
-                trial.account.rounds += 1
-            trial.traffic.stop()
-            trial.account.require(fleet.drain(), "segments wait for a stream that takes no more")
-            trial.account.require(until(server.is_empty, EMPTY_S), "segments wait in the stream")
-            return trial.settle()
+        with running_clickhouse(folder / "clickhouse") as url:  # a store in the hub is none that hubs can share
+            fleet.store = StoreConfig(url=f"{url}faults", cluster="one")
+            fleet.hub.environment |= {
+                "RELAYTRAP_HUB_NATS_URL": server.url,
+                "RELAYTRAP_STORE_URL": fleet.store.url,
+                "RELAYTRAP_STORE_CLUSTER": fleet.store.cluster,
+            }
+            return _killed(server, fleet, scale, folder)
     finally:
         server.kill()
+
+
+def _killed(server: "_Server", fleet: Fleet, scale: Scale, folder: Path) -> Account:
+    with Trial("kill-nats", folder, scale, fleet=fleet) as trial:
+        for number in range(scale.rounds):
+            trial.wait(*LIFE_S)
+            server.kill()
+            trial.wait(*DEATH_S)
+            server.start()
+            if number % 2:
+                trial.wait(*DEATH_S)
+                fleet.hub.kill()
+                fleet.hub.start()
+            trial.account.rounds += 1
+        trial.traffic.stop()
+        trial.account.require(fleet.drain(), "segments wait for a stream that takes no more")
+        trial.account.require(until(server.is_empty, EMPTY_S), "segments wait in the stream")
+        return trial.settle()
 
 
 class _Server:

@@ -96,7 +96,7 @@ class Trial:
         account, fleet = self.account, self.fleet
         self.record.look()
         account.dropped_by_kernel = _dropped_by_kernel() - self._dropped_before
-        stored, account.stored = read_store(fleet.hub_data, fleet.names)
+        stored, account.stored = read_store(fleet.hub_data, fleet.names, fleet.store)
         account.compare(self.record.keys(), stored)
         account.sent += self.traffic.sent
         account.answered += len(self.traffic.answered)
