@@ -13,7 +13,7 @@ def test_branch_is_that_of_the_lowest_via() -> None:
     data = invite(branch="z9hG4bK-1").raw.replace(
         b"Via:", b"Via: SIP/2.0/UDP 203.0.113.9;branch=z9hG4bK1.1234567.0\r\nVia:", 1
     )
-    features, _ = features_of(request(data))
+    features, _, _ = features_of(request(data))
     assert (features.branch, features.relayed) == ("dash-decimal", True)
 
 
@@ -36,13 +36,13 @@ def test_order_does_not_see_what_proxies_and_second_requests_add() -> None:
 
 def test_compact_names_count_as_the_long_ones() -> None:
     names = "t: <sip:a@b>\nf: <sip:a@b>;tag=1\ni: 1\nCSeq: 1 INVITE\nm: <sip:a@b>\nMax-Forwards: 70\nl: 0"
-    features, layout = features_of(request(wire(f"INVITE sip:a@b SIP/2.0\n{names}")))
+    features, layout, _ = features_of(request(wire(f"INVITE sip:a@b SIP/2.0\n{names}")))
     assert features.order == "sipcli"
     assert layout.written == (b"t", b"f", b"i", b"CSeq", b"m")
 
 
 def test_layout_leaves_out_what_changes_on_the_way() -> None:
-    _, layout = features_of(invite())
+    _, layout, _ = features_of(invite())
     assert layout.written == (b"From", b"To", b"Call-ID", b"CSeq", b"Contact")
 
 
@@ -65,6 +65,6 @@ def test_huge_body_is_read_to_a_limit() -> None:
 def test_any_request_has_features(data: bytes) -> None:
     message = parse_message(b"INVITE sip:a@b SIP/2.0\r\n" + data)
     if isinstance(message, Request):
-        features, layout = features_of(message)
+        features, layout, _ = features_of(message)
         assert features.method == b"INVITE"
         assert isinstance(layout.written, tuple)

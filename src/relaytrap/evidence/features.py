@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from relaytrap.evidence.signatures import Genuine, Sign, load_signatures
 from relaytrap.evidence.vocabulary import PASSED_OVER, PASSED_OVER_PREFIXES, load_vocabulary
-from relaytrap.sip import Message, Request
+from relaytrap.sip import Request
 from relaytrap.sip.headers import canonical_name
 
 __all__ = ["Features", "Layout", "features_of", "sdp_lines"]
@@ -95,22 +95,35 @@ class _Name(NamedTuple):
     written: bytes | None
 
 
-def _read_name(name: bytes) -> _Name:
-    canonical = canonical_name(name) or name.strip(b" \t").lower()
-    in_order = canonical not in PASSED_OVER and canonical[:2] not in PASSED_OVER_PREFIXES
-    in_structure = canonical not in CHANGED_ON_THE_WAY and canonical[:2] != b"p-"
-    return _Name(canonical if in_order else None, name if in_structure else None)
+class _Names(dict[bytes, _Name]):
+    """Names as written → what they mean. Keeps no long ones, and forgets everything when it is full."""
+
+    def __missing__(self, name: bytes) -> _Name:
+        canonical = canonical_name(name) or name.strip(b" \t").lower()
+        in_order = canonical not in PASSED_OVER and canonical[:2] not in PASSED_OVER_PREFIXES
+        in_structure = canonical not in CHANGED_ON_THE_WAY and canonical[:2] != b"p-"
+        read = _Name(canonical if in_order else None, name if in_structure else None)
+        if len(name) <= NAME_MAX:
+            if len(self) >= NAMES_MAX:
+                self.clear()
+            self[name] = read
+        return read
 
 
-_read_name_cached = lru_cache(maxsize=1 << 12)(_read_name)
+NAME_MAX: Final = 64
+NAMES_MAX: Final = 1 << 12
+_read_name: Final = _Names().__getitem__
 
 
-def _lay_out(names: tuple[bytes, ...]) -> Layout:
-    read = _read_name_cached if sum(map(len, names)) <= CACHEABLE_MAX else _read_name
-    known = [read(name) for name in names]
+def _lay_out(names: bytes) -> Layout:
+    """names: as written, a line feed between any two; there is one at least."""
+    known = list(map(_read_name, names.split(b"\n")))
     order = tuple([ordered for ordered, _ in known if ordered is not None])
-    found = NOTEWORTHY.intersection(order)
-    has = tuple(sorted(name.decode("ascii") for name in found)) if found else ()
+    has = (
+        ()
+        if NOTEWORTHY.isdisjoint(order)
+        else tuple(sorted({name.decode("ascii") for name in NOTEWORTHY.intersection(order)}))
+    )
     written = tuple([written for _, written in known if written is not None])
     return Layout(VOCABULARY.orders.get(order, ""), has, written)
 
@@ -120,33 +133,80 @@ _user_agent_cached = lru_cache(maxsize=1 << 12)(USER_AGENT)
 _allow_cached = lru_cache(maxsize=1 << 9)(ALLOW)
 
 
-def _layout_of(message: Message) -> Layout:
-    return (_lay_out_cached if len(message.raw) <= CACHEABLE_MAX else _lay_out)(message.headers.names())
+def _layout_of(request: Request) -> Layout:
+    names = request.headers.names()
+    if not names:
+        return NO_LAYOUT
+    # No name holds a line feed. One key of bytes is hashed and compared in half the time of a tuple of fresh names.
+    return (_lay_out_cached if len(request.raw) <= CACHEABLE_MAX else _lay_out)(b"\n".join(names))
+
+
+NO_LAYOUT: Final = Layout("", (), ())
+
+
+# --- session descriptions ---------------------------------------------------------------------------------------------
 
 
 def sdp_lines(body: bytes) -> list[bytes]:
     """Lines of a session description, line ends removed; at most SDP_LINES_MAX."""
-    return [line.rstrip(b"\r") for line in body[:16384].split(b"\n", SDP_LINES_MAX)[:SDP_LINES_MAX]]
+    return [line.rstrip(b"\r") for line in _split(body)]
 
 
-def _sdp_classes(body: bytes) -> tuple[str, ...]:
-    found = set()
-    for line in sdp_lines(body):
-        if line[1:2] == b"=" and (shapes := VOCABULARY.sdp.get(line[0])) is not None:
-            found.add(shapes.name(line[2:]))
-    return tuple(sorted(found - {"", "other"}))
+def _split(body: bytes) -> list[bytes]:
+    return body[:16384].split(b"\n", SDP_LINES_MAX)[:SDP_LINES_MAX]
 
 
-def features_of(request: Request) -> tuple[Features, Layout]:
-    """The request's classes, and the layout they were taken from."""
+class _Line(NamedTuple):
+    """skeleton: type, or the name of an attribute; None for an empty line. known: class that is some tool's, or ""."""
+
+    skeleton: bytes | None
+    known: str
+
+
+class _Lines(dict[bytes, _Line]):
+    """Lines of session descriptions → what they are; most recur. Keeps no long ones, forgets all when it is full."""
+
+    def __missing__(self, written: bytes) -> _Line:
+        line = written.rstrip(b"\r")
+        shapes = VOCABULARY.sdp.get(line[0]) if line[1:2] == b"=" else None
+        name = shapes.name(line[2:]) if shapes is not None else ""
+        skeleton = line[2:].partition(b":")[0][:32] if line[:2] == b"a=" else line[:1]
+        read = _Line(skeleton if line else None, "" if name == "other" else name)
+        if len(written) <= NAME_MAX:
+            if len(self) >= NAMES_MAX:
+                self.clear()
+            self[written] = read
+        return read
+
+
+_read_line: Final = _Lines().__getitem__
+
+
+def _read_body(body: bytes) -> tuple[tuple[str, ...], bytes]:
+    """Classes of the lines, and the skeleton: line types with the names of attributes, b"" for what is no SDP."""
+    lines = list(map(_read_line, _split(body)))
+    known = {line.known for line in lines}
+    known.discard("")
+    if body[:2] not in SDP_BEGINS:
+        return tuple(sorted(known)), b""
+    return tuple(sorted(known)), b" ".join([line.skeleton for line in lines if line.skeleton is not None])
+
+
+SDP_BEGINS: Final = frozenset({b"v=", b"o=", b"c=", b"s="})
+
+
+def features_of(request: Request) -> tuple[Features, Layout, bytes]:
+    """The request's classes, the layout they were taken from, and the skeleton of its session description."""
     get = request.headers.first.get
     vias = request.vias
+    hops = len(vias)
     layout = _layout_of(request)
-    user_agent, allow = get(b"user-agent"), get(b"allow")
-    body = request.body
+    user_agent, allow, arrived = get(b"user-agent"), get(b"allow"), request.max_forwards
+    # Most bodies are empty; then nothing needs to know where one would end.
+    sdp, skeleton = _read_body(request.body) if request.body_start < len(request.raw) else NO_BODY
     features = (
         request.method[:METHOD_MAX],
-        BRANCH(vias[-1].branch) if vias else "",
+        BRANCH(vias[-1].branch) if hops else "",
         CALL_ID(get(b"call-id")),
         FROM_TAG(request.from_tag),
         FROM(get(b"from")),
@@ -154,18 +214,16 @@ def features_of(request: Request) -> tuple[Features, Layout]:
         _user_agent_cached(user_agent) if user_agent and len(user_agent) <= CACHED_VALUE_MAX else "",
         _allow_cached(allow) if allow and len(allow) <= CACHED_VALUE_MAX else "",
         layout.order,
-        _sdp_classes(body) if body else (),
+        sdp,
         layout.has,
-        _start_value(request.max_forwards, len(vias)),
+        START_VALUES.get(arrived + hops - 1, "") if hops and arrived is not None else "",
         request.to_tag is not None,
-        len(vias) > 1,
+        hops > 1,
     )
-    return _new(Features, features), layout
+    return _new(Features, features), layout, skeleton
 
+
+NO_BODY: Final = ((), b"")
 
 # What Features(...) does, without a call of Python code: every message has some.
 _new: Final = tuple.__new__
-
-
-def _start_value(arrived: int | None, hops: int) -> str:
-    return START_VALUES.get(arrived + hops - 1, "") if arrived is not None and hops else ""

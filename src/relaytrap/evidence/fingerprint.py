@@ -26,53 +26,39 @@ CLAIM_MAX: Final = 200
 
 
 class _Verdict(NamedTuple):
-    signature: Signature | None
+    """name to why: as in Tool. version, signs: of the signature that fits, heaviest sign first."""
+
+    name: str
+    family: str
+    kind: str
     confidence: int
-    signs: tuple[Sign, ...]
     faked: bool
     why: str
+    version: int
+    signs: tuple[Sign, ...]
 
 
-NOTHING: Final = _Verdict(None, 0, (), False, "")
-
-
-class Tool:
+class Tool(NamedTuple):
     """The program that wrote a message, as far as its structure shows.
 
     name: "" when unknown. family: shared by tools of one origin. kind: "scanner", "toll fraud", "phone" …, "" unknown.
     confidence: 0 to 99. claimed: what the User-Agent (in a response Server) says. faked: the User-Agent names a product
-    that did not write this; why: in words. signs: the reasons with the bytes they rest on, heaviest first.
+    that did not write this; why: in words. judged: what the signs are found from.
     """
 
-    __slots__ = ("_found", "_signs", "claimed", "confidence", "faked", "family", "kind", "name", "why")
-
-    def __init__(
-        self,
-        name: str = "",
-        family: str = "",
-        kind: str = "",
-        confidence: int = 0,
-        claimed: str = "",
-        faked: bool = False,
-        why: str = "",
-        found: "tuple[Request, _Verdict] | None" = None,
-    ) -> None:
-        self.name = name
-        self.family = family
-        self.kind = kind
-        self.confidence = confidence
-        self.claimed = claimed
-        self.faked = faked
-        self.why = why
-        self._found = found
-        self._signs: tuple[Evidence, ...] | None = None
+    name: str = ""
+    family: str = ""
+    kind: str = ""
+    confidence: int = 0
+    claimed: str = ""
+    faked: bool = False
+    why: str = ""
+    judged: tuple[Request, _Verdict] | None = None
 
     @property
     def signs(self) -> tuple[Evidence, ...]:
-        """Worked out when first asked for: most messages are never looked at one by one."""
-        if self._signs is None:
-            self._signs = _find_signs(*self._found) if self._found is not None else ()
-        return self._signs
+        """The reasons with the bytes they rest on, heaviest first; worked out when asked for."""
+        return _find_signs(*self.judged) if self.judged is not None else ()
 
     def __repr__(self) -> str:
         return f"<Tool {self.name or 'unknown'} {self.confidence} claimed {self.claimed!r} faked {self.faked}>"
@@ -103,8 +89,8 @@ def identify(message: Message) -> tuple[Tool, Structure]:
     """Tool and structure together, for little more than the cost of one."""
     if not isinstance(message, Request):
         return Tool(claimed=_claimed(message)), NO_STRUCTURE
-    features, layout = features_of(message)
-    return _tool(message, _judge(features)), _structure(message, features, layout)
+    features, layout, skeleton = features_of(message)
+    return _tool(message, _judge(features)), _structure(message, features, layout, skeleton)
 
 
 def find_tool(message: Message) -> Tool:
@@ -115,17 +101,18 @@ def find_tool(message: Message) -> Tool:
 
 
 def _tool(request: Request, verdict: _Verdict) -> Tool:
-    found = verdict.signature
-    if found is None:
-        return Tool("", "", "", 0, _claimed(request), verdict.faked, verdict.why)
-    return Tool(
-        found.name, found.family, found.kind, verdict.confidence, _claimed(request), verdict.faked, verdict.why,
-        (request, verdict),
-    )  # fmt: skip
+    name, family, kind, confidence, faked, why, _, signs = verdict
+    judged = (request, verdict) if signs else None
+    return _new(Tool, (name, family, kind, confidence, _claimed(request), faked, why, judged))
+
+
+# What Tool(...) does, without a call of Python code: every message has one.
+_new: Final = tuple.__new__
 
 
 def _claimed(message: Message) -> str:
-    value = message.headers.get(b"user-agent") or message.headers.get(b"server")
+    get = message.headers.first.get
+    value = get(b"user-agent") or get(b"server")
     return _displayed(value[:CLAIM_MAX]) if value else ""
 
 
@@ -149,16 +136,18 @@ def find_hop_software(branch: bytes) -> str:
 @lru_cache(maxsize=1 << 12)
 def _judge(features: Features) -> _Verdict:
     best: Signature | None = None
-    best_sum, best_signs = THRESHOLD - 1, tuple[Sign, ...]()
+    best_sum, best_signs = THRESHOLD - 1, list[Sign]()
     for signature in load_signatures():
-        signs = tuple(sign for sign in signature.signs if sign.classes.intersection(features.values(sign.feature)))
+        signs = [sign for sign in signature.signs if sign.classes.intersection(features.values(sign.feature))]
         total = sum(sign.weight for sign in signs)
         if total > best_sum and any(sign.feature != "user_agent" for sign in signs):
             best, best_sum, best_signs = signature, total, signs
     why = _borrowed_name(features, best)
     if best is None:
-        return _Verdict(None, 0, (), bool(why), why)
-    return _Verdict(best, min(best_sum, CONFIDENCE_MAX), best_signs, bool(why), why)
+        return _Verdict("", "", "", 0, bool(why), why, 0, ())
+    heaviest_first = tuple(sorted(best_signs, key=lambda sign: -sign.weight))
+    confidence = min(best_sum, CONFIDENCE_MAX)
+    return _Verdict(best.name, best.family, best.kind, confidence, bool(why), why, best.version, heaviest_first)
 
 
 def _borrowed_name(features: Features, found: Signature | None) -> str:
@@ -194,16 +183,13 @@ def _contradictions(features: Features, product: Signature) -> list[str]:
 
 
 def _find_signs(request: Request, verdict: _Verdict) -> tuple[Evidence, ...]:
-    if verdict.signature is None:
-        return ()
-    found = [_evidence(request, verdict.signature, sign) for sign in verdict.signs]
-    return tuple(sorted(found, key=lambda evidence: -evidence.weight))
+    return tuple([_evidence(request, verdict.version, sign) for sign in verdict.signs])
 
 
-def _evidence(request: Request, signature: Signature, sign: Sign) -> Evidence:
+def _evidence(request: Request, version: int, sign: Sign) -> Evidence:
     quote = _quote(request, sign)
     offset = _offset(request, sign.feature, quote) if quote else -1
-    return Evidence(sign.rule, signature.version, sign.weight, quote if offset >= 0 else b"", offset, sign.text)
+    return Evidence(sign.rule, version, sign.weight, quote if offset >= 0 else b"", offset, sign.text)
 
 
 def _offset(request: Request, feature: str, quote: bytes) -> int:
@@ -255,16 +241,13 @@ def _sdp_quote(body: bytes, sign: Sign) -> bytes:
 # --- structure --------------------------------------------------------------------------------------------------------
 
 
-def _structure(request: Request, features: Features, layout: Layout) -> Structure:
-    to_style = _style(request.headers.get(b"to"))
-    body = _skeleton(request.body) if request.body else b""
-    call_id, from_tag = CALL_ID_ALIKE(features.call_id), FROM_TAG_ALIKE(features.from_tag)
-    parts = (request.method, layout.written, features.from_, to_style, call_id, from_tag, body)
-    return Structure(*parts, (_key if len(request.raw) <= CACHEABLE_MAX else _make_key)(parts))
-
-
-CALL_ID_ALIKE: Final = load_vocabulary().shapes["call_id"].alike
-FROM_TAG_ALIKE: Final = load_vocabulary().shapes["from_tag"].alike
+def _structure(request: Request, features: Features, layout: Layout, skeleton: bytes) -> Structure:
+    # A caller of the cache may send what it likes: what is long is not kept.
+    build = _build_cached if len(request.raw) <= CACHEABLE_MAX else _build
+    to_style = _style(request.headers.first.get(b"to"))
+    return build(
+        request.method, layout.written, features.from_, to_style, features.call_id, features.from_tag, skeleton
+    )
 
 
 def _style(value: bytes | None) -> str:
@@ -277,23 +260,21 @@ def _style(value: bytes | None) -> str:
     return f"{quoted}-spaced" if value[bracket - 1] in b" \t" else f"{quoted}-tight"
 
 
-def _skeleton(body: bytes) -> bytes:
-    """Line types of a session description, with the names of attributes; b"" for any other body."""
-    if body[:2] not in (b"v=", b"o=", b"c=", b"s="):
-        return b""
-    return b" ".join(
-        line[2:].partition(b":")[0][:32] if line[:2] == b"a=" else line[:1] for line in sdp_lines(body) if line
-    )
-
-
-Parts = tuple[bytes, tuple[bytes, ...], str, str, str, str, bytes]
-
-
-def _make_key(parts: Parts) -> str:
-    method, names, from_style, to_style, call_id, from_tag, body = parts
+def _build(
+    method: bytes,
+    names: tuple[bytes, ...],
+    from_style: str,
+    to_style: str,
+    call_id_class: str,
+    from_tag_class: str,
+    body: bytes,
+) -> Structure:
+    call_id, from_tag = SHAPES["call_id"].alike(call_id_class), SHAPES["from_tag"].alike(from_tag_class)
     # A line feed is in none of them, so the joint is unambiguous.
     classes = f"{len(names)}\n{from_style}\n{to_style}\n{call_id}\n{from_tag}".encode("ascii")
-    return blake2b(b"\n".join((method, *names, classes, body)), digest_size=8).hexdigest()
+    key = blake2b(b"\n".join((method, *names, classes, body)), digest_size=8).hexdigest()
+    return Structure(method, names, from_style, to_style, call_id, from_tag, body, key)
 
 
-_key = lru_cache(maxsize=1 << 11)(_make_key)
+SHAPES: Final = load_vocabulary().shapes
+_build_cached = lru_cache(maxsize=1 << 11)(_build)

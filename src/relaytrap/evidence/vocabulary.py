@@ -36,7 +36,7 @@ class Shapes:
         self.rows = tuple(rows)
         self.names = frozenset(str(row["name"]) for row in self.rows) | {"", OVERLONG}
         self._like = {str(row["name"]): str(row["like"]) for row in self.rows if "like" in row}
-        self._name_of = {f"n{index}": str(row["name"]) for index, row in enumerate(self.rows)}
+        self._name_of: dict[str | None, str] = {f"n{index}": str(row["name"]) for index, row in enumerate(self.rows)}
         self._matchers: list[Matcher | None] = [None] * (VALUE_MAX + 1)
 
     def name(self, value: bytes | None) -> str:
@@ -47,7 +47,7 @@ class Shapes:
         if length > VALUE_MAX:
             return OVERLONG
         match = (self._matchers[length] or self._matcher(length))(value)
-        return self._name_of[match.lastgroup] if match is not None and match.lastgroup else "other"
+        return self._name_of[match.lastgroup] if match is not None else "other"
 
     def alike(self, name: str) -> str:
         """What a class counts as where one random generator may yield several."""
@@ -69,9 +69,13 @@ Matcher = Callable[[bytes], "re.Match[bytes] | None"]
 
 @cache
 def _compiled(named: tuple[tuple[str, str], ...]) -> Matcher:
-    """All patterns as one, the first that fits wins; the cookie that most branches share is matched once."""
-    with_cookie = [f"(?P<{name}>{text.removeprefix(COOKIE)})" for name, text in named if text.startswith(COOKIE)]
-    without = [f"(?P<{name}>{text})" for name, text in named if not text.startswith(COOKIE)]
+    """All patterns as one, the first that fits wins; the cookie that most branches share is matched once.
+
+    The group that tells the name is an empty one behind each pattern: with nothing before a pattern's first octet, the
+    engine passes over those that begin with another one (a tenth to a quarter less time for each value).
+    """
+    with_cookie = [f"(?:{text.removeprefix(COOKIE)})(?P<{name}>)" for name, text in named if text.startswith(COOKIE)]
+    without = [f"(?:{text})(?P<{name}>)" for name, text in named if not text.startswith(COOKIE)]
     factored = [f"{COOKIE}(?:{'|'.join(with_cookie)})"] if with_cookie else []
     return re.compile(f"(?:{'|'.join(factored + without) or '(?!)'})\\Z".encode("ascii"), re.DOTALL).match
 
