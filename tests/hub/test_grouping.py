@@ -107,3 +107,15 @@ def test_a_full_group_leaves_at_once():
     for thread in threads:
         thread.join(10)
     assert left == [["first"], ["a", "b"]]
+
+
+def test_when_enough_wait_they_leave_at_once():
+    left = []
+    groups = Grouping(lambda group: left.append(sorted(group)), apart_s=60.0, enough=2)
+    groups.add("first", 1)
+    threads = [threading.Thread(target=groups.add, args=[item, 1]) for item in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert left == [["first"], ["a", "b"]]

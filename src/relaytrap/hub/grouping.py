@@ -3,10 +3,10 @@
 An insert costs the engine 30 to 60 ms of CPU before its first row and 15 us for each: with a hundred sensors that each
 ship a segment every two seconds, inserts of single segments would keep a machine busy alone.
 
-Where what takes groups is quick (a stream), little would wait; there groups leave at a distance in time. Nobody waits
-behind a long silence.
+Where few would wait, groups leave at a distance in time. Nobody waits behind a long silence.
 """
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
@@ -34,16 +34,22 @@ class Grouping(Generic[Item]):
     """Hands items of many threads to one function, as many at a time as have come meanwhile. Thread-safe."""
 
     def __init__(
-        self, store: Callable[[Sequence[Item]], None], most_rows: int = GROUP_ROWS, *, apart_s: float = 0.0
+        self,
+        store: Callable[[Sequence[Item]], None],
+        most_rows: int = GROUP_ROWS,
+        *,
+        apart_s: float = 0.0,
+        enough: int = sys.maxsize,
     ) -> None:
         """store: called with one group after the other; what it raises, all of the group get.
 
         most_rows: a group has no more, unless it is one item. apart_s: a group leaves no sooner after the one before,
-        unless it is full.
+        unless it is full. enough: items that are worth no more waiting.
         """
         self._store = store
         self._most_rows = most_rows
         self._apart_s = apart_s
+        self._enough = enough
         self._left_at = float("-inf")
         self._waiting: list[_Waiting[Item]] = []
         self._mutex = threading.Condition()
@@ -91,7 +97,7 @@ class Grouping(Generic[Item]):
         return group
 
     def _is_full(self) -> bool:
-        return sum(each.rows for each in self._waiting) >= self._most_rows
+        return len(self._waiting) >= self._enough or sum(each.rows for each in self._waiting) >= self._most_rows
 
     def _store_group(self, group: list[_Waiting[Item]]) -> None:
         error: RelaytrapError | None = StoreError("an insert failed; the hub's log says why")

@@ -36,6 +36,10 @@ log = logging.getLogger(__name__)
 Listener = Callable[["Taken"], None]
 
 WAITING_MAX: Final = 24
+APART_S: Final = 1.0
+"""Inserts begin at this distance, unless ENOUGH segments wait. With 1,250 messages an insert and the merging after it
+cost 47 us a message, with 2,500 they cost 29, with 10,000 15."""
+ENOUGH: Final = 16
 
 
 class HubTooOld(Exception):
@@ -97,7 +101,7 @@ class Ingest:
         self.listeners: list[Listener] = []
         self.gate = Gate()
         self.pass_on: Callable[[Segment, bool], bool] | None = None
-        self._groups = Grouping(self._insert_group)
+        self._groups = Grouping(self._insert_group, apart_s=APART_S, enough=ENOUGH)
         self.ledger = ledger
         self._workers = workers or Workers(config)
         self._places = threading.Semaphore(self._workers.count + WAITING_MAX)
