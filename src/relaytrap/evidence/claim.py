@@ -5,49 +5,66 @@ Vias and still names that address in its Contact belongs with the rest.
 """
 
 import re
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from relaytrap.evidence.path import address_text, is_public
 from relaytrap.observation import Observation
 from relaytrap.sip import Request
 
-__all__ = ["claimed_address", "claims"]
+__all__ = ["Claim", "claimed_address", "claims", "foreign_address"]
 
 HOST: Final = re.compile(
-    rb"(?:sips?:)?(?:[^@<>]*@)?\[?([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)\]?(?:[:;>?, ]|$)"
+    rb"(?:sips?:)?(?:[^@<>]*+@)?"
+    rb"\[?([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|[0-9A-Fa-f]*+:[0-9A-Fa-f:.]*)\]?(?:[:;>?, ]|$)"
 )
 SDP: Final = re.compile(rb"(?m)^[oc]=[^\r\n]*IN IP[46] ([0-9A-Fa-f:.]+)")
+SDP_SCANNED: Final = 4096
+
+
+class Claim(NamedTuple):
+    """An address (canonical text) that a message names as its own, where it does, and the bytes that say so."""
+
+    address: str
+    where: str
+    quote: bytes
 
 
 def claimed_address(message: Request, observation: Observation) -> str | None:
     """The public address other than source and sensor that the claims name, Contact before the rest; None for none."""
-    for address, _, _ in claims(message):
-        if address not in (observation.source, observation.local) and is_public(address):
+    return foreign_address(claims(message), observation)
+
+
+def foreign_address(named: Iterable[Claim], observation: Observation) -> str | None:
+    """The first of the claimed addresses that is public and neither source nor sensor; None for none."""
+    source = observation.source
+    for address, _, _ in named:
+        if address != source and address != observation.local and is_public(address):
             return address
     return None
 
 
-def claims(message: Request) -> list[tuple[str, str, bytes]]:
-    """(address, where, quote) of Contact, SDP and Call-ID, in that order; only what is an address."""
+def claims(message: Request) -> list[Claim]:
+    """What Contact, SDP and Call-ID name, in that order; only what is an address."""
     found = []
-    contact = message.headers.get(b"contact")
+    first = message.headers.first
+    contact = first.get(b"contact")
     if contact:
-        found += _address_in(contact.partition(b"<")[2] or contact, "Contact")
-    if b" IP4 " in message.body or b" IP6 " in message.body:
-        for match in SDP.finditer(message.body, 0, SDP_SCANNED):
-            if address := address_text(match[1]):
-                found.append((address, "the session description", match[0]))
-    call_id = message.headers.get(b"call-id")
+        match = HOST.match((contact.partition(b"<")[2] or contact).strip(b" \t"))
+        if match is not None and (address := address_text(match[1])):
+            found.append(_new(Claim, (address, "Contact", match[1])))
+    body = message.body
+    if body and (b" IP4 " in body or b" IP6 " in body):
+        found += [
+            _new(Claim, (address, "the session description", match[0]))
+            for match in SDP.finditer(body, 0, SDP_SCANNED)
+            if (address := address_text(match[1]))
+        ]
+    call_id = first.get(b"call-id")
     if call_id and b"@" in call_id and (address := address_text(call_id.rpartition(b"@")[2].strip(b"[]"))):
-        found.append((address, "Call-ID", call_id))
+        found.append(_new(Claim, (address, "Call-ID", call_id)))
     return found
 
 
-SDP_SCANNED: Final = 4096
-
-
-def _address_in(value: bytes, where: str) -> list[tuple[str, str, bytes]]:
-    match = HOST.match(value.strip(b" \t"), 0)
-    if match is None or (address := address_text(match[1])) is None:
-        return []
-    return [(address, where, match[1])]
+# What Claim(...) does, without a call of Python code: nearly every message has two.
+_new: Final = tuple.__new__

@@ -17,8 +17,20 @@ import msgspec
 from relaytrap.config import NetworkConfig
 from relaytrap.errors import ConfigError
 from relaytrap.evidence.base import Evidence
+from relaytrap.sip.text import display
 
-__all__ = ["NOT_JUDGED", "AddressSet", "Hop", "Path", "PathSetting", "Standing", "Verdict", "address_text", "is_public"]
+__all__ = [
+    "NOT_JUDGED",
+    "AddressSet",
+    "Hop",
+    "Path",
+    "PathSetting",
+    "Standing",
+    "Verdict",
+    "address_text",
+    "is_public",
+    "transport_text",
+]
 
 Verdict = Literal["", "direct", "relayed", "hidden", "forged", "unknown"]
 Standing = Literal["fact", "vouched", "claim", "made-up"]
@@ -28,15 +40,33 @@ IPv4Network, IPv6Address = ipaddress.IPv4Network, ipaddress.IPv6Address
 
 # Nearly every address, and only as its canonical text; the ipaddress module takes seven times as long to tell.
 OCTET: Final = rb"(?:0|1[0-9]{0,2}|2(?:[0-4][0-9]?|5[0-5]?|[6-9])?|[3-9][0-9]?)"
-IPV4: Final = re.compile(rb"(?:%b\.){3}%b" % (OCTET, OCTET))
+IPV4: Final = re.compile(rb"\.".join((OCTET,) * 4))
 
 
-@lru_cache(1 << 12)
+# Hosts met before. A host may be as long as a datagram, so only what may be an address is kept; cleared when full.
+TEXTS: Final[dict[bytes, str | None]] = {}
+TEXTS_MAX: Final = 1 << 14
+ADDRESS_MAX: Final = 45
+UNMET: Final = ""
+
+
 def address_text(host: bytes) -> str | None:
     """Canonical text of an address as it stands in a message; None for a name or anything else."""
+    known = TEXTS.get(host, UNMET)
+    if known is not UNMET:
+        return known
+    if len(host) > ADDRESS_MAX:
+        return None
+    if len(TEXTS) >= TEXTS_MAX:
+        TEXTS.clear()
+    text = TEXTS[host] = _address_text(host)
+    return text
+
+
+def _address_text(host: bytes) -> str | None:
     if IPV4.fullmatch(host):
         return host.decode("ascii")
-    if len(host) > 45:
+    if b":" not in host:
         return None
     try:
         address = ipaddress.ip_address(host.decode("ascii"))
@@ -76,12 +106,13 @@ ALL_PUBLIC: Final = frozenset(
 )
 
 
-@lru_cache(1 << 12)
 def is_public(address: str) -> bool:
     """Whether an address (canonical text) can be somebody's outside address."""
-    first = address.partition(".")[0]
-    if first in ALL_PUBLIC:
-        return True
+    return address.partition(".")[0] in ALL_PUBLIC or _is_outside(address)
+
+
+@lru_cache(1 << 12)
+def _is_outside(address: str) -> bool:
     parsed = ipaddress.ip_address(address)
     return not any(parsed in network for network in NOT_PUBLIC if network.version == parsed.version)
 
@@ -134,18 +165,29 @@ class Path(NamedTuple):
 
 NOT_JUDGED: Final = Path("")
 
+TRANSPORTS: Final = {name.encode(): name for name in ("UDP", "TCP", "TLS", "WS", "WSS", "SCTP")}
+
+
+def transport_text(transport: bytes) -> str:
+    """A Via's transport as a hop shows it."""
+    return TRANSPORTS.get(transport) or display(transport)
+
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class AddressSet:
-    """Addresses and networks to look addresses up in; answers about networks are kept."""
+    """Addresses and networks to look addresses up in; answers about networks are kept.
+
+    is_empty: whether there is nothing to look up, as with most operators; asked first, since every message would ask.
+    """
 
     def __init__(self, given: Iterable[str], setting: str) -> None:
         """Raises ConfigError naming the setting and the text that is no address or network."""
         self._exact: set[str] = set()
         self._networks: list[Network] = []
         self._asked: dict[str, bool] = {}
+        self.is_empty = True
         for text in given:
             try:
                 parsed = ipaddress.ip_network(text.strip().strip("[]"), strict=False)
@@ -157,6 +199,7 @@ class AddressSet:
                 self._exact.add(str(parsed.network_address))
             else:
                 self._networks.append(parsed)
+            self.is_empty = False
 
     def __contains__(self, address: str) -> bool:
         if not self._networks or address in self._exact:
@@ -169,7 +212,7 @@ class AddressSet:
         return said
 
     def __bool__(self) -> bool:
-        return bool(self._exact or self._networks)
+        return not self.is_empty
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from relaytrap.evidence.base import Evidence
 if TYPE_CHECKING:
     from relaytrap.evidence.identifiers import Decoded
 
-__all__ = ["COUNTED", "HOP_BY_HOP", "OPENING", "RULES", "START", "decoded_targets", "reason"]
+__all__ = ["COUNTED", "HOP_BY_HOP", "LEAST_COUNTED", "OPENING", "RULES", "START", "decoded_targets", "reason"]
 
 # RFC 3261 section 8.1.1.6: a sender SHOULD start with 70. Up to this many below it are believed to be counted down.
 START: Final = 70
 COUNTED: Final = 10
+LEAST_COUNTED: Final = START - COUNTED
 
 # Methods that a hop sends of its own in the name of a transaction (RFC 3261 sections 9.1 and 17.1.1.3).
 HOP_BY_HOP: Final = frozenset({b"ACK", b"CANCEL"})
@@ -59,15 +60,17 @@ def reason(rule: str, weight: int, quote: bytes, raw: bytes, text: str) -> Evide
 def decoded_targets(decoded: "Sequence[Decoded]") -> tuple[Evidence, ...]:
     """Targets that a scanner wrote into its tag and that are not us: it aimed at somebody else."""
     return tuple(
-        Evidence(
-            "path.decoded-target",
-            1,
-            15,
-            each.quote,
-            each.offset,
-            f"The scanner wrote {each.value} into its {each.field} as the target, which is not this sensor: it was "
-            "redirected or relayed, or the sensor stands behind address translation.",
-        )
-        for each in decoded
-        if each.kind == "target address" and not each.is_local
+        [
+            Evidence(
+                "path.decoded-target",
+                RULES["path.decoded-target"],
+                15,
+                each.quote,
+                each.offset,
+                f"The scanner wrote {each.value} into its {each.field} as the target, which is not this sensor: it was "
+                "redirected or relayed, or the sensor stands behind address translation.",
+            )
+            for each in decoded
+            if each.kind == "target address" and not each.is_local
+        ]
     )

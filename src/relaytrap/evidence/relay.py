@@ -13,15 +13,13 @@ on vouches for the next, and the walk stops at the first that gives no reason to
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from relaytrap.evidence.base import Evidence
-from relaytrap.evidence.claim import claimed_address, claims
-from relaytrap.evidence.path import NOT_JUDGED, Hop, Path, PathSetting, address_text
-from relaytrap.evidence.path_rules import COUNTED, HOP_BY_HOP, START, decoded_targets, reason
+from relaytrap.evidence.claim import claimed_address, claims, foreign_address
+from relaytrap.evidence.path import NOT_JUDGED, Hop, Path, PathSetting, address_text, transport_text
+from relaytrap.evidence.path_rules import HOP_BY_HOP, LEAST_COUNTED, START, decoded_targets, reason
 from relaytrap.evidence.via_chain import Link, read_chain
 from relaytrap.evidence.via_walk import ViaWalk
 from relaytrap.observation import Observation
 from relaytrap.sip import Message, Request, Via
-from relaytrap.sip.text import display
 
 if TYPE_CHECKING:
     from relaytrap.evidence.identifiers import Decoded
@@ -40,15 +38,16 @@ def judge_path(
     if not isinstance(message, Request) or observation.direction != "in":
         return NOT_JUDGED
     vias = message.vias
-    if observation.source in setting.known and not _is_edge(observation.source, setting, vias):
+    known = setting.known
+    if not known.is_empty and observation.source in known and not _is_edge(observation.source, setting, vias):
         return _from_known_proxy(message, observation)
     if len(vias) > 1:
         return ViaWalk(message, observation, setting, decoded, read_chain(message, vias)).judge()
     if not vias:
         return _without_via(message, observation)
-    forwards = message.max_forwards
-    if (forwards is None or not START - COUNTED <= forwards < START) and b"." not in (vias[0].branch or b""):
-        return _direct(message, observation, vias[0], decoded)
+    via, forwards = vias[0], message.max_forwards
+    if (forwards is None or not LEAST_COUNTED <= forwards < START) and b"." not in (via.branch or b""):
+        return _direct(message, observation, via, decoded)
     return _judge_single(message, observation, read_chain(message, vias)[0], decoded)
 
 
@@ -71,16 +70,19 @@ def _without_via(message: Request, observation: Observation) -> Path:
 
 def _direct(message: Request, observation: Observation, via: Via, decoded: "Sequence[Decoded]") -> Path:
     """The common case, kept short: one Via, nothing counted down."""
-    source, sent_by, forwards = observation.source, via.sent_by_host, message.max_forwards
-    own = sent_by == source.encode() or address_text(sent_by) == source
-    text = "One Via, and it names the source." if own else NOT_ITS_ADDRESS
-    reasons: tuple[Evidence, ...] = (reason("path.one-via", 30 if own else 15, via.raw, message.raw, text),)
-    if decoded:
-        reasons += decoded_targets(decoded)
-    hop = Hop(source, observation.source_port, sent_by.decode("latin-1"), via.transport.decode("latin-1"), "fact")
-    confidence, start = 80 if own and forwards == START else 65, -1 if forwards is None else forwards
-    claim = claimed_address(message, observation)
-    return Path("direct", confidence, None, None, 0, (), claim, "", b"", start, (hop,), reasons)
+    source, forwards = observation.source, message.max_forwards
+    sent_by, transport = via.sent_by_host.decode("latin-1"), via.transport.decode("latin-1")
+    if sent_by == source or address_text(via.sent_by_host) == source:
+        why = reason("path.one-via", 30, via.raw, message.raw, "One Via, and it names the source.")
+        confidence = 80 if forwards == START else 65
+    else:
+        why, confidence = reason("path.one-via", 15, via.raw, message.raw, NOT_ITS_ADDRESS), 65
+    hops = (Hop(source, observation.source_port, sent_by, transport, "fact"),)
+    reasons = (why, *decoded_targets(decoded)) if decoded else (why,)
+    start, claim = -1 if forwards is None else forwards, claimed_address(message, observation)
+    # What Path(...) does, without a call of Python code: most messages end here.
+    made = ("direct", confidence, None, None, 0, (), claim, "", b"", start, hops, reasons)
+    return tuple.__new__(Path, made)
 
 
 NOT_ITS_ADDRESS = "One Via; that it names another host than the source is address translation until shown otherwise."
@@ -89,12 +91,18 @@ NOT_ITS_ADDRESS = "One Via; that it names another host than the source is addres
 def _judge_single(message: Request, observation: Observation, link: Link, decoded: "Sequence[Decoded]") -> Path:
     """One Via, and something about it is not as a sender leaves it."""
     forwards, raw, via = message.max_forwards, message.raw, link.via
-    counted = forwards is not None and START - COUNTED <= forwards < START
+    counted = forwards is not None and LEAST_COUNTED <= forwards < START
     proxy = link.maker.role == "proxy" and (link.genuine or link.maker.name != "Kamailio")
     if link.maker.role == "scanner" or not (counted or proxy) or (proxy and not counted and forwards is not None):
         return _direct(message, observation, via, decoded)
     hop = Hop(
-        observation.source, observation.source_port, link.sent_by, display(via.transport), "fact", "", link.maker.name
+        observation.source,
+        observation.source_port,
+        link.sent_by,
+        transport_text(via.transport),
+        "fact",
+        "",
+        link.maker.name,
     )
     if message.method in HOP_BY_HOP:
         why = reason(
@@ -108,12 +116,14 @@ def _judge_single(message: Request, observation: Observation, link: Link, decode
     if proxy:
         text = f"The only Via was written by {link.maker.name}, which hands on: what was below is gone."
         reasons.append(reason("path.software", 35, via.raw, raw, text))
-    claim = claimed_address(message, observation)
-    for address, where, quote in claims(message):
-        if address == claim:
-            text = f"{where} names {address}, which is neither the source nor this sensor (a claim)."
-            reasons.append(reason("path.claims", 10, quote, raw, text))
-    weight = sum(each.weight for each in reasons)
+    named = claims(message)
+    claim = foreign_address(named, observation)
+    if claim is not None:
+        for address, where, quote in named:
+            if address == claim:
+                text = f"{where} names {address}, which is neither the source nor this sensor (a claim)."
+                reasons.append(reason("path.claims", 10, quote, raw, text))
+    weight = sum([each.weight for each in reasons])
     return Path(
         "hidden",
         min(30 + weight // 2, 75),

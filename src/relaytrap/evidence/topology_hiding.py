@@ -74,14 +74,20 @@ def masked_text(value: bytes) -> bytes | None:
     return None
 
 
-@lru_cache(1 << 12)
 def unmask(value: bytes) -> bytes | None:
     """What a masked value stands for under the built-in key; None when it is not masked with that."""
+    return (_unmask_cached if len(value) <= LONGEST else _unmask)(value)
+
+
+def _unmask(value: bytes) -> bytes | None:
     text = masked_text(value)
     if not text or len(text) > LONGEST:
         return None
     plain = _plain(text, BUILT_IN)
     return plain if plain and all(32 <= octet < 127 for octet in plain) else None
+
+
+_unmask_cached = lru_cache(1 << 12)(_unmask)
 
 
 def _plain(text: bytes, values: dict[int, int]) -> bytes | None:

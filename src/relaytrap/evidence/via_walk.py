@@ -11,14 +11,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from relaytrap.evidence.base import Evidence
-from relaytrap.evidence.claim import claimed_address, claims
-from relaytrap.evidence.path import Hop, Path, PathSetting, Standing, Verdict, address_text, is_public
-from relaytrap.evidence.path_rules import COUNTED, OPENING, START, decoded_targets, reason
+from relaytrap.evidence.claim import Claim, claimed_address, claims, foreign_address
+from relaytrap.evidence.path import (
+    Hop,
+    Path,
+    PathSetting,
+    Standing,
+    Verdict,
+    address_text,
+    is_public,
+    transport_text,
+)
+from relaytrap.evidence.path_rules import LEAST_COUNTED, OPENING, START, decoded_targets, reason
 from relaytrap.evidence.topology_hiding import MASKED_PARAM
 from relaytrap.evidence.via_chain import Link
 from relaytrap.observation import Observation
 from relaytrap.sip import Request
-from relaytrap.sip.text import display
 
 if TYPE_CHECKING:
     from relaytrap.evidence.identifiers import Decoded
@@ -46,10 +54,10 @@ class ViaWalk:
         self.decoded = decoded
         self.links = links
         self.reasons: list[Evidence] = []
-        forwards = message.max_forwards
-        self.start = -1 if forwards is None else forwards + len(links) - 1
+        forwards, below = message.max_forwards, len(links) - 1
+        self.start = start = -1 if forwards is None else forwards + below
         # RFC 3261 16.6: every hop counts one down. More than it could have started with: that many Vias are made up.
-        self.extra = max(self.start - START, 0) if START < self.start <= START + len(links) - 1 else 0
+        self.extra = start - START if START < start <= START + below else 0
 
     def judge(self) -> Path:
         top, address = self._below_own_host()
@@ -59,7 +67,7 @@ class ViaWalk:
             return self._finish("direct", 70, None, top)
         if top == 0 and self._is_forged():
             return self._finish("forged", 70, None, 0, made_up=1)
-        if address in self.setting.known and address not in self.setting.own:
+        if self._is_known(address) and address not in self.setting.own:
             self._note("path.known-proxy", 50, b"", f"{address} is one of our known proxies.")
             return self._finish("direct", 60, None, top)
         below = self.links[top + 1]
@@ -76,14 +84,20 @@ class ViaWalk:
 
         Links of the same host on another port are passed over (a B2BUA and a proxy in one box).
         """
-        index, address = 0, self.seen.source
-        while index + 1 < len(self.links):
-            below = self.links[index + 1].address
-            edge = address in self.setting.known and address in self.setting.own
-            if below is None or (below != address and not edge):
-                break
-            index, address = index + 1, below
-        return index, address
+        links, address = self.links, self.seen.source
+        for index in range(1, len(links)):
+            below = links[index].address
+            if below is None or (below != address and not self._is_edge(address)):
+                return index - 1, address
+            address = below
+        return len(links) - 1, address
+
+    def _is_known(self, address: str) -> bool:
+        known = self.setting.known
+        return not known.is_empty and address in known
+
+    def _is_edge(self, address: str) -> bool:
+        return self._is_known(address) and address in self.setting.own
 
     # ---- relayed or made up --------------------------------------------------------------------------------------
 
@@ -127,19 +141,26 @@ class ViaWalk:
             forged += lost
             text = f"Max-Forwards and Vias add up to {self.start}, more than {START}: {self.extra} made up."
             self._note("path.made-up-via", -lost, _header(self.message, b"max-forwards"), text)
-        elif START - COUNTED <= self.start <= START:
+        elif LEAST_COUNTED <= self.start <= START:
             honest += 30
             text = f"Max-Forwards was counted down once for each Via: they add up to {self.start}."
             self._note("path.max-forwards", 30, _header(self.message, b"max-forwards"), text)
         if self._records_route():
             honest += 25
-        honest += 10 * below.explicit + 10 * (isinstance(below.via.rport, int) and below.via.rport is not True)
-        forged += 15 * (not below.explicit and below.sent_by_address is not None) + 10 * (top.via.rport is True)
+        if below.explicit:
+            honest += 10 if below.rport is None or below.rport is True else 20
+        elif below.sent_by_address is not None:
+            forged += 15
+        if top.rport is True:
+            forged += 10
         return forged > honest
 
     def _records_route(self) -> bool:
         """Record-Route whose nearest entry is the source: it stays on the path of the dialog."""
-        for route in self.message.record_route[:1]:
+        message = self.message
+        if b"record-route" not in message.headers:
+            return False
+        for route in message.record_route[:1]:
             host = address_text(route.uri.host) if route.uri else None
             if host is not None and host in (self.seen.source, self.links[0].sent_by_address):
                 self._note("path.record-route", 25, route.raw, "The source put itself on the route of the dialog.")
@@ -174,14 +195,15 @@ class ViaWalk:
     # ---- the walk down -------------------------------------------------------------------------------------------
 
     def _relayed(self, top: int, relay: str) -> Path:
-        self._note_signs(relay)
+        links, named = self.links, claims(self.message)
+        self._note_signs(relay, named)
         index = top + 1
         while self._may_step(index):
             index += 1
-        link, above = self.links[index], self.links[index - 1]
+        link = links[index]
         confidence = self._confidence(top, index)
         origin, claim = link.address, self._claim_below(index)
-        if _is_ambiguous(link) and not above.genuine:
+        if not links[index - 1].genuine and _is_ambiguous(link):
             # Two public addresses for one sender, and no saying which of them the relay wrote.
             origin, claim, confidence = None, link.sent_by_address, 0
         return self._finish(
@@ -191,10 +213,10 @@ class ViaWalk:
             top,
             origin=origin,
             port=link.port if origin else 0,
-            chain=tuple(each.address or "" for each in self.links[top + 1 : index]),
-            claim=claim or claimed_address(self.message, self.seen),
+            chain=tuple([each.address or "" for each in links[top + 1 : index]]),
+            claim=claim or foreign_address(named, self.seen),
             kind=self._kind(relay, origin),
-            made_up=index + 1 if claim is None else len(self.links),
+            made_up=index + 1 if claim is None else len(links),
             depth=index if origin else top,
         )
 
@@ -203,12 +225,13 @@ class ViaWalk:
 
         Only Kamailio's hash proves that much from one message; other hops need to be known from elsewhere.
         """
-        below = self.links[index + 1] if index + 1 < len(self.links) - self.extra else None
         link = self.links[index]
-        if below is None or below.genuine is False or below.address is None or link.address is None:
+        if not link.genuine or link.address is None or index + 1 >= len(self.links) - self.extra:
             return False
-        counted = START - COUNTED <= self.start - self.extra <= START
-        return bool(link.genuine) and counted and not below.masked and is_public(below.address)
+        below = self.links[index + 1]
+        if below.genuine is False or below.masked or below.address is None:
+            return False
+        return LEAST_COUNTED <= self.start - self.extra <= START and is_public(below.address)
 
     def _claim_below(self, index: int) -> str | None:
         """The address that the next link down names, unless it was made up."""
@@ -228,7 +251,7 @@ class ViaWalk:
         link, above = self.links[index], self.links[index - 1]
         score = 45 if link.explicit else 35
         score += 10 if above.genuine else 0
-        score += 5 if START - COUNTED <= self.start <= START else 0
+        score += 5 if LEAST_COUNTED <= self.start <= START else 0
         if above.over_connection:
             score += 10
             self._note(
@@ -236,9 +259,9 @@ class ViaWalk:
             )
         if link.address is None:
             return 0
-        text = f"{self.links[index - 1].sent_by} wrote that it took the request from {link.address}:{link.port}."
+        text = f"{above.sent_by} wrote that it took the request from {link.address}:{link.port}."
         self._note("path.received" if link.explicit else "path.sent-by", score, link.via.raw, text)
-        if len(set(link.noted)) > 1:
+        if len(link.noted) > 1 and len(set(link.noted)) > 1:
             score -= 20
             self._note("path.received-twice", -20, link.via.raw, "Several `received` that disagree: a sign of forging.")
         if _is_ambiguous(link):
@@ -256,31 +279,32 @@ class ViaWalk:
         contact = message.contacts[0].uri if message.contacts else None
         if contact is not None and address_text(contact.host) == relay != origin:
             return "rewriting"
-        if message.record_route:
+        if b"record-route" in message.headers and message.record_route:
             return "stateful"
         return "stateless" if message.method == b"ACK" else ""
 
-    def _note_signs(self, relay: str) -> None:
+    def _note_signs(self, relay: str, named: Sequence[Claim]) -> None:
         """Signs that say little alone."""
         message, seen = self.message, self.seen
-        uri = message.uri
-        host = uri.host.lower() if uri else b""
-        if (
-            uri
-            and address_text(host) not in (seen.local, *self.setting.own_addresses)
-            and host not in self.setting.own_domains
-        ):
+        if message.uri and not self._is_ours(message.uri.host.lower()):
             self._note("path.request-uri", 10, message.request_uri, "The Request-URI names a host that is not ours.")
         if message.to_tag and message.method in OPENING:
             self._note(
                 "path.to-tag", 10, _header(message, b"to"), "A To tag in a request that begins: we never issued it."
             )
-        if message.route:
+        if b"route" in message.headers and message.route:
             self._note("path.route", 10, _header(message, b"route"), "A Route was left in: the sender chose the way.")
-        for address, where, quote in claims(message)[:1]:
+        if named:
+            address, where, quote = named[0]
             if address != relay and address != seen.local:
                 self._note("path.contact", 5, quote, f"{where} names {address}, not the source (a claim).")
-        self.reasons += decoded_targets(self.decoded)
+        if self.decoded:
+            self.reasons += decoded_targets(self.decoded)
+
+    def _is_ours(self, host: bytes) -> bool:
+        """Whether a host (lower case) is this sensor or a name of ours."""
+        address = address_text(host)
+        return address == self.seen.local or address in self.setting.own_addresses or host in self.setting.own_domains
 
     # ---- topology hiding -----------------------------------------------------------------------------------------
 
@@ -333,47 +357,31 @@ class ViaWalk:
         vouched: str | None = None,
     ) -> Path:
         hops = self._hops(max(top, depth), made_up or len(self.links))
-        return Path(
-            verdict,
-            confidence,
-            relay,
-            origin,
-            port,
-            chain,
-            claim or vouched,
-            kind,
-            mask,
-            self.start,
-            hops,
-            tuple(self.reasons),
-        )
+        reasons = tuple(self.reasons)
+        # What Path(...) does, without a call of Python code.
+        made = verdict, confidence, relay, origin, port, chain, claim or vouched, kind, mask, self.start, hops, reasons
+        return tuple.__new__(Path, made)
 
     def _hops(self, believed: int, made_up: int) -> tuple[Hop, ...]:
         """believed: index of the last link somebody vouches for. made_up: index of the first that was made up."""
         hops = []
-        by = ""
+        above = ""
+        standing: Standing
         for index, link in enumerate(self.links):
             sender = link.unmasked
-            address = self.seen.source if index == 0 else sender.address if sender else link.address or ""
-            port = self.seen.source_port if index == 0 else sender.port if sender else link.port
-            standing: Standing = (
-                "fact" if index == 0 else "vouched" if index <= believed else "claim" if index < made_up else "made-up"
-            )
             if link.masked and sender is None:
                 address, port, standing = "", 0, "claim"
+            elif index == 0:
+                address, port, standing = self.seen.source, self.seen.source_port, "fact"
+            else:
+                address, port = (sender.address, sender.port) if sender else (link.address or "", link.port)
+                standing = "vouched" if index <= believed else "claim" if index < made_up else "made-up"
+            by = above if standing == "vouched" else ""
+            transport = transport_text(link.via.transport)
             hops.append(
-                Hop(
-                    address,
-                    port,
-                    link.sent_by,
-                    display(link.via.transport),
-                    standing,
-                    by if standing == "vouched" else "",
-                    link.maker.name,
-                    link.over_connection,
-                )
+                Hop(address, port, link.sent_by, transport, standing, by, link.maker.name, link.over_connection)
             )
-            by = address
+            above = address
         return tuple(hops)
 
 
