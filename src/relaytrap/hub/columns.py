@@ -14,7 +14,7 @@ from relaytrap.evidence.identifiers import Decoded
 from relaytrap.evidence.path import Path
 from relaytrap.evidence.track import Keys
 from relaytrap.observation import Observation
-from relaytrap.sip import Message, Request, Response, Unparsed
+from relaytrap.sip import Message, Request, Unparsed, Uri
 
 __all__ = [
     "NO_ADDRESS",
@@ -83,32 +83,44 @@ def header_columns(message: Message) -> Row:
     """kind to max_forwards."""
     if isinstance(message, Unparsed):
         return NO_HEADERS
-    # Nearly every message: then no value in it needs a second look.
-    text = _same if len(message.raw) <= TEXT_MAX and message.raw.isascii() else _text
-    uri = message.uri if isinstance(message, Request) else None
-    from_uri = message.from_address.uri if message.from_address else None
-    to_uri = message.to_address.uri if message.to_address else None
+    if isinstance(message, Request):
+        first: Row = (REQUEST, message.method, 0, message.request_uri)
+        uri = message.uri
+        asked = (_user(uri), uri.host) if uri else NOBODY
+    else:
+        first, asked = (RESPONSE, b"", message.status_code, b""), NOBODY
+    sender, receiver = message.from_address, message.to_address
     cseq, vias, hops = message.cseq, message.vias, message.max_forwards
-    return (
-        REQUEST if isinstance(message, Request) else RESPONSE,
-        text(message.method) if isinstance(message, Request) else b"",
-        message.status_code if isinstance(message, Response) else 0,
-        text(message.request_uri) if isinstance(message, Request) else b"",
-        _text(uri.user_text) if uri else b"",
-        text(uri.host) if uri else b"",
-        _text(from_uri.user_text) if from_uri else b"",
-        text(from_uri.host) if from_uri else b"",
-        _text(to_uri.user_text) if to_uri else b"",
-        text(message.call_id),
-        cseq.number if cseq else 0,
-        text(cseq.method) if cseq else b"",
-        text(message.from_tag),
-        text(message.to_tag),
-        text(vias[0].branch) if vias else b"",
-        text(message.user_agent),
+    row = (
+        *first,
+        *asked,
+        *((_user(sender.uri), sender.uri.host) if sender else NOBODY),
+        _user(receiver.uri) if receiver else b"",
+        message.call_id or b"",
+        *(cseq or NO_CSEQ),
+        message.from_tag or b"",
+        message.to_tag or b"",
+        (vias[0].branch or b"") if vias else b"",
+        message.user_agent or b"",
         min(message.via_count, 255),
         -1 if hops is None else hops,
     )
+    # Nearly every message: then no value in it needs a second look.
+    if len(message.raw) <= TEXT_MAX and message.raw.isascii():
+        return row
+    return tuple([_text(value) if isinstance(value, bytes) else value for value in row])
+
+
+NOBODY: Final = (b"", b"")
+NO_CSEQ: Final = (0, b"")
+
+
+def _user(uri: Uri) -> bytes:
+    """User part without its escapes, as UTF-8."""
+    user = uri.user
+    if not user:
+        return b""
+    return user if b"%" not in user else _text(uri.user_text)
 
 
 NO_HEADERS: Final[Row] = (UNPARSED, b"", 0, *(b"",) * 7, 0, *(b"",) * 5, 0, -1)
@@ -162,7 +174,7 @@ def number_columns(message: Request, number: DialledNumber | None, core: bytes) 
         return NO_NUMBER
     return (
         (number.e164 or number.digits).encode(),
-        _text(message.uri.user_text) if message.uri else b"",
+        _text(_user(message.uri)) if message.uri else b"",
         number.prefix.encode(),
         number.country.encode(),
         number.kind.encode(),
@@ -180,7 +192,7 @@ def target_of(message: Request, decoded: tuple[Decoded, ...]) -> bytes:
             return word(each.value)
     address = message.to_address if message.method == b"REGISTER" else None
     uri = address.uri if address else message.uri
-    return _text(uri.user_text) if uri else b""
+    return _text(_user(uri)) if uri else b""
 
 
 def credentials_of(message: Request) -> bytes:
@@ -189,10 +201,6 @@ def credentials_of(message: Request) -> bytes:
         if line := each.john_line(message.method):
             return _text(line)
     return b""
-
-
-def _same(value: bytes | None) -> bytes:
-    return value or b""
 
 
 def _text(value: bytes | None) -> bytes:
