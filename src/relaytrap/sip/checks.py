@@ -34,10 +34,8 @@ def inspect(message: "Request | Response", noted: list[Anomaly]) -> None:
     Called for every message that is stored: what nearly all of them pass is asked here, in one go; the words for the
     others are found below.
     """
-    headers = message.headers
-    first = headers.first
-    vias = message.vias
-    for via in vias:
+    first, repeated = message.headers.first, message.headers.repeated
+    for via in message.vias:
         branch = via.branch
         if branch is None or branch[:7] != COOKIE or len(branch) == 7 or via.sent_by_host == b"255.255.255.255":
             _inspect_hop(message, via, branch, noted)
@@ -50,10 +48,16 @@ def inspect(message: "Request | Response", noted: list[Anomaly]) -> None:
     if call_id is not None and CALL_ID.fullmatch(call_id) is None:
         _note_line(message, b"call-id", 0, "call-id", noted)
     _ = message.cseq
-    _inspect_body(message, first, noted)
-    if headers.repeated:
-        for name in _ONCE.intersection(headers.repeated):
+    if message.content_length or len(message.raw) > message.body_start:
+        _inspect_body(message, first, noted)
+    if repeated:
+        for name in _ONCE.intersection(repeated):
             _note_line(message, name, 1, "required-repeated" if name in _CORE else "header-repeated", noted)
+    if not _LESS_COMMON.isdisjoint(first):
+        _inspect_less_common(message, first, noted)
+
+
+def _inspect_less_common(message: "Request | Response", first: dict[bytes, bytes], noted: list[Anomaly]) -> None:
     for name in _LESS_COMMON.intersection(first):
         if name in _CHECKS:
             _check_field(message, name, _CHECKS[name], noted)
@@ -94,23 +98,25 @@ def _inspect_hop(message: "Request | Response", via: Via, branch: bytes | None, 
 
 
 def inspect_request(message: "Request", noted: list[Anomaly]) -> None:
-    """Adds what only a request can have wrong."""
+    """Adds to `noted` everything odd about a request, as `inspect` does, and what only a request can have wrong."""
+    inspect(message, noted)
     first = message.headers.first
-    cseq = message.cseq
-    if cseq is not None and cseq.method != message.method:
+    method, cseq = message.method, message.cseq
+    if cseq is not None and cseq.method != method:
         _note_line(message, b"cseq", 0, "cseq-method", noted)
     if b"max-forwards" not in first:
         noted.append(anomaly("no-max-forwards", len(message.raw)))
-    if message.method == b"INVITE" and b"contact" not in first:
-        noted.append(anomaly("no-contact", len(message.raw)))
-    if message.method == b"REGISTER":
-        expiries = [contact.param(b"expires") for contact in message.contacts]
+    if method == b"INVITE":
+        if b"contact" not in first:
+            noted.append(anomaly("no-contact", len(message.raw)))
+    elif method == b"REGISTER":
+        expiries = [contact.param(b"expires") for contact in message.contacts if contact.params]
         if any(expiry is not None and not _is_delta_seconds(expiry) for expiry in expiries):
             _note_line(message, b"contact", 0, "expires", noted)
     uri = message.uri
     if uri is not None and uri.headers and uri.scheme in (b"sip", b"sips"):
         noted.append(anomaly("request-uri-headers", max(message.raw.find(message.request_uri), 0)))
-    if first.get(b"contact", b"")[:1] == b"*" or b"contact" in message.headers.repeated:
+    if first.get(b"contact") == b"*" or b"contact" in message.headers.repeated:
         _inspect_contact_star(message, noted)
 
 

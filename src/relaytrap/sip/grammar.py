@@ -10,7 +10,6 @@ from typing import Final
 __all__ = [
     "AUTH_PARAM",
     "CALL_ID",
-    "CONTROLS",
     "CSEQ",
     "DATE",
     "DELTA_SECONDS",
@@ -34,6 +33,7 @@ __all__ = [
     "SIP_VERSION",
     "STATUS_LINE",
     "TEL_NUMBER",
+    "TEXT",
     "TOKEN",
     "TOKEN_LIST",
     "USER",
@@ -156,5 +156,5 @@ PLAIN_ADDRESS: Final = re.compile(
     rb"(?:;tag=(" + TOKEN_CLASS + rb"++))?+"
 )  # fmt: skip
 
-# Octets that may stand in a header field only behind a backslash in quotes: CTL without HTAB, CR and LF.
-CONTROLS: Final = bytes(octet for octet in range(32) if octet not in b"\t\r\n") + b"\x7f"
+# Octets that may stand anywhere in a header line of ASCII: HTAB and %x20-7E.
+TEXT: Final = b"\t" + bytes(range(0x20, 0x7F))

@@ -149,10 +149,22 @@ class Headers:
     Names asked for are canonical: lower case, long form (b"via", b"call-id").
     """
 
-    __slots__ = ("_by_name", "_data", "_end", "_lines", "_more", "_raw_names", "_start", "first", "may_hold_line_ends")
+    __slots__ = (
+        "_by_name",
+        "_data",
+        "_end",
+        "_lines",
+        "_raw_names",
+        "_start",
+        "first",
+        "may_hold_line_ends",
+        "repeated",
+    )
 
     first: dict[bytes, bytes]
     """Canonical name to the value of its first field, for look-ups by the dozen; not to be changed."""
+    repeated: dict[bytes, list[bytes]]
+    """Fields that stand more than once: canonical name to values; not to be changed."""
     may_hold_line_ends: bool
     """Whether a CR or LF may stand in a value; what was split at its line ends holds none."""
 
@@ -163,7 +175,7 @@ class Headers:
         end: int,
         raw_names: list[bytes],
         first: dict[bytes, bytes],
-        more: dict[bytes, list[bytes]],
+        repeated: dict[bytes, list[bytes]],
         lines: Sequence[Line] | None = None,
     ) -> None:
         self._data = data
@@ -172,7 +184,7 @@ class Headers:
         self._raw_names = raw_names
         self.first = first
         self.may_hold_line_ends = lines is not None
-        self._more = more
+        self.repeated = repeated
         self._lines = lines
         self._by_name: dict[bytes, list[Line]] | None = None
 
@@ -196,8 +208,8 @@ class Headers:
 
     def get_all(self, name: bytes) -> Sequence[bytes]:
         """Values of every field of that name, in order."""
-        if name in self._more:
-            return tuple(self._more[name])
+        if name in self.repeated:
+            return tuple(self.repeated[name])
         value = self.first.get(name)
         return () if value is None else (value,)
 
@@ -219,11 +231,6 @@ class Headers:
         if self._lines is None:
             self._lines = scan_lines(self._data, self._start, self._end, len(self._raw_names))[0]
         return self._lines
-
-    @property
-    def repeated(self) -> dict[bytes, list[bytes]]:
-        """Fields that stand more than once: canonical name to values."""
-        return self._more
 
     def line(self, name: bytes, index: int) -> Line | None:
         """The index-th line of a name."""

@@ -21,7 +21,7 @@ from relaytrap.sip.sdp import Sdp, read_sdp
 from relaytrap.sip.uri import Uri, read_uri
 from relaytrap.sip.via import Via, read_vias
 
-__all__ = ["CSeq", "Message", "Request", "Response", "Unparsed"]
+__all__ = ["METHODS", "CSeq", "Message", "Request", "Response", "Unparsed"]
 
 T = TypeVar("T")
 
@@ -46,10 +46,11 @@ class _Parsed:
     @lazy
     def anomalies(self) -> tuple[Anomaly, ...]:
         """Everything odd about the message, in the order of its bytes. Parses all that is not parsed yet."""
-        self._inspect()
-        return tuple(sorted(self._noted, key=lambda noted: noted.offset)[:MAX_ANOMALIES]) if self._noted else ()
+        noted = self._noted
+        self._inspect(noted)
+        return tuple(sorted(noted, key=lambda each: each.offset)[:MAX_ANOMALIES]) if noted else ()
 
-    def _inspect(self) -> None:
+    def _inspect(self, noted: list[Anomaly]) -> None:
         """Adds what is odd to what is noted."""
 
     @lazy
@@ -60,6 +61,9 @@ class _Parsed:
     @lazy
     def via_count(self) -> int:
         """Number of Via values, also of those that cannot be read; 255 stands for that and more."""
+        value = self._first.get(b"via")
+        if value is None or (b"," not in value and b"via" not in self.headers.repeated):
+            return 0 if value is None else 1
         values = self.headers.get_all(b"via")
         count = len(values)
         for value in values[:MAX_LISTED]:
@@ -123,7 +127,7 @@ class _Parsed:
         if value is None:
             return None
         digits, _, method = value.partition(b" ")
-        if digits.isdigit() and len(digits) < 10 and method in _METHODS:
+        if digits.isdigit() and len(digits) < 10 and method in METHODS:
             return tuple.__new__(CSeq, (int(digits), method))
         match = CSEQ.fullmatch(value)
         if match is None:
@@ -165,14 +169,14 @@ class _Parsed:
         value = self._first.get(b"content-length")
         if value is None:
             return None
-        if value in _OCTETS and b"content-length" not in self.headers.repeated:
-            return _OCTETS[value]
+        length = _OCTETS.get(value)
         if b"content-length" in self.headers.repeated:
             lengths = {_decimal(each) for each in self.headers.get_all(b"content-length")}
             if len(lengths) > 1:
                 self._note(b"content-length", 1, [("content-length-conflict", 0)])
                 return None
-        length = _decimal(value)
+        if length is None:
+            length = _decimal(value)
         if length is None:
             self._note(b"content-length", 0, [("content-length", 0)])
         return length
@@ -241,18 +245,19 @@ class _Parsed:
         value = self._first.get(name)
         if value is None:
             return ()
-        if name not in self.headers.repeated:
-            noted: list[Defect] = []
-            values_read = read(value, noted)
-            if noted:
-                self._note(name, 0, noted)
-            return values_read
-        found: tuple[T, ...] = ()
-        for index, value in enumerate(self.headers.repeated[name]):
-            defects: list[Defect] = []
+        defects: list[Defect] = []
+        values = self.headers.repeated.get(name)
+        if values is None:
+            found = read(value, defects)
+            if defects:
+                self._note(name, 0, defects)
+            return found
+        found = ()
+        for index, value in enumerate(values):
             found += read(value, defects)
             if defects:
                 self._note(name, index, defects)
+                defects = []
             if len(found) > MAX_LISTED:
                 self._note(name, index, [("too-many-values", 0)])
                 return found[:MAX_LISTED]
@@ -272,7 +277,7 @@ MAX_LISTED: Final = 255
 MAX_ANOMALIES: Final = 256
 
 # What is met again and again, so that one look-up replaces a match.
-_METHODS: Final = frozenset(
+METHODS: Final = frozenset(
     b"ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split()
 )
 _OCTETS: Final = {b"%d" % number: number for number in range(256)}
@@ -319,9 +324,7 @@ class Request(_Parsed):
             self._noted += [anomaly(name, start + offset) for name, offset in defects]
         return uri
 
-    def _inspect(self) -> None:
-        inspect(self, self._noted)
-        inspect_request(self, self._noted)
+    _inspect = inspect_request
 
     def __repr__(self) -> str:
         return f"<Request {self.method!r} {self.request_uri!r}, {len(self.raw)} octets>"
@@ -345,8 +348,7 @@ class Response(_Parsed):
         self.reason_phrase = reason_phrase
         self.version = version
 
-    def _inspect(self) -> None:
-        inspect(self, self._noted)
+    _inspect = inspect
 
     def __repr__(self) -> str:
         return f"<Response {self.status_code} {self.reason_phrase!r}, {len(self.raw)} octets>"

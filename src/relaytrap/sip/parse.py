@@ -8,9 +8,9 @@ import re
 from typing import Final, TypeAlias
 
 from relaytrap.sip.anomaly import Anomaly, anomaly
-from relaytrap.sip.grammar import CONTROLS, SIP_VERSION, STATUS_LINE, TOKEN
+from relaytrap.sip.grammar import SIP_VERSION, STATUS_LINE, TEXT, TOKEN
 from relaytrap.sip.headers import COMPACT_FORMS, Headers, Line, canonical_name, scan_lines
-from relaytrap.sip.message import Message, Request, Response, Unparsed
+from relaytrap.sip.message import METHODS, Message, Request, Response, Unparsed
 
 __all__ = ["MAX_HEADERS", "MAX_HEADER_BYTES", "parse_message"]
 
@@ -42,13 +42,15 @@ def parse_message(data: bytes) -> Message:
     head = data[:end]
     lines = head.split(b"\r\n")
     count = len(lines) - 1
-    # Each CR and each LF belongs to a line end, and there are not too many.
-    if head.count(b"\n") != count or head.count(b"\r") != count or count > MAX_HEADERS:
+    # Nearly always nothing but the line ends is left: one pass tells of stray ones, controls and what is no ASCII.
+    left = head.translate(None, TEXT)
+    is_plain = left == b"\r\n" * count
+    if count > MAX_HEADERS or not (is_plain or left.count(b"\n") == left.count(b"\r") == count):
         return _parse_odd(data)
 
     method, _, rest = lines[0].partition(b" ")
     request_uri, _, version = rest.partition(b" ")
-    is_request = version == b"SIP/2.0" and bool(request_uri) and TOKEN.fullmatch(method) is not None
+    is_request = version == b"SIP/2.0" and request_uri and (method in METHODS or TOKEN.fullmatch(method))
     if not is_request and not (method == b"SIP/2.0" and _is_status_code(request_uri) and len(rest) > 3):
         return _parse_odd(data)
 
@@ -59,7 +61,7 @@ def parse_message(data: bytes) -> Message:
     raw_names, first, more = table
     headers = Headers(data, len(method) + len(rest) + 3, end + 4, raw_names, first, more)
     noted: list[Anomaly] = []
-    if not head.isascii() or len(head.translate(None, CONTROLS)) != end:
+    if not is_plain:
         _note_octets(head, noted)
     if is_request:
         return Request(data, headers, end + 4, noted, method, request_uri, version)
