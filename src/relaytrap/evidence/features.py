@@ -4,8 +4,9 @@ Worked out once for each message, and shared by tool signatures and structure ke
 their classes; so a handful of combinations covers millions of messages, and everything built on them is cached.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from relaytrap.evidence.signatures import Genuine, Sign, load_signatures
 from relaytrap.evidence.vocabulary import PASSED_OVER, PASSED_OVER_PREFIXES, load_vocabulary
@@ -13,6 +14,8 @@ from relaytrap.sip import Request
 from relaytrap.sip.headers import canonical_name
 
 __all__ = ["Features", "Layout", "features_of", "sdp_lines"]
+
+T = TypeVar("T")
 
 CACHEABLE_MAX: Final = 4096
 """Messages longer than this do not enter the caches keyed by their header names, or a flood could fill memory."""
@@ -88,44 +91,58 @@ NOTEWORTHY: Final = frozenset(name.encode("ascii") for name in _wanted("has"))
 START_VALUES: Final = {int(text): text for text in _wanted("max_forwards")}
 
 
-class _Name(NamedTuple):
-    """What one header name means: for a tool's order, and for the structure; None where it does not count."""
+class _Kept(dict[bytes, T]):
+    """Bytes of hostile messages that mostly recur → what was read of them. `map` asks for a dozen a message.
 
-    ordered: bytes | None
-    written: bytes | None
+    Keeps no long ones, and forgets everything when it is full.
+    """
 
+    def __init__(self, read: Callable[[bytes], T]) -> None:
+        self._read = read
 
-class _Names(dict[bytes, _Name]):
-    """Names as written → what they mean. Keeps no long ones, and forgets everything when it is full."""
-
-    def __missing__(self, name: bytes) -> _Name:
-        canonical = canonical_name(name) or name.strip(b" \t").lower()
-        in_order = canonical not in PASSED_OVER and canonical[:2] not in PASSED_OVER_PREFIXES
-        in_structure = canonical not in CHANGED_ON_THE_WAY and canonical[:2] != b"p-"
-        read = _Name(canonical if in_order else None, name if in_structure else None)
-        if len(name) <= NAME_MAX:
-            if len(self) >= NAMES_MAX:
+    def __missing__(self, value: bytes) -> T:
+        read = self._read(value)
+        if len(value) <= KEPT_LENGTH:
+            if len(self) >= KEPT_MAX:
                 self.clear()
-            self[name] = read
+            self[value] = read
         return read
 
 
-NAME_MAX: Final = 64
-NAMES_MAX: Final = 1 << 12
-_read_name: Final = _Names().__getitem__
+KEPT_LENGTH: Final = 64
+KEPT_MAX: Final = 1 << 12
 
 
-def _lay_out(names: bytes) -> Layout:
-    """names: as written, a line feed between any two; there is one at least."""
-    known = list(map(_read_name, names.split(b"\n")))
-    order = tuple([ordered for ordered, _ in known if ordered is not None])
-    has = (
-        ()
-        if NOTEWORTHY.isdisjoint(order)
-        else tuple(sorted({name.decode("ascii") for name in NOTEWORTHY.intersection(order)}))
-    )
-    written = tuple([written for _, written in known if written is not None])
+def _canonical(name: bytes) -> bytes:
+    return canonical_name(name) or name.strip(b" \t").lower()
+
+
+def _in_order(name: bytes) -> bytes | None:
+    """What a name as written is called in a tool's order; None where it does not count."""
+    canonical = _canonical(name)
+    return None if canonical in PASSED_OVER or canonical[:2] in PASSED_OVER_PREFIXES else canonical
+
+
+def _in_structure(name: bytes) -> bytes | None:
+    canonical = _canonical(name)
+    return None if canonical in CHANGED_ON_THE_WAY or canonical[:2] == b"p-" else name
+
+
+_ordered: Final = _Kept(_in_order).__getitem__
+_written: Final = _Kept(_in_structure).__getitem__
+
+
+def _lay_out(joined: bytes) -> Layout:
+    """joined: names as written, a line feed between any two; there is one at least."""
+    names = joined.split(b"\n")
+    order = tuple([name for name in map(_ordered, names) if name is not None])
+    has = () if NOTEWORTHY.isdisjoint(order) else _noteworthy(order)
+    written = tuple([name for name in map(_written, names) if name is not None])
     return Layout(VOCABULARY.orders.get(order, ""), has, written)
+
+
+def _noteworthy(order: tuple[bytes, ...]) -> tuple[str, ...]:
+    return tuple(sorted(name.decode("ascii") for name in NOTEWORTHY.intersection(order)))
 
 
 _lay_out_cached = lru_cache(maxsize=1 << 11)(_lay_out)
@@ -163,33 +180,24 @@ class _Line(NamedTuple):
     known: str
 
 
-class _Lines(dict[bytes, _Line]):
-    """Lines of session descriptions → what they are; most recur. Keeps no long ones, forgets all when it is full."""
-
-    def __missing__(self, written: bytes) -> _Line:
-        line = written.rstrip(b"\r")
-        shapes = VOCABULARY.sdp.get(line[0]) if line[1:2] == b"=" else None
-        name = shapes.name(line[2:]) if shapes is not None else ""
-        skeleton = line[2:].partition(b":")[0][:32] if line[:2] == b"a=" else line[:1]
-        read = _Line(skeleton if line else None, "" if name == "other" else name)
-        if len(written) <= NAME_MAX:
-            if len(self) >= NAMES_MAX:
-                self.clear()
-            self[written] = read
-        return read
+def _read_line(written: bytes) -> _Line:
+    line = written.rstrip(b"\r")
+    shapes = VOCABULARY.sdp.get(line[0]) if line[1:2] == b"=" else None
+    name = shapes.name(line[2:]) if shapes is not None else ""
+    skeleton = line[2:].partition(b":")[0][:32] if line[:2] == b"a=" else line[:1]
+    return _Line(skeleton if line else None, "" if name == "other" else name)
 
 
-_read_line: Final = _Lines().__getitem__
+_line: Final = _Kept(_read_line).__getitem__
 
 
 def _read_body(body: bytes) -> tuple[tuple[str, ...], bytes]:
     """Classes of the lines, and the skeleton: line types with the names of attributes, b"" for what is no SDP."""
-    lines = list(map(_read_line, _split(body)))
-    known = {line.known for line in lines}
-    known.discard("")
+    lines = list(map(_line, _split(body)))
+    classes = tuple(sorted({known for _, known in lines if known}))
     if body[:2] not in SDP_BEGINS:
-        return tuple(sorted(known)), b""
-    return tuple(sorted(known)), b" ".join([line.skeleton for line in lines if line.skeleton is not None])
+        return classes, b""
+    return classes, b" ".join([skeleton for skeleton, _ in lines if skeleton is not None])
 
 
 SDP_BEGINS: Final = frozenset({b"v=", b"o=", b"c=", b"s="})

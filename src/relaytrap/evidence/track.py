@@ -10,12 +10,12 @@ A host that shows many shapes over one stack forwards for others; a campaign tha
 comes through such hosts.
 """
 
-import re
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from relaytrap.evidence.path import Path, address_text, is_public
+from relaytrap.evidence.features import CACHEABLE_MAX
+from relaytrap.evidence.path import Hop, Path, address_text, is_public
 from relaytrap.evidence.path_rules import HOP_BY_HOP
 from relaytrap.evidence.topology_hiding import sender_key
 from relaytrap.observation import Observation
@@ -54,14 +54,13 @@ def keys_of(message: Message, observation: Observation, path: Path, *, target: b
         return NO_KEYS._replace(track=track_key(path, observation.source, 0, 0))
     shape, stack = shape_of(message), stack_of(message)
     goal = goal_of(message, observation, dialled_core)
-    return Keys(
-        True,
-        shape,
-        stack,
-        goal,
-        target_number(dialled_core if goal == "toll" else target),
-        track_key(path, observation.source, shape, stack),
-    )
+    target_key = target_number(dialled_core if goal == "toll" else target)
+    track = track_key(path, observation.source, shape, stack)
+    return _new(Keys, (True, shape, stack, goal, target_key, track))
+
+
+# What Keys(...) does, without a call of Python code.
+_new: Final = tuple.__new__
 
 
 def track_key(path: Path, source: str, shape: int, stack: int) -> int:
@@ -69,7 +68,7 @@ def track_key(path: Path, source: str, shape: int, stack: int) -> int:
     if path.kind == "known" or (path.verdict == "unknown" and path.kind != "serving"):
         return 0
     if path.verdict == "relayed" and path.origin:
-        deeper = next((hop.address for hop in path.hops[2:] if hop.standing == "claim"), "")
+        deeper = _first_claim(path.hops[2:]) if len(path.hops) > 2 else ""
         return _key(f"relayed {path.origin} {' '.join(path.chain)} {deeper} {shape}")
     if path.verdict in ("direct", "forged"):
         return _key(f"{path.verdict} {source} {shape} {stack}")
@@ -79,8 +78,19 @@ def track_key(path: Path, source: str, shape: int, stack: int) -> int:
     return _key(f"{path.verdict} {source} {mask} {shape} {stack}")
 
 
+def _first_claim(hops: tuple[Hop, ...]) -> str:
+    for hop in hops:
+        if hop.standing == "claim":
+            return hop.address
+    return ""
+
+
 def _key(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") or 1
+    return _digest(text.encode())
+
+
+def _digest(of: bytes) -> int:
+    return int.from_bytes(blake2b(of, digest_size=8).digest(), "big") or 1
 
 
 # What hops add, take away or replace, and what depends on the method or the body: no part of the shape.
@@ -92,14 +102,17 @@ NOT_SHAPE: Final = frozenset(
 
 def shape_of(message: Request) -> int:
     """Key of the order of header fields and of the way From and To are written."""
-    headers = message.headers
-    return _shape(tuple(headers.first), _writing(headers.get(b"from")), _writing(headers.get(b"to")))
+    first = message.headers.first
+    shape = _shape_cached if len(message.raw) <= CACHEABLE_MAX else _shape
+    return shape(tuple(first), _writing(first.get(b"from")), _writing(first.get(b"to")))
 
 
-@lru_cache(1 << 11)
 def _shape(names: tuple[bytes, ...], from_form: bytes, to_form: bytes) -> int:
     kept = b" ".join([name for name in names if name not in NOT_SHAPE])
-    return int.from_bytes(blake2b(b"\n".join((kept, from_form, to_form)), digest_size=8).digest(), "big") or 1
+    return _digest(b"\n".join((kept, from_form, to_form)))
+
+
+_shape_cached = lru_cache(1 << 11)(_shape)
 
 
 def _writing(value: bytes | None) -> bytes:
@@ -109,8 +122,15 @@ def _writing(value: bytes | None) -> bytes:
     bracket = value.find(b"<")
     if bracket < 0:
         return b"bare"
-    quoted = b"q" if value[:1] == b'"' else b"t" if bracket > 1 else b"n"
-    return quoted + (b" <" if value[bracket - 1 : bracket] == b" " else b"<")
+    spaced = bracket > 0 and value[bracket - 1] == BLANK
+    if value[0] == QUOTE:
+        return b"q <" if spaced else b"q<"
+    if bracket > 1:
+        return b"t <" if spaced else b"t<"
+    return b"n <" if spaced else b"n<"
+
+
+BLANK, QUOTE = b' "'
 
 
 def stack_of(message: Request) -> int:
@@ -124,28 +144,35 @@ def stack_of(message: Request) -> int:
 
 @lru_cache(1 << 12)
 def _stack(*parts: bytes) -> int:
-    return int.from_bytes(blake2b(b"\n".join(parts), digest_size=8).digest(), "big") or 1
+    return _digest(b"\n".join(parts))
 
 
-DIGITS: Final = re.compile(rb"[0-9]+")
-RUN: Final = re.compile(rb"[0-9A-Za-z]+")
+COOKIE: Final = b"z9hG4bK"
 GRAMMAR_MAX: Final = 96
+LONGEST_RUN: Final = 36
+"""A longer value that is one run has the form of any other; no tool's random values are so long."""
 
 
 def _grammar(value: bytes) -> bytes:
     """A value's form: digits by kind, other runs of letters and digits by length, punctuation as it stands."""
-    value = value[:GRAMMAR_MAX].removeprefix(b"z9hG4bK")
-    if value.isdigit():
-        return b"D"
+    value = value[:GRAMMAR_MAX].removeprefix(COOKIE)
     if value.isalnum():
-        return b"A%d" % (len(value) if len(value) <= 36 else 0)
-    if value[:1] == b"-" and value[1:].isalnum():  # the most usual, without a substitution
-        return b"-" + _run(value[1:])
-    return RUN.sub(lambda match: _run(match[0]), value)
+        return b"D" if value.isdigit() else b"A0" if len(value) > LONGEST_RUN else RUNS[len(value)]
+    if value[:1] == b"-" and value[1:].isalnum():  # the most usual, without taking it apart
+        return b"-D" if value[1:].isdigit() else b"-" + RUNS[len(value) - 1]
+    return _form(value) if value else b""
 
 
-def _run(run: bytes) -> bytes:
-    return b"D" if run.isdigit() else b"A%d" % len(run)
+def _form(value: bytes) -> bytes:
+    """Of what is not empty: split at one sign of punctuation, its parts at the next. Nearly all have one of two."""
+    if value.isalnum():
+        return b"D" if value.isdigit() else RUNS[len(value)]
+    mark = b"." if b"." in value else b"-" if b"-" in value else value.translate(None, LETTERS_AND_DIGITS)[:1]
+    return mark.join([_form(part) if part else b"" for part in value.split(mark)])
+
+
+LETTERS_AND_DIGITS: Final = bytes(octet for octet in range(256) if bytes((octet,)).isalnum())
+RUNS: Final = tuple(b"A%d" % length for length in range(GRAMMAR_MAX + 1))
 
 
 def target_number(target: bytes) -> int:
