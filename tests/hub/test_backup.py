@@ -15,10 +15,11 @@ import pytest
 
 from relaytrap.config import HubConfig, StoreConfig
 from relaytrap.errors import InputError
-from relaytrap.hub.backup import Backup, check_backup, restore_backup
+from relaytrap.hub.backup import Backup
 from relaytrap.hub.certificate import load_certificate
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
+from relaytrap.hub.restore import check_backup, restore_backup
 from relaytrap.store import Store
 from relaytrap.store.gate import Gate
 from relaytrap.store.rebuild import check_rollups

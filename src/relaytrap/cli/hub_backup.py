@@ -28,7 +28,7 @@ def backup(settings: Settings, file: Path) -> None:
     Of one moment: messages, findings, sensors and their tokens, the hub's certificate. The file is read back and
     checked at the end. It is as secret as the hub itself.
     """
-    from relaytrap.hub.backup import check_backup
+    from relaytrap.hub.restore import check_backup
 
     config: Config = settings.load()
     if file.exists():
@@ -55,7 +55,7 @@ def restore(settings: Settings, file: Path) -> None:
 
     Sensors find out by themselves that the hub has less than it acknowledged, and ship again what they keep.
     """
-    from relaytrap.hub.backup import restore_backup
+    from relaytrap.hub.restore import restore_backup
 
     config: Config = settings.load()
     total = file.stat().st_size if file.exists() else 0
