@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaytrap.sip.params import MAX_PARAMS, MAX_VALUES, find_param, read_params, split_list, unquote
+from relaytrap.sip import params
+from relaytrap.sip.params import MAX_PARAMS, MAX_VALUES, find_param, plain_params, read_params, split_list, unquote
 
 
 def test_elements_come_with_their_offsets() -> None:
@@ -64,3 +65,17 @@ def test_quotes_and_backslashes_are_taken_off() -> None:
 def test_elements_stand_where_their_offsets_say(value: bytes) -> None:
     for offset, element in split_list(value):
         assert value[offset : offset + len(element)] == element
+
+
+def test_parameters_of_a_plain_text_are_told_apart_in_order() -> None:
+    assert plain_params(b"") == ()
+    assert plain_params(b";rport=5060;lr;rport") == ((b"rport", b"5060"), (b"lr", None), (b"rport", None))
+
+
+def test_plain_texts_of_an_attacker_are_not_kept_beyond_a_bound() -> None:
+    for number in range(3 * params.PLAIN_MAX):
+        plain_params(b";a%d" % number)
+        assert len(params._PLAIN) <= params.PLAIN_MAX
+    long = b";a=" + b"b" * params.PLAIN_LENGTH_MAX
+    assert plain_params(long) == ((b"a", long[3:]),)
+    assert long not in params._PLAIN

@@ -139,11 +139,11 @@ SDP_LINES: Final = re.compile(rb"(?:[A-Za-z]=[^\r\n\x00]*+(?:\r?+\n|\Z))*+")
 # the rules above take as well, with the same parts; what they do not take is read rule by rule.
 PLAIN_HOST: Final = rb"(" + IPV4 + rb"|" + HOSTNAME + rb")(?::([0-9]{1,5}))?+"
 PLAIN_PARAM: Final = rb"(?:;" + TOKEN_CLASS + rb"++(?:=" + TOKEN_CLASS + rb"++)?+)"
-# via-parm  =  sent-protocol LWS sent-by *( SEMI via-params );  branch and rport have groups of their own, since they
-# mostly stand first, which spares taking the rest apart
+# via-parm  =  sent-protocol LWS sent-by *( SEMI via-params );  branch, which mostly stands first, has a group of its
+# own: what follows it repeats from message to message, and is not taken apart again. A fold leaves a blank before it.
 PLAIN_VIA: Final = re.compile(
     rb"SIP/2\.0/(" + TOKEN_CLASS + rb"++) " + PLAIN_HOST
-    + rb"(?:;branch=(" + TOKEN_CLASS + rb"++)(;rport(?=;|\Z))?+)?+(" + PLAIN_PARAM + rb"{0,16}+)"
+    + rb"(?:[ \t]?+;branch=(" + TOKEN_CLASS + rb"++))?+(" + PLAIN_PARAM + rb"{0,16}+)"
 )  # fmt: skip
 # SIP-URI  =  "sip:" [ userinfo ] hostport uri-parameters, without password and headers
 PLAIN_URI: Final = re.compile(
@@ -152,8 +152,8 @@ PLAIN_URI: Final = re.compile(
 )  # fmt: skip
 # name-addr with a tag or nothing behind it;  what stands in < > is judged as a URI
 PLAIN_ADDRESS: Final = re.compile(
-    rb"(?:\"([^\"\\\x00-\x08\x0a-\x1f\x7f]*+)\"[ \t]?|(" + TOKEN_CLASS + rb"++)[ \t]?)?+<([^<> \t]++)>"
-    rb"(?:;tag=(" + TOKEN_CLASS + rb"++))?+"
+    rb"(?:\"([^\"\\\x00-\x08\x0a-\x1f\x7f]*+)\"[ \t]?|(" + TOKEN_CLASS + rb"++)[ \t]?)?+<([^<>]++)>"
+    rb"(?:[ \t]?+;tag=(" + TOKEN_CLASS + rb"++))?+"
 )  # fmt: skip
 
 # Octets that may stand anywhere in a header line of ASCII: HTAB and %x20-7E.

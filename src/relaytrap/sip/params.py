@@ -5,7 +5,7 @@ from typing import Final
 from relaytrap.sip.anomaly import Defect
 from relaytrap.sip.grammar import LIST_MARK, PARAM, QUOTED_PAIR, QUOTED_STRING
 
-__all__ = ["MAX_PARAMS", "MAX_VALUES", "Params", "find_param", "read_params", "split_list", "unquote"]
+__all__ = ["MAX_PARAMS", "MAX_VALUES", "Params", "find_param", "plain_params", "read_params", "split_list", "unquote"]
 
 Params = tuple[tuple[bytes, bytes | None], ...]
 """(name, value) as written and in order; value None without "=", in quotes when it was quoted."""
@@ -104,6 +104,33 @@ def _read_odd_param(
 def _note_repeated(found: list[tuple[bytes, bytes | None]], base: int, defects: list[Defect]) -> None:
     if len(found) > 1 and len({name.lower() for name, _ in found}) != len(found):
         defects.append(("param-repeated", base))
+
+
+class _Plain(dict[bytes, Params]):
+    """Texts that were split → their parameters; forgets everything when it is full.
+
+    Most are few and repeat: ";rport", ";transport=udp", ";lr". An attacker chooses the keys: long ones are not kept.
+    """
+
+    def __missing__(self, text: bytes) -> Params:
+        pieces = []
+        for piece in text.split(b";", MAX_PARAMS + 1)[1 : MAX_PARAMS + 1]:
+            name, equals, value = piece.partition(b"=")
+            pieces.append((name, value if equals else None))
+        params = tuple(pieces)
+        if len(text) <= PLAIN_LENGTH_MAX:
+            if len(self) >= PLAIN_MAX:
+                self.clear()
+            self[text] = params
+        return params
+
+
+PLAIN_MAX: Final = 512
+PLAIN_LENGTH_MAX: Final = 64
+
+_PLAIN: Final = _Plain()
+plain_params: Final = _PLAIN.__getitem__
+"""Parameters of a text that a pattern has judged: ";name" and ";name=value" without blanks, quotes and gaps."""
 
 
 def find_param(params: Params, name: bytes) -> bytes | None:

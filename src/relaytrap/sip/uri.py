@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from relaytrap.sip.anomaly import Defect, SipSyntaxError
 from relaytrap.sip.grammar import ESCAPE, HEADER_CHARS, HOST, PARAM_CHARS, PASSWORD, PLAIN_URI, SCHEME, TEL_NUMBER, USER
-from relaytrap.sip.params import MAX_PARAMS, Params, find_param
+from relaytrap.sip.params import MAX_PARAMS, Params, find_param, plain_params
 
 __all__ = ["Uri", "is_ipv6", "parse_uri", "read_host_port", "read_uri", "unescape"]
 
@@ -85,25 +85,9 @@ def _read(value: bytes) -> tuple[Uri | None, tuple[Defect, ...]]:
     port = int(digits) if digits else None
     if port is not None and port > 65535:
         return _read_odd(value)
-    pairs: Params = ()
-    if params:
-        pairs = _SPLIT.get(params) or _split(params)
-    return _new(Uri, (scheme, user, None, host, port, pairs, (), value)), ()
+    return _new(Uri, (scheme, user, None, host, port, plain_params(params), (), value)), ()
 
 
-def _split(params: bytes) -> Params:
-    pieces = []
-    for piece in params[1:].split(b";", MAX_PARAMS):
-        name, equals, value = piece.partition(b"=")
-        pieces.append((name, value if equals else None))
-    pairs = tuple(pieces[:MAX_PARAMS])
-    if len(_SPLIT) < _READ_LIMIT and len(params) <= 32:
-        _SPLIT[params] = pairs
-    return pairs
-
-
-# Parameters are few and repeat: ";transport=udp", ";lr", ";user=phone".
-_SPLIT: Final[dict[bytes, Params]] = {}
 # What Uri(...) does, without a call of Python code: every message has some.
 _new: Final = tuple.__new__
 

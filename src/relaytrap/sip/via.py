@@ -4,7 +4,7 @@ from typing import Final, Literal, NamedTuple
 
 from relaytrap.sip.anomaly import Defect, SipSyntaxError
 from relaytrap.sip.grammar import PLAIN_VIA, SENT_PROTOCOL
-from relaytrap.sip.params import MAX_VALUES, Params, find_param, read_params, split_list
+from relaytrap.sip.params import MAX_VALUES, Params, find_param, plain_params, read_params, split_list
 from relaytrap.sip.uri import read_host_port
 
 __all__ = ["COOKIE", "Via", "parse_via", "read_vias"]
@@ -75,9 +75,6 @@ def parse_via(value: bytes) -> tuple[Via, ...]:
     return vias
 
 
-_RPORT: Final = ((b"rport", None),)
-
-
 def read_vias(value: bytes, defects: list[Defect]) -> tuple[Via, ...]:
     """Hops of one Via field value as far as they can be told, with what is wrong noted; never raises."""
     if b"," not in value:
@@ -99,27 +96,17 @@ def _read_hop(value: bytes, offset: int, defects: list[Defect]) -> Via | None:
     match = PLAIN_VIA.fullmatch(value)
     if match is None:
         return _read_odd_hop(value, offset, defects)
-    transport, host, digits, branch, rport, tail = match.groups()
+    transport, host, digits, branch, tail = match.groups()
     port = int(digits) if digits else None
     if port is not None and port > 65535:
         return _read_odd_hop(value, offset, defects)
-    params: Params = ((b"branch", branch),) if branch else ()
-    if rport:
-        params += _RPORT
-    if tail:
-        params += _split(tail)
-        if len({name.lower() for name, _ in params}) != len(params):
-            return _read_odd_hop(value, offset, defects)
+    params = plain_params(tail)
+    if branch:
+        params = ((b"branch", branch), *params)
+    if tail != b";rport" and len({name.lower() for name, _ in params}) != len(params):
+        return _read_odd_hop(value, offset, defects)
     # What Via(...) does, without a call of Python code: every message has one.
     return tuple.__new__(Via, (b"SIP/2.0", transport, host, port, params, value))
-
-
-def _split(tail: bytes) -> Params:
-    params: list[tuple[bytes, bytes | None]] = []
-    for piece in tail[1:].split(b";"):
-        name, equals, text = piece.partition(b"=")
-        params.append((name, text if equals else None))
-    return tuple(params)
 
 
 def _read_odd_hop(value: bytes, offset: int, defects: list[Defect]) -> Via | None:
