@@ -104,7 +104,7 @@ def ship(spool: Spool, hub: Hub, done: Callable[[], Any]) -> Uplink:
 def test_segments_go_in_order_and_are_removed_when_acknowledged(tmp_path: Path, hub: Hub) -> None:
     spool = spool_with(tmp_path, 3)
     contents = [path.read_bytes() for path in sorted(tmp_path.glob("*.pcapng"))]
-    ship(spool, hub, lambda: spool.oldest_closed() is None)
+    ship(spool, hub, lambda: spool.backlog.oldest() is None)
     assert hub.segments == [1, 2, 3]
     assert not list(tmp_path.glob("*.pcapng"))
     sent = [(headers, body) for path, headers, body in hub.requests if path == "/api/segments"]
@@ -138,7 +138,7 @@ def test_heartbeat_tells_the_status_and_the_clock(tmp_path: Path, hub: Hub) -> N
 def test_segment_is_sent_again_until_the_hub_really_acknowledges_it(tmp_path: Path, hub: Hub, failure: Said) -> None:
     spool = spool_with(tmp_path, 2)
     hub.script = [failure, failure]
-    ship(spool, hub, lambda: spool.oldest_closed() is None)
+    ship(spool, hub, lambda: spool.backlog.oldest() is None)
     tried = [headers["X-Relaytrap-Segment"] for path, headers, _ in hub.requests if path == "/api/segments"]
     assert tried == ["1", "1", "1", "2"]
 
@@ -146,7 +146,7 @@ def test_segment_is_sent_again_until_the_hub_really_acknowledges_it(tmp_path: Pa
 def test_segment_that_the_hub_cannot_read_is_kept_aside_and_holds_up_nothing(tmp_path: Path, hub: Hub) -> None:
     spool = spool_with(tmp_path, 2)
     hub.script = [(422, {}, b"")]
-    uplink = ship(spool, hub, lambda: spool.oldest_closed() is None)
+    uplink = ship(spool, hub, lambda: spool.backlog.oldest() is None)
     assert hub.segments == [2]
     assert uplink.refused_segments == 1
     assert (tmp_path / "00000001.pcapng.refused").exists()
@@ -160,7 +160,7 @@ def test_hub_that_is_away_is_found_again(tmp_path: Path, hub: Hub, caplog: pytes
     uplink = Uplink(spool, HubAddress("http", "127.0.0.1", port), "secret", status=dict)
     uplink.start()
     until(lambda: "stay in the spool" in caplog.text)
-    assert spool.oldest_closed() is not None
+    assert spool.backlog.oldest() is not None
     back = Hub()
     uplink._link.hub = back.address
     until(lambda: back.segments == [1])
@@ -194,18 +194,18 @@ def test_what_the_hub_lost_is_shipped_before_anything_new(tmp_path: Path, hub: H
     spool = spool_with(tmp_path, 3)
     spool.reconcile("hub", 0)
     for _ in range(2):
-        segment = spool.oldest_closed()
+        segment = spool.backlog.oldest()
         assert segment is not None
         spool.acknowledge(segment)
     hub.heartbeat_answer = {"sensor": "s", "hub": "hub", "highest_segment": 0}
-    ship(spool, hub, lambda: spool.oldest_closed() is None)
+    ship(spool, hub, lambda: spool.backlog.oldest() is None)
     assert hub.segments == [1, 2, 3]
 
 
 def test_hub_that_says_it_is_behind_is_told_and_heard_at_once(tmp_path: Path, hub: Hub) -> None:
     spool = spool_with(tmp_path, 2)
     spool.reconcile("hub", 0)
-    first = spool.oldest_closed()
+    first = spool.backlog.oldest()
     assert first is not None
     spool.acknowledge(first)
     uplink = Uplink(spool, hub.address, "secret", status=dict)
@@ -213,7 +213,7 @@ def test_hub_that_says_it_is_behind_is_told_and_heard_at_once(tmp_path: Path, hu
     hub.script = [(409, {}, b"{}")]
     hub.heartbeat_answer = {"sensor": "s", "hub": "hub", "highest_segment": 0}
     uplink.start()
-    until(lambda: spool.oldest_closed() is None)
+    until(lambda: spool.backlog.oldest() is None)
     uplink.stop()
     assert [path for path, _, _ in hub.requests[:2]] == ["/api/segments", "/api/heartbeat"]
     assert hub.segments == [1, 2]
@@ -222,7 +222,7 @@ def test_hub_that_says_it_is_behind_is_told_and_heard_at_once(tmp_path: Path, hu
 def test_hub_that_knows_the_token_under_another_name_changes_nothing(tmp_path: Path, hub: Hub) -> None:
     spool = spool_with(tmp_path, 1)
     hub.heartbeat_answer = {"sensor": "other", "hub": "hub", "highest_segment": 500}
-    ship(spool, hub, lambda: spool.oldest_closed() is None)
+    ship(spool, hub, lambda: spool.backlog.oldest() is None)
     assert spool.state.next_segment == 2
 
 
@@ -230,7 +230,7 @@ def test_hub_that_knows_the_token_under_another_name_changes_nothing(tmp_path: P
 def test_segment_that_a_hub_is_too_old_for_waits(tmp_path: Path, hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
     spool = spool_with(tmp_path, 1)
     hub.script = [(426, {"Retry-After": "0"}, b'{"error": "update the hub"}')] * 4
-    ship(spool, hub, lambda: spool.oldest_closed() is None)
+    ship(spool, hub, lambda: spool.backlog.oldest() is None)
     assert hub.segments == [1]
     assert "update the hub" in caplog.text
 
@@ -238,7 +238,7 @@ def test_segment_that_a_hub_is_too_old_for_waits(tmp_path: Path, hub: Hub, caplo
 def test_segment_that_somebody_took_away_is_lost_and_not_acknowledged(tmp_path: Path, hub: Hub) -> None:
     spool = spool_with(tmp_path, 2)
     (tmp_path / "00000001.pcapng").unlink()
-    ship(spool, hub, lambda: spool.oldest_closed() is None)
+    ship(spool, hub, lambda: spool.backlog.oldest() is None)
     assert hub.segments == [2]
     assert (spool.lost()["dropped_segments"], spool.shelf.numbers) == (1, (2, 2))
 
@@ -286,7 +286,7 @@ def test_spool_is_let_go_only_after_its_last_receipt(tmp_path: Path, last_moment
     last_moment.may_answer.set()
     closing.join(20)
     again = Spool(tmp_path, "s", SpoolLimits())
-    assert (again.state.acknowledged, again.waiting_segments) == (1, 0)
+    assert (again.state.acknowledged, len(again.backlog)) == (1, 0)
     close(again)
 
 

@@ -12,22 +12,29 @@ twice. When the disk is full the sensor goes on: what fits in memory waits, the 
 is kept where the hub and the operator see it.
 """
 
-import contextlib
-import errno
-import fcntl
 import logging
 import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from relaytrap.capture.pcapng import SegmentWriter
-from relaytrap.errors import DiskError, StoreLocked
+from relaytrap.errors import DiskError
 from relaytrap.observation import Observation
-from relaytrap.sensor.segment import count_received, whole_blocks
+from relaytrap.sensor.backlog import Backlog, ClosedSegment
+from relaytrap.sensor.open_segment import Carried, OpenSegment
+from relaytrap.sensor.segment import whole_blocks
 from relaytrap.sensor.shelf import Shelf
+from relaytrap.sensor.spool_folder import (
+    SUFFIX,
+    close_left_open,
+    count_spool,
+    highest_number,
+    lock_folder,
+    segment_files,
+    segment_number,
+)
 from relaytrap.sensor.spool_state import SpoolState
 
 __all__ = ["ClosedSegment", "Spool", "SpoolLimits", "count_spool", "segment_files"]
@@ -38,12 +45,8 @@ PENDING_MAX_BYTES: Final = 8 << 20
 """What may wait in memory while the disk takes nothing."""
 FLUSH_AT_BYTES: Final = 256 << 10
 """Enough to be worth a system call before the flush interval ends."""
-SUFFIX: Final = ".pcapng"
-OPEN_SUFFIX: Final = ".pcapng.open"
 SECONDS_PER_DAY: Final = 86_400
 DISK_RETRY_S: Final = 1.0
-CLOCK_STEP_NS: Final = 60_000_000_000
-"""More than any slewing: somebody set the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,58 +61,11 @@ class SpoolLimits:
     spool_kept_bytes: int = 256 << 20
 
 
-class Pending:
-    """Bytes on their way to a file: what SegmentWriter writes to."""
-
-    __slots__ = ("data",)
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    def write(self, data: bytes, /) -> int:
-        self.data += data
-        return len(data)
-
-
-@dataclass(slots=True)
-class OpenSegment:
-    """The one segment that grows."""
-
-    number: int
-    path: Path
-    fd: int
-    pending: Pending
-    writer: SegmentWriter
-    opened_at: float
-
-
-class Carried(NamedTuple):
-    """Blocks of a segment that was closed before the disk had taken them: the next one begins with them."""
-
-    blocks: bytes = b""
-    observations: int = 0
-
-
-class ClosedSegment(NamedTuple):
-    """A segment that waits to be shipped.
-
-    observations: None when an earlier run wrote it and nobody counted. since: when it began, in monotonic seconds; None
-    for one of an earlier run that was not dated yet.
-    """
-
-    number: int
-    path: Path
-    octets: int
-    modified_ns: int
-    observations: int | None
-    since: float | None
-
-
 class Spool:
     """One sensor's segments.
 
-    One thread writes; `oldest_closed`, `acknowledge` and `set_aside` are for the uplink's. `now` is monotonic seconds,
-    for ages; `now_ns` the wall clock, for what is older than `spool_max_days`.
+    One thread writes; `acknowledge`, `reconcile` and what takes from `backlog` are for the uplink's. `now` is monotonic
+    seconds, for ages; `now_ns` the wall clock, for what is older than `spool_max_days`.
     Raises DiskError when the folder cannot be used, StoreLocked when another process writes there.
     """
 
@@ -119,20 +75,17 @@ class Spool:
         self.limits = limits
         self.recorded = 0
         self.is_full = False
+        self.backlog = Backlog(self._count_dropped)
         self._on_closed = on_closed
         self._segment: OpenSegment | None = None
         self._carried = Carried()
-        self._closed: dict[int, ClosedSegment] = {}
-        self._closed_bytes = 0
         self._guard = threading.Lock()
         self._saving = threading.Lock()
         self._lost_while_full = 0
         self._try_again_at = 0.0
-        self._clock_offset_ns: int | None = None
-        self._undated = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(folder)
+            self._lock = lock_folder(folder)
             self.state = SpoolState.load(folder)
             self.shelf = Shelf(folder)
             self._recover()
@@ -179,7 +132,7 @@ class Spool:
 
     def tick(self, now: float, now_ns: int) -> None:
         """Write what waits, close what is old or large enough, keep the limits. Call it every flush interval."""
-        self._look_at_clock(now, now_ns)
+        self.backlog.look_at_clock(now, now_ns)
         segment = self._segment
         if segment is not None:
             self._flush(segment, now)
@@ -210,7 +163,7 @@ class Spool:
 
     def _ripe_age_s(self) -> float:
         """The age at which a segment is closed: higher while many wait, lest a hub's absence makes a million files."""
-        return max(self.limits.segment_max_age_s, len(self._closed) / 10)
+        return max(self.limits.segment_max_age_s, len(self.backlog) / 10)
 
     def _open_segment(self, now: float) -> OpenSegment | None:
         if now < self._try_again_at:
@@ -218,20 +171,14 @@ class Spool:
         with self._guard:
             number = self.state.next_segment
             self.state.next_segment = number + 1
-        path = self.folder / f"{number:08d}{OPEN_SUFFIX}"
         try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+            segment = OpenSegment.create(self.folder, number, self.sensor, now, self._carried)
         except OSError as error:
             self._disk_failed(error, now)
             return None
         self._save_state()
-        pending = Pending()
-        writer = SegmentWriter(pending, sensor=self.sensor, segment=number)
-        pending.data += self._carried.blocks
-        writer.size += len(self._carried.blocks)
-        writer.count += self._carried.observations
         self._carried = Carried()
-        segment = self._segment = OpenSegment(number, path, fd, pending, writer, now)
+        self._segment = segment
         self._flush(segment, now)  # from its first moment on the file is a capture file
         return segment
 
@@ -254,17 +201,15 @@ class Spool:
         self._segment = None
         observations = segment.writer.count
         if segment.pending.data:  # the disk is full
-            whole = whole_blocks(segment.path)
-            begun = _cut_off(segment.path, whole.octets)
-            self._carried = Carried(begun + segment.pending.data, observations - whole.observations)
-            observations = whole.observations
+            self._carried = segment.take_unwritten()
+            observations -= self._carried.observations
         if not observations:
             segment.path.unlink(missing_ok=True)
             return
         path = segment.path.with_name(f"{segment.number:08d}{SUFFIX}")
         try:
             segment.path.rename(path)
-            self._keep(segment.number, path, observations, segment.opened_at)
+            self.backlog.keep(segment.number, path, observations, segment.opened_at)
         except OSError as error:  # it stays open on disk, and the next start closes it
             log.error("cannot close a segment: segment=%d reason=%s", segment.number, error.strerror)
             return
@@ -293,21 +238,11 @@ class Spool:
     @property
     def size_bytes(self) -> int:
         """Octets on disk, the open segment included."""
-        return self._closed_bytes + (self._segment.writer.size if self._segment else 0)
-
-    @property
-    def waiting_segments(self) -> int:
-        """Closed segments that nobody acknowledged."""
-        return len(self._closed)
-
-    def oldest_closed(self) -> ClosedSegment | None:
-        """The next segment to ship."""
-        with self._guard:
-            return next(iter(self._closed.values()), None)
+        return self.backlog.size_bytes + (self._segment.writer.size if self._segment else 0)
 
     def acknowledge(self, segment: ClosedSegment) -> None:
         """The hub has this segment: keep it only as long as there is room."""
-        if not self._forget(segment):
+        if not self.backlog.forget(segment):
             return
         self.state.acknowledged = max(self.state.acknowledged, segment.number)
         self._save_state()
@@ -327,20 +262,14 @@ class Spool:
         is_behind = hub_id == state.hub_id and highest < state.acknowledged
         back = self.shelf.take_back(highest) if is_behind else []
         for number, path in back:
-            self._keep(number, path, None)
+            self.backlog.keep(number, path, None)
+        self.backlog.sort()
         with self._guard:
-            self._closed = dict(sorted(self._closed.items()))
             state.next_segment = max(state.next_segment, highest + 1)
             if is_behind or hub_id != state.hub_id:
                 state.hub_id, state.acknowledged = hub_id, highest
         self._save_state()
         return len(back)
-
-    def set_aside(self, segment: ClosedSegment) -> None:
-        """The hub cannot read this segment: keep the file, ship it no more."""
-        self._forget(segment)
-        with contextlib.suppress(FileNotFoundError):
-            segment.path.rename(segment.path.with_name(segment.path.name + ".refused"))
 
     def lost(self) -> dict[str, int]:
         """What is gone for good, for whoever looks."""
@@ -356,7 +285,7 @@ class Spool:
         return {
             "id": self.state.spool_id,
             "bytes": self.size_bytes,
-            "waiting_segments": self.waiting_segments,
+            "waiting_segments": len(self.backlog),
             "next_segment": self.state.next_segment,
             "hub": self.state.hub_id,
             "acknowledged": self.state.acknowledged,
@@ -366,125 +295,28 @@ class Spool:
             **self.lost(),
         }
 
-    def _keep(self, number: int, path: Path, observations: int | None, since: float | None = None) -> None:
-        status = path.stat()
-        kept = ClosedSegment(number, path, status.st_size, status.st_mtime_ns, observations, since)
-        with self._guard:
-            self._closed[number] = kept
-            self._closed_bytes += status.st_size
-            self._undated = self._undated or since is None
-
-    def _forget(self, segment: ClosedSegment) -> bool:
-        with self._guard:
-            if self._closed.pop(segment.number, None) is None:
-                return False
-            self._closed_bytes -= segment.octets
-            return True
-
     def _keep_limits(self, now: float) -> None:
         """Drop what is beyond the limits: what was acknowledged first, then the oldest closed segments, as loss."""
-        self.shelf.trim(max(0, self.limits.spool_max_bytes - self.size_bytes))
-        oldest = now - self.limits.spool_max_days * SECONDS_PER_DAY
-        while (segment := self.oldest_closed()) is not None:
-            if self.size_bytes <= self.limits.spool_max_bytes and (segment.since is None or segment.since >= oldest):
-                return
-            self.drop(segment)
+        limits = self.limits
+        self.shelf.trim(max(0, limits.spool_max_bytes - self.size_bytes))
+        open_bytes = self._segment.writer.size if self._segment else 0
+        self.backlog.trim(limits.spool_max_bytes - open_bytes, now - limits.spool_max_days * SECONDS_PER_DAY)
 
-    def _look_at_clock(self, now: float, now_ns: int) -> None:
-        """Date segments on the clock that is never set; one that jumps by a month must not make all of them too old."""
-        offset_ns = now_ns - int(now * 1e9)
-        before, self._clock_offset_ns = self._clock_offset_ns, offset_ns
-        with self._guard:
-            if self._undated:
-                self._undated = False
-                for number, segment in self._closed.items():
-                    if segment.since is None:
-                        age_s = max(0, now_ns - segment.modified_ns) / 1e9
-                        self._closed[number] = segment._replace(since=now - age_s)
-            if before is None or abs(offset_ns - before) < CLOCK_STEP_NS:
-                return
-            log.warning("the clock was set: by_s=%d", (offset_ns - before) // 1_000_000_000)
-            for segment in self._closed.values():  # the next start knows them by their files' times alone
-                modified_ns = max(0, now_ns - int((now - (segment.since or now)) * 1e9))
-                with contextlib.suppress(OSError):
-                    os.utime(segment.path, ns=(modified_ns, modified_ns))
-
-    def drop(self, segment: ClosedSegment) -> None:
-        """Remove a segment that nobody acknowledged, or that somebody took away, and count it as lost."""
-        if not self._forget(segment):  # acknowledged in this moment
-            return
-        observations = segment.observations
-        if observations is None:
-            observations = whole_blocks(segment.path).observations
-        segment.path.unlink(missing_ok=True)
+    def _count_dropped(self, observations: int) -> None:
         self.state.dropped_segments += 1
         self.state.dropped_observations += observations
         self._save_state()
-        log.warning("dropped what nobody acknowledged: segment=%d observations=%d", segment.number, observations)
 
     # What survives a start
 
     def _recover(self) -> None:
         """Close what a dead process left open, and number on beyond everything that was ever here."""
-        for path in self.folder.glob(f"*{OPEN_SUFFIX}"):
-            if not cut_to_whole(path):
-                path.unlink()
-                continue
-            path.rename(path.with_name(path.name.removesuffix(".open")))
-            log.info("closed a segment that an earlier run left open: segment=%s", path.name)
-        named = [path.name.partition(".")[0] for path in self.folder.glob(f"*{SUFFIX}*")]
-        highest = max((int(name) for name in named if name.isdecimal()), default=0)
-        self.state.next_segment = max(self.state.next_segment, highest + 1)
+        close_left_open(self.folder)
+        self.state.next_segment = max(self.state.next_segment, highest_number(self.folder) + 1)
         for path in segment_files(self.folder):
-            self._keep(segment_number(path), path, None)
+            self.backlog.keep(segment_number(path), path, None)
         self._save_state()
 
     def _save_state(self) -> None:
         with self._saving:
             self.state.save(self.folder)
-
-
-def segment_number(path: Path) -> int:
-    """The number in a segment's file name."""
-    return int(path.name.partition(".")[0])
-
-
-def segment_files(folder: Path) -> list[Path]:
-    """Closed segments of a folder, in the order of their numbers."""
-    files = [path for path in folder.glob(f"*{SUFFIX}") if path.name.partition(".")[0].isdecimal()]
-    return sorted(files, key=segment_number)
-
-
-def cut_to_whole(path: Path) -> int:
-    """Cut a file behind its last whole observation; how many it holds."""
-    blocks = whole_blocks(path)
-    os.truncate(path, blocks.octets)
-    return blocks.observations
-
-
-def _cut_off(path: Path, octets: int) -> bytes:
-    """Cut a file to so many octets; what stood behind."""
-    with path.open("r+b") as file:
-        file.seek(octets)
-        behind = file.read()
-        file.truncate(octets)
-    return behind
-
-
-def _lock(folder: Path) -> int:
-    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(fd)
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            raise
-        raise StoreLocked(
-            f"{folder}: another sensor process writes this spool; stop it, or give this sensor another name"
-        ) from None
-    return fd
-
-
-def count_spool(folder: Path) -> int:
-    """Messages received that stand in the segments of every sensor below this folder."""
-    return sum(count_received(path) for path in folder.rglob("*.pcapng*"))

@@ -86,7 +86,7 @@ class Uplink(threading.Thread):
         """Ship all there is; False when the hub or the way to it failed."""
         try:
             self._beat()
-            while (segment := self._spool.oldest_closed()) is not None:
+            while (segment := self._spool.backlog.oldest()) is not None:
                 self._ship(segment)
                 self._beat()
         except (OSError, http.client.HTTPException, HubRefused) as error:
@@ -123,7 +123,7 @@ class Uplink(threading.Thread):
         try:
             data = segment.path.read_bytes()
         except FileNotFoundError:  # dropped for room in this moment, or removed by hand
-            self._spool.drop(segment)
+            self._spool.backlog.drop(segment)
             return
         answered = self._post(
             "/api/segments",
@@ -142,7 +142,7 @@ class Uplink(threading.Thread):
         elif answered.status == HUB_IS_BEHIND and self._catch_up():
             pass  # what it lost goes first
         elif answered.status in UNREADABLE:
-            self._spool.set_aside(segment)
+            self._spool.backlog.set_aside(segment)
             self.refused_segments += 1
             log.error("the hub cannot read a segment, it is kept as .refused: segment=%d", segment.number)
         else:

@@ -28,9 +28,9 @@ from relaytrap.config import SensorConfig
 from relaytrap.observation import Observation
 from relaytrap.sensor.front import Bound, Front
 from relaytrap.sensor.listen import Listen
+from relaytrap.sensor.open_segment import Pending
 from relaytrap.sensor.personas import load_persona
 from relaytrap.sensor.process import every, loop_factory, spare_collections
-from relaytrap.sensor.spool import Pending
 
 __all__ = ["Courier", "Order", "Report", "Worker"]
 
