@@ -34,6 +34,11 @@ def write(store: Store, data_dir: Path, file: Path, gate: Gate | None = None) ->
     return file
 
 
+def contents(data_dir: Path) -> list[Path]:
+    """What is in a data directory beside the lock, which stays where it was taken once."""
+    return [path for path in data_dir.iterdir() if path.name != "hub.lock"]
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A backup of a hub with messages, a sensor and a certificate; the sensor's token."""
@@ -61,7 +66,7 @@ def test_restored_hub_has_what_it_had_at_that_moment(made: tuple[Path, str], tmp
     with contextlib.closing(HubDatabase(tmp_path / "new")) as database:
         assert Keys(database).check(token) == "cellar"
     assert load_certificate(HubConfig(), tmp_path / "new").fingerprint
-    assert not list((tmp_path / "new").glob("restore-*"))
+    assert not list((tmp_path / "new").glob(".relaytrap-*"))
 
 
 def test_restoring_over_a_hubs_data_is_refused(made: tuple[Path, str], tmp_path: Path) -> None:
@@ -88,7 +93,7 @@ def test_what_came_into_the_directory_meanwhile_is_not_overwritten(made: tuple[P
 
     with pytest.raises(InputError, match="holds a hub's data"):
         restore_backup(made[0], tmp_path, come)
-    assert (precious.read_bytes(), list(tmp_path.iterdir())) == (b"precious", [precious])
+    assert (precious.read_bytes(), contents(tmp_path)) == (b"precious", [precious])
 
 
 def test_a_directory_that_others_named_backup_is_left_alone(tmp_path: Path) -> None:
@@ -138,7 +143,7 @@ def test_backup_that_was_cut_is_refused_and_leaves_nothing(made: tuple[Path, str
     file.write_bytes(made[0].read_bytes()[:cut])
     with pytest.raises(InputError):
         restore_backup(file, tmp_path / "new")
-    assert list((tmp_path / "new").iterdir()) == []
+    assert contents(tmp_path / "new") == []
 
 
 def test_backup_with_a_changed_byte_is_refused(made: tuple[Path, str], tmp_path: Path) -> None:
@@ -158,6 +163,13 @@ def tar_of(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     return path
+
+
+def summed_tar(path: Path, manifest: bytes, members: list[tuple[tarfile.TarInfo, bytes]]) -> Path:
+    """A backup of these members with the right sums."""
+    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {info.name}\n" for info, data in members if not info.issym())
+    last = (tarfile.TarInfo("SHA256SUMS"), sums.encode())
+    return tar_of(path, (tarfile.TarInfo("manifest.json"), manifest), *members, last)
 
 
 def link(name: str, target: str) -> tarfile.TarInfo:
@@ -218,11 +230,9 @@ def test_manifest_that_tells_no_moment_or_count_is_no_backup(tmp_path: Path, tol
 
 def refused(folder: Path, manifest: bytes, members: list[tuple[tarfile.TarInfo, bytes]]) -> list[str]:
     """What is in the folder after a backup of these members was refused; their sums are right."""
-    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {info.name}\n" for info, data in members if not info.issym())
-    whole = [(tarfile.TarInfo("manifest.json"), manifest), *members, (tarfile.TarInfo("SHA256SUMS"), sums.encode())]
     with pytest.raises(InputError, match="is no whole backup"):
-        restore_backup(tar_of(folder / "evil.tar", *whole), folder / "new")
-    assert list((folder / "new").iterdir()) == []
+        restore_backup(summed_tar(folder / "evil.tar", manifest, members), folder / "new")
+    assert contents(folder / "new") == []
     return sorted(path.name for path in folder.iterdir())
 
 

@@ -86,6 +86,7 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
     from relaytrap.hub.ingest import Ingest
     from relaytrap.hub.keys import Keys
     from relaytrap.hub.ledger import Ledger
+    from relaytrap.hub.restore import finish_restore
     from relaytrap.hub.stream import Stream
     from relaytrap.hub.vigil import Vigil
     from relaytrap.store import Store
@@ -97,6 +98,7 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
     refuse_beyond_loopback(endpoint)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(bind(endpoint)))
+        finish_restore(config.data_dir)
         store = stack.enter_context(Store(config.store, config.data_dir))
         enricher = Enricher.open(config.enrich, config.network, config.data_dir / "tables")
         database = stack.enter_context(contextlib.closing(HubDatabase(config.data_dir)))

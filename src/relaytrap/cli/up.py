@@ -45,6 +45,7 @@ def command(settings: Settings, sample: bool, listen: tuple[str, ...], page: str
     config = replace(config, web=replace(config.web, listen=web_listen))
     places = free_places(config.sensor.listen)
     from relaytrap.cli.hub import run_hub
+    from relaytrap.hub.restore import finish_restore
 
     def ready(site: "Site", url: str) -> None:
         tell(url, places)
@@ -52,6 +53,7 @@ def command(settings: Settings, sample: bool, listen: tuple[str, ...], page: str
             load_sample(site)
 
     refuse_second_hub(config)
+    finish_restore(config.data_dir)  # before its sensor's token makes a database there
     with sensor_process(settings, config, f"http://{web_listen}", places):
         run_hub(config, ready=ready)
 

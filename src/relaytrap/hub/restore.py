@@ -1,6 +1,8 @@
 """A hub out of one file again: everything is read and checked beside its place before anything is put there.
 
-What the file may hold is backup.py's; nothing in it is believed, since it may be a stranger's.
+What the file may hold is backup.py's; nothing in it is believed, since it may be a stranger's. It is unpacked into
+`.relaytrap-restore-…` within the data directory; checked, that folder becomes `.relaytrap-restored-…`, and from then on
+it may hold what is nowhere else: nobody removes it, and the next start of a hub brings the restore to its end.
 """
 
 import hashlib
@@ -24,12 +26,14 @@ from relaytrap.hub.certificate import CERTIFICATE, KEY
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.ledger import Ledger
 from relaytrap.store import Store
-from relaytrap.store.lock import owner_of
+from relaytrap.store.lock import DirectoryLock, owner_of
 
-__all__ = ["check_backup", "restore_backup"]
+__all__ = ["check_backup", "finish_restore", "restore_backup"]
 
 MANIFEST_BYTES_MAX: Final = 1 << 20
 SUMS_BYTES_MAX: Final = 1 << 28
+UNPACKING: Final = ".relaytrap-restore-"
+CHECKED: Final = ".relaytrap-restored-"
 
 Progress = Callable[[int], None]
 
@@ -50,9 +54,32 @@ def restore_backup(path: Path, data_dir: Path, progress: Progress | None = None)
     _look_for_data(data_dir)
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder = Path(tempfile.mkdtemp(prefix="restore-", dir=data_dir))
+        with closing(DirectoryLock(data_dir)):
+            return _restore(path, data_dir, progress)
     except OSError as error:
         raise DiskError(f"{data_dir}: cannot be written ({error.strerror}); give permission or free space") from None
+
+
+def finish_restore(data_dir: Path) -> None:
+    """Clear up behind a restore that was killed, before a hub starts; nothing is done when there was none.
+
+    What was not checked yet is removed. What was being put in place is brought there: InputError when there is
+    something else by now. Raises StoreLocked while somebody has the directory, DiskError when it cannot be written.
+    """
+    if not any(data_dir.glob(".relaytrap-restore*")):
+        return
+    try:
+        with closing(DirectoryLock(data_dir)):
+            _remove_unpacked(data_dir)
+            for folder in data_dir.glob(f"{CHECKED}*"):
+                _put_in_place(folder, data_dir)
+    except OSError as error:
+        raise DiskError(f"{data_dir}: cannot be written ({error.strerror}); give permission or free space") from None
+
+
+def _restore(path: Path, data_dir: Path, progress: Progress | None) -> dict[str, Any]:
+    _remove_unpacked(data_dir)
+    folder = Path(tempfile.mkdtemp(prefix=UNPACKING, dir=data_dir))
     try:
         manifest = _unpack(path, folder, progress)
         _check_restored(folder, manifest)
@@ -60,27 +87,42 @@ def restore_backup(path: Path, data_dir: Path, progress: Progress | None = None)
             with closing(HubDatabase(folder)) as database:
                 Ledger(database).mark_restored()
         _look_for_data(data_dir)
-        for each in folder.iterdir():
-            if _is_a_hubs(each.name):
-                each.replace(data_dir / each.name)
-    except OSError as error:
-        raise DiskError(f"{data_dir}: cannot be written ({error.strerror}); give permission or free space") from None
+        _put_in_place(folder.rename(data_dir / folder.name.replace(UNPACKING, CHECKED)), data_dir)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return manifest
 
 
+def _remove_unpacked(data_dir: Path) -> None:
+    """Remove what a killed restore unpacked; only for who has the directory's lock, so that none is at work there."""
+    for left in data_dir.glob(f"{UNPACKING}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _put_in_place(folder: Path, data_dir: Path) -> None:
+    """Move what was restored to where a hub looks for it, and remove what else its check left in the folder."""
+    ours = [each for each in folder.iterdir() if _is_a_hubs(each.name)]
+    if taken := sorted(each.name for each in ours if os.path.lexists(data_dir / each.name)):
+        raise InputError(
+            f"{folder} holds the rest of a restore that was cut off, and {data_dir} has its own {', '.join(taken)} by "
+            "now; move away what you do not want, and start the hub again"
+        )
+    for each in ours:
+        each.rename(data_dir / each.name)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _look_for_data(data_dir: Path) -> None:
     """Raise InputError when there is anything that a hub keeps, be it a database's log that a crash left behind."""
     try:
-        found = sorted(each.name for each in data_dir.iterdir() if _is_a_hubs(each.name))
+        there = [each.name for each in data_dir.iterdir()]
     except FileNotFoundError:
         return
     except OSError as error:
         raise DiskError(
             f"{data_dir}: cannot be read ({error.strerror}); name a directory, or give permission"
         ) from None
-    if found:
+    if found := sorted(name for name in there if _is_a_hubs(name) or name.startswith(CHECKED)):
         names = ", ".join(found)
         raise InputError(f"{data_dir} holds a hub's data ({names}); move it away, or restore elsewhere with --data")
 
