@@ -16,6 +16,7 @@ Pure: results depend on the set of requests, not on their order.
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from relaytrap.evidence.fitting import fit_group
@@ -60,7 +61,7 @@ NOWHERE: Final = Best(-math.inf, "", None, NO_TARGET, 0.0)
 
 def associate(tracks: Mapping[int, TrackInfo], visits: Iterable[Visit]) -> WindowFindings:
     """Place the guests of one window. tracks: what every track among the visits is."""
-    ordered = sorted(visits, key=lambda visit: (visit.at, visit.id))
+    ordered = sorted(visits, key=attrgetter("at", "id"))
     first_of: dict[int, Visit] = {}
     for visit in ordered:
         first_of.setdefault(visit.transaction, visit)

@@ -35,11 +35,13 @@ def fit_group(
         candidates = [host for host in hosts.values() if key.shape in host.shapes and not host.lone]
     inside = fitting = 0
     log_odds = 0.0
+    of_shape: dict[int, list[Host]] = {}
     for visit in guests:
         shape = tracks[visit.track].shape
-        known = any(shape in host.shapes for host in hosts.values())
-        fitting_hosts = [host for host in candidates if not known or shape in host.shapes]
-        said = _against_chance(visit, fitting_hosts, filled=visit.id not in certain)
+        if shape not in of_shape:
+            known = any(shape in host.shapes for host in hosts.values())
+            of_shape[shape] = [host for host in candidates if not known or shape in host.shapes]
+        said = _against_chance(visit, of_shape[shape], filled=visit.id not in certain)
         if said is not None:
             inside += 1
             fitting += said.fitting

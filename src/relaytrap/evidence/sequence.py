@@ -17,6 +17,7 @@ import statistics
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 __all__ = ["Fit", "Rhythm", "Sweep", "Trial", "find_clusters", "split_sweeps"]
@@ -99,8 +100,14 @@ class Cluster:
             density = CHANCE_NUMBER if self.high >= NUMBER_MIN else CHANCE_SMALL
         else:
             self.margin = math.ceil(1 / density)
-        self.taken = _fit(math.log(repeats / density), density, taken=True)
-        self.free = _fit(math.log((1 - repeats) / (1 - density)), density, taken=False)
+        self.taken, self.free = _fits(repeats, density)
+
+
+@lru_cache(1 << 12)
+def _fits(repeats: float, density: float) -> tuple[Fit, Fit]:
+    """Fits of what was tried, and of what was not; most ranges are single targets, and alike."""
+    taken = _fit(math.log(repeats / density), density, taken=True)
+    return taken, _fit(math.log((1 - repeats) / (1 - density)), density, taken=False)
 
 
 @dataclass(slots=True)
@@ -123,8 +130,9 @@ class Sweep:
         """Work out the clusters; call when the requests are complete or have grown."""
         self.clusters = find_clusters(self.targets)
         self.lows = [cluster.low for cluster in self.clusters]
+        repeats = self.repeats
         for cluster in self.clusters:
-            cluster.close(self.repeats)
+            cluster.close(repeats)
 
     def with_targets(self, targets: set[int]) -> "Sweep":
         """A closed copy that has tried these too."""
@@ -157,19 +165,22 @@ class Sweep:
 def find_clusters(targets: Iterable[int]) -> list[Cluster]:
     """Ranges of targets, cut where the gap is wide against the spacing of the range so far; hashes stand alone."""
     clusters: list[Cluster] = []
+    low = high = count = 0
     for target in sorted(targets):
-        current = clusters[-1] if clusters else None
-        if current is not None and target < HASHED and target - current.high <= _widest(current):
-            current.high, current.count = target, current.count + 1
-        else:
-            clusters.append(Cluster(target, target, 1))
+        if count and target < HASHED and target - high <= _widest(low, high, count):
+            high, count = target, count + 1
+            continue
+        if count:
+            clusters.append(Cluster(low, high, count))
+        low, high, count = target, target, 1
+    if count:
+        clusters.append(Cluster(low, high, count))
     return clusters
 
 
-def _widest(cluster: Cluster) -> int:
-    if cluster.count < CLUSTER_MIN:
-        return GAP_MIN
-    return int(max(GAP_MIN, GAP_TIMES * (cluster.high - cluster.low) / (cluster.count - 1)))
+def _widest(low: int, high: int, count: int) -> int:
+    """The gap that does not yet end a range."""
+    return GAP_MIN if count < CLUSTER_MIN else int(max(GAP_MIN, GAP_TIMES * (high - low) / (count - 1)))
 
 
 def split_sweeps(trials: Sequence[Trial]) -> list[Sweep]:
