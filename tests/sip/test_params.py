@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaytrap.sip import params
-from relaytrap.sip.params import MAX_PARAMS, MAX_VALUES, find_param, plain_params, read_params, split_list, unquote
+from relaytrap.sip.params import (
+    MAX_PARAMS,
+    MAX_VALUES,
+    Table,
+    find_param,
+    plain_params,
+    read_params,
+    split_list,
+    unquote,
+)
 
 
 def test_elements_come_with_their_offsets() -> None:
@@ -72,10 +81,11 @@ def test_parameters_of_a_plain_text_are_told_apart_in_order() -> None:
     assert plain_params(b";rport=5060;lr;rport") == ((b"rport", b"5060"), (b"lr", None), (b"rport", None))
 
 
-def test_plain_texts_of_an_attacker_are_not_kept_beyond_a_bound() -> None:
-    for number in range(3 * params.PLAIN_MAX):
-        plain_params(b";a%d" % number)
-        assert len(params._PLAIN) <= params.PLAIN_MAX
-    long = b";a=" + b"b" * params.PLAIN_LENGTH_MAX
-    assert plain_params(long) == ((b"a", long[3:]),)
-    assert long not in params._PLAIN
+def test_texts_of_an_attacker_are_not_kept_beyond_a_bound() -> None:
+    table = Table(len)
+    for number in range(3 * params.TABLE_MAX):
+        assert table[b"%d" % number] == len(b"%d" % number)
+        assert len(table) <= params.TABLE_MAX
+    long = b"a" * (params.KEY_LENGTH_MAX + 1)
+    assert table[long] == len(long)
+    assert long not in table

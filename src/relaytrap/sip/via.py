@@ -4,7 +4,7 @@ from typing import Final, Literal, NamedTuple
 
 from relaytrap.sip.anomaly import Defect, SipSyntaxError
 from relaytrap.sip.grammar import PLAIN_VIA, SENT_PROTOCOL
-from relaytrap.sip.params import MAX_VALUES, Params, find_param, plain_params, read_params, split_list
+from relaytrap.sip.params import MAX_VALUES, Params, Table, find_param, plain_params, read_params, split_list
 from relaytrap.sip.uri import read_host_port
 
 __all__ = ["COOKIE", "Via", "parse_via", "read_vias"]
@@ -100,13 +100,22 @@ def _read_hop(value: bytes, offset: int, defects: list[Defect]) -> Via | None:
     port = int(digits) if digits else None
     if port is not None and port > 65535:
         return _read_odd_hop(value, offset, defects)
-    params = plain_params(tail)
+    params, names = _read_tail(tail)
+    if len(names) != len(params) or (branch and b"branch" in names):
+        return _read_odd_hop(value, offset, defects)
     if branch:
         params = ((b"branch", branch), *params)
-    if tail != b";rport" and len({name.lower() for name, _ in params}) != len(params):
-        return _read_odd_hop(value, offset, defects)
     # What Via(...) does, without a call of Python code: every message has one.
     return tuple.__new__(Via, (b"SIP/2.0", transport, host, port, params, value))
+
+
+def _names_of(tail: bytes) -> tuple[Params, frozenset[bytes]]:
+    params = plain_params(tail)
+    return params, frozenset(name.lower() for name, _ in params)
+
+
+_read_tail: Final = Table(_names_of).__getitem__
+"""Plain parameters with their names in lower case, fewer than there are parameters when one stands twice."""
 
 
 def _read_odd_hop(value: bytes, offset: int, defects: list[Defect]) -> Via | None:
