@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from relaytrap.evidence.address_forms import find_address_forms, plain_forms
+from relaytrap.evidence.address_forms import SURE_MIN, find_address_forms, plain_forms
 
 
 def forms(address: str) -> dict[bytes, str]:
@@ -64,10 +64,9 @@ def test_address_inside_any_base64_is_found(
 @given(st.ip_addresses(v=4))
 def test_plain_forms_are_among_all_forms(address: ipaddress.IPv4Address) -> None:
     every = forms(str(address))
-    assert all(
-        every[text] == encoding for encoding, text in plain_forms(str(address).encode()) if every[text] == encoding
-    )
-    assert {text for _, text in plain_forms(str(address).encode())} <= set(every)
+    plain = plain_forms(str(address).encode())
+    assert {text.encode() for _, text in plain} <= set(every)
+    assert all(len(text) >= SURE_MIN or encoding == "dotted" for encoding, text in plain)
 
 
 def test_ipv6_is_known_in_text_and_hex() -> None:
@@ -79,6 +78,10 @@ def test_ipv6_is_known_in_text_and_hex() -> None:
 
 def test_mapped_ipv4_has_the_forms_of_ipv4() -> None:
     assert find_address_forms("::ffff:192.0.2.1") == find_address_forms("192.0.2.1")
+
+
+def test_zone_of_a_link_local_address_is_no_part_of_its_forms() -> None:
+    assert find_address_forms("fe80::1%eth0") == find_address_forms("fe80::1")
 
 
 @pytest.mark.parametrize("text", ["", "example.com", "1.2.3", "1.2.3.4.5", "256.1.1.1", "::g"])

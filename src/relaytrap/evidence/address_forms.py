@@ -30,14 +30,6 @@ class AddressForm(NamedTuple):
     sure: bool
 
 
-def _undotted(octets: bytes) -> bytes:
-    return b"".join(b"%d" % octet for octet in octets)
-
-
-def _decimal(octets: bytes) -> bytes:
-    return b"%d" % int.from_bytes(octets, "big")
-
-
 def _letters(octets: bytes) -> bytes:
     """Each decimal digit as a letter, 0 = A: Grandstream telephones write the host of their Call-IDs so."""
     return b".".join((b"%d" % octet).translate(DIGIT_LETTERS) for octet in octets)
@@ -49,17 +41,6 @@ DIGIT_LETTERS: Final = bytes.maketrans(b"0123456789", b"ABCDEFGHIJ")
 def _dotted(octets: bytes) -> bytes:
     return b".".join(b"%d" % octet for octet in octets)
 
-
-# The forms that are looked for in every message; each costs one substring search.
-PLAIN: Final[tuple[tuple[str, Callable[[bytes], bytes]], ...]] = (
-    ("dotted", _dotted),
-    ("undotted", _undotted),
-    ("undotted, padded", lambda octets: b"%03d%03d%03d%03d" % tuple(octets)),
-    ("decimal", _decimal),
-    ("decimal reversed", lambda octets: _decimal(octets[::-1])),
-    ("hex", lambda octets: hexlify(octets)),
-    ("hex reversed", lambda octets: hexlify(octets[::-1])),
-)
 
 # Forms that need a gate before they are worth looking for: capitals, hyphens, escapes, long runs of hex.
 ELABORATE: Final[tuple[tuple[str, Callable[[bytes], bytes]], ...]] = (
@@ -85,14 +66,32 @@ def _base64_cores(text: bytes) -> Iterator[bytes]:
         yield encoded[first : len(encoded) - (0, 3, 2)[last]]
 
 
-@lru_cache(maxsize=1 << 11)
-def plain_forms(host: bytes) -> tuple[tuple[str, bytes], ...]:
-    """The sure forms of an IPv4 address to look for in every message, (encoding, text); () for any other host."""
+def plain_forms(host: bytes) -> tuple[tuple[str, str], ...]:
+    """The sure forms of an IPv4 address to look for in every message, (encoding, text); () for any other host.
+
+    As str: looking for one in a hundred characters takes a third of what it takes in bytes (45 ns, not 130).
+    """
     octets = _octets(host)
     if octets is None:
         return ()
-    forms = ((encoding, encode(octets)) for encoding, encode in PLAIN)
-    return tuple((encoding, text) for encoding, text in forms if encoding == "dotted" or len(text) >= SURE_MIN)
+    return tuple([form for form in _plain_forms(octets) if len(form[1]) >= SURE_MIN or form[0] == "dotted"])
+
+
+def _plain_forms(octets: bytes) -> tuple[tuple[str, str], ...]:
+    a, b, c, d = octets
+    backwards = octets[::-1]
+    return (
+        ("dotted", f"{a}.{b}.{c}.{d}"),
+        ("undotted", f"{a}{b}{c}{d}"),
+        ("undotted, padded", PADDED[a] + PADDED[b] + PADDED[c] + PADDED[d]),
+        ("decimal", str(int.from_bytes(octets, "big"))),
+        ("decimal reversed", str(int.from_bytes(backwards, "big"))),
+        ("hex", octets.hex()),
+        ("hex reversed", backwards.hex()),
+    )
+
+
+PADDED: Final = tuple(f"{octet:03}" for octet in range(256))
 
 
 def _octets(host: bytes) -> bytes | None:
@@ -114,6 +113,8 @@ def find_address_forms(address: str) -> tuple[AddressForm, ...]:
         return ()
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.scope_id:
+        parsed = ipaddress.IPv6Address(parsed.packed)  # with a zone ("%eth0") it cannot be written out
     pairs = _forms_of_ipv4(parsed.packed) if parsed.version == 4 else _forms_of_ipv6(parsed)
     unique = {text: AddressForm(encoding, text, _is_sure(encoding, text)) for encoding, text in reversed(list(pairs))}
     return tuple(sorted(unique.values(), key=lambda form: (-len(form.text), form.encoding)))
@@ -124,7 +125,9 @@ def _is_sure(encoding: str, text: bytes) -> bool:
 
 
 def _forms_of_ipv4(octets: bytes) -> Iterator[tuple[str, bytes]]:
-    for encoding, encode in (*PLAIN, *ELABORATE):
+    for encoding, text in _plain_forms(octets):
+        yield encoding, text.encode("ascii")
+    for encoding, encode in ELABORATE:
         yield encoding, encode(octets)
     for core in _base64_cores(_dotted(octets)):
         yield "base64 of text", core

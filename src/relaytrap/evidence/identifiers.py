@@ -11,15 +11,18 @@ one that the headers name. Everything else is at most a "possible address".
 import re
 from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple, TypeVar
 
 from relaytrap.evidence.address_forms import find_address_forms, plain_forms
 from relaytrap.observation import Observation
 from relaytrap.sip import Message, Request
 from relaytrap.sip.text import display
+from relaytrap.sip.via import COOKIE
 
 __all__ = ["Decoded", "decode_identifiers"]
+
+T = TypeVar("T")
 
 FIELD_MAX: Final = 512
 """Octets of one field that are looked at; identifiers are short, and hostile ones shall not cost more."""
@@ -56,41 +59,35 @@ class Decoded(NamedTuple):
 Field = tuple[str, bytes]
 """A field's name as shown, and its value."""
 
+FIELDS: Final = ("Call-ID", "branch", "From tag", "From user", "To tag", "Contact user")
+
 
 def decode_identifiers(message: Message, observation: Observation) -> tuple[Decoded, ...]:
     """Everything found in a request's identifiers, each place once; () when they hold nothing that can be read."""
     if not isinstance(message, Request):
         return ()
-    fields = _fields(message)
-    if not fields:
-        return ()
-    found: list[Decoded] = []
-    decoder = _Decoder(message, observation, fields, found)
+    decoder = _Decoder(message, observation)
     decoder.decode_sipvicious()
     decoder.decode_addresses()
     decoder.decode_number()
     decoder.decode_call_id()
-    if not found:
+    if not decoder.found:
         decoder.guess_from_user()
-    return tuple(found)
+    return tuple(decoder.found)
 
 
-def _fields(message: Request) -> list[Field]:
+def _values(message: Request) -> tuple[bytes, ...]:
+    """What stands in each of FIELDS; b"" for what is absent."""
     vias, sender, contacts = message.vias, message.from_address, message.contacts
-    fields: list[Field] = []
-    if value := message.call_id:
-        fields.append(("Call-ID", value[:FIELD_MAX]))
-    if vias and (value := vias[-1].branch):
-        fields.append(("branch", value[:FIELD_MAX]))
-    if value := message.from_tag:
-        fields.append(("From tag", value[:FIELD_MAX]))
-    if sender and (value := sender.uri.user):
-        fields.append(("From user", value[:FIELD_MAX]))
-    if value := message.to_tag:
-        fields.append(("To tag", value[:FIELD_MAX]))
-    if contacts and (value := contacts[0].uri.user):
-        fields.append(("Contact user", value[:FIELD_MAX]))
-    return fields
+    values = (
+        message.call_id or b"",
+        vias[-1].branch or b"" if vias else b"",
+        message.from_tag or b"",
+        sender.uri.user or b"" if sender else b"",
+        message.to_tag or b"",
+        contacts[0].uri.user or b"" if contacts else b"",
+    )
+    return values if sum(map(len, values)) <= FIELD_MAX else tuple([value[:FIELD_MAX] for value in values])
 
 
 # Twelve characters of an address and a port in hex, or anything else; 0x01; a random decimal number. All of it in hex.
@@ -100,11 +97,12 @@ SVCRACK_FIRST: Final = b"3206210844"
 
 DOTTED: Final = re.compile(rb"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])")
 BASE64: Final = re.compile(rb"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])([A-Za-z0-9+/_-]{15,172})[=.]{0,2}\Z")
-EIGHT_DIGITS: Final = re.compile(rb"[0-9]{8}")
-HEX_OF: Final = {b"%d" % octet: b"%02x" % octet for octet in range(256)}
-PADDED_OF: Final = {b"%d" % octet: b"%03d" % octet for octet in range(256)}
+EIGHT_DIGITS: Final = b"0" * 8
 MD5_TEXT: Final = re.compile(rb"[0-9a-fA-F]{32}\Z")
 
+
+BARE_RPORT: Final = ((b"rport", None),)
+"""Behind its branch, nearly every sender's own Via has this and nothing else."""
 
 HEADER_OF: Final = {
     "Call-ID": b"call-id",
@@ -116,17 +114,79 @@ HEADER_OF: Final = {
 }
 
 
+class _Host(NamedTuple):
+    """A host at its cheapest: what must stand in a text before any plain form of its address but digits does.
+
+    address: as text; "" for a name, which is not looked for. forward, backward: its first two octets in hex and the
+    same turned round, one of which is part of either hex form; "", which stands in any text, where only plain_forms
+    can tell.
+    """
+
+    address: str
+    forward: str
+    backward: str
+
+
+def _host_of(host: bytes) -> _Host:
+    # A cheap look that keeps names, and hosts of any length that somebody makes up, away from the costlier ones.
+    if len(host) > HOST_MAX or not (host[:1].isdigit() or b":" in host) or not host.isascii():
+        return NAME
+    address = host.decode("ascii")
+    first, _, rest = address.partition(".")
+    a, b = HEX_OF.get(first, ""), HEX_OF.get(rest.partition(".")[0], "")
+    return _Host(address, a + b, b + a) if a and b else _Host(address, "", "")
+
+
+NAME: Final = _Host("", "", "")
+HEX_OF: Final = {str(octet): f"{octet:02x}" for octet in range(256)}
+
+
+def _digits_of(host: bytes) -> tuple[str, ...]:
+    """The plain forms that are digits only, eight at least; the dotted one, too, when the host is written otherwise."""
+    return tuple([form for encoding, form in plain_forms(host) if "hex" not in encoding and form.encode() != host])
+
+
+AS_DIGITS: Final = bytes(0x30 if chr(octet) in "0123456789" else 0x20 for octet in range(256))
+
+
+class _Kept(dict[bytes, T]):
+    """What was made of a host; the same few stand in message after message.
+
+    Long hosts are not kept, and everything is forgotten when it is full: an LRU takes three times as long.
+    """
+
+    def __init__(self, make: Callable[[bytes], T]) -> None:
+        self._make = make
+
+    def __missing__(self, host: bytes) -> T:
+        made = self._make(host)
+        if len(host) <= HOST_MAX:
+            if len(self) >= KEPT_MAX:
+                self.clear()
+            self[host] = made
+        return made
+
+
+KEPT_MAX: Final = 1 << 12
+HOSTS: Final = _Kept(_host_of)
+DIGITS: Final = _Kept(_digits_of)
+
+
 class _Decoder:
     """One message at work; what is found goes into `found`."""
 
-    def __init__(self, message: Request, observation: Observation, fields: list[Field], found: list[Decoded]) -> None:
+    __slots__ = ("found", "joined", "local", "message", "source", "text", "values")
+
+    def __init__(self, message: Request, observation: Observation) -> None:
         self.message = message
         self.source = observation.source
         self.local = observation.local
-        self.fields = fields
-        self.found = found
+        self.found: list[Decoded] = []
+        self.values = _values(message)
         # One search over all fields tells whether a form occurs at all; nearly always it does not.
-        self.text = b"\n".join([value for _, value in fields])
+        self.joined = b"\n".join(self.values)
+        # As str, in which a search takes a third of the time; each octet is one character.
+        self.text = self.joined.decode("latin-1")
 
     def add(self, field: Field, encoding: str, kind: str, value: str, quote: bytes, note: str = "") -> None:
         """Notes one finding, unless the same bytes, or bytes around them, already told the same."""
@@ -157,14 +217,12 @@ class _Decoder:
 
     def decode_sipvicious(self) -> None:
         """svmap's target, svwar's extension, svcrack's user and password in the From tag."""
-        for field in self.fields:
-            if field[0] != "From tag":
-                continue
-            if field[1] == SVCRACK_FIRST:
-                note = "svcrack sends this tag in every first request: no address"
-                self.add(field, "SIPVicious", "constant", "svcrack", field[1], note)
-            elif b"013" in field[1] and (match := SIPVICIOUS.match(field[1])) is not None:
-                self._add_sipvicious(field, bytes.fromhex(match[1].decode("ascii")))
+        tag = self.values[2]
+        if tag == SVCRACK_FIRST:
+            note = "svcrack sends this tag in every first request: no address"
+            self.add(("From tag", tag), "SIPVicious", "constant", "svcrack", tag, note)
+        elif b"013" in tag and (match := SIPVICIOUS.match(tag)) is not None:
+            self._add_sipvicious(("From tag", tag), bytes.fromhex(match[1].decode("ascii")))
 
     def _add_sipvicious(self, field: Field, text: bytes) -> None:
         if target := SVMAP_TARGET.match(text):
@@ -184,63 +242,67 @@ class _Decoder:
     def decode_addresses(self) -> None:
         """Known addresses in any form, and any address with its dots."""
         text = self.text
-        dots = text.count(b".")
-        known = self._known()
-        has_digits = EIGHT_DIGITS.search(text) is not None
+        dots = text.count(".")
+        has_digits = EIGHT_DIGITS in self.joined.translate(AS_DIGITS)
         elaborate = self._is_elaborate()
-        for host in known:
-            if b":" in host:
+        known = []
+        for host in self._hosts():
+            address, forward, backward = HOSTS[host]
+            if not address:
+                continue
+            known.append(address)
+            if ":" in address:
                 elaborate = True
-            if host in text and len(host) >= HOST_MIN:
-                self._add_form("text" if b":" in host else "dotted", host, host)
-                dots -= host.count(b".")
-            if _may_stand_in(text, host, has_digits):
+            if address in text and len(address) >= HOST_MIN:
+                self._add_form("text" if ":" in address else "dotted", host, address)
+                dots -= address.count(".")
+            if forward in text or backward in text or (has_digits and any(map(text.__contains__, DIGITS[host]))):
                 for encoding, form in plain_forms(host):
                     if form in text:
-                        self._add_form(encoding, form, host)
+                        self._add_form(encoding, form.encode("ascii"), address)
         if dots >= 3 or elaborate:
-            for host in known:
-                for each in find_address_forms(host.decode("ascii")):
-                    if each.sure and each.text in text:
-                        self._add_form(each.encoding, each.text, host)
+            self._add_rare_forms(known)
         if dots >= 3:
             self._add_dotted(known)
 
-    def _known(self) -> list[bytes]:
-        """Addresses that the packet or the headers name, the packet's first."""
+    def _hosts(self) -> Iterable[bytes]:
+        """Hosts that the packet or the headers name, the packet's first."""
         message = self.message
         hosts = {self.source.encode("ascii", "replace"): None, self.local.encode("ascii", "replace"): None}
         for via in message.vias[:VIAS_MAX]:
             hosts[via.sent_by_host] = None
-            if len(via.params) > 1 and (received := via.received):
+            if len(via.params) > 1 and via.params[1:] != BARE_RPORT and (received := via.received):
                 hosts[received] = None
         if contacts := message.contacts:
             hosts[contacts[0].uri.host] = None
         if uri := message.uri:
             hosts[uri.host] = None
-        # A cheap look that keeps names, and hosts of any length that somebody makes up, away from the caches.
-        return [
-            host for host in hosts if len(host) <= HOST_MAX and (host[:1].isdigit() or b":" in host) and host.isascii()
-        ]
+        return hosts
 
     def _is_elaborate(self) -> bool:
         """Whether capitals, hyphens, escapes or hex of text make the rarer forms worth looking for."""
-        text = self.text.replace(b"z9hG4bK", b"")
-        return text != text.lower() or b"%" in text or b"2e3" in text or text.count(b"-") > 2 or text.count(b"_") > 2
+        text, plain = self.text, self.joined.replace(COOKIE, b"")
+        return plain != plain.lower() or "%" in text or "2e3" in text or text.count("-") > 2 or text.count("_") > 2
 
-    def _add_form(self, encoding: str, text: bytes, host: bytes) -> None:
-        address = host.decode("ascii")
+    def _add_rare_forms(self, known: list[str]) -> None:
+        for address in known:
+            for each in find_address_forms(address):
+                if each.sure and each.text in self.joined:
+                    self._add_form(each.encoding, each.text, address)
+
+    def _add_form(self, encoding: str, text: bytes, address: str) -> None:
         note = self._whose(address)
-        for field in self.fields:
-            if text in field[1]:
+        for field in zip(FIELDS, self.values, strict=True):
+            if len(field[1]) >= len(text) and text in field[1]:
                 self.add(field, encoding, "address", address, text, note)
 
-    def _add_dotted(self, known: list[bytes]) -> None:
-        for match in DOTTED.finditer(self.text):
-            if match[0] not in known and all(int(part) < 256 for part in match[0].split(b".")):
-                for field in self.fields:
+    def _add_dotted(self, known: list[str]) -> None:
+        for match in DOTTED.finditer(self.joined):
+            address = match[0].decode("ascii")
+            if address not in known and all(int(part) < 256 for part in match[0].split(b".")):
+                for field in zip(FIELDS, self.values, strict=True):
                     if match[0] in field[1]:
-                        self.add(field, "dotted", "address", match[0].decode("ascii"), match[0], "named nowhere else")
+                        self.add(field, "dotted", "address", address, match[0], "named nowhere else")
 
     def _whose(self, address: str) -> str:
         if address == self.source:
@@ -253,21 +315,20 @@ class _Decoder:
         """The dialled number inside Call-ID, branch or tags."""
         uri = self.message.uri
         number = uri.user if uri is not None else None
-        if number is None or len(number) < NUMBER_MIN or not number[:3].isdigit() or number not in self.text:
+        if number is None or len(number) < NUMBER_MIN or not number[:3].isdigit() or number not in self.joined:
             return
-        for field in self.fields:
-            if field[0] in ("Call-ID", "branch", "From tag") and number in field[1]:
+        for field in zip(FIELDS[:3], self.values[:3], strict=True):
+            if number in field[1]:
                 self.add(field, "plain", "number", display(number), number, "the dialled number")
 
     def decode_call_id(self) -> None:
         """What a Call-ID decodes to when it is no address: the point is to have looked, and to say so."""
-        field = self.fields[0]
-        if field[0] != "Call-ID":
+        call_id = self.values[0]
+        field = "Call-ID", call_id
+        if call_id == b"50000":
+            self.add(field, "plain", "constant", "nmap", call_id, "nmap sends 50000 to everybody: no address")
             return
-        if field[1] == b"50000":
-            self.add(field, "plain", "constant", "nmap", field[1], "nmap sends 50000 to everybody: no address")
-            return
-        token = field[1].partition(b"@")[0]
+        token = call_id.partition(b"@")[0]
         if not token.islower() and (match := BASE64.match(token)) is not None:
             self._add_base64(field, token, match[1])
 
@@ -300,43 +361,17 @@ class _Decoder:
         """
         uri = self.message.uri
         dialled = uri.user if uri is not None else None
-        field = next((field for field in self.fields if field[0] == "From user"), None)
-        if field is None or not dialled or not field[1].isdigit() or not dialled.isdigit() or field[1] == dialled:
+        user = self.values[3]
+        if not dialled or not user.isdigit() or not dialled.isdigit() or user == dialled:
             return
-        shared = _shared_prefix(field[1], dialled)
+        shared = _shared_prefix(user, dialled)
         if shared < 3:
             return
-        readings = {address for start in range(3, shared + 1) for address in _splits(field[1][start:])}
+        readings = {address for start in range(3, shared + 1) for address in _splits(user[start:])}
         if len(readings) == 1:
             address = readings.pop()
             note = "digits behind the prefix of the dialled number, read as an address: unconfirmed"
-            self.add(field, "undotted", "possible address", address, field[1], note)
-
-
-def _may_stand_in(text: bytes, host: bytes, has_digits: bool) -> bool:
-    """Whether one of plain_forms(host) may stand in text; making and keeping the forms themselves costs ten times more.
-
-    has_digits: eight of them stand side by side in text.
-    """
-    try:
-        first, second, third, fourth = host.split(b".")
-        a, b = HEX_OF[first], HEX_OF[second]
-    except ValueError:  # no four parts
-        return False
-    except KeyError:  # zeros in front, or no address: plain_forms tells
-        return True
-    # Either hex form holds the first two octets side by side.
-    if a + b in text or b + a in text:
-        return True
-    if not has_digits:
-        return False
-    if host.replace(b".", b"") in text or PADDED_OF[first] + PADDED_OF[second] in text:
-        return True
-    try:
-        c, d = HEX_OF[third], HEX_OF[fourth]
-    except KeyError:
-        return True
-    return b"%d" % int(a + b + c + d, 16) in text or b"%d" % int(d + c + b + a, 16) in text
+            self.add(("From user", user), "undotted", "possible address", address, user, note)
 
 
 def _shared_prefix(one: bytes, other: bytes) -> int:
