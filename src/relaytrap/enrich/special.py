@@ -40,9 +40,9 @@ SPECIAL: Final = (
     ("ff00::/8", "multicast"),
 )
 
-# First octets under which no IPv4 address is special, as text.
-ORDINARY_FIRST_OCTETS: Final = frozenset(map(str, range(1, 224))) - {
-    network.partition(".")[0] for network, _ in SPECIAL if ":" not in network
+# First octets under which no IPv4 address is special.
+ORDINARY_FIRST_OCTETS: Final = frozenset(range(1, 224)) - {
+    int(network.partition(".")[0]) for network, _ in SPECIAL if ":" not in network
 }
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -9,9 +9,10 @@ import hashlib
 import lzma
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from importlib.resources import files
 from io import BytesIO
 from itertools import islice
@@ -38,17 +39,13 @@ class Table:
 
     source: "bundled" or the operator's path, as shown beside each looked-up row.
     date: day the file was built, YYYY-MM-DD, from its own metadata.
+    find: the record of an address; None where the table has none, or holds IPv4 only. ValueError for no address.
     """
 
     kind: Kind
     source: str
     date: str
-    reader: Any
-    ip_version: int
-
-    def find(self, address: str) -> object:
-        """The record of an address; None where the table has none, or holds IPv4 only. ValueError for no address."""
-        return None if self.ip_version == 4 and ":" in address else self.reader.get(address)
+    find: Callable[[str], object]
 
 
 def open_bundled(kind: Kind, cache_dir: Path | None) -> Table:
@@ -116,7 +113,11 @@ def _has(kind: Kind, record: object) -> bool:
 def _table(kind: Kind, source: str, reader: Any) -> Table:
     metadata = reader.metadata()
     date = datetime.fromtimestamp(metadata.build_epoch, UTC).date().isoformat()
-    return Table(kind, source, date, reader, metadata.ip_version)
+    return Table(kind, source, date, reader.get if metadata.ip_version == 6 else partial(_find_ipv4, reader))
+
+
+def _find_ipv4(reader: Any, address: str) -> object:
+    return None if ":" in address else reader.get(address)
 
 
 def record_country(record: object) -> str:
@@ -126,7 +127,12 @@ def record_country(record: object) -> str:
     code = record.get("country_code")
     if code is None and isinstance(country := record.get("country"), Mapping):
         code = country.get("iso_code")
-    return code.upper() if isinstance(code, str) and len(code) == 2 and code.isascii() and code.isalpha() else ""
+    return _country_code(code) if isinstance(code, str) else ""
+
+
+@lru_cache(maxsize=1 << 10)
+def _country_code(text: str) -> str:
+    return text.upper() if len(text) == 2 and text.isascii() and text.isalpha() else ""
 
 
 def record_asn(record: object) -> tuple[int, str]:
