@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaytrap.evidence.features import features_of, sdp_lines
+from relaytrap.evidence.features import KEPT_LENGTH, KEPT_MAX, _Kept, features_of, sdp_lines
 from relaytrap.sip import Request, parse_message
 from tests.evidence.samples import invite, request, wire
 
@@ -68,3 +68,32 @@ def test_any_request_has_features(data: bytes) -> None:
         features, layout, _ = features_of(message)
         assert features.method == b"INVITE"
         assert isinstance(layout.written, tuple)
+
+
+def test_names_and_lines_that_are_kept_stay_few_and_short() -> None:
+    kept = _Kept(bytes.lower)
+    for number in range(KEPT_MAX + 10):
+        assert kept[b"NAME-%d" % number] == b"name-%d" % number
+    assert kept[b"X" * (KEPT_LENGTH + 1)] == b"x" * (KEPT_LENGTH + 1)
+    assert len(kept) <= KEPT_MAX
+    assert max(map(len, kept)) <= KEPT_LENGTH
+
+
+def test_field_without_a_name_is_not_the_same_as_no_field() -> None:
+    _, none, _ = features_of(request(b"OPTIONS sip:a@b SIP/2.0\r\n\r\n"))
+    _, nameless, _ = features_of(request(b"OPTIONS sip:a@b SIP/2.0\r\n: 1\r\n\r\n"))
+    assert (none.written, nameless.written) == ((), (b"",))
+
+
+@pytest.mark.parametrize(
+    ("body", "skeleton"),
+    [
+        (b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\na=rtpmap:0 PCMU/8000\r\n", b"v o rtpmap"),
+        (b"v=0\n\na=:x\nb", b"v  b"),
+        (b"<presence/>", b""),
+        (b"", b""),
+    ],
+)
+def test_skeleton_is_line_types_and_names_of_attributes(body: bytes, skeleton: bytes) -> None:
+    text = f"INVITE sip:a@b SIP/2.0\nContent-Length: {len(body)}"
+    assert features_of(request(wire(text) + body))[2] == skeleton

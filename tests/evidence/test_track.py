@@ -2,7 +2,16 @@
 
 import pytest
 
-from relaytrap.evidence.track import NO_KEYS, goal_of, keys_of, shape_of, stack_of, target_number
+from relaytrap.evidence.track import (
+    NO_KEYS,
+    _grammar,
+    _shape_cached,
+    goal_of,
+    keys_of,
+    shape_of,
+    stack_of,
+    target_number,
+)
 from relaytrap.observation import Observation
 from tests.evidence.relays import SENSOR, Message, b2bua, judge, kamailio, parsed, proxy, request, topoh
 
@@ -105,3 +114,35 @@ def test_numbers_are_themselves_and_other_targets_are_told_apart():
 def test_a_number_under_many_prefixes_is_one_target():
     message = request(ATTACKER, "0011441904911122")
     assert keys(message, ATTACKER, b"0011441904911122", b"441904911").target_key == 441904911
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        (b"z9hG4bK-2240523530", b"-D"),
+        (b"z9hG4bK-70c65387f613", b"-A12"),
+        (b"z9hG4bK71a9.b30fbd7fe75d6f935dabf5adac16ffaf.0", b"A4.A32.D"),
+        (b"z9hG4bK-524287-1---486e1fe431d591e8", b"-D-D---A16"),
+        (b"a" * 37, b"A0"),
+        (b"1" * 37, b"D"),
+        (b"-.~", b"-.~"),
+        (b"z9hG4bK", b""),
+        (b"", b""),
+    ],
+)
+def test_form_of_a_value_tells_digits_runs_and_punctuation(value, form):
+    assert _grammar(value) == form
+
+
+def test_form_of_nothing_but_different_punctuation_is_found_at_once():
+    marks = bytes(octet for octet in range(256) if not bytes((octet,)).isalnum())
+    assert _grammar(marks) == marks[:96]
+
+
+def test_names_of_an_overlong_message_are_not_kept():
+    message = request(ATTACKER, "100")
+    kept = _shape_cached.cache_info().currsize
+    for serial in range(3):
+        message.headers.append((f"X-{serial}" + "a" * 5000, "1"))
+        assert shape_of(parsed(message))
+    assert _shape_cached.cache_info().currsize == kept
