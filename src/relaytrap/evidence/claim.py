@@ -6,7 +6,7 @@ Vias and still names that address in its Contact belongs with the rest.
 
 import re
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from relaytrap.evidence.path import address_text, is_public
 from relaytrap.observation import Observation
@@ -22,12 +22,8 @@ SDP: Final = re.compile(rb"(?m)^[oc]=[^\r\n]*IN IP[46] ([0-9A-Fa-f:.]+)")
 SDP_SCANNED: Final = 4096
 
 
-class Claim(NamedTuple):
-    """An address (canonical text) that a message names as its own, where it does, and the bytes that say so."""
-
-    address: str
-    where: str
-    quote: bytes
+Claim = tuple[str, str, bytes]
+"""(address, where, quote): an address (canonical text), where it is named, and the bytes that name it."""
 
 
 def claimed_address(message: Request, observation: Observation) -> str | None:
@@ -46,25 +42,21 @@ def foreign_address(named: Iterable[Claim], observation: Observation) -> str | N
 
 def claims(message: Request) -> list[Claim]:
     """What Contact, SDP and Call-ID name, in that order; only what is an address."""
-    found = []
+    found: list[Claim] = []
     first = message.headers.first
     contact = first.get(b"contact")
     if contact:
         match = HOST.match((contact.partition(b"<")[2] or contact).strip(b" \t"))
         if match is not None and (address := address_text(match[1])):
-            found.append(_new(Claim, (address, "Contact", match[1])))
+            found.append((address, "Contact", match[1]))
     body = message.body
     if body and (b" IP4 " in body or b" IP6 " in body):
         found += [
-            _new(Claim, (address, "the session description", match[0]))
+            (address, "the session description", match[0])
             for match in SDP.finditer(body, 0, SDP_SCANNED)
             if (address := address_text(match[1]))
         ]
     call_id = first.get(b"call-id")
     if call_id and b"@" in call_id and (address := address_text(call_id.rpartition(b"@")[2].strip(b"[]"))):
-        found.append(_new(Claim, (address, "Call-ID", call_id)))
+        found.append((address, "Call-ID", call_id))
     return found
-
-
-# What Claim(...) does, without a call of Python code: nearly every message has two.
-_new: Final = tuple.__new__

@@ -11,7 +11,9 @@ from functools import lru_cache
 from struct import unpack_from
 from typing import Final
 
-__all__ = ["BRANCH", "branch_hash", "hash_agrees"]
+from relaytrap.sip.via import COOKIE
+
+__all__ = ["BRANCH", "branch_hash", "field_agrees", "hash_agrees"]
 
 BRANCH: Final = re.compile(rb"z9hG4bK([0-9a-f]{1,4})\.([0-9a-f]{32})\.([0-9]{1,6})")
 TABLE_ENTRIES: Final = 1 << 16
@@ -39,5 +41,9 @@ def _sum(text: bytes) -> int:
 
 def hash_agrees(branch: bytes, call_id: bytes, cseq: int) -> bool | None:
     """Whether a branch of Kamailio's form carries the right first field; None when it has not that form."""
-    match = BRANCH.fullmatch(branch)
-    return None if match is None else match[1] == branch_hash(call_id, b"%d" % cseq)
+    return field_agrees(branch, call_id, cseq) if BRANCH.fullmatch(branch) else None
+
+
+def field_agrees(branch: bytes, call_id: bytes, cseq: int) -> bool:
+    """Whether a branch that is known to have Kamailio's form carries the right first field."""
+    return branch[len(COOKIE) : branch.index(b".")] == branch_hash(call_id, b"%d" % cseq)

@@ -11,10 +11,11 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from relaytrap.evidence.kamailio import hash_agrees
+from relaytrap.evidence.kamailio import field_agrees
 from relaytrap.evidence.path import address_text
 from relaytrap.evidence.topology_hiding import MASKED_BRANCH, MASKED_CALL_ID, Sender, sender_of, unmask
 from relaytrap.sip import Request, Via
+from relaytrap.sip.params import Params
 from relaytrap.sip.via import COOKIE
 
 __all__ = ["Link", "Maker", "branch_maker", "read_chain"]
@@ -130,13 +131,13 @@ def _read_link(via: Via, call_id: bytes, cseq: int) -> Link:
         rport = via.rport
         if rport is not None and rport is not True:
             port, explicit = rport, True
-        noted = _noted(via)
-        if noted:
+        names = [name.lower() for name, _ in params]
+        if b"received" in names and (noted := _noted(names, params)):
             address, explicit = noted[0], True
-        over_connection = via.param(b"i") is not None
+        over_connection = b"i" in names and via.param(b"i") is not None
     maker, genuine = branch_maker(branch), None
     if maker.name == KAMAILIO and call_id:
-        genuine = hash_agrees(branch, call_id, cseq)
+        genuine = field_agrees(branch, call_id, cseq)
         maker = maker if genuine else IMITATION
     elif maker.name == IMITATION.name:
         genuine = False
@@ -162,12 +163,12 @@ def _read_link(via: Via, call_id: bytes, cseq: int) -> Link:
 ASKED_FOR: Final = (b"rport", None)
 
 
-def _noted(via: Via) -> tuple[str, ...]:
+def _noted(names: Sequence[bytes], params: Params) -> tuple[str, ...]:
     return tuple(
         [
             text
-            for name, value in via.params
-            if name.lower() == b"received" and value and (text := address_text(value.strip(b"[]")))
+            for name, (_, value) in zip(names, params, strict=True)
+            if name == b"received" and value and (text := address_text(value.strip(b"[]")))
         ]
     )
 
