@@ -4,16 +4,15 @@ Bytes become display text here; the raw message and an offset give them back exa
 """
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Final
 
 import msgspec
+from msgspec.structs import astuple
 
 from relaytrap.evidence.base import Evidence
 from relaytrap.evidence.identifiers import Decoded
 from relaytrap.evidence.path import Hop
 from relaytrap.sip.text import display
-from relaytrap.store.schema import JSON_LISTS
 
 __all__ = ["decoded_json", "evidence_json", "hops_json"]
 
@@ -25,14 +24,19 @@ def evidence_json(evidence: Sequence[Evidence]) -> bytes:
     """Each reason as JSON_LISTS["evidence"] names its places; length is that of the whole quote in bytes."""
     if not evidence:
         return b""
-    return ENCODE([(e.rule, e.version, e.weight, _quoted(e.quote), e.offset, len(e.quote), e.text) for e in evidence])
+    return ENCODE(
+        [
+            (rule, version, weight, _quoted(quote), offset, len(quote), text)
+            for rule, version, weight, quote, offset, text in map(astuple, evidence)
+        ]
+    )
 
 
 def hops_json(hops: Sequence[Hop]) -> bytes:
-    """Each hop as JSON_LISTS["hops"] names its places, nearest first."""
+    """Each hop as JSON_LISTS["hops"] names its places, which are its fields, nearest first."""
     if not hops:
         return b""
-    return ENCODE(list(map(HOP, hops)))
+    return ENCODE(list(map(astuple, hops)))
 
 
 def decoded_json(decoded: Sequence[Decoded]) -> bytes:
@@ -41,24 +45,10 @@ def decoded_json(decoded: Sequence[Decoded]) -> bytes:
         return b""
     return ENCODE(
         [
-            (
-                d.field,
-                d.encoding,
-                d.kind,
-                d.value,
-                _quoted(d.quote),
-                d.offset,
-                len(d.quote),
-                d.note,
-                d.is_source,
-                d.is_local,
-            )
-            for d in decoded
+            (field, encoding, kind, value, _quoted(quote), offset, len(quote), note, is_source, is_local)
+            for field, encoding, kind, value, quote, offset, note, is_source, is_local in decoded
         ]
     )
-
-
-HOP: Final = attrgetter(*JSON_LISTS["hops"])
 
 
 def _quoted(value: bytes) -> str:
