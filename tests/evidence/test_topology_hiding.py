@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relaytrap.evidence import topology_hiding
 from relaytrap.evidence.topology_hiding import (
     MASKED_BRANCH,
     Masked,
@@ -47,6 +48,12 @@ def test_what_kamailio_masked_comes_off():
 
 def test_another_key_gives_nothing_readable():
     assert unmask(MASKED_BRANCH + mask(via("198.51.100.66", 5074, 1), b"secret", 5).encode()) is None
+
+
+def test_values_too_long_to_be_masked_are_not_kept():
+    kept = topology_hiding._unmask_cached.cache_info().currsize
+    assert unmask(MASKED_BRANCH + b"A" * 60_000) is None
+    assert topology_hiding._unmask_cached.cache_info().currsize == kept
 
 
 @given(st.binary(max_size=200))
