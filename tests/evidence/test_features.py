@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaytrap.evidence.features import KEPT_LENGTH, KEPT_MAX, _Kept, features_of, sdp_lines
+from relaytrap.evidence.features import features_of, sdp_lines
 from relaytrap.sip import Request, parse_message
 from tests.evidence.samples import invite, request, wire
 
@@ -68,15 +68,6 @@ def test_any_request_has_features(data: bytes) -> None:
         features, layout, _ = features_of(message)
         assert features.method == b"INVITE"
         assert isinstance(layout.written, tuple)
-
-
-def test_names_and_lines_that_are_kept_stay_few_and_short() -> None:
-    kept = _Kept(bytes.lower)
-    for number in range(KEPT_MAX + 10):
-        assert kept[b"NAME-%d" % number] == b"name-%d" % number
-    assert kept[b"X" * (KEPT_LENGTH + 1)] == b"x" * (KEPT_LENGTH + 1)
-    assert len(kept) <= KEPT_MAX
-    assert max(map(len, kept)) <= KEPT_LENGTH
 
 
 def test_field_without_a_name_is_not_the_same_as_no_field() -> None:

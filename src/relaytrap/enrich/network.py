@@ -102,7 +102,7 @@ class Enricher:
 
     def _look_up(self, text: str) -> Network:
         # The reader parses plain IPv4 text far faster than the ipaddress module, and most sources are ordinary. It
-        # takes "1.2.3" for an address as well, and inet_pton (half the time of a pattern) does not.
+        # takes "1.2.3" for an address as well, and inet_pton does not (0.10 us; a pattern 0.27).
         if not self._names.lengths:
             try:
                 first_octet = inet_pton(AF_INET, text)[0]
