@@ -85,7 +85,8 @@ def _read(value: bytes) -> tuple[Uri | None, tuple[Defect, ...]]:
     port = int(digits) if digits else None
     if port is not None and port > 65535:
         return _read_odd(value)
-    return _new(Uri, (scheme, user, None, host, port, plain_params(params), (), value)), ()
+    pairs = plain_params(params) if params else ()
+    return _new(Uri, (scheme, user, None, host, port, pairs, (), value)), ()
 
 
 # What Uri(...) does, without a call of Python code: every message has some.
