@@ -267,3 +267,14 @@ def test_well_formed_messages_are_judged_by_their_bytes_alone(made):
     seen = Observation(0, "s", "in", "udp", "192.0.2.1", 5060, SENSOR, 5060, made.data)
     first = judge_path(parse_message(made.data), seen, PathSetting())
     assert first == judge_path(parse_message(made.data), seen, PathSetting())
+
+
+@pytest.mark.parametrize("name", ["Max-Forwards", "MAX-FORWARDS"])
+def test_the_hop_count_is_quoted_from_its_own_line(name):
+    message, source = through(kamailio, message=request(ATTACKER, "69"))
+    message.headers = [(name if key == "Max-Forwards" else key, value) for key, value in message.headers]
+    found = next(each for each in judge(message, source).evidence if each.rule == "path.max-forwards")
+    raw = message.wire()
+    assert raw.find(found.quote) < found.offset
+    assert raw[: found.offset].endswith(f"\r\n{name}: ".encode())
+    assert raw[found.offset :].startswith(found.quote + b"\r\n")

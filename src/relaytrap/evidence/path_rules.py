@@ -4,11 +4,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from relaytrap.evidence.base import Evidence
+from relaytrap.sip import Request
 
 if TYPE_CHECKING:
     from relaytrap.evidence.identifiers import Decoded
 
-__all__ = ["COUNTED", "HOP_BY_HOP", "LEAST_COUNTED", "OPENING", "RULES", "START", "decoded_targets", "reason"]
+__all__ = [
+    "COUNTED",
+    "HOP_BY_HOP",
+    "LEAST_COUNTED",
+    "OPENING",
+    "RULES",
+    "START",
+    "decoded_targets",
+    "hop_count_reason",
+    "reason",
+]
 
 # RFC 3261 section 8.1.1.6: a sender SHOULD start with 70. Up to this many below it are believed to be counted down.
 START: Final = 70
@@ -26,8 +37,8 @@ RULES: Final = {
     "path.no-via": 1,
     "path.received": 1,
     "path.sent-by": 1,
-    "path.max-forwards": 1,
-    "path.made-up-via": 1,
+    "path.max-forwards": 2,
+    "path.made-up-via": 2,
     "path.kamailio-hash": 1,
     "path.software": 1,
     "path.record-route": 1,
@@ -55,6 +66,16 @@ RULES: Final = {
 def reason(rule: str, weight: int, quote: bytes, raw: bytes, text: str) -> Evidence:
     """Evidence under the rule's current version, its quote found in the message."""
     return Evidence(rule, RULES[rule], weight, quote, raw.find(quote) if quote else -1, text)
+
+
+def hop_count_reason(rule: str, weight: int, message: Request, text: str) -> Evidence:
+    """The same, resting on Max-Forwards: its few digits stand elsewhere in most messages, so its line is looked up."""
+    raw, value = message.raw, message.headers.first.get(b"max-forwards", b"")
+    start = raw.find(b"\nMax-Forwards:")  # nothing but a header's line begins so
+    if start < 0:
+        line = message.headers.line(b"max-forwards", 0)
+        start = line.offset if line else len(raw)
+    return Evidence(rule, RULES[rule], weight, value, raw.find(value, start) if value else -1, text)
 
 
 def decoded_targets(decoded: "Sequence[Decoded]") -> tuple[Evidence, ...]:

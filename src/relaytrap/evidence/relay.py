@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from relaytrap.evidence.claim import claimed_address, claims, foreign_address
 from relaytrap.evidence.path import NOT_JUDGED, Hop, Path, PathSetting, address_text, transport_text
-from relaytrap.evidence.path_rules import HOP_BY_HOP, LEAST_COUNTED, START, decoded_targets, reason
+from relaytrap.evidence.path_rules import HOP_BY_HOP, LEAST_COUNTED, START, decoded_targets, hop_count_reason, reason
 from relaytrap.evidence.via_chain import Link, read_chain
 from relaytrap.evidence.via_walk import ViaWalk
 from relaytrap.observation import Observation
@@ -112,7 +112,7 @@ def _judge_single(message: Request, observation: Observation, link: Link, decode
     reasons = []
     if counted:
         text = f"One Via, and Max-Forwards is {forwards}: somebody counted it down from {START} and took a Via away."
-        reasons.append(reason("path.max-forwards", 35, message.headers.get(b"max-forwards") or b"", raw, text))
+        reasons.append(hop_count_reason("path.max-forwards", 35, message, text))
     if proxy:
         text = f"The only Via was written by {link.maker.name}, which hands on: what was below is gone."
         reasons.append(reason("path.software", 35, via.raw, raw, text))

@@ -22,7 +22,7 @@ from relaytrap.evidence.path import (
     is_public,
     transport_text,
 )
-from relaytrap.evidence.path_rules import LEAST_COUNTED, OPENING, START, decoded_targets, reason
+from relaytrap.evidence.path_rules import LEAST_COUNTED, OPENING, START, decoded_targets, hop_count_reason, reason
 from relaytrap.evidence.topology_hiding import MASKED_PARAM
 from relaytrap.evidence.via_chain import Link
 from relaytrap.observation import Observation
@@ -140,11 +140,11 @@ class ViaWalk:
             lost = 45 if self.extra >= len(self.links) - 1 else 10
             forged += lost
             text = f"Max-Forwards and Vias add up to {self.start}, more than {START}: {self.extra} made up."
-            self._note("path.made-up-via", -lost, _header(self.message, b"max-forwards"), text)
+            self.reasons.append(hop_count_reason("path.made-up-via", -lost, self.message, text))
         elif LEAST_COUNTED <= self.start <= START:
             honest += 30
             text = f"Max-Forwards was counted down once for each Via: they add up to {self.start}."
-            self._note("path.max-forwards", 30, _header(self.message, b"max-forwards"), text)
+            self.reasons.append(hop_count_reason("path.max-forwards", 30, self.message, text))
         if self._records_route():
             honest += 25
         if below.explicit:
