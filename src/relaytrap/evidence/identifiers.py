@@ -79,7 +79,7 @@ def decode_identifiers(message: Message, observation: Observation) -> tuple[Deco
 def _values(message: Request) -> tuple[bytes, ...]:
     """What stands in each of FIELDS; b"" for what is absent."""
     vias, sender, contacts = message.vias, message.from_address, message.contacts
-    values = (
+    return (
         message.call_id or b"",
         vias[-1].branch or b"" if vias else b"",
         message.from_tag or b"",
@@ -87,7 +87,6 @@ def _values(message: Request) -> tuple[bytes, ...]:
         message.to_tag or b"",
         contacts[0].uri.user or b"" if contacts else b"",
     )
-    return values if sum(map(len, values)) <= FIELD_MAX else tuple([value[:FIELD_MAX] for value in values])
 
 
 # Twelve characters of an address and a port in hex, or anything else; 0x01; a random decimal number. All of it in hex.
@@ -114,30 +113,27 @@ HEADER_OF: Final = {
 }
 
 
-class _Host(NamedTuple):
-    """A host at its cheapest: what must stand in a text before any plain form of its address but digits does.
+Host = tuple[str, str, str]
+"""A host at its cheapest: (address, forward, backward), what stands in a text before any plain form but digits does.
 
-    address: as text; "" for a name, which is not looked for. forward, backward: its first two octets in hex and the
-    same turned round, one of which is part of either hex form; "", which stands in any text, where only plain_forms
-    can tell.
-    """
-
-    address: str
-    forward: str
-    backward: str
+address: as text; "" for a name, which is not looked for. forward, backward: the first two octets of an IPv4 address in
+hex and the same turned round, one of which is part of either hex form; both "" where only plain_forms can tell, for
+"" is in every text.
+"""
 
 
-def _host_of(host: bytes) -> _Host:
+def _host_of(host: bytes) -> Host:
     # A cheap look that keeps names, and hosts of any length that somebody makes up, away from the costlier ones.
     if len(host) > HOST_MAX or not (host[:1].isdigit() or b":" in host) or not host.isascii():
         return NAME
     address = host.decode("ascii")
-    first, _, rest = address.partition(".")
-    a, b = HEX_OF.get(first, ""), HEX_OF.get(rest.partition(".")[0], "")
-    return _Host(address, a + b, b + a) if a and b else _Host(address, "", "")
+    parts = address.split(".")
+    if len(parts) == 4 and (a := HEX_OF.get(parts[0])) and (b := HEX_OF.get(parts[1])):
+        return address, a + b, b + a
+    return address, "", ""
 
 
-NAME: Final = _Host("", "", "")
+NAME: Final = ("", "", "")
 HEX_OF: Final = {str(octet): f"{octet:02x}" for octet in range(256)}
 
 
@@ -185,6 +181,9 @@ class _Decoder:
         self.values = _values(message)
         # One search over all fields tells whether a form occurs at all; nearly always it does not.
         self.joined = b"\n".join(self.values)
+        if len(self.joined) > FIELD_MAX:
+            self.values = tuple([value[:FIELD_MAX] for value in self.values])
+            self.joined = b"\n".join(self.values)
         # As str, in which a search takes a third of the time; each octet is one character.
         self.text = self.joined.decode("latin-1")
 
@@ -243,6 +242,7 @@ class _Decoder:
         """Known addresses in any form, and any address with its dots."""
         text = self.text
         dots = text.count(".")
+        has_dots = dots >= 3
         has_digits = EIGHT_DIGITS in self.joined.translate(AS_DIGITS)
         elaborate = self._is_elaborate()
         known = []
@@ -251,12 +251,11 @@ class _Decoder:
             if not address:
                 continue
             known.append(address)
-            if ":" in address:
-                elaborate = True
-            if address in text and len(address) >= HOST_MIN:
+            if (has_dots or not forward) and address in text and len(address) >= HOST_MIN:
                 self._add_form("text" if ":" in address else "dotted", host, address)
                 dots -= address.count(".")
             if forward in text or backward in text or (has_digits and any(map(text.__contains__, DIGITS[host]))):
+                elaborate |= ":" in address
                 for encoding, form in plain_forms(host):
                     if form in text:
                         self._add_form(encoding, form.encode("ascii"), address)
@@ -292,9 +291,10 @@ class _Decoder:
 
     def _add_form(self, encoding: str, text: bytes, address: str) -> None:
         note = self._whose(address)
-        for field in zip(FIELDS, self.values, strict=True):
-            if len(field[1]) >= len(text) and text in field[1]:
-                self.add(field, encoding, "address", address, text, note)
+        size = len(text)
+        for index, value in enumerate(self.values):
+            if len(value) >= size and text in value:
+                self.add((FIELDS[index], value), encoding, "address", address, text, note)
 
     def _add_dotted(self, known: list[str]) -> None:
         for match in DOTTED.finditer(self.joined):
