@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from relaytrap.evidence.address_forms import find_address_forms
-from relaytrap.evidence.identifiers import DIGITS, HOSTS, KEPT_MAX, Decoded, decode_identifiers
+from relaytrap.evidence.identifiers import DIGITS, HOSTS, Decoded, decode_identifiers
 from relaytrap.evidence.signatures import load_signatures
 from relaytrap.sip import Request, parse_message
 from tests.evidence.samples import LOCAL, SOURCE, invite, request, seen, wire
@@ -281,16 +281,6 @@ def test_any_bytes_are_answered(data: bytes) -> None:
 def test_a_zone_behind_a_contacts_address_is_answered() -> None:
     for zone in ("%eth0", "%25eth0"):
         assert decode(invite(call_id="AB", via_host=f"[fe80::1{zone}]")) == ()
-
-
-@pytest.mark.parametrize("host", ["203.0.113.{}", "x{}.example.com", "2001:db8::{}"])
-def test_hosts_that_somebody_makes_up_are_not_kept_without_end(host: str) -> None:
-    for number in range(KEPT_MAX + 10):
-        name = host.format(number).encode()
-        assert HOSTS[name] == HOSTS[name]
-        assert DIGITS[name] == DIGITS[name]
-    assert len(HOSTS) <= KEPT_MAX
-    assert len(DIGITS) <= KEPT_MAX
 
 
 def test_a_long_host_is_not_kept() -> None:

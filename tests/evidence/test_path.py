@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaytrap.evidence import path
 from relaytrap.evidence.path import NOT_PUBLIC, AddressSet, address_text, is_public
 
 
@@ -31,21 +30,6 @@ def test_an_address_has_one_text_and_is_public_unless_in_a_network_that_is_not(a
     parsed = ipaddress.ip_address(text)
     inside = any(parsed in network for network in NOT_PUBLIC if network.version == parsed.version)
     assert is_public(text) is not inside
-
-
-def test_hosts_too_long_for_an_address_are_not_kept(monkeypatch):
-    monkeypatch.setattr(path, "TEXTS", {})
-    assert address_text(b"a" * 60_000) is None
-    assert address_text(b"192.0.2.7") == "192.0.2.7"
-    assert list(path.TEXTS) == [b"192.0.2.7"]
-
-
-def test_hosts_met_before_are_forgotten_when_there_are_too_many(monkeypatch):
-    monkeypatch.setattr(path, "TEXTS", {})
-    monkeypatch.setattr(path, "TEXTS_MAX", 4)
-    for number in range(9):
-        assert address_text(b"192.0.2.%d" % number) == f"192.0.2.{number}"
-        assert len(path.TEXTS) <= 4
 
 
 @pytest.mark.parametrize(("given", "is_empty"), [([], True), (["192.0.2.7"], False), (["192.0.2.0/24"], False)])

@@ -186,7 +186,7 @@ def test_a_day_that_grows_too_large_is_split_and_counts_once(store, setting, sce
     monkeypatch.setattr(analyse, "WINDOW_REQUESTS", half + 10)
     put(store, setting, scene.seen[half:])
     analysis.update()
-    assert {window.width for window in findings.read_windows(store, 0, 2**31)} <= {21_600, 3600, 300, 60}
+    assert {window.width for window in findings.read_windows(store, 0, 2**31)} <= {21_600, 3600, 300, 60, 20}
     relays = {row["address"] for row in run_query(store, "relays", {"limit": 0})}
     assert relays >= {address for _, address in HONEST}
 
@@ -231,11 +231,11 @@ def test_a_day_that_lost_messages_in_one_hour_is_worked_on_whole(store, setting,
     assert campaigns[A] == 150
 
 
-def test_windows_narrow_to_a_minute_in_a_flood(monkeypatch):
+def test_windows_narrow_to_twenty_seconds_in_a_flood(monkeypatch):
     monkeypatch.setattr(analyse, "WINDOW_REQUESTS", 100)
     day = 20_000 * DAY
-    flood = {day + 60 * n: Bucket(day + 60 * n, 90, 90, 0) for n in range(5)}
-    assert list(split_windows(day, flood)) == [Window(day + 60 * n, 60) for n in range(5)]
+    flood = {day + 20 * n: Bucket(day + 20 * n, 90, 90, 0) for n in range(5)}
+    assert list(split_windows(day, flood)) == [Window(day + 20 * n, 20) for n in range(5)]
 
 
 def test_a_campaign_keeps_its_identifier_and_narrows_messages(store, setting, scene):

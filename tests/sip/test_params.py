@@ -4,11 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaytrap.sip import params
 from relaytrap.sip.params import (
     MAX_PARAMS,
     MAX_VALUES,
-    Table,
     find_param,
     plain_params,
     read_params,
@@ -79,13 +77,3 @@ def test_elements_stand_where_their_offsets_say(value: bytes) -> None:
 def test_parameters_of_a_plain_text_are_told_apart_in_order() -> None:
     assert plain_params(b"") == ()
     assert plain_params(b";rport=5060;lr;rport") == ((b"rport", b"5060"), (b"lr", None), (b"rport", None))
-
-
-def test_texts_of_an_attacker_are_not_kept_beyond_a_bound() -> None:
-    table = Table(len)
-    for number in range(3 * params.TABLE_MAX):
-        assert table[b"%d" % number] == len(b"%d" % number)
-        assert len(table) <= params.TABLE_MAX
-    long = b"a" * (params.KEY_LENGTH_MAX + 1)
-    assert table[long] == len(long)
-    assert long not in table

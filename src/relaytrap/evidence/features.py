@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 from relaytrap.evidence.signatures import Genuine, Sign, load_signatures
 from relaytrap.evidence.vocabulary import PASSED_OVER, PASSED_OVER_PREFIXES, load_vocabulary
+from relaytrap.kept import Kept
 from relaytrap.sip import Request
 from relaytrap.sip.headers import canonical_name
-from relaytrap.sip.params import Table
 
 __all__ = ["Features", "Layout", "features_of", "sdp_lines"]
 
@@ -104,8 +104,8 @@ def _in_structure(name: bytes) -> bytes | None:
     return None if canonical in CHANGED_ON_THE_WAY or canonical[:2] == b"p-" else name
 
 
-_ordered: Final = Table(_in_order).__getitem__
-_written: Final = Table(_in_structure).__getitem__
+_ordered: Final = Kept(_in_order).__getitem__
+_written: Final = Kept(_in_structure).__getitem__
 
 
 def _lay_out(joined: bytes) -> Layout:
@@ -164,7 +164,7 @@ def _read_line(written: bytes) -> _Line:
     return _Line(skeleton if line else None, "" if name == "other" else name)
 
 
-_line: Final = Table(_read_line).__getitem__
+_line: Final = Kept(_read_line).__getitem__
 
 
 def _read_body(body: bytes) -> tuple[tuple[str, ...], bytes]:

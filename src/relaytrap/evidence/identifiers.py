@@ -11,10 +11,11 @@ one that the headers name. Everything else is at most a "possible address".
 import re
 from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
 
 from relaytrap.evidence.address_forms import find_address_forms, plain_forms
+from relaytrap.kept import Kept
 from relaytrap.observation import Observation
 from relaytrap.sip import Message, Request
 from relaytrap.sip.text import display
@@ -22,7 +23,6 @@ from relaytrap.sip.via import COOKIE
 
 __all__ = ["Decoded", "decode_identifiers"]
 
-T = TypeVar("T")
 
 FIELD_MAX: Final = 512
 """Octets of one field that are looked at; identifiers are short, and hostile ones shall not cost more."""
@@ -145,27 +145,9 @@ def _digits_of(host: bytes) -> tuple[str, ...]:
 AS_DIGITS: Final = bytes(0x30 if chr(octet) in "0123456789" else 0x20 for octet in range(256))
 
 
-class _Kept(dict[bytes, T]):
-    """What was made of a host; the same few stand in message after message.
-
-    Long hosts are not kept, and everything is forgotten when it is full: an LRU takes three times as long.
-    """
-
-    def __init__(self, make: Callable[[bytes], T]) -> None:
-        self._make = make
-
-    def __missing__(self, host: bytes) -> T:
-        made = self._make(host)
-        if len(host) <= HOST_MAX:
-            if len(self) >= KEPT_MAX:
-                self.clear()
-            self[host] = made
-        return made
-
-
 KEPT_MAX: Final = 1 << 12
-HOSTS: Final = _Kept(_host_of)
-DIGITS: Final = _Kept(_digits_of)
+HOSTS: Final = Kept(_host_of, most=KEPT_MAX, longest=HOST_MAX)
+DIGITS: Final = Kept(_digits_of, most=KEPT_MAX, longest=HOST_MAX)
 
 
 class _Decoder:

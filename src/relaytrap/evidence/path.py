@@ -17,6 +17,7 @@ import msgspec
 from relaytrap.config import NetworkConfig
 from relaytrap.errors import ConfigError
 from relaytrap.evidence.base import Evidence
+from relaytrap.kept import Kept
 from relaytrap.sip.text import display
 
 __all__ = [
@@ -43,27 +44,12 @@ OCTET: Final = rb"(?:0|1[0-9]{0,2}|2(?:[0-4][0-9]?|5[0-5]?|[6-9])?|[3-9][0-9]?)"
 IPV4: Final = re.compile(rb"\.".join((OCTET,) * 4))
 
 
-# Hosts met before. A host may be as long as a datagram, so only what may be an address is kept; cleared when full.
-TEXTS: Final[dict[bytes, str | None]] = {}
-TEXTS_MAX: Final = 1 << 14
 ADDRESS_MAX: Final = 45
-UNMET: Final = ""
-
-
-def address_text(host: bytes) -> str | None:
-    """Canonical text of an address as it stands in a message; None for a name or anything else."""
-    known = TEXTS.get(host, UNMET)
-    if known is not UNMET:
-        return known
-    if len(host) > ADDRESS_MAX:
-        return None
-    if len(TEXTS) >= TEXTS_MAX:
-        TEXTS.clear()
-    text = TEXTS[host] = _address_text(host)
-    return text
 
 
 def _address_text(host: bytes) -> str | None:
+    if len(host) > ADDRESS_MAX:
+        return None
     if IPV4.fullmatch(host):
         return host.decode("ascii")
     if b":" not in host:
@@ -76,6 +62,9 @@ def _address_text(host: bytes) -> str | None:
         return str(address.ipv4_mapped)
     return str(address)
 
+
+address_text: Final = Kept(_address_text, most=1 << 14, longest=ADDRESS_MAX).__getitem__
+"""Canonical text of an address as it stands in a message; None for a name or anything else."""
 
 # What cannot be the outside address of anybody: RFC 1918, loopback, link-local, carrier NAT (RFC 6598), multicast,
 # "this" network and unique local IPv6. Documentation and benchmark networks count as public: laboratories live there.

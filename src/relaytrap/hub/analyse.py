@@ -1,12 +1,12 @@
 """From messages to findings over sets: what is new is summed up, associated and settled; everything else stays.
 
 Place in the flow: after `ingest`, beside the pages. `update` may be called at any time and as often as one likes: it
-compares what the messages are now with what was last worked on, minute by minute, and works on the difference.
+compares what the messages are now with what was last worked on, twenty seconds at a time, and works on the difference.
 So a crash, a restart, a reanalysis, a dropped day or the removal of a sample need nothing but another `update`, and
 the order in which messages came leaves no trace.
 
 The cost of a batch is that of the hours it lies in, of the window in which it is associated, and of the sums over
-relays and origins. A window is a day, or as much of one, down to a minute, as holds no more than WINDOW_REQUESTS.
+relays and origins. A window is a day, or as much of one, down to twenty seconds, as holds no more than WINDOW_REQUESTS.
 """
 
 import logging
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 WINDOW_REQUESTS: Final = 50_000
 LOAD_REQUESTS: Final = 100_000
-WIDTHS: Final = (86_400, 21_600, 3_600, 300, BUCKET_S)
+WIDTHS: Final = (86_400, 21_600, 3_600, 300, 60, BUCKET_S)
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
 NS_PER_S: Final = 10**9

@@ -13,6 +13,7 @@ from relaytrap.evidence.fingerprint import Tool
 from relaytrap.evidence.identifiers import Decoded
 from relaytrap.evidence.path import Path
 from relaytrap.evidence.track import Keys
+from relaytrap.kept import Kept
 from relaytrap.observation import Observation
 from relaytrap.sip import Message, Request, Unparsed, Uri
 
@@ -217,21 +218,12 @@ def _cut(value: bytes) -> bytes:
     return f"{kept}… ({len(value)} bytes)".encode()
 
 
-class _Words(dict[str, bytes]):
-    """Text of ours, or a value that few messages differ in → the same as UTF-8; a dozen look-ups a message.
-
-    Forgets everything when it is full: an LRU takes three times as long.
-    """
-
-    def __missing__(self, value: str) -> bytes:
-        if len(self) >= WORDS_MAX:
-            self.clear()
-        self[value] = made = _text(value.encode("utf-8", "backslashreplace"))
-        return made
+def _word(value: str) -> bytes:
+    return _text(value.encode("utf-8", "backslashreplace"))
 
 
-WORDS_MAX: Final = 1 << 12
-word: Final = _Words().__getitem__
+word: Final = Kept(_word, most=1 << 12, longest=256).__getitem__
+"""Text of ours, or a value that few messages differ in, as UTF-8; a dozen look-ups a message."""
 
 
 def _packed(address: str) -> bytes:

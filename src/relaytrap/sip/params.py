@@ -1,8 +1,8 @@
 """Header parameters and comma-separated lists: what Via, From, Contact and the rest have in common."""
 
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
+from relaytrap.kept import Kept
 from relaytrap.sip.anomaly import Defect
 from relaytrap.sip.grammar import LIST_MARK, PARAM, QUOTED_PAIR, QUOTED_STRING
 
@@ -10,15 +10,12 @@ __all__ = [
     "MAX_PARAMS",
     "MAX_VALUES",
     "Params",
-    "Table",
     "find_param",
     "plain_params",
     "read_params",
     "split_list",
     "unquote",
 ]
-
-T = TypeVar("T")
 
 Params = tuple[tuple[bytes, bytes | None], ...]
 """(name, value) as written and in order; value None without "=", in quotes when it was quoted."""
@@ -119,30 +116,6 @@ def _note_repeated(found: list[tuple[bytes, bytes | None]], base: int, defects: 
         defects.append(("param-repeated", base))
 
 
-class Table(dict[bytes, T]):
-    """What was read of texts that repeat from message to message: `table[text]` is looked up, or read and kept.
-
-    Forgets everything when it is full, which an LRU would spend more time to avoid. An attacker chooses the keys: long
-    ones are not kept.
-    """
-
-    def __init__(self, read: Callable[[bytes], T]) -> None:
-        super().__init__()
-        self._read = read
-
-    def __missing__(self, text: bytes) -> T:
-        found = self._read(text)
-        if len(text) <= KEY_LENGTH_MAX:
-            if len(self) >= TABLE_MAX:
-                self.clear()
-            self[text] = found
-        return found
-
-
-TABLE_MAX: Final = 512
-KEY_LENGTH_MAX: Final = 64
-
-
 def _split_plain(text: bytes) -> Params:
     pieces = []
     for piece in text.split(b";", MAX_PARAMS + 1)[1 : MAX_PARAMS + 1]:
@@ -151,7 +124,7 @@ def _split_plain(text: bytes) -> Params:
     return tuple(pieces)
 
 
-plain_params: Final = Table(_split_plain).__getitem__
+plain_params: Final = Kept(_split_plain).__getitem__
 """Parameters of a text that a pattern has judged: ";name" and ";name=value" without blanks, quotes and gaps."""
 
 

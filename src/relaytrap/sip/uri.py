@@ -5,6 +5,7 @@ from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final, NamedTuple
 
+from relaytrap.kept import Kept
 from relaytrap.sip.anomaly import Defect, SipSyntaxError
 from relaytrap.sip.grammar import ESCAPE, HEADER_CHARS, HOST, PARAM_CHARS, PASSWORD, PLAIN_URI, SCHEME, TEL_NUMBER, USER
 from relaytrap.sip.params import MAX_PARAMS, Params, find_param, plain_params
@@ -55,28 +56,6 @@ def unescape(value: bytes) -> bytes:
     return ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), value)
 
 
-def read_uri(value: bytes) -> tuple[Uri | None, tuple[Defect, ...]]:
-    """What can be told of a URI, with what is wrong about it; never raises.
-
-    A request mostly names one URI twice or three times, and a scanner the same ones in every request: a small table
-    that is emptied when full is quicker here than an LRU, and stays in the processor's cache.
-    """
-    found = _READ.get(value)
-    if found is None:
-        found = _read(value)
-        if len(_READ) >= _READ_LIMIT:
-            _READ.clear()
-        if len(value) <= _READ_LENGTH:
-            _READ[value] = found
-    return found
-
-
-_READ: Final[dict[bytes, tuple["Uri | None", tuple[Defect, ...]]]] = {}
-_READ_LIMIT: Final = 512
-# An attacker chooses the keys: long ones are not kept.
-_READ_LENGTH: Final = 128
-
-
 def _read(value: bytes) -> tuple[Uri | None, tuple[Defect, ...]]:
     match = PLAIN_URI.fullmatch(value)
     if match is None:
@@ -89,6 +68,11 @@ def _read(value: bytes) -> tuple[Uri | None, tuple[Defect, ...]]:
     return _new(Uri, (scheme, user, None, host, port, pairs, (), value)), ()
 
 
+read_uri: Final = Kept(_read, longest=128).__getitem__
+"""What can be told of a URI, with what is wrong about it; never raises.
+
+A request mostly names one URI twice or three times, and a scanner the same ones in every request.
+"""
 # What Uri(...) does, without a call of Python code: every message has some.
 _new: Final = tuple.__new__
 

@@ -2,9 +2,10 @@
 
 from typing import Final, Literal, NamedTuple
 
+from relaytrap.kept import Kept
 from relaytrap.sip.anomaly import Defect, SipSyntaxError
 from relaytrap.sip.grammar import PLAIN_VIA, SENT_PROTOCOL
-from relaytrap.sip.params import MAX_VALUES, Params, Table, find_param, plain_params, read_params, split_list
+from relaytrap.sip.params import MAX_VALUES, Params, find_param, plain_params, read_params, split_list
 from relaytrap.sip.uri import read_host_port
 
 __all__ = ["COOKIE", "Via", "parse_via", "read_vias"]
@@ -114,7 +115,7 @@ def _names_of(tail: bytes) -> tuple[Params, frozenset[bytes]]:
     return params, frozenset(name.lower() for name, _ in params)
 
 
-_read_tail: Final = Table(_names_of).__getitem__
+_read_tail: Final = Kept(_names_of).__getitem__
 """Plain parameters with their names in lower case, fewer than there are parameters when one stands twice."""
 
 

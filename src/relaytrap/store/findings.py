@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from relaytrap.clock import rfc3339
 from relaytrap.evidence.topology_hiding import Masked
 from relaytrap.evidence.visits import GroupFit, GroupKey, Placement, TrackInfo, Visit, WindowFindings
 from relaytrap.store.findings_schema import FINDINGS, NONE, REQUESTS, relay_hours_select, track_hours_select
@@ -38,7 +37,7 @@ __all__ = [
     "write_windows",
 ]
 
-BUCKET_S: Final = 60
+BUCKET_S: Final = 20
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
 NS_PER_S: Final = 10**9
@@ -46,7 +45,7 @@ NO_ADDRESS: Final = "::"
 
 
 class Bucket(NamedTuple):
-    """A minute of messages. start: seconds since the epoch. checksum: changes with any message or its track."""
+    """Twenty seconds of messages. start: seconds since the epoch. checksum: changes with any message or its track."""
 
     start: int
     messages: int
@@ -67,8 +66,8 @@ class Window(NamedTuple):
 def read_buckets(store: "Store", since: int = 0, until: int = 0) -> dict[int, Bucket]:
     """The buckets that the messages make now, of all time or of whole days [since, until)."""
     sql = (
-        "SELECT toUnixTimestamp(toStartOfMinute(received_at)) AS start, count() AS messages, "
-        "countIf(opener) AS openers, groupBitXor(cityHash64(id, track)) AS checksum "
+        f"SELECT toUnixTimestamp(toStartOfInterval(received_at, INTERVAL {BUCKET_S} SECOND)) AS start, "
+        "count() AS messages, countIf(opener) AS openers, groupBitXor(cityHash64(id, track)) AS checksum "
         f"FROM messages WHERE {REQUESTS} AND {_between('received_at', since, until)} GROUP BY start"
     )
     return _buckets(store, sql)
@@ -267,7 +266,7 @@ def _placement_row(place: Placement, info: TrackInfo, version: int) -> dict[str,
     return {
         "id": visit.id,
         "track": visit.track,
-        "at": rfc3339(visit.at).rstrip("Z").replace("T", " "),
+        "at": f"{visit.at // NS_PER_S}.{visit.at % NS_PER_S:09d}",
         "source": storage_address(visit.source),
         "stack": info.stack,
         "shape": info.shape,

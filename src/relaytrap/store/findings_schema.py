@@ -20,7 +20,7 @@ COUNTS: Final = "Map(String, UInt64)"
 
 # Table → columns, key, expression of the partition.
 FINDINGS: Final[dict[str, tuple[str, str, str]]] = {
-    # Messages of every minute, with a sum that changes whenever one of them or its track does: what is new.
+    # Messages of every twenty seconds, with a sum that changes whenever one of them or its track does: what is new.
     "buckets": (
         f"""bucket {HOUR}, messages UInt64, openers UInt64, checksum UInt64, version UInt64""",
         "bucket",

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from relaytrap.kept import Kept
 from relaytrap.store.schema import COLUMNS, Column
 
 __all__ = ["NativeBlock", "native_block"]
@@ -84,18 +85,11 @@ def _texts(values: Sequence[bytes]) -> bytes:
         return b"".join([varint(len(v)) + v for v in values])
 
 
-class _Words(dict[bytes, bytes]):
-    """Word → the word behind its length; made when first seen, forgotten all at once when there are too many."""
-
-    def __missing__(self, word: bytes) -> bytes:
-        if len(self) >= WORDS_MAX:
-            self.clear()
-        self[word] = made = varint(len(word)) + word
-        return made
+def _behind_length(word: bytes) -> bytes:
+    return varint(len(word)) + word
 
 
-WORDS_MAX = 1 << 14
-WORDS = _Words()
+WORDS = Kept(_behind_length, most=1 << 14, longest=256)
 
 
 def _words(values: Sequence[bytes]) -> bytes:

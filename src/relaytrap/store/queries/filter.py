@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from relaytrap.clock import now_ns, parse_rfc3339
 from relaytrap.errors import InputError
+from relaytrap.kept import Kept
 from relaytrap.store.queries.believed import CAMPAIGN_CONDITION
 from relaytrap.store.schema import ATTACK
 
@@ -140,10 +141,13 @@ def _condition(spec: "dataclasses.Field[Any]", value: Any, params: dict[str, Any
     return f"({spec.name} >= {{{spec.name}_low:IPv6}} AND {spec.name} <= {{{spec.name}_high:IPv6}})"
 
 
-def storage_address(text: str) -> str:
-    """An address as the store's IPv6 columns write it: IPv4 as ::ffff:a.b.c.d."""
+def _storage_address(text: str) -> str:
     address = ipaddress.ip_address(text)
     return f"::ffff:{address}" if address.version == 4 else str(address)
+
+
+storage_address: Final = Kept(_storage_address, most=1 << 14).__getitem__
+"""An address as the store's IPv6 columns write it: IPv4 as ::ffff:a.b.c.d."""
 
 
 def _network(name: str, text: str) -> ipaddress.IPv6Network:
