@@ -12,7 +12,7 @@ from tests.capture.test_pcapng import observation, written
 from relaytrap.capture import read_segment
 from relaytrap.errors import InputError
 from relaytrap.sensor.segment import whole_blocks
-from relaytrap.sensor.spool import cut_to_whole
+from relaytrap.sensor.spool_folder import cut_to_whole
 
 PIECES = (b"\0\0\0\x06", b"\0\0\0\x20", b"\x0a\x0d\x0d\x0a", b'"part":2', b'"part":1,', bytes(12), b"\xff" * 4)
 FOLDER = tempfile.TemporaryDirectory()

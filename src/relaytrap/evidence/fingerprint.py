@@ -270,7 +270,7 @@ def _build(
     body: bytes,
 ) -> Structure:
     call_id, from_tag = SHAPES["call_id"].alike(call_id_class), SHAPES["from_tag"].alike(from_tag_class)
-    # A line feed is in none of them, so the joint is unambiguous.
+    # A line feed is in none of them but a name that was folded, so the joint is as good as unambiguous.
     classes = f"{len(names)}\n{from_style}\n{to_style}\n{call_id}\n{from_tag}".encode("ascii")
     key = blake2b(b"\n".join((method, *names, classes, body)), digest_size=8).hexdigest()
     return Structure(method, names, from_style, to_style, call_id, from_tag, body, key)

@@ -120,7 +120,6 @@ class Sweep:
     requests: int = 0
     clusters: list[Cluster] = field(default_factory=list)
     lows: list[int] = field(default_factory=list)
-    asked: dict[int, Fit] = field(default_factory=dict)
 
     @property
     def repeats(self) -> float:
@@ -131,7 +130,6 @@ class Sweep:
         """Work out the clusters; call when the requests are complete or have grown."""
         self.clusters = find_clusters(self.targets)
         self.lows = [cluster.low for cluster in self.clusters]
-        self.asked = {}
         repeats = self.repeats
         for cluster in self.clusters:
             cluster.close(repeats)
@@ -144,12 +142,6 @@ class Sweep:
 
     def fit(self, target: int) -> Fit:
         """How a request for a target fits; the sweep must be closed."""
-        known = self.asked.get(target)
-        if known is None:
-            known = self.asked[target] = self._fit(target)
-        return known
-
-    def _fit(self, target: int) -> Fit:
         index = bisect_right(self.lows, target) - 1
         if index >= 0:
             cluster = self.clusters[index]

@@ -10,7 +10,9 @@ relays and origins. A window is a day, or as much of one, down to twenty seconds
 """
 
 import logging
+import math
 import threading
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -105,11 +107,8 @@ class Analysis:
         wanted = set(split_windows(day, buckets))
         standing = findings.read_windows(self.store, day, day + DAY_S)
         findings.write_windows(self.store, standing - wanted, self._version, alive=False)
-        todo = [
-            window
-            for window in sorted(wanted)
-            if window not in standing or any(window.start <= start < window.start + window.width for start in starts)
-        ]
+        touched = sorted(starts)
+        todo = [window for window in sorted(wanted) if window not in standing or _within(touched, window)]
         for load in _loads(todo, buckets):
             self._associate(load)
         findings.write_buckets(self.store, changed, self._version)
@@ -158,10 +157,9 @@ def _loads(windows: list[Window], buckets: Mapping[int, Bucket]) -> Iterator[lis
     """Windows in parts that are read at once, none with more than LOAD_REQUESTS unless one window has."""
     load: list[Window] = []
     held = 0
+    starts = sorted(buckets)
     for window in windows:
-        size = sum(
-            bucket.openers for start, bucket in buckets.items() if window.start <= start < window.start + window.width
-        )
+        size = sum(buckets[start].openers for start in _within(starts, window))
         if load and held + size > LOAD_REQUESTS:
             yield load
             load, held = [], 0
@@ -169,6 +167,11 @@ def _loads(windows: list[Window], buckets: Mapping[int, Bucket]) -> Iterator[lis
         held += size
     if load:
         yield load
+
+
+def _within(starts: list[int], window: Window) -> list[int]:
+    """Those of some starts, in order, that lie in a window."""
+    return starts[bisect_left(starts, window.start) : bisect_left(starts, window.start + window.width)]
 
 
 def _relevant(tracks: Mapping[int, TrackInfo]) -> set[int]:
@@ -251,8 +254,7 @@ class Analyst:
             self._thread.join()
 
     def _run(self) -> None:
-        self._update(None)
-        looked = clock.monotonic()
+        looked = clock.monotonic() if self._update(None) else -math.inf
         while not self._wait(LOOK_S, for_news=True):
             # Let a burst arrive before it is looked at.
             if self._wait(PAUSE_S):
@@ -260,9 +262,11 @@ class Analyst:
             with self._news:
                 spans, self._spans = self._spans, []
             began = clock.monotonic()
-            if not spans or began - looked > LOOK_MOST_S:
-                looked, spans = began, []
-            self._update(spans or None)
+            everything = not spans or began - looked > LOOK_MOST_S
+            if not self._update(None if everything else spans):
+                looked = -math.inf
+            elif everything:
+                looked = began
             # Ingest and pages want the machine as well: in a flood findings come later, messages never.
             if self._wait(min(REST_SHARE * (clock.monotonic() - began), REST_MAX_S)):
                 return
@@ -273,11 +277,14 @@ class Analyst:
             self._news.wait_for(lambda: self._stopping or (for_news and bool(self._spans)), seconds)
             return self._stopping
 
-    def _update(self, spans: list[Span] | None) -> None:
+    def _update(self, spans: list[Span] | None) -> bool:
+        """Whether it worked; what a failed one leaves, a look at everything finds."""
         try:
             self.analysis.update(spans)
-        except Exception:  # the edge of one unit of work: the next update finds the same difference again
+        except Exception:  # the edge of one unit of work
             log.exception("analysis failed")
+            return False
+        return True
 
 
 PAUSE_S: Final = 1.0

@@ -15,7 +15,7 @@ from relaytrap.evidence.path import Path
 from relaytrap.evidence.track import Keys
 from relaytrap.kept import Kept
 from relaytrap.observation import Observation
-from relaytrap.sip import Message, Request, Unparsed, Uri
+from relaytrap.sip import Message, Request, Unparsed
 
 __all__ = [
     "NO_ADDRESS",
@@ -87,7 +87,7 @@ def header_columns(message: Message) -> Row:
     if isinstance(message, Request):
         first: Row = (REQUEST, message.method, 0, message.request_uri)
         uri = message.uri
-        asked = (_user(uri), uri.host) if uri else NOBODY
+        asked = (uri.user_text or b"", uri.host) if uri else NOBODY
     else:
         first, asked = (RESPONSE, b"", message.status_code, b""), NOBODY
     sender, receiver = message.from_address, message.to_address
@@ -95,8 +95,8 @@ def header_columns(message: Message) -> Row:
     row = (
         *first,
         *asked,
-        *((_user(sender.uri), sender.uri.host) if sender else NOBODY),
-        _user(receiver.uri) if receiver else b"",
+        *((sender.uri.user_text or b"", sender.uri.host) if sender else NOBODY),
+        (receiver.uri.user_text or b"") if receiver else b"",
         message.call_id or b"",
         *(cseq or NO_CSEQ),
         message.from_tag or b"",
@@ -106,22 +106,14 @@ def header_columns(message: Message) -> Row:
         min(message.via_count, 255),
         -1 if hops is None else hops,
     )
-    # Nearly every message: then no value in it needs a second look.
-    if len(message.raw) <= TEXT_MAX and message.raw.isascii():
+    # Nearly every message: then no value in it needs a second look. An escape in a user part may stand for any octet.
+    if len(message.raw) <= TEXT_MAX and message.raw.isascii() and b"%" not in message.raw:
         return row
     return tuple([_text(value) if isinstance(value, bytes) else value for value in row])
 
 
 NOBODY: Final = (b"", b"")
 NO_CSEQ: Final = (0, b"")
-
-
-def _user(uri: Uri) -> bytes:
-    """User part without its escapes, as UTF-8."""
-    user = uri.user
-    if not user:
-        return b""
-    return user if b"%" not in user else _text(uri.user_text)
 
 
 NO_HEADERS: Final[Row] = (UNPARSED, b"", 0, *(b"",) * 7, 0, *(b"",) * 5, 0, -1)
@@ -175,7 +167,7 @@ def number_columns(message: Request, number: DialledNumber | None, core: bytes) 
         return NO_NUMBER
     return (
         (number.e164 or number.digits).encode(),
-        _text(_user(message.uri)) if message.uri else b"",
+        _text(message.uri.user_text) if message.uri else b"",
         number.prefix.encode(),
         number.country.encode(),
         number.kind.encode(),
@@ -193,7 +185,7 @@ def target_of(message: Request, decoded: tuple[Decoded, ...]) -> bytes:
             return word(each.value)
     address = message.to_address if message.method == b"REGISTER" else None
     uri = address.uri if address else message.uri
-    return _text(_user(uri)) if uri else b""
+    return _text(uri.user_text) if uri else b""
 
 
 def credentials_of(message: Request) -> bytes:

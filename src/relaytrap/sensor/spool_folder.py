@@ -45,13 +45,18 @@ def lock_folder(folder: Path) -> int:
 def close_left_open(folder: Path) -> None:
     """Close what a dead process left open, behind its last whole observation; what holds none is removed."""
     for path in folder.glob(f"*{OPEN_SUFFIX}"):
-        blocks = whole_blocks(path)
-        os.truncate(path, blocks.octets)
-        if not blocks.observations:
+        if not cut_to_whole(path):
             path.unlink()
             continue
         path.rename(path.with_name(path.name.removesuffix(".open")))
         log.info("closed a segment that an earlier run left open: segment=%s", path.name)
+
+
+def cut_to_whole(path: Path) -> int:
+    """Cut a file behind its last whole observation; how many it holds."""
+    blocks = whole_blocks(path)
+    os.truncate(path, blocks.octets)
+    return blocks.observations
 
 
 def highest_number(folder: Path) -> int:

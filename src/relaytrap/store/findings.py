@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 BUCKET_S: Final = 20
+"""At 10,000 messages/s a window of that width holds what 200 MB of memory hold. A store that was worked on with another
+width is worked on anew."""
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
 NS_PER_S: Final = 10**9
@@ -64,7 +66,7 @@ class Window(NamedTuple):
 
 
 def read_buckets(store: "Store", since: int = 0, until: int = 0) -> dict[int, Bucket]:
-    """The buckets that the messages make now, of all time or of whole days [since, until)."""
+    """The buckets that the messages make now, of all time or of whole hours [since, until)."""
     sql = (
         f"SELECT toUnixTimestamp(toStartOfInterval(received_at, INTERVAL {BUCKET_S} SECOND)) AS start, "
         "count() AS messages, countIf(opener) AS openers, groupBitXor(cityHash64(id, track)) AS checksum "
@@ -266,7 +268,7 @@ def _placement_row(place: Placement, info: TrackInfo, version: int) -> dict[str,
     return {
         "id": visit.id,
         "track": visit.track,
-        "at": f"{visit.at // NS_PER_S}.{visit.at % NS_PER_S:09d}",
+        "at": f"{visit.at // NS_PER_S:010d}.{visit.at % NS_PER_S:09d}",
         "source": storage_address(visit.source),
         "stack": info.stack,
         "shape": info.shape,
