@@ -88,3 +88,10 @@ def test_field_without_a_name_is_not_the_same_as_no_field() -> None:
 def test_skeleton_is_line_types_and_names_of_attributes(body: bytes, skeleton: bytes) -> None:
     text = f"INVITE sip:a@b SIP/2.0\nContent-Length: {len(body)}"
     assert features_of(request(wire(text) + body))[2] == skeleton
+
+
+def test_a_folded_name_is_one_name() -> None:
+    message = parse_message(invite().raw.replace(b"\r\nTo:", b"\r\nX-A\r\n  b: 1\r\nTo:", 1))
+    assert isinstance(message, Request)
+    folded = next(name for name in message.headers.names() if b"\n" in name)
+    assert folded in features_of(message)[1].written

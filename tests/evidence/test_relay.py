@@ -278,3 +278,11 @@ def test_the_hop_count_is_quoted_from_its_own_line(name):
     assert raw.find(found.quote) < found.offset
     assert raw[: found.offset].endswith(f"\r\n{name}: ".encode())
     assert raw[found.offset :].startswith(found.quote + b"\r\n")
+
+
+def test_the_hop_count_is_never_quoted_from_the_body():
+    message, source = through(kamailio, message=request(ATTACKER, "100"))
+    message.headers = [("max-forwards" if key == "Max-Forwards" else key, value) for key, value in message.headers]
+    message.body = "x\r\nMax-Forwards: 69\r\n"
+    found = next(each for each in judge(message, source).evidence if each.rule == "path.max-forwards")
+    assert message.wire()[: found.offset].endswith(b"\r\nmax-forwards: ")

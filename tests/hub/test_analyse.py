@@ -289,3 +289,36 @@ def test_a_hub_finds_in_the_background(store, setting, scene, monkeypatch):
         time.sleep(0.05)
     analyst.close()
     assert len(run_query(store, "relays", {"limit": 0})) == len(RELAYS)
+
+
+def test_messages_of_a_machine_without_a_clock_are_analysed_like_others(store, setting, scene):
+    from msgspec.structs import replace
+
+    start = min(seen.received_at_ns for seen in scene.seen)
+    early = [replace(seen, received_at_ns=seen.received_at_ns - start + 3600 * 10**9) for seen in scene.seen]
+    put(store, setting, early)
+    Analysis(store).update()
+    assert len(run_query(store, "relays", {"limit": 0})) == len(RELAYS)
+
+
+def test_after_an_analysis_that_failed_everything_is_looked_at(store, monkeypatch):
+    monkeypatch.setattr(analyse, "PAUSE_S", 0.0)
+    looked, failing = [], {1, 2}
+
+    class Failing(Analysis):
+        def update(self, spans=None):
+            looked.append(spans)
+            if len(looked) in failing:
+                raise RuntimeError("no memory")
+            return False
+
+    analyst = Analyst(Failing(store))
+    analyst.start()
+    for number in range(1, 5):
+        analyst.take(number, number)
+        for _ in range(600):
+            if len(looked) > number:
+                break
+            time.sleep(0.01)
+    analyst.close()
+    assert looked == [None, None, None, [(3, 3)], [(4, 4)]]

@@ -68,6 +68,14 @@ def test_undecodable_bytes_become_readable_text_and_stay_whole_in_raw(setting):
     assert found["raw"] == raw
 
 
+def test_a_long_user_with_escapes_is_cut_once(setting):
+    user = b"x" * 5000 + b"%ff"
+    raw = b"REGISTER sip:a@b SIP/2.0\r\nTo: <sip:" + user + b"@b>\r\nFrom: <sip:" + user + b"@b>;tag=1\r\n\r\n"
+    found = columns(raw, setting)
+    for column in ("from_user", "to_user", "target"):
+        assert found[column] == b"x" * TEXT_MAX + "… (5001 bytes)".encode()
+
+
 def test_very_long_values_are_cut_with_a_mark_and_stay_whole_in_raw(setting):
     raw = request(agent=b"a" * 60_000)
     found = columns(raw, setting)

@@ -13,7 +13,7 @@ from typing import Final
 
 from relaytrap.sip.via import COOKIE
 
-__all__ = ["BRANCH", "branch_hash", "field_agrees", "hash_agrees"]
+__all__ = ["BRANCH", "branch_hash", "field_agrees"]
 
 BRANCH: Final = re.compile(rb"z9hG4bK([0-9a-f]{1,4})\.([0-9a-f]{32})\.([0-9]{1,6})")
 TABLE_ENTRIES: Final = 1 << 16
@@ -37,11 +37,6 @@ def _sum(text: bytes) -> int:
         for word in unpack_from(f">{words}I", text):
             total += word ^ word >> 3
     return total
-
-
-def hash_agrees(branch: bytes, call_id: bytes, cseq: int) -> bool | None:
-    """Whether a branch of Kamailio's form carries the right first field; None when it has not that form."""
-    return field_agrees(branch, call_id, cseq) if BRANCH.fullmatch(branch) else None
 
 
 def field_agrees(branch: bytes, call_id: bytes, cseq: int) -> bool:

@@ -20,6 +20,7 @@ from relaytrap.evidence.path_rules import HOP_BY_HOP
 from relaytrap.evidence.topology_hiding import sender_key
 from relaytrap.observation import Observation
 from relaytrap.sip import Message, Request
+from relaytrap.sip.via import COOKIE
 
 __all__ = ["NO_KEYS", "Keys", "goal_of", "keys_of", "shape_of", "stack_of", "target_number"]
 
@@ -147,7 +148,6 @@ def _stack(*parts: bytes) -> int:
     return _digest(b"\n".join(parts))
 
 
-COOKIE: Final = b"z9hG4bK"
 GRAMMAR_MAX: Final = 96
 LONGEST_RUN: Final = 36
 """A longer value that is one run has the form of any other; no tool's random values are so long."""
