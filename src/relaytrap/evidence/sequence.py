@@ -254,8 +254,10 @@ class Rhythm:
 
     def fit(self, at: int) -> float:
         """ON_BEAT for a moment at which a beat is missing, -ON_BEAT where none is; 0.0 when nothing can be said."""
+        if not self._beat:
+            return 0.0
         index = bisect_left(self._times, at)
-        if not self._beat or not 0 < index < len(self._times):
+        if not 0 < index < len(self._times):
             return 0.0
         before, after = self._times[index - 1], self._times[index]
         missing = round((after - before) / self._beat) - 1
