@@ -8,7 +8,7 @@ from relaytrap.errors import StoreError
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.ingest import HubBusy
 from relaytrap.hub.ledger import Ledger
-from relaytrap.hub.outbox import Outbox
+from relaytrap.hub.outbox import NotTaken, Outbox
 from relaytrap.hub.parcel import Segment, unpack
 
 
@@ -19,6 +19,7 @@ class Wire:
         self.sent = []
         self.sizes = []
         self.is_up = True
+        self.refuses = False
         self.may_go, self.begun = threading.Event(), threading.Event()
         self.may_go.set()
 
@@ -27,6 +28,8 @@ class Wire:
         assert self.may_go.wait(30)
         self.sizes.append(len(parcel.payload))
         self.sent.append(([each.number for each in unpack(parcel.payload)], parcel.token, marked))
+        if self.refuses:
+            raise NotTaken("too much")
         if not self.is_up:
             raise StoreError("no answer")
 
@@ -169,3 +172,53 @@ def test_parcels_stay_within_a_message(wire, ledger):
     assert sorted(number for numbers, _, _ in wire.sent for number in numbers) == list(range(10, 20))
     assert [len(numbers) for numbers, _, _ in wire.sent] == [1, 4, 4, 1]
     assert max(wire.sizes) <= 300
+
+
+@pytest.mark.parametrize("told", ["begun", "new"])
+def test_a_segment_whose_parcel_is_noted_after_its_thread_asked_the_ledger_goes_in_no_second_one(
+    outbox, wire, ledger, told
+):
+    wire.is_up = False
+    put_together(outbox, wire, [made(1), made(2), made(3)])
+    wire.is_up = True
+    assert seen(ledger, made(3)) == "begun"  # so finds the thread that brings it again; "new" between two questions
+    assert outbox.put(made(2), True)  # another thread's: it notes the parcel, and lets it go
+    sent = len(wire.sent)
+    assert outbox.put(made(3), told == "begun")
+    assert len(wire.sent) == sent
+    assert len({token for numbers, token, _ in wire.sent if 3 in numbers}) == 1
+
+
+def test_what_the_stream_refuses_is_not_in_doubt_and_may_go_with_others(outbox, wire, ledger):
+    wire.refuses = True
+    assert sorted(put_together(outbox, wire, [made(1), made(2), made(3)])) == [1, 2, 3]
+    assert (outbox._sending, outbox._parcels) == ({}, {})
+    wire.refuses = False
+    wire.sent.clear()
+    assert outbox.put(made(2), seen(ledger, made(2)) == "begun")
+    assert [(numbers, marked) for numbers, _, marked in wire.sent] == [([2], True)]
+
+
+def test_a_refusal_of_what_is_in_doubt_already_leaves_it_there(outbox, wire):
+    wire.is_up = False
+    put_together(outbox, wire, [made(1), made(2), made(3)])
+    wire.refuses = True
+    with pytest.raises(NotTaken):
+        outbox.put(made(2), True)
+    wire.refuses, wire.is_up = False, True
+    assert outbox.put(made(3), True)
+    assert len({token for numbers, token, _ in wire.sent if 3 in numbers}) == 1
+
+
+def test_parcels_in_doubt_are_bounded_and_the_oldest_makes_room(outbox, wire, ledger, monkeypatch):
+    monkeypatch.setattr("relaytrap.hub.outbox.IN_DOUBT_MAX", 3)
+    wire.is_up = False
+    for number in range(1, 7):
+        with pytest.raises(StoreError):
+            outbox.put(made(number), False)
+    assert len(outbox._parcels) == 3
+    wire.is_up = True
+    wire.sent.clear()
+    assert outbox.put(made(9), False)
+    assert [numbers for numbers, _, _ in wire.sent] == [[1], [9]]
+    assert [seen(ledger, made(n)) for n in (1, 2, 9)] == ["again", "begun", "again"]

@@ -119,7 +119,7 @@ class Ingest:
         self._look_at_format(sensor, data)
         segment = Segment(sensor, spool, number, data)
         with self._turn(sensor, spool):
-            seen = self.ledger.look_up(sensor, spool, number, segment.digest)
+            seen = self.ledger.look_up(*segment.key)
             if seen == "new" and self._may_be_stored(segment):
                 seen = "begun"
             if seen == "again":
@@ -231,8 +231,7 @@ class Ingest:
     def _insert_group(self, group: Sequence[_Waiting]) -> None:
         # A segment that comes again comes in another group, under another token: what of it is stored is then asked
         # by its messages, and for that it must be known that this insert was begun.
-        begun = [each.segment for each in group]
-        self.ledger.begin((each.sensor, each.spool, each.number, each.digest) for each in begun)
+        self.ledger.begin(each.segment.key for each in group)
         token = token_of([each.segment.token for each in group])
         if self.store.embedded and any(each.again for each in group):
             # An insert that failed for want of room may have left its token and no rows: under it, all that comes is

@@ -14,7 +14,10 @@ from typing import Final, Literal
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.hub.database import NAME, HubDatabase
 
-__all__ = ["Ledger", "Seen", "digest_of", "read_incidents"]
+__all__ = ["Ledger", "Seen", "SegmentKey", "digest_of", "read_incidents"]
+
+SegmentKey = tuple[str, str, int, bytes]
+"""By which a segment is known here: sensor, spool, number, digest."""
 
 Seen = Literal["new", "again", "other", "imported", "begun"]
 """begun: its insert was begun, and nobody knows how it ended, or whether there was one. imported: an operator imported
@@ -51,26 +54,23 @@ class Ledger:
                 "SELECT digest, spool FROM segments WHERE sensor = ? AND spool IN (?, ?) AND number = ?",
                 (sensor, spool, IMPORTED, number),
             ).fetchall()
+            sql = "SELECT 1 FROM begun WHERE sensor = ? AND spool = ? AND number = ? AND digest = ?"
+            begun = connection.execute(sql, (sensor, spool, number, digest)).fetchone() is not None
         if digest in (each for each, _ in known):
             return "again"
         if spool in (each for _, each in known):
             return "other"
         if known:
             return "imported"
-        return "begun" if self._was_begun(sensor, spool, number, digest) else "new"
-
-    def _was_begun(self, *segment: object) -> bool:
-        sql = "SELECT 1 FROM begun WHERE sensor = ? AND spool = ? AND number = ? AND digest = ?"
-        with self._database.transaction() as connection:
-            return connection.execute(sql, segment).fetchone() is not None
+        return "begun" if begun else "new"
 
     def mark_restored(self) -> None:
         """Remember that this list, out of a backup, may be older than the store: a server's, which went on."""
         with self._database.transaction() as connection:
             connection.execute("UPDATE identity SET restored_at_ns = ?", (now_ns(),))
 
-    def begin(self, segments: Iterable[tuple[str, str, int, bytes]]) -> None:
-        """Remember segments (sensor, spool, number, digest) whose insert begins now, until they are recorded."""
+    def begin(self, segments: Iterable[SegmentKey]) -> None:
+        """Remember segments whose insert begins now, until they are recorded."""
         with self._database.transaction() as connection:
             connection.executemany("INSERT OR IGNORE INTO begun VALUES (?, ?, ?, ?)", segments)
 
@@ -85,8 +85,8 @@ class Ledger:
         with self._database.transaction() as connection:
             _record(connection, (sensor, spool, number, digest), messages)
 
-    def record_passed(self, segments: Iterable[tuple[str, str, int, bytes]]) -> None:
-        """Remember segments (sensor, spool, number, digest) that the stream has, not yet counted."""
+    def record_passed(self, segments: Iterable[SegmentKey]) -> None:
+        """Remember segments that the stream has, not yet counted."""
         with self._database.transaction() as connection:
             for segment in segments:
                 _record(connection, segment, 0)
@@ -121,7 +121,7 @@ class Ledger:
             return _incidents(connection, limit)
 
 
-def _record(connection: sqlite3.Connection, segment: tuple[str, str, int, bytes], messages: int) -> None:
+def _record(connection: sqlite3.Connection, segment: SegmentKey, messages: int) -> None:
     sensor, spool, number, _ = segment
     connection.execute("INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?, ?)", (*segment, messages, now_ns()))
     connection.execute("DELETE FROM begun WHERE sensor = ? AND spool = ? AND number = ? AND digest = ?", segment)

@@ -18,12 +18,9 @@ from typing import Annotated, Final
 import msgspec
 
 from relaytrap.errors import InputError
-from relaytrap.hub.ledger import digest_of
+from relaytrap.hub.ledger import SegmentKey, digest_of
 
-__all__ = ["PARCEL_BYTES", "Packed", "Parcel", "Segment", "SegmentKey", "inflated", "pack", "token_of", "unpack"]
-
-SegmentKey = tuple[str, str, int, bytes]
-"""By which the ledger knows a segment: sensor, spool, number, digest."""
+__all__ = ["PARCEL_BYTES", "Packed", "Parcel", "Segment", "inflated", "pack", "token_of", "unpack"]
 
 PARCEL_BYTES: Final = 1 << 20
 """Segments go together up to this size. Some 8,000 messages: beyond that an insert costs by the row, not by itself."""
@@ -50,6 +47,11 @@ class Segment:
     def digest(self) -> bytes:
         """What tells it from another one under the same number."""
         return digest_of(self.data)
+
+    @property
+    def key(self) -> SegmentKey:
+        """By which the ledger knows it."""
+        return self.sensor, self.spool, self.number, self.digest
 
     @property
     def token(self) -> str:
@@ -108,8 +110,7 @@ def pack(segment: Segment) -> Packed | None:
     body = zlib.compress(segment.data, 1)
     entry = msgspec.json.encode(_Entry(segment.sensor, segment.spool, segment.number, len(body)))
     size = len(entry) + len(body) + len(b"[]\n")
-    key = segment.sensor, segment.spool, segment.number, segment.digest
-    return Packed(key, segment.token, entry, body, size, max(size, len(segment.data) // DEFLATED))
+    return Packed(segment.key, segment.token, entry, body, size, max(size, len(segment.data) // DEFLATED))
 
 
 def unpack(payload: bytes) -> list[Segment]:
