@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from relaytrap.config import Config
-from relaytrap.errors import InputError
+from relaytrap.errors import InputError, StoreError
 from relaytrap.hub.ingest import WAITING_MAX, HubBusy, HubTooOld, Ingest, Segment, Taken, _Waiting
 from relaytrap.observation import FORMAT_VERSION
 from tests.hub.traffic import request, seen, segment
@@ -91,12 +91,46 @@ def test_listeners_hear_of_what_was_stored_and_cannot_break_it(ingest, store):
 
 def test_one_segment_arriving_over_two_connections_at_once_is_kept_once(ingest, store):
     data = segment(seen(request(n), n) for n in range(50))
-    threads = [threading.Thread(target=ingest.ingest_segment, args=("trap", 1, data)) for _ in range(4)]
+    told = []
+
+    def ship():
+        try:
+            told.append(ingest.ingest_segment("trap", 1, data).seen)
+        except HubBusy:
+            told.append("busy")
+
+    threads = [threading.Thread(target=ship) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert told.count("new") == 1
+    assert set(told) <= {"new", "again", "busy"}
     assert count(store) == 50
+
+
+def test_connections_of_one_spool_hold_no_threads_while_one_of_them_is_at_work(ingest):
+    """Nor places: other sensors go on meanwhile."""
+    going, may_go = threading.Event(), threading.Event()
+
+    def slowly(given, _):
+        if given.sensor == "trap":
+            going.set()
+            assert may_go.wait(30)
+        return True
+
+    ingest.pass_on = slowly
+    data = segment([seen(request(0))])
+    first = threading.Thread(target=ingest.ingest_segment, args=("trap", 1, data), kwargs={"spool": "s"})
+    first.start()
+    assert going.wait(30)
+    for number in range(1, 100):
+        with pytest.raises(HubBusy):
+            ingest.ingest_segment("trap", number, data, spool="s")
+    assert ingest.ingest_segment("other", 1, data, spool="s").seen == "new"
+    may_go.set()
+    first.join()
+    assert ingest.ingest_segment("trap", 2, data, spool="s").seen == "new"
 
 
 def test_more_than_can_wait_is_sent_away(ingest, store):
@@ -153,7 +187,7 @@ def test_a_segment_of_a_group_that_nobody_noted_is_kept_once_when_it_comes_alone
         Segment("trap", "g1", n, segment(seen(request(10 * n + m), 10 * n + m) for m in range(3))) for n in range(2)
     ]
     # The hub dies between the insert of a group and its notes.
-    waiting = [_Waiting(each, ingest._batch(each, again=False), again=False) for each in segments]
+    waiting = [_Waiting(each, ingest._batch(each), again=False) for each in segments]
     ingest._insert_group(waiting)
     assert count(store) == 6
     for each in segments:
@@ -167,7 +201,7 @@ def test_a_segment_whose_failed_insert_left_its_token_and_no_rows_is_stored(inge
     data = segment((seen(request(n), n) for n in range(3)), number=1)
     failed, other = Segment("trap", "s", 1, data), Segment("other", "s", 9, segment([seen(request(99), 99)], number=9))
     ledger.begin([("trap", "s", 1, failed.digest)])
-    store.insert_block("messages", ingest._batch(other, again=False).block, failed.token)
+    store.insert_block("messages", ingest._batch(other).block, failed.token)
     assert ingest.ingest_segment("trap", 1, data, spool="s").messages == 3
     assert store.row("SELECT count() AS n FROM messages WHERE sensor = 'trap'") == {"n": 3}
 
@@ -189,3 +223,63 @@ def test_a_refused_segment_lies_where_its_owner_alone_may_read(store, ledger, wo
     (file,) = (tmp_path / "refused").iterdir()
     assert file.read_bytes() == b"no pcapng at all"
     assert [each.stat().st_mode & 0o777 for each in (file.parent, file)] == [0o700, 0o600]
+
+
+class Killing:
+    """Workers that die over segments that hold a word, and do the rest."""
+
+    def __init__(self, workers, word):
+        self.workers, self.word, self.count = workers, word, workers.count
+
+    def segment_batch(self, data, *given, **more):
+        if self.word in data:
+            raise StoreError("a worker process ended twice over the same messages")
+        return self.workers.segment_batch(data, *given, **more)
+
+
+def test_a_segment_that_kills_workers_holds_up_its_parcel_only_while_there_is_patience(
+    store, ledger, workers, tmp_path
+):
+    ingest = Ingest(store, Config(data_dir=tmp_path), ledger, Killing(workers, b"DEADLY"))
+    parcel = [Segment("trap", "s", n, segment([seen(request(n), n)], number=n)) for n in (1, 2)]
+    deadly = Segment("trap", "s", 3, segment([seen(b"DEADLY" + request(3), 3)], number=3))
+    parcel.insert(1, deadly)
+    for again in (False, True):
+        with pytest.raises(StoreError):
+            ingest.store_parcel(parcel, again=again)
+    assert ingest.store_parcel(parcel, again=True, patient=False) == 2
+    assert ingest.store_parcel(parcel, again=True, patient=False) == 0
+    assert count(store) == 2
+    (file,) = (tmp_path / "refused").iterdir()
+    assert file.read_bytes() == deadly.data
+    (incident,) = ledger.list_incidents()
+    assert (incident["kind"], "ended twice" in incident["text"]) == ("segment-unreadable", True)
+
+
+def test_a_store_that_fails_costs_no_segment_however_often_it_came(ingest, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise StoreError("the store is away")
+
+    monkeypatch.setattr(ingest, "config", Config(data_dir=tmp_path))
+    parcel = [Segment("trap", "s", 1, segment([seen(request(1))]))]
+    for name in ("relaytrap.hub.ingest.known_ids", "relaytrap.hub.ingest.Ingest._insert"):
+        with monkeypatch.context() as patched:
+            patched.setattr(name, fail)
+            with pytest.raises(StoreError):
+                ingest.store_parcel(parcel, again=True, patient=False)
+    assert not (tmp_path / "refused").exists()
+    assert ingest.store_parcel(parcel, again=True, patient=False) == 1
+
+
+def test_a_parcel_with_a_sensor_that_was_away_is_told_of_in_two_spans(ingest):
+    heard: list[Taken] = []
+    ingest.listeners.append(heard.append)
+    days = 3 * 86_400_000
+    parcel = [
+        Segment(name, "s", 1, segment([seen(request(at), at, sensor=name), seen(request(at + 1), at + 1, sensor=name)]))
+        for name, at in (("near", days), ("late", 0), ("beside", days + 2_000))
+    ]
+    assert ingest.store_parcel(parcel, again=False) == 6
+    ms = 1_000_000
+    assert [(each.messages, each.last_ns - each.first_ns) for each in heard] == [(2, ms), (4, 2_001 * ms)]
+    assert heard[1].first_ns - heard[0].first_ns == days * ms

@@ -18,7 +18,7 @@ from relaytrap.capture.segment import HEAD_BYTES, mark_of, read_segment
 from relaytrap.certificate import write_private
 from relaytrap.clock import now_ns
 from relaytrap.config import Config
-from relaytrap.errors import InputError
+from relaytrap.errors import InputError, RelaytrapError, StoreError
 from relaytrap.hub.batch import Batch
 from relaytrap.hub.grouping import Grouping
 from relaytrap.hub.importing import Imported, Progress, import_captures, known_ids
@@ -40,6 +40,8 @@ APART_S: Final = 1.0
 """Inserts begin at this distance, unless ENOUGH segments wait. With 1,250 messages an insert and the merging after it
 cost 47 us a message, with 2,500 they cost 29, with 10,000 15."""
 ENOUGH: Final = 16
+APART_NS: Final = 10_000_000_000
+"""Parts of a parcel that lie no further from one another are told of as one."""
 
 
 class HubTooOld(Exception):
@@ -55,7 +57,7 @@ class HubTooOld(Exception):
 
 
 class HubBusy(Exception):
-    """Too many segments wait; the sensor should come again later. Nothing was stored."""
+    """Too many segments wait, or another of this spool; the sensor should come again later. Nothing was stored."""
 
     retry_after_s = 2
 
@@ -106,7 +108,7 @@ class Ingest:
         self._workers = workers or Workers(config)
         self._places = threading.Semaphore(self._workers.count + WAITING_MAX)
         self._import_turn = threading.Lock()
-        self._turns: dict[tuple[str, str], threading.Lock] = {}
+        self._at_work: set[tuple[str, str]] = set()
         self._mutex = threading.Lock()
 
     def ingest_segment(self, sensor: str, number: int, data: bytes, *, spool: str = "") -> Receipt:
@@ -133,21 +135,24 @@ class Ingest:
         self._took(batch)
         return Receipt(number, batch.rows, seen)
 
-    def store_parcel(self, segments: Sequence[Segment], *, again: bool) -> int:
+    def store_parcel(self, segments: Sequence[Segment], *, again: bool, patient: bool = True) -> int:
         """Store segments that some hub acknowledged, in one insert; gives how many messages are new.
 
-        again: they, or a part of them, may be stored already. A segment that cannot be read is put aside alone. Raises
-        HubBusy, HubTooOld, DiskError or StoreError when they must come again.
+        again: they, or a part of them, may be stored already. A segment that cannot be read is put aside alone, and
+        unless patient also one that costs a worker its life: the others waited for it often enough. Raises HubBusy,
+        HubTooOld, DiskError or StoreError when they must come again.
         """
         for segment in segments:
             self._look_at_format(segment.sensor, segment.data)
         with self._place():
-            batch = _joined([self._readable_batch(each, again=again) for each in segments])
+            batches = [self._readable_batch(each, again=again, patient=patient) for each in segments]
+            batch = _joined(batches)
             # Under a token that follows from the parcel: a stream that was killed may have forgotten that it handed the
             # parcel out, to this hub or another, and then the store alone can tell that it has it.
             with self.gate.passing():
                 self._insert(batch, token_of([each.token for each in segments]))
-        self._took(batch)
+        for taken in _spans(batches):
+            self._tell(taken)
         return batch.rows
 
     def refuse(self, segment: Segment, why: str) -> None:
@@ -199,21 +204,32 @@ class Ingest:
         self._workers.close()
 
     def _store_here(self, segment: Segment, *, again: bool) -> Batch:
-        batch = self._batch(segment, again=again)
+        batch = self._batch(segment, self._known(segment) if again else ())
         with self.gate.passing():
             self._groups.add(_Waiting(segment, batch, again), batch.rows)
             self.ledger.record(segment.sensor, segment.spool, segment.number, segment.digest, batch.rows)
         return batch
 
-    def _readable_batch(self, segment: Segment, *, again: bool) -> Batch:
+    def _readable_batch(self, segment: Segment, *, again: bool, patient: bool) -> Batch:
         try:
-            return self._batch(segment, again=again or self._may_be_stored(segment))
+            known = self._known(segment) if again or self._may_be_stored(segment) else ()
         except InputError as error:
-            self.refuse(segment, str(error))
-            return Batch(0, 0, 0, 0, b"")
+            return self._refused(segment, error)
+        # A store that fails, above, is nothing that the segment did.
+        try:
+            return self._batch(segment, known)
+        except InputError as error:
+            return self._refused(segment, error)
+        except StoreError as error:
+            if patient:
+                raise
+            return self._refused(segment, error)
 
-    def _batch(self, segment: Segment, *, again: bool) -> Batch:
-        known = self._known(segment.sensor, segment.data) if again else ()
+    def _refused(self, segment: Segment, error: RelaytrapError) -> Batch:
+        self.refuse(segment, str(error))
+        return Batch(0, 0, 0, 0, b"")
+
+    def _batch(self, segment: Segment, known: Sequence[int] = ()) -> Batch:
         return self._workers.segment_batch(segment.data, segment.sensor, now_ns() // 1_000_000, known=known)
 
     def _may_be_stored(self, segment: Segment) -> bool:
@@ -254,11 +270,19 @@ class Ingest:
 
     @contextmanager
     def _turn(self, sensor: str, spool: str) -> Iterator[None]:
-        """One segment of a spool at a time: the same one may arrive twice at once, over two connections."""
+        """One segment of a spool at a time: the same one may arrive twice at once, over two connections.
+
+        Who finds another at work is sent away: connections of one sensor hold no threads that the others need.
+        """
         with self._mutex:
-            lock = self._turns.setdefault((sensor, spool), threading.Lock())
-        with lock:
+            if (sensor, spool) in self._at_work:
+                raise HubBusy
+            self._at_work.add((sensor, spool))
+        try:
             yield
+        finally:
+            with self._mutex:
+                self._at_work.remove((sensor, spool))
 
     def _tell(self, taken: Taken) -> None:
         for listener in self.listeners if taken.messages else ():
@@ -267,10 +291,11 @@ class Ingest:
             except Exception:  # the edge of one unit of work: whoever listens must not cost the sensor its receipt
                 log.exception("a listener failed")
 
-    def _known(self, sensor: str, data: bytes) -> list[int]:
+    def _known(self, segment: Segment) -> list[int]:
         """Identifiers of a sensor's messages that are in the store within a segment's span of time."""
-        times = [seen.received_at_ns for seen in read_segment(BytesIO(data), name=f"segment of {sensor}")]
-        return known_ids(self.store, min(times), max(times), sensor=sensor, capture="") if times else []
+        name = f"segment of {segment.sensor}"
+        times = [seen.received_at_ns for seen in read_segment(BytesIO(segment.data), name=name)]
+        return known_ids(self.store, min(times), max(times), sensor=segment.sensor, capture="") if times else []
 
     def _look_at_format(self, sensor: str, data: bytes) -> None:
         mark = mark_of(data[:HEAD_BYTES])
@@ -285,6 +310,19 @@ class Ingest:
         )
         log.warning("segment number used twice sensor=%s number=%d messages=%d", sensor, number, batch.rows)
         self.ledger.report(sensor, "segment-number-reused", text)
+
+
+def _spans(batches: Sequence[Batch]) -> list[Taken]:
+    """What was taken with them, those together that touch: one from days ago makes nobody look at the days since."""
+    spans: list[Taken] = []
+    for each in sorted((each for each in batches if each.rows), key=lambda batch: batch.first_ns):
+        if spans and each.first_ns <= spans[-1].last_ns + APART_NS:
+            before = spans.pop()
+            last_ns = max(before.last_ns, each.last_ns)
+            spans.append(Taken(before.messages + each.rows, before.first_ns, last_ns))
+        else:
+            spans.append(Taken(each.rows, each.first_ns, each.last_ns))
+    return spans
 
 
 def _joined(batches: Sequence[Batch]) -> Batch:

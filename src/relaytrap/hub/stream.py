@@ -47,6 +47,10 @@ FETCH_S: Final = 2.0
 RETRY_S: Final = 5.0
 TURN_S: Final = 0.5
 """After this a marked parcel that had to go back is handed out again."""
+TRIES: Final = 3
+"""From the third time on, a segment at which workers die is put aside: its parcel holds others, and others wait for
+it. The parcel stays whole: stored in pieces, under other tokens, it would be doubled by an insert that was believed
+to have failed and goes on."""
 INSERTING: Final = 2
 """Parcels at work beyond those that a worker process has: they are inserted meanwhile."""
 FORMAT: Final = "1"
@@ -228,8 +232,8 @@ class Stream:
                 "something that is no parcel was in the stream, and is dropped bytes=%d: %s", len(message.data), error
             )
             return
-        again = message.metadata.num_delivered > 1 or _mark_of(message) is not None
-        self._ingest.store_parcel(segments, again=again)
+        times = message.metadata.num_delivered
+        self._ingest.store_parcel(segments, again=times > 1 or _mark_of(message) is not None, patient=times < TRIES)
 
     def _announce(self, taken: Taken) -> None:
         """Tell the other hubs what was stored: one of them analyses, all of them show."""
