@@ -21,6 +21,7 @@ from relaytrap.hub.backup import Backup
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.ingest import HubBusy, Ingest, Segment, Taken
 from relaytrap.hub.ledger import CLOCK_AHEAD_NS, Ledger
+from relaytrap.hub.outbox import NotTaken
 from relaytrap.hub.parcel import Parcel, pack
 from relaytrap.hub.restore import restore_backup
 from relaytrap.hub.stream import Stream
@@ -237,12 +238,12 @@ def test_a_segment_whose_hub_died_before_it_noted_it_is_kept_once_also_when_its_
     stored_parcels, refused = [], threading.Event()
     store_parcel = door.store_parcel
 
-    def refuse_once(segments, *, again):
+    def refuse_once(segments, *, again, patient):
         if not refused.is_set():
             refused.set()
             raise StoreError("not now")
         stored_parcels.append([each.number for each in segments])
-        return store_parcel(segments, again=again)
+        return store_parcel(segments, again=again, patient=patient)
 
     monkeypatch.setattr(door, "store_parcel", refuse_once)
     publish_and_die(
@@ -314,6 +315,66 @@ def test_an_unreadable_segment_costs_its_parcel_nothing(hub):
     assert stored(door.store)["n"] == 6
     (file,) = (door.config.data_dir / "refused").glob("*.pcapng")
     assert file.read_bytes() == b"no pcapng at all"
+
+
+def test_a_segment_that_kills_workers_leaves_its_parcel_after_some_tries(hub, monkeypatch):
+    monkeypatch.setattr(streaming, "RETRY_S", 0.2)
+    door = hub("door")
+    batch = door._workers.segment_batch
+
+    def deadly(data, *given, **more):
+        if data == made_segment(2):
+            raise StoreError("a worker process ended twice over the same messages")
+        return batch(data, *given, **more)
+
+    monkeypatch.setattr(door._workers, "segment_batch", deadly)
+    publish_and_die(
+        door, hub.streams["door"], *(Segment("trap", "s", number, made_segment(number)) for number in (1, 2, 3))
+    )
+    assert wait_for(door.store, 6) == {"n": 6, "ids": 6, "sensors": 1}
+    (file,) = (door.config.data_dir / "refused").glob("*.pcapng")
+    assert file.read_bytes() == made_segment(2)
+
+
+def test_an_operators_limit_of_a_message_is_kept_and_what_is_refused_is_not_in_doubt(hub, nats):
+    async def make(stream):
+        limits = {"max_msg_size": 8192, "max_msgs": 1, "discard": "new", "retention": "workqueue"}
+        await stream.add_stream(name=streaming.STREAM, subjects=[streaming.SEGMENTS], **limits)
+        await stream.publish(streaming.SEGMENTS, b"", headers={"Parcel": "2"})  # stays there: it is full
+
+    ask(nats, make)
+    door = hub("door")
+    noise = segment([seen(request(0) + os.urandom(8000))], number=9)
+    assert door.ingest_segment("trap", 9, noise, spool="s").messages == stored(door.store)["n"] == 1
+    outbox = door.pass_on.__self__
+    with pytest.raises(NotTaken, match="refuses a segment"):
+        door.ingest_segment("trap", 1, made_segment(1), spool="s")
+    assert (outbox._sending, outbox._parcels) == ({}, {})
+
+    async def empty(stream):
+        await stream.purge_stream(streaming.STREAM)
+
+    ask(nats, empty)
+    for number in range(1, 4):
+        send(door, number)
+    assert wait_for(door.store, 10)["n"] == 10
+
+
+def test_a_stream_that_does_not_say_what_a_parcel_waits_for_is_named_in_the_log(hub, monkeypatch, caplog):
+    door, stream = hub("door"), Stream._is_its_turn
+    asked = []
+
+    async def silent(self, message):
+        asked.append(message)
+        if len(asked) == 1:
+            raise TimeoutError
+        return await stream(self, message)
+
+    monkeypatch.setattr(Stream, "_is_its_turn", silent)
+    send(door, 1)
+    assert wait_for(door.store, 3)["n"] == 3
+    assert "the stream does not say what a marked parcel waits for" in caplog.text
+    assert "receipt" not in caplog.text
 
 
 def test_a_hub_that_goes_stores_nothing_beside_the_stream(hub):

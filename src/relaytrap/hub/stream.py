@@ -24,7 +24,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from relaytrap.errors import ConfigError, InputError, MissingExtra, RelaytrapError, StoreError
 from relaytrap.hub.ingest import HubBusy, HubTooOld, Ingest, Taken
-from relaytrap.hub.outbox import Outbox
+from relaytrap.hub.outbox import NotTaken, Outbox
 from relaytrap.hub.parcel import Parcel, Segment, inflated, unpack
 
 if TYPE_CHECKING:
@@ -53,9 +53,10 @@ it. The parcel stays whole: stored in pieces, under other tokens, it would be do
 to have failed and goes on."""
 INSERTING: Final = 2
 """Parcels at work beyond those that a worker process has: they are inserted meanwhile."""
+CONFLICT: Final = 409
 FORMAT: Final = "1"
 HEADERS_BYTES: Final = 4096
-"""Room for subject and headers within the server's max_payload."""
+"""Room for subject and headers within the largest message."""
 
 
 class Stream:
@@ -72,6 +73,7 @@ class Stream:
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="stream")
         self._client: Any = None
         self._mark = 0
+        self._message_bytes = 0
         self._closing = False
         self._consumer: asyncio.Task[None] | None = None
 
@@ -94,7 +96,7 @@ class Stream:
                 f"hub.nats_url: no JetStream at {urlsplit(self._url).netloc.rpartition('@')[2]} "
                 f"({error or type(error).__name__}); start nats-server with -js there"
             ) from None
-        outbox = Outbox(self._publish, self._ingest.ledger, self._client.max_payload - HEADERS_BYTES)
+        outbox = Outbox(self._publish, self._ingest.ledger, self._message_bytes - HEADERS_BYTES)
         self._ingest.pass_on = outbox.put
         self._ingest.listeners.append(self._announce)
 
@@ -116,15 +118,20 @@ class Stream:
 
     def _publish(self, parcel: Parcel, marked: bool) -> None:
         import nats.errors
+        from nats.js.errors import APIError
 
         if self._closing or not self._client.is_connected:
-            raise StoreError("the stream of hub.nats_url is away")
+            raise NotTaken("the stream of hub.nats_url is away")
         headers = {"Nats-Msg-Id": quote(parcel.token, safe="/"), "Parcel": FORMAT}
         if marked:
             headers["After"] = str(self._mark)
         publishing = self._client.jetstream().publish(SEGMENTS, parcel.payload, timeout=PUBLISH_S, headers=headers)
         try:
             self._run(publishing, PUBLISH_S * 2)
+        except APIError as error:
+            # The server says no; but CONFLICT is that another one of this name is on its way in.
+            refused = StoreError if error.code == CONFLICT else NotTaken
+            raise refused(f"the stream of hub.nats_url refuses a segment ({error})") from None
         except (OSError, TimeoutError, nats.errors.Error) as error:
             raise StoreError(f"the stream of hub.nats_url did not take a segment ({error})") from None
 
@@ -148,6 +155,8 @@ class Stream:
             made = made.evolve(storage=StorageType.FILE, discard=DiscardPolicy.NEW, duplicate_window=DUPLICATES_S)
             info = await stream.add_stream(made)
         self._mark = info.state.last_seq
+        limit = info.config.max_msg_size or 0  # of an operator's own; -1 is none
+        self._message_bytes = min(self._client.max_payload, limit) if limit > 0 else self._client.max_payload
         config = ConsumerConfig(durable_name=GROUP, ack_wait=ACK_WAIT_S, max_ack_pending=4096)
         subscription = await stream.pull_subscribe(SEGMENTS, durable=GROUP, stream=STREAM, config=config)
         await self._client.subscribe(TAKEN, cb=self._hear)
@@ -191,7 +200,14 @@ class Stream:
 
         alive = asyncio.create_task(_keep(message))
         try:
-            if not await self._is_its_turn(message):
+            try:
+                is_its_turn = await self._is_its_turn(message)
+            except (nats.errors.Error, TimeoutError) as error:
+                log.warning(
+                    "the stream does not say what a marked parcel waits for, it comes again: %s", error or "no answer"
+                )
+                return
+            if not is_its_turn:
                 await message.nak(delay=TURN_S)
                 return
             try:
