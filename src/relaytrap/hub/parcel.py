@@ -135,16 +135,16 @@ def unpack(payload: bytes) -> list[Segment]:
 
 
 def inflated(data: bytes, at_most: int = INFLATED_MAX) -> bytes:
-    """zlib data unpacked; raises InputError for what is none, is cut, has a tail, or would become larger."""
+    """A segment out of its zlib data; raises InputError for what is none, is cut, has a tail, or becomes larger."""
     unpacker = zlib.decompressobj()
     try:
         made = unpacker.decompress(data, at_most + 1)
     except zlib.error as error:
-        raise InputError(f"a segment in the stream cannot be inflated ({error})") from None
+        raise InputError(f"the segment says it is deflated, and cannot be inflated ({error})") from None
     if len(made) > at_most:
-        raise InputError(f"what is in the stream inflates to more than {INFLATED_MAX >> 20} MiB")
+        raise InputError(f"the segment is larger than {at_most:,} bytes; lower sensor.segment_max_bytes")
     if not unpacker.eof or unpacker.unused_data:
-        raise InputError("a segment in the stream is cut, or has a tail")
+        raise InputError("the deflated segment is cut short, or has a tail")
     return made
 
 

@@ -7,7 +7,6 @@ acknowledged after its insert returned; anything else leaves it in the sensor's 
 import hmac
 import shutil
 import tempfile
-import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from relaytrap.errors import DiskError, InputError, StoreError
 from relaytrap.hub.ingest import HubBusy, HubTooOld, Ingest
 from relaytrap.hub.keys import Keys
 from relaytrap.hub.ledger import Ledger
+from relaytrap.hub.parcel import inflated
 from relaytrap.web.api.catalogue import LINES
 from relaytrap.web.site import Ask, Site
 
@@ -116,20 +116,6 @@ async def take_capture(request: Ask, site: Site) -> Response[bytes]:
         await to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
     site.answers.forget()
     return Response(b"".join(msgspec.json.encode(each.as_dict()) + b"\n" for each in done), media_type=LINES)
-
-
-def inflated(data: bytes, at_most: int) -> bytes:
-    """zlib data unpacked; raises InputError for what is none, is cut, or would become larger than allowed."""
-    unpacker = zlib.decompressobj()
-    try:
-        made = unpacker.decompress(data, at_most)
-    except zlib.error:
-        raise InputError("the segment says it is deflated, and is not") from None
-    if unpacker.unconsumed_tail:
-        raise InputError(f"the segment is larger than {at_most >> 20} MiB; lower sensor.segment_max_bytes")
-    if not unpacker.eof:
-        raise InputError("the deflated segment is cut short")
-    return made
 
 
 def require_local(request: Ask, site: Site) -> None:
