@@ -97,23 +97,12 @@ def test_groups_that_are_to_leave_apart_collect_meanwhile_and_the_first_leaves_a
     assert next_at - first_at >= 0.5
 
 
-def test_a_full_group_leaves_at_once():
+@pytest.mark.parametrize("given", [{"most_rows": 20}, {"enough": 2}])
+def test_a_group_that_is_full_or_enough_leaves_at_once(given):
     left = []
-    groups = Grouping(lambda group: left.append(sorted(group)), most_rows=20, apart_s=60.0)
+    groups = Grouping(lambda group: left.append(sorted(group)), apart_s=60.0, **given)
     groups.add("first", 10)
     threads = [threading.Thread(target=groups.add, args=[item, 10]) for item in "ab"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    assert left == [["first"], ["a", "b"]]
-
-
-def test_when_enough_wait_they_leave_at_once():
-    left = []
-    groups = Grouping(lambda group: left.append(sorted(group)), apart_s=60.0, enough=2)
-    groups.add("first", 1)
-    threads = [threading.Thread(target=groups.add, args=[item, 1]) for item in "ab"]
     for thread in threads:
         thread.start()
     for thread in threads:
