@@ -22,7 +22,6 @@ from relaytrap import __version__
 __all__ = ["Wheel", "sensor_wheel"]
 
 ROOMS: Final = ("capture", "cli", "sensor", "sip")
-MODULES: Final = ("__init__.py", "certificate.py", "clock.py", "config.py", "errors.py", "observation.py", "py.typed")
 LEFT_OUT: Final = frozenset({"__pycache__"})
 WHEEL: Final = b"Wheel-Version: 1.0\nGenerator: relaytrap\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 ENTRY_POINTS: Final = b"[console_scripts]\nrelaytrap = relaytrap.cli.main:main\n"
@@ -59,8 +58,9 @@ def sensor_wheel() -> Wheel:
 
 def _package() -> Iterator[tuple[str, bytes]]:
     root = files("relaytrap")
-    for name in MODULES:
-        yield f"relaytrap/{name}", (root / name).read_bytes()
+    for each in sorted(root.iterdir(), key=lambda each: each.name):
+        if each.is_file():
+            yield f"relaytrap/{each.name}", each.read_bytes()
     for room in ROOMS:
         yield from _below(root / room, f"relaytrap/{room}")
 
