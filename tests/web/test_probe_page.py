@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 from litestar import Request
+from litestar.types import HTTPScope
 
 from relaytrap.clock import now_ns
 from relaytrap.probe.register import Register
@@ -255,7 +257,8 @@ def address_beyond_loopback() -> str:
     ],
 )
 def test_client_of_a_listener_for_both_ip_versions_has_its_ipv4_address(came_from: str, client: str) -> None:
-    request: Ask = Request({"type": "http", "client": (came_from, 5000)})  # type: ignore[arg-type]  # the rest is not read
+    scope = cast(HTTPScope, {"type": "http", "client": (came_from, 5000)})  # all that is read of it
+    request: Ask = Request(scope)
     assert client_of(request) == client
 
 

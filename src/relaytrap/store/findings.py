@@ -38,8 +38,8 @@ __all__ = [
 ]
 
 BUCKET_S: Final = 20
-"""At 10,000 messages/s a window of that width holds what 200 MB of memory hold. A store that was worked on with another
-width is worked on anew."""
+"""At 9,000 messages/s a hub's processes took 1.7 GB with windows of a minute, and 1.3 GB with these. A store that was
+worked on with another width is worked on anew."""
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
 NS_PER_S: Final = 10**9
