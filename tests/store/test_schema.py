@@ -29,6 +29,19 @@ def test_the_table_has_the_listed_columns_in_their_order(store):
     assert tuple(row["name"] for row in found) == NAMES
 
 
+def test_an_older_store_gets_the_codec_of_a_new_one(store):
+    def codec() -> str:
+        sql = "SELECT compression_codec AS codec FROM system.columns WHERE database = currentDatabase() "
+        return store.row(f"{sql} AND table = '{store.layout.local('messages')}' AND name = 'source'")["codec"]
+
+    made = codec()
+    store.command(f"ALTER TABLE {store.layout.altered('messages')} MODIFY COLUMN source IPv6 CODEC(ZSTD(1))")
+    assert codec() != made
+    for _, step in STEPS:
+        step(store)
+    assert codec() == made
+
+
 def test_every_column_says_what_it_holds():
     assert all(len(column.doc) > 5 for column in COLUMNS)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from relaytrap import __version__, clock
 from relaytrap.errors import StoreTooNew
 from relaytrap.store.findings_schema import findings_ddl
-from relaytrap.store.schema import messages_ddl, rollup_ddl, versions_ddl, views_ddl
+from relaytrap.store.schema import COLUMNS, column_ddl, messages_ddl, rollup_ddl, versions_ddl, views_ddl
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Store
@@ -29,10 +29,17 @@ def make_findings_tables(store: "Store") -> None:
         store.command(statement)
 
 
+def read_sources_faster(store: "Store") -> None:
+    """The codec of `source` as it is now; parts take it up as they are merged."""
+    source = next(column for column in COLUMNS if column.name == "source")
+    store.command(f"ALTER TABLE {store.layout.altered('messages')} MODIFY COLUMN {column_ddl(source)}")
+
+
 # Step n of the schema is STEPS[n - 1]; steps are only ever appended.
 STEPS: Final[tuple[tuple[str, Callable[["Store"], None]], ...]] = (
     ("first tables", make_first_tables),
     ("findings over sets", make_findings_tables),
+    ("a faster codec for source", read_sources_faster),
 )
 
 

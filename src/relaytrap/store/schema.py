@@ -19,6 +19,7 @@ __all__ = [
     "NAMES",
     "Column",
     "Layout",
+    "column_ddl",
     "messages_ddl",
     "quoted",
     "rollup_ddl",
@@ -61,6 +62,7 @@ WORD = "LowCardinality(String)"
 WORDS = "Array(LowCardinality(String))"
 TIME = "Delta, ZSTD(1)"
 TEXT = "ZSTD(1)"
+FAST = "LZ4"  # for what whole weeks are read of: 30 % less time than ZSTD, for a byte a row
 
 COLUMNS: Final = (
     Column("id", "UInt64", "Hash of sensor, capture, frame, received_at and raw; shown as 16 hex digits", "NONE"),
@@ -71,7 +73,7 @@ COLUMNS: Final = (
     Column("frame", "UInt32", "Number of the packet in that file, from 1; 0 for live traffic", TIME),
     Column("direction", "Enum8('in' = 1, 'out' = 2)", "From the source to us, or our answer"),
     Column("transport", WORD, "udp, tcp, tls, ws, wss or sctp"),
-    Column("source", "IPv6", "The peer's address as our socket saw it; IPv4 as ::ffff:a.b.c.d", TEXT),
+    Column("source", "IPv6", "The peer's address as our socket saw it; IPv4 as ::ffff:a.b.c.d", FAST),
     Column("source_port", "UInt16", "The peer's port"),
     Column("local", "IPv6", "Our own address", TEXT),
     Column("local_port", "UInt16", "Our own port"),
@@ -238,9 +240,15 @@ def quoted(name: str) -> str:
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
+def column_ddl(column: Column) -> str:
+    """A column's name, type and codec, as CREATE and ALTER TABLE take them."""
+    codec = f" CODEC({column.codec})" if column.codec else ""
+    return f"{column.name} {column.stored}{codec}"
+
+
 def messages_ddl(layout: Layout = EMBEDDED, name: str = "messages") -> list[str]:
     """Statements that make the messages, under any name (reanalysis fills a second one)."""
-    columns = [f"{c.name} {c.stored}{f' CODEC({c.codec})' if c.codec else ''}" for c in COLUMNS]
+    columns = [column_ddl(column) for column in COLUMNS]
     indexes = [f"INDEX {n} {column} TYPE {kind} GRANULARITY {grain}" for n, column, kind, grain in INDEXES]
     return [
         f"CREATE TABLE IF NOT EXISTS {layout.altered(name)} (\n  " + ",\n  ".join(columns + indexes) + "\n) "
