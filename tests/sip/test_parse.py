@@ -2,7 +2,7 @@
 
 import pytest
 
-from relaytrap.sip import Request, Response, Unparsed, parse_message
+from relaytrap.sip import Request, Response, Unparsed, parse_message, validate
 from relaytrap.sip.parse import MAX_HEADER_BYTES, MAX_HEADERS
 from tests.sip.torture import INVITE, IS_SDP, OPTIONS, SDP, message
 
@@ -86,6 +86,24 @@ def test_bare_carriage_returns_end_lines_where_there_is_no_line_feed() -> None:
     parsed = request(message(OPTIONS).replace(b"\r\n", b"\r"))
     assert (parsed.call_id, len(parsed.vias)) == (b"843817637684230@998sdasdh09", 1)
     assert parsed.anomalies[0].name == "bare-cr"
+
+
+def test_bare_carriage_returns_end_lines_although_the_body_holds_a_line_feed() -> None:
+    head = message(OPTIONS, b"Content-Type: image/x", b"Content-Length: 4").replace(b"\r\n", b"\r")
+    parsed = request(head + b"\x89\n\n\x00")
+    assert (parsed.call_id, parsed.body) == (b"843817637684230@998sdasdh09", b"\x89\n\n\x00")
+
+
+def test_lines_that_end_in_several_carriage_returns_are_lines() -> None:
+    parsed = request(message(OPTIONS).replace(b"\r\n", b"\r\r\n"))
+    assert parsed.call_id == b"843817637684230@998sdasdh09"
+
+
+@pytest.mark.parametrize("line", [b"OPTIONS\tsip:bob@example.net SIP/2.0", b"OPTIONS sip:bob@example.net\tSIP/2.0"])
+def test_tab_between_the_elements_of_the_first_line_is_noted(line: bytes) -> None:
+    parsed = request(message(OPTIONS).replace(OPTIONS, line))
+    assert parsed.request_uri == b"sip:bob@example.net"
+    assert names(parsed.raw) == ["start-line-blanks"]
 
 
 def test_carriage_return_inside_a_line_stays_in_its_value() -> None:
@@ -259,3 +277,15 @@ def test_thousands_of_hops_end_in_an_anomaly() -> None:
 def test_description_cut_in_its_middle_is_short() -> None:
     data = message(INVITE, IS_SDP, b"Content-Length: %d" % len(SDP), body=SDP[:20])
     assert names(data) == ["body-short"]
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r"])
+def test_body_that_lost_octets_with_its_line_ends_is_miscounted(line_end: bytes) -> None:
+    data = message(INVITE, b"Content-Type: text/plain", body=b"one\r\ntwo\r\n").replace(b"\r\n", line_end)
+    assert [name for name in names(data) if name.startswith("body")] == ["body-miscounted"]
+    assert validate(parse_message(data)) is None
+
+
+def test_body_that_lacks_more_than_its_line_ends_lost_is_short() -> None:
+    data = message(INVITE, b"Content-Type: text/plain", body=b"one\r\ntwo\r\n").replace(b"\r\n", b"\n")
+    assert "body-short" in names(data[:-4])

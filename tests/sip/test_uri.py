@@ -22,6 +22,13 @@ def test_every_part_is_told_apart() -> None:
     assert uri.headers == ((b"Subject", b"x"), (b"To", b"%3Csip:b%3E"))
 
 
+def test_question_mark_without_headers_behind_it_is_noted() -> None:
+    uri, defects = read_uri(b"sip:bob@example.net?")
+    assert uri is not None
+    assert uri.headers == ()
+    assert defects == (("uri-headers", 20),)
+
+
 def test_user_may_hold_semicolons_and_escaped_at() -> None:
     uri = parse_uri(b"sip:user;par=u%40example.net@example.com")
     assert (uri.user, uri.host, uri.params) == (b"user;par=u%40example.net", b"example.com", ())

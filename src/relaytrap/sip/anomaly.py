@@ -60,7 +60,7 @@ ANOMALIES: Final[dict[str, Kind]] = {
     "no-empty-line": Kind("RFC 3261 7", 0, "no empty line after the headers"),
     "cut-in-header": Kind("RFC 3261 7", 400, "ends inside a header line"),
     "body-short": Kind("RFC 3261 18.3", 400, "Content-Length promises more octets than there are"),
-    "body-miscounted": Kind("RFC 5118 4.6", 0, "Content-Length promises more than a session description that is whole"),
+    "body-miscounted": Kind("RFC 5118 4.6", 0, "Content-Length promises more than a body that is whole"),
     "extra-octets": Kind("RFC 3261 18.3", 0, "octets behind the end that Content-Length gives"),
     "padding": Kind("RFC 3261 18.3", 0, "NULs or line ends behind the end that Content-Length gives"),
     "second-message": Kind("RFC 3261 18.3", 0, "another message in the same datagram"),
@@ -69,7 +69,7 @@ ANOMALIES: Final[dict[str, Kind]] = {
     "too-many-values": Kind("RFC 3261 21.4.1", 400, "more values in one header than are read; the rest is only in raw"),
     # first line
     "start-line-blanks": Kind(
-        "RFC 3261 7.1", 0, "more than one SP between the elements of the first line, or at its end"
+        "RFC 3261 7.1", 0, "other than one SP between the elements of the first line, or blanks at its end"
     ),
     "request-uri-blanks": Kind("RFC 3261 7.1", 400, "blanks inside the Request-URI"),
     "request-uri-brackets": Kind("RFC 3261 7.1", 400, "Request-URI in angle brackets"),

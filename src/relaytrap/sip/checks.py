@@ -134,7 +134,8 @@ def _inspect_body(message: "Request | Response", first: dict[bytes, bytes], note
     if length is None:
         length = there
     elif length > there:
-        noted.append(anomaly(_name_shortage(message, length - there), len(message.raw)))
+        has_bare_ends = any(each.name in ("bare-lf", "bare-cr") for each in noted)
+        noted.append(anomaly(_name_shortage(message, length - there, has_bare_ends), len(message.raw)))
     elif length < there:
         noted.append(anomaly(_name_extra(message.extra), message.body_start + length))
     if not length or not there:
@@ -150,9 +151,14 @@ def _inspect_body(message: "Request | Response", first: dict[bytes, bytes], note
         noted.append(anomaly("multipart", message.body_start))
 
 
-def _name_shortage(message: "Request | Response", missing: int) -> str:
-    """Whether a body was cut or its sender cannot count, as RFC 5118's own example of 268 octets that are 251."""
+def _name_shortage(message: "Request | Response", missing: int, has_bare_ends: bool) -> str:
+    """Whether a body was cut or its sender cannot count, as RFC 5118's own example of 268 octets that are 251.
+
+    A body whose line ends were converted with those of its header part lost at most an octet for each.
+    """
     kind, body = message.content_type or b"", message.body
+    if has_bare_ends and missing <= body.count(b"\r") + body.count(b"\n") - 2 * body.count(b"\r\n"):
+        return "body-miscounted"
     is_whole = kind[:15].lower() == b"application/sdp" and missing < len(body) and find_odd_line(body) < 0
     return "body-miscounted" if is_whole else "body-short"
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from relaytrap.sip.grammar import TOKEN
 
-__all__ = ["COMPACT_FORMS", "Header", "Headers", "Line", "canonical_name", "scan_lines", "unfold"]
+__all__ = ["COMPACT_FORMS", "Header", "Headers", "Line", "canonical_name", "ends_in_cr", "scan_lines", "unfold"]
 
 # RFC 3261 section 7.3.3 and the extensions registered since (IANA sip-parameters).
 COMPACT_FORMS: Final[dict[bytes, bytes]] = {
@@ -116,10 +116,11 @@ def unfold(raw_value: bytes, line_end: bytes) -> bytes:
 def scan_lines(data: bytes, start: int, end: int, limit: int) -> tuple[list[Line], int]:
     """Header lines of data[start:end] with their folds, and the offset behind the empty line that ends them.
 
-    Lines end in CRLF or LF; in CR where there is no LF at all. The offset is -1 when no empty line was met. Lines
-    beyond `limit` are stepped over.
+    Lines end in CRLF or LF; in CR where no LF stands before the empty line. The offset is -1 when no empty line was
+    met. Lines beyond `limit` are stepped over.
     """
-    line_end = b"\n" if data.find(b"\n", start, end) >= 0 else b"\r"
+    first = data.find(b"\n", start, end)
+    line_end = b"\n" if first >= 0 and not ends_in_cr(data, start, first) else b"\r"
     spans: list[list[int]] = []
     position, body = start, -1
     while position < end:
@@ -136,6 +137,14 @@ def scan_lines(data: bytes, start: int, end: int, limit: int) -> tuple[list[Line
             spans.append([position, content])
         position = end if found < 0 else found + 1
     return [_line(data, first, last, line_end) for first, last in spans], body
+
+
+def ends_in_cr(data: bytes, start: int, first_lf: int) -> bool:
+    """Whether lines from start on end in bare CR: an empty line of them stands before the first LF, which is body.
+
+    Not so where the LF's own line has several CRs at its end, as files have that were converted twice.
+    """
+    return b"\r\r" in data[start:first_lf].rstrip(b"\r")
 
 
 def _line(data: bytes, start: int, end: int, line_end: bytes) -> Line:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from relaytrap.sip.anomaly import Anomaly, anomaly
 from relaytrap.sip.grammar import SIP_VERSION, STATUS_LINE, TEXT, TOKEN
-from relaytrap.sip.headers import COMPACT_FORMS, Headers, Line, canonical_name, scan_lines
+from relaytrap.sip.headers import COMPACT_FORMS, Headers, Line, canonical_name, ends_in_cr, scan_lines
 from relaytrap.sip.message import METHODS, Message, Request, Response, Unparsed
 
 __all__ = ["MAX_HEADERS", "MAX_HEADER_BYTES", "parse_message"]
@@ -165,7 +165,7 @@ def _skip_leading(data: bytes, noted: list[Anomaly]) -> int:
 def _first_line(data: bytes, start: int) -> tuple[int, int]:
     """End of the first line and start of the second."""
     line_end = data.find(b"\n", start)
-    if line_end >= 0:
+    if line_end >= 0 and not ends_in_cr(data, start, line_end):
         return line_end - (line_end > start and data[line_end - 1] == 0x0D), line_end + 1
     line_end = data.find(b"\r", start)
     return (line_end, line_end + 1) if line_end >= 0 else (len(data), len(data))
@@ -217,7 +217,7 @@ def _read_request_line(
     _note_version(version, start + version_start, noted)
     if len(fields) > 3:
         noted.append(anomaly("request-uri-blanks", start + uri_start))
-    if len(line) != len(method) + len(request_uri) + len(version) + 2:
+    if line != b" ".join((method, request_uri, version)):
         noted.append(anomaly("start-line-blanks", start + len(method)))
     return Request, (method, request_uri, version)
 

@@ -115,7 +115,7 @@ def _read_sip(scheme: bytes, text: bytes, start: int, offset: int, defects: list
     if params_end < 0:
         params_end = len(text)
     params = _read_uri_params(text[host_end:params_end], offset + host_end, defects)
-    headers = _read_uri_headers(text[params_end + 1 :], offset + params_end + 1, defects)
+    headers = _read_uri_headers(text[params_end:], offset + params_end + 1, defects)
     return Uri(scheme, user, password, host, port, params, headers, text)
 
 
@@ -174,13 +174,14 @@ def _read_uri_headers(text: bytes, offset: int, defects: list[Defect]) -> tuple[
     if not text:
         return ()
     pieces = []
-    for piece in text.split(b"&", MAX_PARAMS)[:MAX_PARAMS]:
+    for piece in text[1:].split(b"&", MAX_PARAMS)[:MAX_PARAMS]:
         name, equals, value = piece.partition(b"=")
         if not (name and equals):
             defects.append(("uri-headers", offset))
         _check(HEADER_CHARS, name, "uri-headers", offset, defects)
         _check(HEADER_CHARS, value, "uri-headers", offset + len(name) + 1, defects)
-        pieces.append((name, value))
+        if piece:
+            pieces.append((name, value))
         offset += len(piece) + 1
     return tuple(pieces)
 
