@@ -4,15 +4,19 @@ import contextlib
 import json
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 
+from relaytrap.cli.session import HubSession, running_hub
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
 from tests.web.conftest import Hub, start_hub
 from tests.web.scene import request, seen
 from tests.web.test_uplink import segment, send
+
+Listener = Callable[[Hub, str, str, threading.Event], str]
 
 
 def first_event(hub: Hub, path: str, kind: str, begun: threading.Event) -> str:
@@ -33,12 +37,28 @@ def first_event(hub: Hub, path: str, kind: str, begun: threading.Event) -> str:
     raise AssertionError("the stream ended")
 
 
-def received(hub: Hub, path: str, kind: str, number: int, method: str = "OPTIONS") -> str:
+def first_followed(hub: Hub, path: str, kind: str, begun: threading.Event) -> str:
+    """The first message that `relaytrap tail` would print."""
+    running = running_hub(hub.data_dir)
+    assert running is not None
+
+    class Following(HubSession):
+        def _answer_lines(self, path: str) -> Iterator[bytes]:
+            for line in super()._answer_lines(path):
+                begun.set()
+                yield line
+
+    return json.dumps(next(Following(running).events(path.removeprefix("/api/"), {})))
+
+
+def received(
+    hub: Hub, path: str, kind: str, number: int, method: str = "OPTIONS", listen: Listener = first_event
+) -> str:
     """The event that one message causes."""
     with contextlib.closing(HubDatabase(hub.data_dir)) as database:
         token = Keys(database).add(f"live-{number}")
     begun, found = threading.Event(), list[str]()
-    listener = threading.Thread(target=lambda: found.append(first_event(hub, path, kind, begun)))
+    listener = threading.Thread(target=lambda: found.append(listen(hub, path, kind, begun)))
     listener.start()
     assert begun.wait(10)
     raw = request(method, b"sip:<b>@198.51.100.7", "192.0.2.9", call_id=b"live-%d" % number)
@@ -51,6 +71,11 @@ def received(hub: Hub, path: str, kind: str, number: int, method: str = "OPTIONS
 def test_message_reaches_a_listener_as_json(taker: Hub) -> None:
     row = json.loads(received(taker, "/api/live", "message", 1))
     assert (row["call_id"], row["sensor"]) == ("live-1", "live-1")
+
+
+def test_message_reaches_the_terminal_that_follows_and_no_sign_of_life_passes_for_one(taker: Hub) -> None:
+    row = json.loads(received(taker, "/api/live", "message", 3, listen=first_followed))
+    assert (row["call_id"], row["sensor"]) == ("live-3", "live-3")
 
 
 def test_message_reaches_the_page_as_an_escaped_row(taker: Hub) -> None:

@@ -26,6 +26,8 @@ ROWS_AT_ONCE: Final = 200
 ROWS_ON_PAGE: Final = 25
 PING_EVERY: Final = 15
 RETRY_MS: Final = 2000
+# Without `data=None` the comment carries an empty event along, which a listener would take for a message.
+STILL_HERE: Final = ServerSentEventMessage(comment="still here", data=None)
 
 
 @get("/api/live")
@@ -68,7 +70,7 @@ async def _as_json(site: Site, where: Filter) -> AsyncIterator[ServerSentEventMe
             yield ServerSentEventMessage(data=msgspec.json.encode(row).decode(), event="message", id=row["id"])
         quiet = 0 if rows else quiet + 1
         if quiet >= PING_EVERY:
-            yield ServerSentEventMessage(comment="still here")
+            yield STILL_HERE
             quiet = 0
 
 
@@ -79,7 +81,7 @@ async def _as_html(site: Site, where: Filter) -> AsyncIterator[ServerSentEventMe
             yield ServerSentEventMessage(data=site.render_rows(rows[: -ROWS_ON_PAGE - 1 : -1]), event="rows")
         quiet = 0 if rows else quiet + 1
         if quiet >= PING_EVERY:
-            yield ServerSentEventMessage(comment="still here")
+            yield STILL_HERE
             quiet = 0
 
 
