@@ -20,6 +20,35 @@ def pppoe(payload: bytes) -> bytes:
     return struct.pack(">BBHH", 0x11, 0, 1, len(payload)) + payload
 
 
+def nflog(packet: bytes, family: int = 2) -> bytes:
+    """Netfilter's log: a prefix attribute, then the packet."""
+    prefix = struct.pack("<HH", 8, 10) + b"sip\0"
+    return bytes([family, 0, 0, 0]) + prefix + struct.pack("<HH", 4 + len(packet), 9) + packet
+
+
+def wlan(
+    packet: bytes,
+    kind: bytes | None = b"\x08\0",
+    *,
+    control: int = 0x08,
+    flags: int = 1,
+    service: bytes = bytes(2),
+    padding: int = 0,
+) -> bytes:
+    """An 802.11 data frame; kind None: the packet brings its own LLC header."""
+    header = bytes([control, flags]) + bytes(22 + 6 * (flags & 3 == 3))
+    if control & 0x80:
+        header += service + bytes(4 * (flags >> 7))
+    return header + bytes(padding) + (SNAP[:6] + kind if kind else b"") + packet
+
+
+def aggregate(packet: bytes) -> bytes:
+    """The one part of an A-MSDU."""
+    return bytes(12) + struct.pack(">H", 8 + len(packet)) + SNAP + packet
+
+
+RADIOTAP_PADDED = b"\0\0\x11\0\x03\0\0\0" + bytes(8) + b"\x20"
+
 CASES = {
     "ethernet": (1, ethernet(PACKET_4)),
     "ethernet IPv6": (1, ethernet(PACKET_6, 0x86DD)),
@@ -51,6 +80,25 @@ CASES = {
     "cooked 2": (276, b"\x08\x00" + bytes(18) + PACKET_4),
     "cooked 2 IPv6": (276, b"\x86\xdd" + bytes(18) + PACKET_6),
     "cooked 2 vlan": (276, b"\x81\x00" + bytes(18) + b"\0\x05\x08\x00" + PACKET_4),
+    "cooked 2 pppoe": (276, b"\x88\x64" + bytes(18) + pppoe(b"\x00\x21" + PACKET_4)),
+    "cooked 2 mpls": (276, b"\x88\x47" + bytes(18) + b"\0\x02\x01\x40" + PACKET_4),
+    "ppp with a direction": (204, b"\x01\xff\x03\x00\x21" + PACKET_4),
+    "atm": (11, SNAP + PACKET_4),
+    "sunatm": (123, b"\x02\0\0\x05" + SNAP + PACKET_4),
+    "firewire": (138, bytes(16) + b"\x08\0" + PACKET_4),
+    "nflog": (239, nflog(PACKET_4)),
+    "nflog IPv6": (239, nflog(PACKET_6, family=10)),
+    "802.11": (105, wlan(PACKET_4)),
+    "802.11 between access points": (105, wlan(PACKET_4, flags=3)),
+    "802.11 with quality of service": (105, wlan(PACKET_6, b"\x86\xdd", control=0x88)),
+    "802.11 with high throughput": (105, wlan(PACKET_4, control=0x88, flags=0x81)),
+    "802.11 aggregate": (105, wlan(aggregate(PACKET_4), control=0x88, kind=None, service=b"\x80\0")),
+    "radiotap": (127, b"\0\0\x08\0" + bytes(4) + wlan(PACKET_4)),
+    "radiotap, padded": (127, RADIOTAP_PADDED + wlan(PACKET_4, control=0x88, padding=2)),
+    "radiotap, two words": (127, b"\0\0\x0d\0\x02\0\0\x80\x02\0\0\0\0" + wlan(PACKET_4)),
+    "per-packet information": (192, b"\0\0\x08\0\x69\0\0\0" + wlan(PACKET_4)),
+    "prism": (119, b"\x44\0\0\0\x90\0\0\0" + bytes(136) + wlan(PACKET_4)),
+    "avs": (163, b"\x80\x21\x10\x01\0\0\0\x40" + bytes(56) + wlan(PACKET_4)),
     "pflog": (117, b"\x3d\x02" + bytes(62) + PACKET_4),
     "enc": (109, b"\x18\0\0\0" + bytes(8) + PACKET_6),
 }
@@ -79,6 +127,14 @@ def test_an_unknown_link_type_is_counted_by_its_number():
     assert reader.report.unread == {"packet of unknown link type 4711": 2}
 
 
+@pytest.mark.parametrize(
+    "frame", [wlan(PACKET_4, flags=0x41), wlan(PACKET_4, control=0x80), wlan(b"", kind=None, control=0x48)]
+)
+def test_wireless_frames_that_are_encrypted_or_carry_nothing_are_no_ip_packets(frame):
+    _, reader = read_frames([frame], 105)
+    assert reader.report.unread == {"not an IP packet": 1}
+
+
 def test_arp_and_spanning_tree_are_no_ip_packets():
     _, reader = read_frames([ethernet(bytes(28), 0x0806), bytes(12) + b"\x00\x26\x42\x42\x03" + bytes(35)])
     assert reader.report.unread == {"not an IP packet": 2}
@@ -90,7 +146,7 @@ def test_ethernet_padding_is_not_part_of_the_message():
 
 
 def test_endless_tags_end():
-    assert network_layer(1, ethernet(PACKET_4, 0x0800, *[(0x8100, 1)] * 100)) == (CONTROL, 76)
+    assert network_layer(1, ethernet(PACKET_4, 0x0800, *[(0x8100, 1)] * 100)) == (CONTROL, 78)
 
 
 @given(st.sampled_from(sorted(NETWORK_LAYER)), st.binary(max_size=60))

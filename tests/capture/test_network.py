@@ -190,6 +190,23 @@ TUNNELS = {
     "ERSPAN III with a subheader": ipv4(ERSPAN_3[:-1] + b"\x01" + bytes(8) + ethernet(INNER_4), 47),
     "VXLAN": ipv4(udp(b"\x08" + bytes(7) + ethernet(INNER_4), destination_port=4789)),
     "Geneve": ipv4(udp(b"\x02\0\x65\x58" + bytes(12) + ethernet(INNER_4), destination_port=6081)),
+    "authentication header": ipv4(b"\x04\x04\0\0" + bytes(20) + INNER_4, 51),
+    "GTP": ipv4(udp(b"\x30\xff" + struct.pack(">HI", len(INNER_4), 1) + INNER_4, 2152, 2152)),
+    "GTP with a sequence number": ipv4(
+        udp(b"\x32\xff" + struct.pack(">HI", 4 + len(INNER_6), 1) + bytes(4) + INNER_6, 2152, 2152)
+    ),
+    "GTP with an extension": ipv4(
+        udp(b"\x34\xff" + struct.pack(">HI", 8 + len(INNER_4), 1) + b"\0\0\0\x85\x01\0\x01\0" + INNER_4, 2152, 2152)
+    ),
+    "L2TP": ipv4(udp(b"\0\x02\0\x01\0\x01\xff\x03\0\x21" + INNER_4, 1701, 1701)),
+    "L2TP with length, sequence and offset": ipv4(
+        udp(
+            b"\x4a\x02" + struct.pack(">HHHHHH", 20 + len(INNER_4), 1, 1, 0, 0, 2) + b"\0\0\xff\x03\0\x21" + INNER_4,
+            1701,
+            50000,
+        )
+    ),
+    "TZSP": ipv4(udp(b"\x01\0\0\x01\0\x0a\x01\x40\x01" + ethernet(INNER_4), 37008, 37008)),
     "a tunnel in a tunnel in a tunnel": ipv4(ipv4(GRE(0, 0x86DD) + INNER_6, 47), 4),
 }
 
@@ -218,6 +235,23 @@ def test_tunnels_without_end_are_given_up():
         packet = ipv4(packet, 4)
     _, reader = read_ip(packet)
     assert reader.report.unread == {"headers or tunnels nested too deep": 1}
+
+
+@pytest.mark.parametrize(
+    ("port", "payload"),
+    [
+        (2152, b"\x30\x01\0\0\0\0\0\0"),
+        (2152, b"\x34\xff\0\0\0\0\0\0\0\0\0\x85" + b"\x01\0\0\x85" * 200),
+        (1701, b"\xc8\x02\0\x0c" + bytes(8)),
+        (1701, b"\x02\x02\0\x01\0\x01"),
+        (37008, b"\x01\0\0\x01" + bytes(300)),
+        (37008, b"\x01\0\0\x01\x0a"),
+    ],
+)
+def test_a_tunnel_that_carries_nothing_is_counted(port, payload):
+    messages, reader = read_ip(ipv4(udp(payload, port, port)))
+    assert not messages
+    assert sum(reader.report.unread.values()) == 1
 
 
 def test_one_udp_tunnel_in_another_is_not_followed():

@@ -5,12 +5,13 @@ from typing import Final
 from relaytrap.capture import hep
 from relaytrap.capture.content import GAP_AFTER, UNFINISHED, StreamContent
 from relaytrap.capture.direction import Directions
-from relaytrap.capture.linklayer import Located, ethernet
+from relaytrap.capture.linklayer import Located
 from relaytrap.capture.network import CUT_HEADERS, FRAGMENTS_MISSING, Network, Payload
 from relaytrap.capture.recognition import begins_cut_request, begins_message, what_else
 from relaytrap.capture.report import CaptureReport
 from relaytrap.capture.segment import address_text
 from relaytrap.capture.tcp import Streams, TcpPiece
+from relaytrap.capture.tunnels import inside_udp
 from relaytrap.observation import Direction, Observation, Transport
 
 __all__ = ["CUT_BY_SNAPLEN", "Dissector", "is_cut", "is_incomplete"]
@@ -31,7 +32,6 @@ PROTOCOL_NAMES: Final = {1: "ICMP", 2: "IGMP", 50: "IPsec (ESP)", 58: "ICMPv6", 
 TRANSPORTS: Final[dict[int, Transport]] = {TCP: "tcp", UDP: "udp", SCTP: "sctp", 22: "tls"}
 """Of HEP, where 22 stands for TLS, and for what runs in it (Kamailio's siptrace; sngrep reads it so, too)."""
 SCTP_DATA: Final = 0
-VXLAN_PORT, GENEVE_PORT = 4789, 6081
 
 
 def is_incomplete(observation: Observation) -> bool:
@@ -166,7 +166,7 @@ class Dissector:
         message = hep.read_hep(data, packet.moment_ns)
         if message:
             return self.hep_message(message, packet.frame, packet.moment_ns, notes)
-        inner = _inside_udp(destination_port, data)
+        inner = inside_udp(source_port, destination_port, data)
         if inner and not self._in_tunnel:
             return self._tunnelled(inner, packet._replace(data=data), notes)
         self._unread[what_else(data, source_port, destination_port)] += 1
@@ -244,12 +244,3 @@ class Dissector:
         if not out:
             self._unread[OTHER_SCTP] += 1
         return out
-
-
-def _inside_udp(destination_port: int, data: bytes) -> Located:
-    """The Ethernet frame inside VXLAN (RFC 7348) or Geneve (RFC 8926), as cloud networks mirror traffic."""
-    if destination_port == VXLAN_PORT and data[:1] == b"\x08":
-        return ethernet(data, 8)
-    if destination_port == GENEVE_PORT and len(data) > 8 and data[0] >> 6 == 0 and data[2:4] == b"\x65\x58":
-        return ethernet(data, 8 + (data[0] & 0x3F) * 4)
-    return None

@@ -6,7 +6,9 @@ Link types are numbered by https://www.tcpdump.org/linktypes.html.
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["CONTROL", "IPV4", "IPV6", "NETWORK_LAYER", "Located", "ethernet", "network_layer"]
+from relaytrap.capture import wireless
+
+__all__ = ["CONTROL", "IPV4", "IPV6", "NETWORK_LAYER", "Located", "by_version", "ethernet", "network_layer", "ppp"]
 
 IPV4: Final = 0x0800
 IPV6: Final = 0x86DD
@@ -20,6 +22,7 @@ VLAN_TAGS: Final = frozenset({0x8100, 0x88A8, 0x9100, 0x9200, 0x9300})
 PPPOE_SESSION: Final = 0x8864
 MPLS: Final = frozenset({0x8847, 0x8848})
 SNAP: Final = b"\xaa\xaa\x03"
+NFLOG_PAYLOAD: Final = 9
 MAX_TAGS: Final = 16
 """Tags and labels beyond this are an attack on time, not a network."""
 
@@ -36,24 +39,38 @@ def ethernet(frame: bytes, at: int) -> Located:
 
 def _by_ethertype(frame: bytes, at: int) -> Located:
     """Follow tags from the type field at `at` to the network layer."""
+    if at + 2 > len(frame):
+        return None
+    return _of_type(frame[at] << 8 | frame[at + 1], frame, at + 2)
+
+
+def _of_type(kind: int, frame: bytes, at: int) -> Located:
+    """Follow tags from what stands at `at` and is of type `kind` to the network layer."""
     for _ in range(MAX_TAGS):
-        if at + 2 > len(frame):
-            return None
-        kind = frame[at] << 8 | frame[at + 1]
-        at += 2
         if kind in (IPV4, IPV6):
             return kind, at
         if kind in VLAN_TAGS:
             at += 2
         elif kind == PPPOE_SESSION:
-            return _ppp(frame, at + 6)
+            return ppp(frame, at + 6)
         elif kind in MPLS:
             return _after_labels(frame, at)
         elif kind <= 1500 and frame[at : at + 3] == SNAP:  # a length: IEEE 802.2 with SNAP
             at += 6
         else:
-            return CONTROL, at
+            break
+        if at + 2 > len(frame):
+            return None
+        kind = frame[at] << 8 | frame[at + 1]
+        at += 2
     return CONTROL, at
+
+
+def _llc(frame: bytes, at: int) -> Located:
+    """IEEE 802.2 without a length before it, as on ATM (RFC 2684)."""
+    if at + 8 > len(frame):
+        return None
+    return _by_ethertype(frame, at + 6) if frame[at : at + 3] == SNAP else (CONTROL, at)
 
 
 def _after_labels(frame: bytes, at: int) -> Located:
@@ -64,11 +81,11 @@ def _after_labels(frame: bytes, at: int) -> Located:
         bottom = frame[at + 2] & 1
         at += 4
         if bottom:
-            return _by_version(frame, at)
+            return by_version(frame, at)
     return CONTROL, at
 
 
-def _by_version(frame: bytes, at: int) -> Located:
+def by_version(frame: bytes, at: int) -> Located:
     """Raw IP: the version nibble tells."""
     if at >= len(frame):
         return None
@@ -76,7 +93,7 @@ def _by_version(frame: bytes, at: int) -> Located:
     return {4: IPV4, 6: IPV6}.get(version, CONTROL), at
 
 
-def _ppp(frame: bytes, at: int) -> Located:
+def ppp(frame: bytes, at: int) -> Located:
     """A PPP frame, with or without address and control octets, protocol field compressed or not (RFC 1661, 1662)."""
     if frame[at : at + 2] == b"\xff\x03":
         at += 2
@@ -93,7 +110,7 @@ def _ppp(frame: bytes, at: int) -> Located:
 
 def _pppoe(frame: bytes, at: int) -> Located:
     """A PPPoE session packet without its Ethernet header (RFC 2516)."""
-    return _ppp(frame, at + 6)
+    return ppp(frame, at + 6)
 
 
 def _cisco_hdlc(frame: bytes, at: int) -> Located:
@@ -109,12 +126,7 @@ def _cooked_2(frame: bytes, at: int) -> Located:
     """Linux cooked capture, version 2: 20 octets, the type first."""
     if at + 20 > len(frame):
         return None
-    kind = frame[at] << 8 | frame[at + 1]
-    if kind in (IPV4, IPV6):
-        return kind, at + 20
-    if kind in VLAN_TAGS:
-        return _by_ethertype(frame, at + 22)
-    return CONTROL, at + 20
+    return _of_type(frame[at] << 8 | frame[at + 1], frame, at + 20)
 
 
 def _loopback(frame: bytes, at: int) -> Located:
@@ -133,25 +145,70 @@ def _pflog(frame: bytes, at: int) -> Located:
     """OpenBSD's packet filter log: its first octet is the header's length before padding to four."""
     if at >= len(frame):
         return None
-    return _by_version(frame, at + ((frame[at] + 3) & ~3))
+    return by_version(frame, at + ((frame[at] + 3) & ~3))
 
+
+def _nflog(frame: bytes, at: int) -> Located:
+    """Netfilter's log: four octets, then attributes (length, type, value), one of which is the packet."""
+    at += 4
+    while at + 4 <= len(frame):
+        length = frame[at] | frame[at + 1] << 8
+        if frame[at + 2] | frame[at + 3] << 8 == NFLOG_PAYLOAD:
+            return by_version(frame, at + 4)
+        at += max(4, (length + 3) & ~3)
+    return None
+
+
+def _air(find: Callable[[bytes, int], int | None]) -> Callable[[bytes, int], Located]:
+    """The network layer of 802.11 frames whose LLC header `find` finds."""
+
+    def locate(frame: bytes, at: int) -> Located:
+        found = find(frame, at)
+        if found is None:
+            return None
+        return (CONTROL, at) if found == wireless.NO_DATA else _llc(frame, found)
+
+    return locate
+
+
+def _per_packet(frame: bytes, at: int) -> Located:
+    """CACE's per-packet information: its length, and the link type of what follows; 802.11 or Ethernet."""
+    if at + 8 > len(frame):
+        return None
+    behind = at + (frame[at + 2] | frame[at + 3] << 8)
+    link_type = int.from_bytes(frame[at + 4 : at + 8], "little")
+    return IN_PER_PACKET[link_type](frame, behind) if link_type in IN_PER_PACKET else (CONTROL, behind)
+
+
+IN_PER_PACKET: Final = {1: ethernet, 105: _air(wireless.payload), 127: _air(wireless.behind_radiotap)}
 
 NETWORK_LAYER: Final[dict[int, Callable[[bytes, int], Located]]] = {
     0: _loopback,
     1: ethernet,
-    9: _ppp,
-    12: _by_version,
-    14: _by_version,
-    50: _ppp,
+    9: ppp,
+    11: _llc,
+    12: by_version,
+    14: by_version,
+    50: ppp,
     51: _pppoe,
-    101: _by_version,
+    101: by_version,
+    100: _llc,
     104: _cisco_hdlc,
+    105: _air(wireless.payload),
     108: _loopback,
-    109: lambda frame, at: _by_version(frame, at + 12),  # OpenBSD enc
+    109: lambda frame, at: by_version(frame, at + 12),  # OpenBSD enc
     113: _cooked,
     117: _pflog,
-    228: _by_version,
-    229: _by_version,
+    119: _air(wireless.behind_prism),
+    123: lambda frame, at: _llc(frame, at + 4),  # SunATM
+    127: _air(wireless.behind_radiotap),
+    138: lambda frame, at: _by_ethertype(frame, at + 16),  # IP over Firewire
+    163: _air(wireless.behind_prism),
+    192: _per_packet,
+    204: lambda frame, at: ppp(frame, at + 1),  # direction first
+    228: by_version,
+    229: by_version,
+    239: _nflog,
     276: _cooked_2,
 }
 """Link type -> the function that finds the network layer, from an offset."""

@@ -4,7 +4,8 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from relaytrap.capture.assembly import Assembly
-from relaytrap.capture.linklayer import CONTROL, IPV4, IPV6, Located, ethernet, network_layer
+from relaytrap.capture.linklayer import CONTROL, IPV4, IPV6, Located, network_layer
+from relaytrap.capture.tunnels import inside_gre
 
 __all__ = ["CUT_HEADERS", "FRAGMENTS_CONFLICT", "FRAGMENTS_MISSING", "Network", "Payload"]
 
@@ -116,6 +117,8 @@ class Network:
             if kind == CONTROL:
                 return self._lost(NOT_IP)
             step = (self._ipv4 if kind == IPV4 else self._ipv6)(frame, at, number, moment_ns)
+            if step is not None and step.protocol == AUTHENTICATION:  # in IPv4, where no walk has passed it
+                step = self._after_extensions(step)
             if step is None or step.protocol not in (IPIP, IPV6_IN_IP, GRE):
                 return step
             frame = step.data
@@ -264,33 +267,4 @@ def _inside(outer: Payload) -> Located:
         return IPV4, 0
     if outer.protocol == IPV6_IN_IP:
         return IPV6, 0
-    return _inside_gre(outer.data)
-
-
-def _inside_gre(data: bytes) -> Located:
-    """RFC 2784 with the key and sequence of RFC 2890, PPTP's version 1 (RFC 2637), and ERSPAN mirrors."""
-    if len(data) < 4:
-        return None
-    flags, version = data[0], data[1] & 7
-    kind = data[2] << 8 | data[3]
-    at = 4
-    if flags & 0xC0 and version == 0:  # checksum or routing: both bring checksum and offset
-        at += 4
-    if flags & 0x20:
-        at += 4
-    if flags & 0x10:
-        at += 4
-    if version == 1 and data[1] & 0x80:
-        at += 4
-    if kind in (IPV4, IPV6):
-        return kind, at
-    if kind == 0x6558:
-        return ethernet(data, at)
-    if kind == 0x88BE:  # ERSPAN: type II has a header of its own and a sequence number, type I has neither
-        return ethernet(data, at + 8 if flags & 0x10 else at)
-    if kind == 0x22EB and at + 12 <= len(data):  # ERSPAN type III, with an optional subheader
-        return ethernet(data, at + (20 if data[at + 11] & 1 else 12))
-    if kind == 0x880B:
-        from_ppp = network_layer(9, data[at:])
-        return (from_ppp[0], from_ppp[1] + at) if from_ppp else None
-    return CONTROL, at
+    return inside_gre(outer.data)

@@ -1,0 +1,116 @@
+"""What a tunnel's header leads to: GRE, and the tunnels that run over UDP.
+
+Each function gives the place of the network layer in the octets it was handed; following it is `network`'s affair.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from relaytrap.capture.linklayer import CONTROL, IPV4, IPV6, Located, by_version, ethernet, ppp
+
+__all__ = ["inside_gre", "inside_udp"]
+
+GTP_USER_DATA: Final = 255
+TZSP_PADDING, TZSP_END = 0, 1
+MAX_HEADERS: Final = 64
+
+
+def inside_gre(data: bytes) -> Located:
+    """RFC 2784 with the key and sequence of RFC 2890, PPTP's version 1 (RFC 2637), and ERSPAN mirrors."""
+    if len(data) < 4:
+        return None
+    flags, version = data[0], data[1] & 7
+    kind = data[2] << 8 | data[3]
+    at = 4
+    if flags & 0xC0 and version == 0:  # checksum or routing: both bring checksum and offset
+        at += 4
+    if flags & 0x20:
+        at += 4
+    if flags & 0x10:
+        at += 4
+    if version == 1 and data[1] & 0x80:
+        at += 4
+    if kind in (IPV4, IPV6):
+        return kind, at
+    if kind == 0x6558:
+        return ethernet(data, at)
+    if kind == 0x88BE:  # ERSPAN: type II has a header of its own and a sequence number, type I has neither
+        return ethernet(data, at + 8 if flags & 0x10 else at)
+    if kind == 0x22EB and at + 12 <= len(data):  # ERSPAN type III, with an optional subheader
+        return ethernet(data, at + (20 if data[at + 11] & 1 else 12))
+    if kind == 0x880B:
+        return ppp(data, at)
+    return CONTROL, at
+
+
+def inside_udp(source_port: int, destination_port: int, data: bytes) -> Located:
+    """The network layer that a UDP payload carries, by either port; None for no tunnel."""
+    find = BY_PORT.get(destination_port) or BY_PORT.get(source_port)
+    return find(data) if find else None
+
+
+def _vxlan(data: bytes) -> Located:
+    """RFC 7348, as cloud networks mirror traffic."""
+    return ethernet(data, 8) if data[:1] == b"\x08" else None
+
+
+def _geneve(data: bytes) -> Located:
+    """RFC 8926, with its options."""
+    if len(data) > 8 and data[0] >> 6 == 0 and data[2:4] == b"\x65\x58":
+        return ethernet(data, 8 + (data[0] & 0x3F) * 4)
+    return None
+
+
+def _gtp(data: bytes) -> Located:
+    """User data of a mobile network (3GPP TS 29.281): where the calls of phones on LTE run."""
+    if len(data) < 8 or data[0] & 0xF0 != 0x30 or data[1] != GTP_USER_DATA:
+        return None
+    if not data[0] & 7:
+        return by_version(data, 8)
+    at = 12
+    for _ in range(MAX_HEADERS):
+        if at > len(data) or not data[0] & 4 or not data[at - 1]:
+            return by_version(data, at)
+        if at == len(data):
+            break
+        at += max(data[at], 1) * 4
+    return None
+
+
+def _l2tp(data: bytes) -> Located:
+    """RFC 2661, data messages: PPP behind a header whose fields its flags announce."""
+    if len(data) < 6 or data[0] & 0x80 or data[1] & 0x0F != 2:
+        return None
+    at = 6
+    if data[0] & 0x40:  # length
+        at += 2
+    if data[0] & 0x08:  # sequence numbers
+        at += 4
+    if data[0] & 0x02:  # an offset
+        if at + 2 > len(data):
+            return None
+        at += 2 + (data[at] << 8 | data[at + 1])
+    return ppp(data, at)
+
+
+def _tzsp(data: bytes) -> Located:
+    """TaZmen Sniffer Protocol, as MikroTik routers mirror traffic: tags up to an end mark, then an Ethernet frame."""
+    if len(data) < 5 or data[:4] != b"\x01\0\0\x01":
+        return None
+    at = 4
+    for _ in range(MAX_HEADERS):
+        if at >= len(data):
+            break
+        if data[at] == TZSP_END:
+            return ethernet(data, at + 1)
+        at += 1 if data[at] == TZSP_PADDING else 2 + data[at + 1] if at + 1 < len(data) else 2
+    return None
+
+
+BY_PORT: Final[dict[int, Callable[[bytes], Located]]] = {
+    1701: _l2tp,
+    2152: _gtp,
+    4789: _vxlan,
+    6081: _geneve,
+    37008: _tzsp,
+}
