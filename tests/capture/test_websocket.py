@@ -3,6 +3,7 @@
 import itertools
 import random
 import struct
+import time
 
 import pytest
 from hypothesis import given
@@ -98,3 +99,19 @@ def test_compressed_or_impossible_frames_end_it(stream):
 def test_large_frames():
     payload = random.Random(1).randbytes(200_000)
     assert WebSocketFrames().receive(frame(payload, key=b"abcd")) == [payload]
+
+
+def seconds_for_small_frames(held: int) -> float:
+    """What 50,000 frames of one octet take that continue a message of so many octets."""
+    frames = WebSocketFrames()
+    frames.receive(frame(bytes(held), final=False))
+    small = frame(b"x", opcode=0, final=False) * 500
+    begun = time.process_time()
+    for _ in range(100):
+        frames.receive(small)
+    assert frames.held == held + 50_000
+    return time.process_time() - begun
+
+
+def test_small_frames_of_a_large_message_cost_no_more_than_those_of_a_small_one():
+    assert seconds_for_small_frames(900_000) < 5 * seconds_for_small_frames(1) + 0.5

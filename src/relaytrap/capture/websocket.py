@@ -29,7 +29,7 @@ class WebSocketFrames:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._message = b""
+        self._message = bytearray()
         self.broken = False
         """Whether something stood there that is no frame, or too large a one: nothing more comes out."""
 
@@ -75,8 +75,8 @@ class WebSocketFrames:
             return
         self._message += payload
         if first & FINAL:
-            messages.append(self._message)
-            self._message = b""
+            messages.append(bytes(self._message))
+            self._message.clear()
 
 
 def _unmask(payload: bytes, key: bytes) -> bytes:
