@@ -106,7 +106,11 @@ def kamailio(message: Message, relay: str, source: str, port: int) -> None:
     field_ = branch_hash(message.get("Call-ID").encode(), message.get("CSeq").split()[0].encode()).decode()
     message.vias.insert(0, f"SIP/2.0/UDP {relay};branch=z9hG4bK{field_}.{token(relay, message.vias, length=32)}.0")
     message.headers.insert(0, ("Record-Route", f"<sip:{relay};lr>"))
-    message.put("User-Agent", "Ingate-SIParator/4.6.2")
+    message.put("User-Agent", BRANDS.get(relay, BRAND))
+
+
+BRAND = "Ingate-SIParator/4.6.2"
+BRANDS = {"203.0.113.16": "IceWarp SIP 11.4.1.0 RHEL6 x64"}
 
 
 def proxy(message: Message, relay: str, source: str, port: int) -> None:
@@ -133,7 +137,7 @@ def b2bua(message: Message, relay: str, source: str, port: int) -> None:
     message.put("From", message.get("From").partition(";tag=")[0] + f";tag=b{made[:9]}")
     message.put("Contact", f"<sip:{relay}:5060>")
     message.put("Max-Forwards", "70")
-    message.put("User-Agent", "Ingate-SIParator/4.6.2")
+    message.put("User-Agent", BRAND)
 
 
 def liar(frame: str) -> Relay:
@@ -274,6 +278,6 @@ def believe(seen: Observation, path: Path, keys: Keys, settled: Settled, place: 
     association = origin != path.origin
     doubted = path.origin in settled.doubted.get(seen.source, ())
     if verdict in ("relayed", "hidden") and not origin and not doubted and place and place.origin:
-        liars = set().union(*settled.lying.values())
+        liars = settled.unseen.union(*settled.lying.values())
         origin, association = (place.origin, True) if place.origin not in liars else (None, False)
     return Belief(verdict, origin, association)

@@ -71,14 +71,17 @@ def test_a_relays_kind_is_what_its_messages_show(seen, marks, kind):
 
 
 @pytest.mark.parametrize(
-    ("agents", "genuine", "product"),
+    ("agents", "rewritten", "genuine", "product"),
     [
-        (["Ingate-SIParator/4.6.2"], True, "Ingate-SIParator/4.6.2"),
-        (["friendly-scanner"], False, ""),
-        (["friendly-scanner"], True, "Kamailio (by its branches)"),
-        (["PBX", "IceWarp SIP 11.4.1.0 RHEL6 x64"], False, "IceWarp SIP 11.4.1.0 RHEL6 x64"),
-        ([""], False, ""),
+        (["Ingate-SIParator/4.6.2"], True, True, "Ingate-SIParator/4.6.2"),
+        (["Ingate-SIParator/4.6.2"], False, True, "Kamailio (by its branches)"),
+        (["Cisco-CUCM8.6"], False, False, ""),
+        (["friendly-scanner"], True, False, ""),
+        (["friendly-scanner"], True, True, "Kamailio (by its branches)"),
+        (["PBX", "IceWarp SIP 11.4.1.0 RHEL6 x64"], True, False, "IceWarp SIP 11.4.1.0 RHEL6 x64"),
+        (["Cisco-CUCM8.6", "3CXPhone 6.0"], True, False, ""),
+        ([""], True, False, ""),
     ],
 )
-def test_a_product_is_named_only_by_the_relays_own_bytes(agents, genuine, product):
-    assert product_of(agents, genuine=genuine) == product
+def test_a_product_is_named_only_by_the_relays_own_bytes(agents, rewritten, genuine, product):
+    assert product_of(agents, rewritten=rewritten, genuine=genuine) == product

@@ -84,6 +84,7 @@ def test_a_scene_is_understood(expected, store, setting, scene):
     assert relays["203.0.113.31"]["kind"] == "b2bua"
     assert (relays["203.0.113.41"]["kind"], relays["203.0.113.41"]["contradicts"]) == ("lying", [INNOCENT])
     assert relays["203.0.113.11"]["product"] == "Ingate-SIParator/4.6.2"
+    assert relays["203.0.113.16"]["product"] == "IceWarp SIP 11.4.1.0 RHEL6 x64"
     origins = {row["address"]: row for row in run_query(store, "origins", {"limit": 0})}
     assert origins.keys() == {A, B}
     assert origins[A]["vouched"] + origins[A]["associated"] == 150

@@ -54,16 +54,13 @@ PRODUCTS: Final = re.compile(
 )
 
 
-def product_of(agents: Sequence[str], *, genuine: bool) -> str:
+def product_of(agents: Sequence[str], *, rewritten: bool, genuine: bool) -> str:
     """The product that a relay's own bytes name; "" when they name none.
 
-    agents: User-Agents of the requests it handed on. One for all of them that is a relay's product is its own; several
-    are its senders'. genuine: its branches are Kamailio's.
+    agents: User-Agents of the requests it handed on. A proxy leaves what the sender claimed (RFC 3261 16.6: User-Agent
+    is not among what it changes), so they count only when rewritten: the relay makes requests anew, or what it hands
+    on for a sender bears another one than what others hand on for the same. One for all of them, or the only one that
+    is a relay's product, is its own then. genuine: its branches are Kamailio's.
     """
-    named = [agent for agent in agents if agent]
-    if len(named) == 1 and PRODUCTS.search(named[0]):
-        return named[0]
-    own = [agent for agent in named if PRODUCTS.search(agent)]
-    if len(own) == 1:
-        return own[0]
-    return "Kamailio (by its branches)" if genuine else ""
+    own = {agent for agent in agents if PRODUCTS.search(agent)} if rewritten else set()
+    return own.pop() if len(own) == 1 else "Kamailio (by its branches)" if genuine else ""

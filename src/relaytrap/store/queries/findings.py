@@ -46,6 +46,12 @@ RELAY_PARTS: Final = (
     "claims, toUInt64(0) AS masks, [] AS agents, [] AS transports, '' AS country, toUInt32(0) AS asn, '' AS as_name, "
     f"origin FROM (SELECT *, relay AS source FROM relay_hours FINAL) WHERE inner != {NONE} AND inner IN {INNER}"
 )
+# Origins whose requests bear different User-Agents behind different relays, which then wrote them.
+SEEN_DIFFERENTLY: Final = (
+    "(SELECT groupArray(key) FROM (SELECT key FROM (SELECT key, relay, arraySort(groupUniqArrayArray(8)(agents)) AS "
+    f"agents FROM ({RELAY_PARTS}) WHERE key != {NONE} AND verdict = 'relayed' GROUP BY key, relay) GROUP BY key "
+    "HAVING uniq(agents) > 1))"
+)
 RELAY_ORDERS: Final = {
     "messages": "messages_ DESC, relay",
     "last_seen": "last_ DESC, relay",
@@ -72,7 +78,7 @@ def list_relays(
         "messages_ AS messages, origins_ AS origins, campaigns_ AS campaigns, kinds_ AS kinds, genuine_ AS genuine, "
         "masks_ AS masks, hidden_ AS hidden, b2bua_ AS b2bua, claims_ AS claims, placed_ AS placed, agents_ AS agents, "
         "confidence_ AS best, inner_ AS inner, transports_ AS transports, country_ AS country, asn_ AS asn, "
-        "as_name_ AS as_name "
+        f"as_name_ AS as_name, hasAny(arrayConcat(own_origins_, placed_origins_), {SEEN_DIFFERENTLY}) AS rewritten "
         f"FROM ({_relay_sums(only)}) WHERE relayed_ > 0 OR b2bua_ > 0 OR inner_ > 0 OR masks_ > 0 OR (hidden_ > 0 AND "
         f"(claims_ > 0 OR placed_ > 0)) ORDER BY {RELAY_ORDERS[sort]} {page} {FIRST}"
     )
@@ -122,7 +128,9 @@ def _relay_row(row: "Row", notes: "Row") -> "Row":
         "campaigns": row["campaigns"],
         "kind": kind,
         # A hop behind another is believed only where the branches above it are Kamailio's own (evidence.via_walk).
-        "product": product_of(row["agents"], genuine=row["genuine"] > 0 or behind_only),
+        "product": product_of(
+            row["agents"], rewritten=row["rewritten"] or kind == "b2bua", genuine=row["genuine"] > 0 or behind_only
+        ),
         "country": place[0],
         "asn": place[1],
         "as_name": place[2],
@@ -145,7 +153,7 @@ def _relay_confidence(row: "Row", hiding: int) -> int:
 
 
 def get_relay(store: "Store", *, address: str) -> "list[Row]":
-    """One relay as in list_relays, with `for_origins`: each origin it forwarded for, requests, first and last seen, and
+    """One relay as in `relays`, with `for_origins`: each origin it forwarded for, requests, first and last seen, and
     how (`vouched` or `association`); no row for an address that is no relay."""
     rows = list_relays(store, address=address, limit=1)
     for row in rows:
@@ -237,7 +245,7 @@ def _direct(store: "Store", addresses: Sequence[str]) -> "dict[str, Row]":
 
 
 def get_origin(store: "Store", *, address: str) -> "list[Row]":
-    """One origin as in list_origins, with `by_relays`: each relay, its requests, how, first and last seen."""
+    """One origin as in `origins`, with `by_relays`: each relay, its requests, how, first and last seen."""
     rows = list_origins(store, address=address, limit=1)
     for row in rows:
         params = {"only": storage_address(address)}
@@ -362,7 +370,7 @@ def _campaign_row(row: "Row") -> "Row":
 
 
 def get_campaign(store: "Store", *, id: str) -> "list[Row]":
-    """One campaign as in list_campaigns, with its schedule, numbers, passwords, relays an hour and evidence."""
+    """One campaign as in `campaigns`, with its schedule, numbers, passwords, relays an hour and evidence."""
     from relaytrap.store.queries.campaign import details_of
 
     rows = list_campaigns(store, id=id, limit=1)
