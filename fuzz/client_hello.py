@@ -2,7 +2,7 @@
 
 from tests.capture.test_client_hello import real_hello
 
-from relaytrap.capture.client_hello import begins_tls, parse_client_hello
+from relaytrap.capture.client_hello import ClientHelloReader, begins_tls
 
 PIECES = (b"\x16\x03\x01", b"\x01\0", b"\0\x10", b"\0\x2b", b"\x03\x04", b"\0\0", b"\x0a\x0a", bytes(32))
 
@@ -17,7 +17,7 @@ def check(data: bytes) -> None:
     """Hold one input against the invariant."""
     begins_tls(data)
     try:
-        hello = parse_client_hello(data)
+        hello = ClientHelloReader().read(data)
     except ValueError:
         return
     if hello is not None:

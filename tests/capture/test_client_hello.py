@@ -2,12 +2,14 @@
 
 import ssl
 import struct
+import sys
+from types import FrameType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaytrap.capture.client_hello import ClientHello, begins_tls, parse_client_hello
+from relaytrap.capture.client_hello import ClientHello, ClientHelloReader, begins_tls
 
 CHROME_CIPHERS = (
     0x1301, 0x1302, 0x1303, 0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8, 0xC013, 0xC014, 0x009C, 0x009D, 0x002F,
@@ -103,7 +105,7 @@ def test_grease_is_left_out_of_both_fingerprints() -> None:
 
 def test_what_openssl_sends_is_read_whole() -> None:
     data = real_hello()
-    hello = parse_client_hello(data)
+    hello = ClientHelloReader().read(data)
     assert hello is not None
     assert hello.size == len(data)
     assert hello.protocols == (b"sip", b"h2")
@@ -115,7 +117,7 @@ def test_what_openssl_sends_is_read_whole() -> None:
 @given(hellos(), st.integers(1, 400))
 def test_what_was_built_is_read_back_however_it_is_cut_into_records(hello: ClientHello, record: int) -> None:
     data = build(hello, record=record)
-    read = parse_client_hello(data + b"\x16\x03\x01")
+    read = ClientHelloReader().read(data + b"\x16\x03\x01")
     assert read is not None
     assert read.size == len(data)
     for name in ("version", "ciphers", "extensions", "groups", "point_formats", "signatures", "protocols", "versions"):
@@ -125,13 +127,43 @@ def test_what_was_built_is_read_back_however_it_is_cut_into_records(hello: Clien
 @given(hellos(), st.integers(1, 200), st.data())
 def test_every_beginning_of_one_asks_for_more(hello: ClientHello, record: int, data: st.DataObject) -> None:
     octets = build(hello, record=record)
-    assert parse_client_hello(octets[: data.draw(st.integers(0, len(octets) - 1))]) is None
+    assert ClientHelloReader().read(octets[: data.draw(st.integers(0, len(octets) - 1))]) is None
+
+
+@given(hellos(), st.integers(1, 200), st.lists(st.integers(0, 2000), max_size=9))
+def test_a_hello_that_arrives_in_pieces_is_the_one_that_arrives_at_once(
+    hello: ClientHello, record: int, cuts: list[int]
+) -> None:
+    octets = build(hello, record=record)
+    reader = ClientHelloReader()
+    for cut in sorted(cuts):
+        assert cut >= len(octets) or reader.read(octets[:cut]) is None
+    assert reader.read(octets) == ClientHelloReader().read(octets)
+
+
+def test_a_hello_in_many_small_records_costs_once_its_octets() -> None:
+    records = b"\x16\x03\x01\0\x04\x01\0\xff\xf0" + b"\x16\x03\x01\0\x01\0" * 20_000
+    stream, reader = bytearray(), ClientHelloReader()
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        for at in range(0, len(records), 1400):
+            stream += records[at : at + 1400]
+            assert reader.read(stream) is None
+    finally:
+        sys.setprofile(None)
+    assert calls < 20 * 20_000
 
 
 @given(st.one_of(st.binary(max_size=200), st.binary(max_size=200).map(lambda each: b"\x16\x03\x01\x00\x40\x01" + each)))
 def test_any_octets_give_a_hello_or_none_or_a_value_error(octets: bytes) -> None:
     try:
-        hello = parse_client_hello(octets)
+        hello = ClientHelloReader().read(octets)
     except ValueError:
         return
     assert hello is None or (hello.ja3 and hello.ja4 and hello.size <= len(octets))
@@ -142,7 +174,7 @@ def test_one_wrong_octet_raises_nothing_else(hello: ClientHello, at: int, octet:
     data = bytearray(build(hello))
     data[at % len(data)] = octet
     try:
-        parse_client_hello(bytes(data))
+        ClientHelloReader().read(bytes(data))
     except ValueError:
         return
 
@@ -152,4 +184,4 @@ def test_one_wrong_octet_raises_nothing_else(hello: ClientHello, at: int, octet:
 )
 def test_what_cannot_become_one_is_refused_at_once(data: bytes) -> None:
     with pytest.raises(ValueError):
-        parse_client_hello(data)
+        ClientHelloReader().read(data)

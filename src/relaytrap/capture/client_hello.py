@@ -12,9 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ClientHello", "begins_tls", "parse_client_hello"]
+__all__ = ["ClientHello", "ClientHelloReader", "begins_tls"]
 
-HANDSHAKE_RECORD: Final = 22
 CLIENT_HELLO: Final = 1
 RECORD_MAX: Final = (1 << 14) + 2048
 HELLO_MAX: Final = 1 << 16
@@ -78,14 +77,54 @@ def begins_tls(data: bytes) -> bool:
     return data[:2] == b"\x16\x03"
 
 
-def parse_client_hello(data: bytes) -> ClientHello | None:
-    """The client hello at the start of a stream; None while octets are missing.
+class ClientHelloReader:
+    """Reads the client hello at the start of a stream that is still arriving; goes over no octet twice."""
 
-    Raises ValueError for what will not become one, whatever follows.
-    """
-    message, size = _handshake(data)
-    if message is None:
+    def __init__(self) -> None:
+        self._at = 0
+        """Where reading goes on in the stream, and how much of a record is still to come there."""
+        self._left = 0
+        self._message = bytearray()
+
+    def read(self, stream: bytes | bytearray) -> ClientHello | None:
+        """The hello; None while octets are missing. stream: from its first octet, a longer part of it each time.
+
+        Raises ValueError for what will not become one, whatever follows.
+        """
+        message = self._message
+        while self._left or self._enter_record(stream):
+            octets = stream[self._at : self._at + self._left]
+            self._at += len(octets)
+            self._left -= len(octets)
+            message += octets
+            if message and message[0] != CLIENT_HELLO:
+                raise ValueError("no client hello")
+            end = 4 + int.from_bytes(message[1:4], "big")
+            if len(message) >= 4 and end > HELLO_MAX:
+                raise ValueError("a client hello of that size")
+            if self._left:
+                return None
+            if 4 <= len(message) >= end:
+                return _read_hello(bytes(message[4:end]), self._at)
         return None
+
+    def _enter_record(self, stream: bytes | bytearray) -> bool:
+        """Pass the header of the next record; False while that is not whole."""
+        header = stream[self._at : self._at + 5]
+        if header[:2] != b"\x16\x03"[: len(header)]:
+            raise ValueError("no handshake record")
+        if len(header) < 5:
+            return False
+        length = header[3] << 8 | header[4]
+        if not 0 < length <= RECORD_MAX:
+            raise ValueError("no handshake record")
+        self._at += 5
+        self._left = length
+        return True
+
+
+def _read_hello(message: bytes, size: int) -> ClientHello:
+    """The body of a client hello that took so many octets of the stream."""
     fields = _Fields(message)
     version = fields.number(2)
     fields.take(32)  # random
@@ -105,27 +144,6 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
         versions=_listed(by_kind.get(VERSIONS), 1),
         size=size,
     )
-
-
-def _handshake(data: bytes) -> tuple[bytes | None, int]:
-    """The body of the first handshake message, gathered from as many records as it takes, and where those end."""
-    at, gathered = 0, b""
-    while len(data) >= at + 5:
-        kind, major, _minor, length = struct.unpack_from(">BBBH", data, at)
-        if kind != HANDSHAKE_RECORD or major != 3 or not 0 < length <= RECORD_MAX:
-            raise ValueError("no handshake record")
-        gathered += data[at + 5 : at + 5 + length]
-        at += 5 + length
-        if gathered and gathered[0] != CLIENT_HELLO:
-            raise ValueError("no client hello")
-        end = 4 + int.from_bytes(gathered[1:4], "big")
-        if len(gathered) >= 4 and end > HELLO_MAX:
-            raise ValueError("a client hello of that size")
-        if len(data) >= at and 4 <= len(gathered) >= end:
-            return gathered[4:end], at
-    if data[at : at + 2] != b"\x16\x03"[: len(data) - at] and len(data) > at:
-        raise ValueError("no handshake record")
-    return None, 0
 
 
 class _Fields:

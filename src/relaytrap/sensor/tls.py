@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from relaytrap.capture.client_hello import ClientHello, parse_client_hello
+from relaytrap.capture.client_hello import ClientHello, ClientHelloReader
 from relaytrap.sensor.carrier import Layer, Piece
 
 __all__ = ["TlsLayer", "TlsTerms"]
@@ -72,8 +72,8 @@ class TlsLayer:
         self._tls: ssl.SSLObject | None = None
         self._inner_of = inner
         self._inner: Layer | None = None
-        self._shaking = b""
-        self._hello: ClientHello | None = None
+        self._shaking = bytearray()
+        self._hello = ClientHelloReader()
         self._notes: tuple[str, ...] = ()
 
     @property
@@ -108,8 +108,7 @@ class TlsLayer:
         self._terms.gone(self)
         pieces = self._named(self._inner.close()) if self._inner else []
         if self._shaking:
-            pieces.append(Piece(self._shaking, "tcp", "other", ("TLS handshake cut",)))
-            self._shaking = b""
+            pieces += self._unread("TLS handshake cut")
         return pieces
 
     # The handshake
@@ -120,7 +119,7 @@ class TlsLayer:
             self._incoming.write(data)
             return self._go_on()
         try:
-            hello = parse_client_hello(self._shaking)
+            hello = self._hello.read(self._shaking)
         except ValueError:  # OpenSSL may know better; if not, it says what a server says
             hello = None
         else:
@@ -135,7 +134,8 @@ class TlsLayer:
         return pieces + self._go_on()
 
     def _known(self, hello: ClientHello) -> Piece:
-        raw, self._shaking = self._shaking[: hello.size], self._shaking[hello.size :]
+        raw = bytes(self._shaking[: hello.size])
+        del self._shaking[: hello.size]
         self._notes = (f"JA3 {hello.ja3}", f"JA4 {hello.ja4}")
         return Piece(raw, "tcp", "other", ("TLS client hello", *self._notes))
 
@@ -148,15 +148,19 @@ class TlsLayer:
             return self._give_up("TLS handshake too long") if too_much else []
         except ssl.SSLError as error:
             return self._give_up(f"TLS handshake failed: {_reason(error)}")
-        self._shaking = b""
+        self._shaking.clear()
         self._inner = self._inner_of()
         return self._read()
 
     def _give_up(self, note: str) -> list[Piece]:
         """End it; what the peer sent and nobody could read is recorded as it came."""
         self.is_over = True
-        raw, self._shaking = self._shaking, b""
-        return [Piece(raw, "tcp", "other", (note, *self._notes))]
+        return self._unread(note, *self._notes)
+
+    def _unread(self, *notes: str) -> list[Piece]:
+        raw = bytes(self._shaking)
+        self._shaking.clear()
+        return [Piece(raw, "tcp", "other", notes)]
 
     # What is inside
 
