@@ -20,6 +20,14 @@ def test_every_setting_has_a_default() -> None:
     assert {one.source for one in given.values()} == {"default"}
 
 
+def test_data_directory_of_the_variable_is_said_to_come_from_it(tmp_path: Path) -> None:
+    config, given = load_config(None, environ={"RELAYTRAP_DATA": str(tmp_path)}, flags={"data_dir": None})
+    assert config.data_dir == tmp_path
+    assert given["data_dir"] == Given(tmp_path, "variable", "RELAYTRAP_DATA")
+    _, given = load_config(None, environ={"RELAYTRAP_DATA": ""})
+    assert given["data_dir"].source == "default"
+
+
 def test_flag_wins_over_variable_wins_over_file_wins_over_default(tmp_path: Path) -> None:
     path = tmp_path / "relaytrap.toml"
     path.write_text('[sensor]\npersona = "kamailio"\nname = "in-file"\n[web]\nlisten = "127.0.0.1:1"\n')

@@ -262,14 +262,16 @@ def _take_file(path: Path, given: dict[str, Given]) -> None:
 
 
 def _take_environ(environ: Mapping[str, str], given: dict[str, Given]) -> None:
-    names = {"RELAYTRAP_" + key.replace(".", "_").upper(): key for key in given}
-    reserved = {"RELAYTRAP_CONFIG", "RELAYTRAP_MATERIAL", "RELAYTRAP_DATA"}
+    names = {"RELAYTRAP_" + key.replace(".", "_").upper(): key for key in given} | {"RELAYTRAP_DATA": "data_dir"}
+    reserved = {"RELAYTRAP_CONFIG", "RELAYTRAP_MATERIAL"}
     for name, text in environ.items():
         if not name.startswith("RELAYTRAP_") or name in reserved:
             continue
         if name not in names:
             raise ConfigError(f"environment: unknown variable {name}{_nearest(name, list(names))}")
         key = names[name]
+        if key == "data_dir" and not text:
+            continue
         value: Any = text
         if _type_of(key) not in (str, Path):
             try:

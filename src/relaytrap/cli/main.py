@@ -96,9 +96,7 @@ class Commands(click.Group):
 @click.option(
     "--config", "config_path", type=click.Path(path_type=Path), envvar="RELAYTRAP_CONFIG", help="Settings (TOML)."
 )
-@click.option(
-    "--data", "data_dir", type=click.Path(path_type=Path), envvar="RELAYTRAP_DATA", help="Where everything is kept."
-)
+@click.option("--data", "data_dir", type=click.Path(path_type=Path), help="Where everything is kept.")
 @click.pass_context
 def relaytrap(ctx: click.Context, config_path: Path | None, data_dir: Path | None) -> None:
     """SIP honeypots and a hub that see through open relays.
