@@ -71,6 +71,21 @@ def test_lists_read_as_words_on_the_terminal_and_as_json_in_csv():
     assert csv_cell(["a", "b"]) == '["a", "b"]'
 
 
+def test_a_share_reads_as_percent_on_the_terminal_and_stays_a_number_elsewhere(capsys):
+    for share, read in ((1.0, "100.0%"), (0.897, "89.7%"), (0.0, "<0.1%"), (None, "")):
+        emit([{"coverage": share}], (("coverage", "coverage"),), as_json=False, as_csv=False)
+        assert capsys.readouterr().out.split()[1:] == read.split()
+    emit([{"coverage": 0.897}], (), as_json=True, as_csv=False)
+    assert json.loads(capsys.readouterr().out) == {"coverage": 0.897}
+
+
+@pytest.mark.parametrize("both", [("--json", "--csv"), ("--csv", "--json")])
+def test_two_forms_at_once_are_refused(run, data, both):
+    shown = run("--data", data, "messages", *both)
+    assert (shown.status, shown.out) == (2, "")
+    assert "--json and --csv exclude each other" in shown.err
+
+
 def test_nothing_found_is_said(capsys):
     assert emit([], COLUMNS, as_json=False, as_csv=False, empty="no messages") == 0
     assert capsys.readouterr().out == "no messages\n"

@@ -14,6 +14,13 @@ def test_a_store_moves_to_a_server_and_its_messages_are_asked_there(run, data, t
         assert run("--config", settings, "--data", tmp_path / "elsewhere", "messages", "--json").out == before
 
 
+def test_a_move_to_what_is_no_server_is_one_sentence(run, data):
+    shown = run("--data", data, "store", "move", "--to", "embeded")
+    assert shown.status == 5
+    assert shown.err.count("\n") == 1
+    assert "write clickhouse://" in shown.err
+
+
 def test_a_move_to_where_the_store_is_already_is_refused(run, data):
     shown = run("--data", data, "store", "move", "--to", "embedded")
     assert (shown.status, "at that place already" in shown.err) == (4, True)

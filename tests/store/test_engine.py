@@ -27,6 +27,12 @@ def test_a_second_process_is_told_who_owns_the_directory(engine):
     )
 
 
+@pytest.mark.parametrize("url", ["db.example", "/srv/store", "embeded", "postgres://db.example/sip"])
+def test_what_is_no_address_of_a_server_is_refused_before_anything_is_asked(tmp_path, url):
+    with pytest.raises(StoreError, match="no address of a ClickHouse server; write clickhouse://"):
+        Store(StoreConfig(url=url), tmp_path)
+
+
 def test_the_same_process_cannot_open_a_directory_twice(engine):
     with pytest.raises(StoreLocked):
         Store(StoreConfig(), engine.data_dir)

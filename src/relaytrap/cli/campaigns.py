@@ -23,8 +23,8 @@ COLUMNS = (
     ("coverage", "coverage"),
     ("per_hour", "an hour"),
     ("sensors", "sensors"),
-    ("first_seen", "first seen"),
-    ("last_seen", "last seen"),
+    ("first_seen", "first seen (UTC)"),
+    ("last_seen", "last seen (UTC)"),
 )
 
 

@@ -23,8 +23,8 @@ COLUMNS = (
     ("associated", "associated"),
     ("direct", "direct"),
     ("campaign", "campaign"),
-    ("first_seen", "first seen"),
-    ("last_seen", "last seen"),
+    ("first_seen", "first seen (UTC)"),
+    ("last_seen", "last seen (UTC)"),
 )
 
 

@@ -20,14 +20,22 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 CELL_MAX_CHARS = 200
 # A table is for people: moments to the millisecond or second, no number where none is known. JSON and CSV have all.
 MOMENTS = {"received_at": 23, "first_seen": 19, "last_seen": 19}
+SHARES = frozenset({"coverage"})
 NONE_KNOWN = frozenset({"asn"})
 SHORT_CHARS = 26
 
 
 def output_options(command: F) -> F:
     """Adds `--json` and `--csv`, passed on as `as_json` and `as_csv`."""
-    command = click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values, with a header line.")(command)
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(command)
+    csv_help = "Comma-separated values, with a header line."
+    command = click.option("--csv", "as_csv", is_flag=True, help=csv_help, callback=_one_form)(command)
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.", callback=_one_form)(command)
+
+
+def _one_form(ctx: click.Context, option: click.Parameter, given: bool) -> bool:
+    if given and ctx.params.get("as_csv" if option.name == "as_json" else "as_json"):
+        raise click.UsageError("--json and --csv exclude each other")
+    return given
 
 
 def for_terminal(value: Any, limit: int = CELL_MAX_CHARS) -> str:
@@ -50,6 +58,8 @@ def _table_cell(key: str, value: Any) -> str:
         return moment(value, MOMENTS[key])
     if key in NONE_KNOWN and not value:
         return ""
+    if key in SHARES and value is not None:
+        return f"{value:.1%}" if value >= 0.001 else "<0.1%"
     if key == "range" and value:
         return f"{value[0]} to {value[1]}"
     return for_terminal(value)

@@ -20,8 +20,8 @@ COLUMNS = (
     ("origins", "origins"),
     ("campaigns", "campaigns"),
     ("confidence", "confidence"),
-    ("first_seen", "first seen"),
-    ("last_seen", "last seen"),
+    ("first_seen", "first seen (UTC)"),
+    ("last_seen", "last seen (UTC)"),
 )
 
 

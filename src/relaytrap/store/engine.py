@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 DATABASE: Final = "relaytrap"
+SCHEMES: Final = ("clickhouse", "clickhouses", "http", "https")
 # One insert is one block, so that a token names all of it or nothing.
 BLOCK_ROWS: Final = 1 << 20
 BLOCK_BYTES: Final = 1 << 30
@@ -47,6 +48,10 @@ class Store:
         if config.cluster and not config.url:
             raise StoreError(
                 "store.cluster names a cluster and store.url no server; give a node's address in store.url"
+            )
+        if config.url and urlsplit(config.url).scheme not in SCHEMES:
+            raise StoreError(
+                "store.url is no address of a ClickHouse server; write clickhouse://user:password@host:port/database"
             )
         self.database = _database(config)
         self.layout = Layout(config.cluster, self.database)

@@ -43,6 +43,8 @@ def test_other_moments_are_refused_by_name(text):
         ("source", "192.0.2.300", "source: '192.0.2.300' is no address or network"),
         ("id", "12", "id: '12' is no identifier"),
         ("verdict", "maybe", "verdict: 'maybe' is none of direct, relayed"),
+        ("transport", "UDP", "transport: 'UDP' is none of udp, tcp, tls, ws, wss"),
+        ("country", "usa", "country: 'usa' is no ISO code of a country; write two letters"),
         ("asn", "AS1", "asn: 'AS1' is not understood"),
         ("asn", "4294967296", "asn: '4294967296' is not understood"),
         ("faked", "perhaps", "faked: 'perhaps' is not understood"),

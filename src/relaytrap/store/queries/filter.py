@@ -213,6 +213,7 @@ def _parsed(name: str, value: Any, now: int) -> Any:
 CHOICES: Final = {
     "direction": ("in", "out"),
     "kind": ("request", "response", "unparsed"),
+    "transport": ("udp", "tcp", "tls", "ws", "wss"),
     "verdict": ("direct", "relayed", "hidden", "forged", "unknown"),
 }
 
@@ -222,7 +223,11 @@ def _parsed_text(name: str, value: str) -> str:
         raise InputError(f"{name}: {value!r} is none of {', '.join(CHOICES[name])}")
     if name == "id" and not re.fullmatch(r"[0-9a-fA-F]{16}", value):
         raise InputError(f"id: {value!r} is no identifier; one has 16 hex digits")
-    return value.upper() if name in ("country", "dialled_country") else value
+    if name not in ("country", "dialled_country"):
+        return value
+    if name == "country" and not re.fullmatch(r"[A-Za-z]{2}", value):
+        raise InputError(f"country: {value!r} is no ISO code of a country; write two letters, such as US")
+    return value.upper()
 
 
 def _parsed_number(value: str, bits: int) -> int:
