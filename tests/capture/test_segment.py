@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaytrap.capture import read_capture
-from relaytrap.capture.pcapng import SegmentWriter
+from relaytrap.capture.pcapng import SegmentWriter, interface_description
 from relaytrap.capture.segment import address_text, read_segment
 from relaytrap.errors import InputError
 from relaytrap.observation import Observation
@@ -53,11 +53,13 @@ def test_a_segment_cut_anywhere_gives_all_that_was_whole_and_reports_the_cut(obs
     for item in observations:
         writer.write(item)
         ends.append(writer.size)
+    # A file may end cleanly behind the description of a new interface, too, which goes before its first observation.
+    described = {end + len(interface_description(item.sensor)) for end, item in zip(ends, observations, strict=False)}
     cut = data.draw(st.integers(ends[0], ends[-1]))
     whole = sum(end <= cut for end in ends) - 1
     reader = read_segment(io.BytesIO(file.getvalue()[:cut]))
     assert list(reader) == observations[:whole]
-    if cut not in ends:
+    if cut not in ends and cut not in described:
         assert reader.unread
 
 
