@@ -160,7 +160,8 @@ def test_a_lost_segment_costs_its_message_and_no_other():
 
 
 def test_a_hole_is_given_up_when_too_much_waits_behind_it():
-    frames = [START] + [segment(request(n), 2000 + n * 1000) for n in range(MAX_CHUNKS + 40)]
+    stream = request(1) + request(2, body=b"b" * MAX_CHUNKS)
+    frames = [START, *cut(stream, *range(1, len(stream)), first=2000)]
     reader = open_capture(pcap(frames))
     next(iter(reader))
     assert reader.report.packets < len(frames)
@@ -216,6 +217,24 @@ def test_other_protocols_are_counted(stream):
 def test_sip_quoted_in_a_web_page_is_not_a_message():
     page = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" + b"log:\r\n" + request(1)
     assert raws([START, *cut(page, 60)]) == []
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        b"PROXY TCP4 192.0.2.9 203.0.113.5 50000 5060\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12),
+        b"hello\r\n",
+    ],
+)
+def test_what_stands_before_the_first_message_in_its_segment_is_passed_over(lead):
+    messages, reader = read_frames([START, *cut(lead + STREAM)])
+    assert [message.raw for message in messages] == MESSAGES
+    assert reader.report.unread["junk between SIP messages in a TCP stream"] == 1
+
+
+def test_hundreds_of_tiny_segments_in_reverse_order():
+    assert raws([START, *reversed(cut(STREAM, *range(1, len(STREAM))))]) == MESSAGES
 
 
 def test_a_sip_message_after_other_traffic_on_the_same_connection_is_found():

@@ -4,6 +4,7 @@ import itertools
 import random
 import struct
 import time
+import zlib
 
 import pytest
 from hypothesis import given
@@ -85,6 +86,27 @@ def test_a_message_in_several_frames_with_a_ping_between():
     frames = WebSocketFrames()
     stream = frame(b"one", final=False) + frame(b"", opcode=9) + frame(b"two", opcode=0)
     assert frames.receive(stream) == [b"onetwo"]
+
+
+@pytest.mark.parametrize("takeover", [True, False])
+def test_deflated_messages_are_inflated_beside_plain_ones(takeover):
+    deflate = zlib.compressobj(wbits=-15)
+    stream = b""
+    for number in range(3):
+        if not takeover:
+            deflate = zlib.compressobj(wbits=-15)
+        packed = (deflate.compress(request(number)) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
+        stream += frame(packed[:9], opcode=0x41, final=False, key=b"abcd") + frame(packed[9:], opcode=0, key=b"efgh")
+    offer = ASK[:-2] + b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
+    messages, _ = read_frames([OPEN[0], segment(offer + stream + frame(request(3), key=b"1234"), 1000)])
+    assert [message.raw for message in messages] == [request(number) for number in range(4)]
+
+
+def test_a_deflated_message_that_is_none_or_too_large_ends_it():
+    for packed in (b"\xff\xff\xff", zlib.compress(bytes(2 << 20), wbits=-15)):
+        frames = WebSocketFrames(compressed=True)
+        assert frames.receive(frame(packed, opcode=0x41) + frame(request(1))) == []
+        assert frames.broken
 
 
 @pytest.mark.parametrize(

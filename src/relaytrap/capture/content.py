@@ -9,8 +9,21 @@ from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 from relaytrap.capture import hep
-from relaytrap.capture.recognition import KEEPALIVE, begins_message, find_message, is_one_message, may_begin
-from relaytrap.capture.websocket import MAX_HANDSHAKE, WebSocketFrames, begins_handshake, upgrades_to_sip
+from relaytrap.capture.recognition import (
+    KEEPALIVE,
+    begins_message,
+    begins_web,
+    find_message,
+    is_one_message,
+    may_begin,
+)
+from relaytrap.capture.websocket import (
+    MAX_HANDSHAKE,
+    WebSocketFrames,
+    begins_handshake,
+    offers_compression,
+    upgrades_to_sip,
+)
 from relaytrap.sip.stream import Framed, StreamParser
 
 __all__ = ["GAP_AFTER", "GAP_BEFORE", "UNFINISHED", "Piece", "StreamContent"]
@@ -27,6 +40,10 @@ MAX_SEEK: Final = 16_384
 """Octets kept while a start line may be coming together."""
 MAX_SOUGHT: Final = 1 << 20
 """Octets passed over in search of a start line before the stream counts as something else."""
+
+
+MAX_LEAD: Final = 4096
+"""Octets of a first segment to look through for a message behind junk, such as a load balancer's PROXY header."""
 
 
 class Piece(NamedTuple):
@@ -122,6 +139,9 @@ class StreamContent:
         elif may_begin(data):
             self._buffer = data
             return []
+        elif not begins_web(data) and (at := find_message(data[:MAX_LEAD])) > 0:
+            self._unread[JUNK] += 1
+            return self._enter_sip(data[at:], frame, moment_ns)
         else:
             self._read = self._handshake if begins_handshake(data) else self._foreign
         return self._read(data, frame, moment_ns)
@@ -193,7 +213,7 @@ class StreamContent:
         self._buffer = b""
         head, blank_line, rest = data.partition(b"\r\n\r\n")
         if blank_line and upgrades_to_sip(head + blank_line):
-            self._websocket = WebSocketFrames()
+            self._websocket = WebSocketFrames(compressed=offers_compression(head))
             self._read = self._frames
             self._unread[HANDSHAKE] += 1
             return self._frames(rest, frame, moment_ns) if rest else []

@@ -26,7 +26,10 @@ MAX_HELD: Final = 64 << 20
 """Octets that wait in all flows together."""
 MAX_WAITING: Final = 256 << 10
 """Octets that wait behind a hole in one flow before it counts as lost; a SIP peer sends far less unacknowledged."""
-MAX_CHUNKS: Final = 256
+MAX_CHUNKS: Final = 4096
+"""Segments that wait behind a hole; some stacks send an octet in each."""
+CHUNK_COST: Final = 128
+"""Octets that a waiting segment takes beside its own."""
 MAX_WAIT_NS: Final = 30_000_000_000
 UNKNOWN_START_CHUNKS: Final = 8
 """Segments to collect, when a capture begins within a connection, before the lowest counts as its start."""
@@ -239,6 +242,6 @@ class Streams:
         self.held -= stream.held
 
     def _account(self, stream: _Stream) -> None:
-        held = stream.assembly.octets + stream.content.held
+        held = stream.assembly.octets + CHUNK_COST * len(stream.assembly) + stream.content.held
         self.held += held - stream.held
         stream.held = held

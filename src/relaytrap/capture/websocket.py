@@ -1,17 +1,22 @@
-"""SIP over WebSocket in the clear, as a capture shows it (RFC 6455 framing, RFC 7118 for SIP)."""
+"""SIP over WebSocket in the clear, as a capture shows it (RFC 6455 framing, RFC 7692 compression, RFC 7118 for SIP)."""
 
 import re
+import zlib
 from typing import Final
 
-__all__ = ["MAX_HANDSHAKE", "WebSocketFrames", "begins_handshake", "upgrades_to_sip"]
+__all__ = ["MAX_HANDSHAKE", "WebSocketFrames", "begins_handshake", "offers_compression", "upgrades_to_sip"]
 
 MAX_HANDSHAKE: Final = 16_384
 MAX_MESSAGE: Final = 1 << 20
 TO_WEBSOCKET: Final = re.compile(rb"\nupgrade[ \t]*+:[ \t]*+websocket", re.IGNORECASE)
 FOR_SIP: Final = re.compile(rb"\nsec-websocket-protocol[ \t]*+:(?:[^\r\n]*[ \t,])?sip[ \t,\r\n]", re.IGNORECASE)
 
+DEFLATE: Final = re.compile(rb"\nsec-websocket-extensions[ \t]*+:[^\r\n]*permessage-deflate", re.IGNORECASE)
+
 CONTINUATION, TEXT, BINARY = 0, 1, 2
-FINAL, RESERVED_BITS = 0x80, 0x70
+FINAL, COMPRESSED, RESERVED_BITS = 0x80, 0x40, 0x70
+FLUSHED: Final = b"\0\0\xff\xff"
+"""What a deflater ends a message with, and leaves out (RFC 7692 section 7.2.1)."""
 
 
 def begins_handshake(octets: bytes) -> bool:
@@ -24,12 +29,23 @@ def upgrades_to_sip(head: bytes) -> bool:
     return TO_WEBSOCKET.search(head) is not None and FOR_SIP.search(head) is not None
 
 
-class WebSocketFrames:
-    """One direction after the handshake: octets in, messages out, unmasked."""
+def offers_compression(head: bytes) -> bool:
+    """Whether the header part of a handshake names permessage-deflate; the peer may still have declined it."""
+    return DEFLATE.search(head) is not None
 
-    def __init__(self) -> None:
+
+class WebSocketFrames:
+    """One direction after the handshake: octets in, messages out, unmasked.
+
+    compressed: whether messages may come deflated; each says so itself.
+    """
+
+    def __init__(self, *, compressed: bool = False) -> None:
         self._buffer = bytearray()
         self._message = bytearray()
+        self._deflated = False
+        # One for all messages: where the peer starts each afresh, it refers to nothing before it.
+        self._inflate = zlib.decompressobj(wbits=-15) if compressed else None
         self.broken = False
         """Whether something stood there that is no frame, or too large a one: nothing more comes out."""
 
@@ -58,7 +74,7 @@ class WebSocketFrames:
             if len(buffer) < at + size:
                 return 0
             length, at = int.from_bytes(buffer[at : at + size], "big"), at + size
-        if length + len(self._message) > MAX_MESSAGE or first & RESERVED_BITS:
+        if length + len(self._message) > MAX_MESSAGE or not self._knows(first):
             self.broken = True
             return 0
         payload_at = at + 4 if masked else at
@@ -69,14 +85,37 @@ class WebSocketFrames:
         self._keep(first, _unmask(payload, bytes(buffer[at:payload_at])) if masked else payload, messages)
         return end
 
+    def _knows(self, first: int) -> bool:
+        """Whether a frame's reserved bits mean something: compression, on the first frame of a message."""
+        reserved = first & RESERVED_BITS
+        return not reserved or (reserved == COMPRESSED and first & 0x0F in (TEXT, BINARY) and self._inflate is not None)
+
     def _keep(self, first: int, payload: bytes, messages: list[bytes]) -> None:
         """Add a frame's payload to the message it belongs to."""
-        if first & 0x0F not in (CONTINUATION, TEXT, BINARY):
+        opcode = first & 0x0F
+        if opcode not in (CONTINUATION, TEXT, BINARY):
             return
+        if opcode != CONTINUATION:
+            self._deflated = bool(first & COMPRESSED)
         self._message += payload
         if first & FINAL:
-            messages.append(bytes(self._message))
+            message = self._inflated() if self._deflated else bytes(self._message)
+            if not self.broken:
+                messages.append(message)
             self._message.clear()
+
+    def _inflated(self) -> bytes:
+        """The message without its compression; one that is none, or grows beyond the bound, breaks the stream."""
+        assert self._inflate
+        try:
+            plain = self._inflate.decompress(self._message + FLUSHED, MAX_MESSAGE)
+        except zlib.error:
+            self.broken = True
+            return b""
+        self.broken = bool(self._inflate.unconsumed_tail)
+        if self._inflate.eof:  # a last block: what follows starts afresh
+            self._inflate = zlib.decompressobj(wbits=-15)
+        return plain
 
 
 def _unmask(payload: bytes, key: bytes) -> bytes:
