@@ -30,6 +30,23 @@ def test_every_stretch_of_time_is_shown(hub: Hub, last: str) -> None:
     assert hub.get("/", params={"last": last}).status_code == 200
 
 
+def test_empty_store_is_said_once(empty_hub: Hub) -> None:
+    assert empty_hub.get("/messages").text.count("No messages yet.") == 1
+
+
+def test_messages_page_says_that_our_answers_are_counted_and_how_to_leave_them_out(hub: Hub) -> None:
+    said = "our answers among them"
+    assert said in hub.get("/messages").text
+    assert 'href="/messages?direction=in&amp;source=' in hub.get("/messages", params={"source": scene.FR}).text
+    assert said not in hub.get("/messages", params={"direction": "in"}).text
+
+
+def test_api_page_shows_no_quotes_of_the_source_text(hub: Hub) -> None:
+    page = hub.get("/api").text
+    assert "`" not in page
+    assert "list_" not in page
+
+
 def test_overview_names_the_busiest_country(hub: Hub) -> None:
     assert 'href="/countries/US?last=7d"' in hub.get("/").text
 

@@ -55,8 +55,9 @@ def list_messages(
 ) -> "Iterator[Row]":
     """Messages, newest first.
 
-    limit: 0 for all; rows are streamed in bounded memory. before, after: cursor (`cursor_of` a row): only older, only
-    newer ones; with `after` the page next to the cursor, still newest first. raw: with the bytes in base64.
+    limit: 0 for all; rows are streamed in bounded memory. before, after: only those older, only those newer
+    than a row, named by its `received_at` `_` `id`; with `after` the page next to it, still newest first. raw: with the
+    bytes in base64.
     """
     if limit < 0:
         raise InputError(f"limit: {limit} is below zero; 0 gives all")

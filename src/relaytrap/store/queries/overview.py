@@ -117,7 +117,7 @@ def _sources_of(
 
 
 def list_leading_sources(store: "Store", where: Filter, *, limit: int = 8) -> "list[Row]":
-    """The busiest sources: address, country, asn, as_name, messages, relayed; less than `list_sources`, but at once."""
+    """The busiest sources: address, country, asn, as_name, messages, relayed; less than `sources`, but at once."""
     if _rolled_up(where):
         clause, counts = _hours(where), "sum(messages) AS messages_, sum(relayed) AS relayed_"
     else:

@@ -12,7 +12,7 @@ __all__ = ["list_sensors"]
 
 
 def list_sensors(store: "Store", where: Filter) -> "list[Row]":
-    """Sensors that have messages under the filter: sensor, messages, sources, first_seen, last_seen, last_ingested."""
+    """Sensors that have messages: sensor, messages, sources, first_seen, last_seen, last_ingested."""
     clause = where.where()
     return store.rows(
         "SELECT sensor, count() AS messages, uniq(source) AS sources, "

@@ -45,7 +45,7 @@ def list_sources(
 
 
 def get_source(store: "Store", where: Filter, *, address: str) -> "list[Row]":
-    """One source as in list_sources, under the filter; no row when it sent nothing."""
+    """One source as in `sources`; no row when it sent nothing."""
     import dataclasses
 
     return list_sources(store, dataclasses.replace(where, source=address), limit=1)
