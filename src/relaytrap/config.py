@@ -107,7 +107,7 @@ class StoreConfig:
 class WebConfig:
     """`[web]`: the page and the API."""
 
-    listen: str = setting("127.0.0.1:8060", "Address and port of the page; other than loopback needs a user first")
+    listen: str = setting("127.0.0.1:8060", "Address and port of the page; loopback only, reach it through a tunnel")
 
 
 @dataclass(frozen=True, slots=True)

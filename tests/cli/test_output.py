@@ -71,6 +71,12 @@ def test_lists_read_as_words_on_the_terminal_and_as_json_in_csv():
     assert csv_cell(["a", "b"]) == '["a", "b"]'
 
 
+def test_a_moment_reads_to_the_second_on_the_terminal(capsys):
+    for key in ("first_seen", "started", "since", "heard"):
+        emit([{key: "2026-11-22T07:37:00.038692008Z"}], ((key, key),), as_json=False, as_csv=False)
+        assert capsys.readouterr().out.split()[1:] == ["2026-11-22", "07:37:00"]
+
+
 def test_a_share_reads_as_percent_on_the_terminal_and_stays_a_number_elsewhere(capsys):
     for share, read in ((1.0, "100.0%"), (0.897, "89.7%"), (0.0, "<0.1%"), (None, "")):
         emit([{"coverage": share}], (("coverage", "coverage"),), as_json=False, as_csv=False)

@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 CELL_MAX_CHARS = 200
 # A table is for people: moments to the millisecond or second, no number where none is known. JSON and CSV have all.
-MOMENTS = {"received_at": 23, "first_seen": 19, "last_seen": 19}
+MOMENTS = {"received_at": 23, "first_seen": 19, "last_seen": 19, "started": 19, "since": 19, "heard": 19}
 SHARES = frozenset({"coverage"})
 NONE_KNOWN = frozenset({"asn"})
 SHORT_CHARS = 26

@@ -9,7 +9,10 @@ from relaytrap.probe.register import Register
 
 __all__ = ["log_command"]
 
-COLUMNS = [(name, name) for name in ("started", "target", "verdict", "user", "proof", "sent", "page")]
+COLUMNS = [
+    ("started", "started (UTC)"),
+    *((name, name) for name in ("target", "verdict", "user", "proof", "sent", "page")),
+]
 
 
 @click.command("log")

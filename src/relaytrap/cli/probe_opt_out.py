@@ -42,7 +42,7 @@ def list_opt_outs(settings: Settings, as_json: bool, as_csv: bool) -> None:
         {"name": each.name, "since": rfc3339(each.since_ns), "note": for_terminal(each.note)}
         for each in _opt_outs(settings).list_entries()
     ]
-    columns = [("name", "never tested"), ("since", "since"), ("note", "note")]
+    columns = [("name", "never tested"), ("since", "since (UTC)"), ("note", "note")]
     emit(rows, columns, as_json=as_json, as_csv=as_csv, empty="nobody has opted out")
 
 

@@ -73,7 +73,7 @@ def list_sensors(settings: Settings, as_json: bool, as_csv: bool) -> None:
                 wrong.setdefault(each["sensor"], []).append(each["text"])
         rows = [_row(sensor, wrong.get(sensor.name, [])) for sensor in keys.list_sensors()]
     columns = [
-        *(("sensor", "sensor"), ("state", "token"), ("heard", "last heard of"), ("version", "version")),
+        *(("sensor", "sensor"), ("state", "token"), ("heard", "last heard of (UTC)"), ("version", "version")),
         *(("persona", "persona"), ("a_minute", "a minute"), ("waiting", "waiting"), ("clock_s", "clock s")),
         *(("listen", "listens on"), ("incidents", "to look at")),
     ]
