@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaytrap.evidence import topology_hiding
+from relaytrap.evidence.association import MASKED_MAX, associate
 from relaytrap.evidence.topology_hiding import (
     MASKED_BRANCH,
     Masked,
@@ -18,6 +19,7 @@ from relaytrap.evidence.topology_hiding import (
     solve,
     unmask,
 )
+from relaytrap.evidence.visits import TrackInfo, Visit
 from tests.evidence.relays import mask
 
 VIA = "SIP/2.0/UDP {host};received={seen};TH=div;branch=z9hG4bK-{branch};rport={port}"
@@ -121,6 +123,22 @@ def test_what_is_solved_is_never_another_address(sender, port, key):
 def test_a_sender_behind_address_translation_is_found_by_what_the_relay_noted():
     samples = [sample(b"key!", "203.0.113.77", 5074, number, sent_by="192.168.1.20") for number in range(20)]
     assert solve(samples).sender.address == "203.0.113.77"
+
+
+def test_more_masked_senders_than_anybody_meets_are_looked_for_by_their_requests():
+    """Each that is looked for costs a search; one who makes up masks by the thousand shall not hold up the rest."""
+    tracks, visits = {}, []
+    for number in range(MASKED_MAX + 10):
+        sender, requests = f"198.51.{number // 200}.{number % 200 + 1}", 2 if number >= 10 else 1
+        masks = (sample(b"secret", sender, 5074, 1),)
+        tracks[number] = TrackInfo("hidden", "203.0.113.33", None, 0, 1, 2, masks)
+        visits += [
+            Visit(number * 2 + again, number, number, "203.0.113.33", 100, "one", number * 2 + again, "", "extension")
+            for again in range(requests)
+        ]
+    found = associate(tracks, visits).placements
+    assert len({each.visit.track for each in found if each.origin}) > MASKED_MAX * 0.9
+    assert not any(each.origin for each in found if each.visit.track < 10)
 
 
 def test_a_contact_that_names_us_leaves_too_much_open_but_fits_a_known_sender():

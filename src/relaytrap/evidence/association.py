@@ -44,6 +44,10 @@ NOBODY: Final = 0.0
 # What shape, next stretch and beat together cannot lift to PLACED_AHEAD.
 HOPELESS: Final = -3.0
 UNMATCHED_MIN: Final = 4
+# So many senders behind masking relays are looked for in one window, those with most requests first, and among so many
+# hosts, those with most relays first: whoever makes up masks and origins by the thousand shall not hold up the rest.
+MASKED_MAX: Final = 128
+UNMASKING_HOSTS: Final = 512
 
 
 class Best(NamedTuple):
@@ -117,9 +121,13 @@ def _place_masked(
     for key, guests in members.items():
         for track in dict.fromkeys(visit.track for visit in guests):
             samples[key] += tracks[track].masks
+    if not members:
+        return {}
     placed: dict[int, Placement] = {}
-    for key, guests in members.items():
-        found = _unmasked(sorted(samples[key], key=lambda masked: (masked.via, masked.contact)), hosts)
+    known = sorted(hosts.values(), key=lambda host: (-len(host.relays), host.origin))[:UNMASKING_HOSTS]
+    for key in sorted(members, key=lambda key: (-len(members[key]), key))[:MASKED_MAX]:
+        guests = members[key]
+        found = _unmasked(sorted(samples[key], key=lambda masked: (masked.via, masked.contact)), known)
         if found is None:
             continue
         origin, odds = found
@@ -128,10 +136,10 @@ def _place_masked(
     return placed
 
 
-def _unmasked(samples: list[Masked], hosts: Mapping[str, Host]) -> tuple[str, float] | None:
+def _unmasked(samples: list[Masked], hosts: Sequence[Host]) -> tuple[str, float] | None:
     if solution := solve(samples):
         return solution.sender.address, MASK_FITS
-    fitting = [host.origin for host in hosts.values() if all(fits(each, host.origin, host.port) for each in samples)]
+    fitting = [host.origin for host in hosts if all(fits(each, host.origin, host.port) for each in samples)]
     return (fitting[0], MASK_FITS) if len(fitting) == 1 else None
 
 
