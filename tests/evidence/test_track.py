@@ -1,5 +1,7 @@
 """Keys that join messages: what they depend on, and what they must not depend on."""
 
+import uuid
+
 import pytest
 
 from relaytrap.evidence.track import (
@@ -116,10 +118,18 @@ def test_a_number_under_many_prefixes_is_one_target():
     assert keys(message, ATTACKER, b"0011441904911122", b"441904911").target_key == 441904911
 
 
+def test_every_uuid_has_one_form_though_some_of_its_parts_have_no_letter():
+    made = [f"z9hG4bKPj{uuid.UUID(int=number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128)}" for number in range(300)]
+    assert any(part.isdigit() for value in made for part in value.split("-"))
+    assert {_grammar(value.encode()) for value in made} == {b"A10-A4-A4-A4-A12"}
+
+
 @pytest.mark.parametrize(
     ("value", "form"),
     [
         (b"z9hG4bK-2240523530", b"-D"),
+        (b"z9hG4bK.4242.0815", b".D.D"),
+        (b"16264-18299-a", b"D-D-A1"),
         (b"z9hG4bK-70c65387f613", b"-A12"),
         (b"z9hG4bK71a9.b30fbd7fe75d6f935dabf5adac16ffaf.0", b"A4.A32.D"),
         (b"z9hG4bK-524287-1---486e1fe431d591e8", b"-D-D---A16"),

@@ -160,15 +160,25 @@ def _grammar(value: bytes) -> bytes:
         return b"D" if value.isdigit() else b"A0" if len(value) > LONGEST_RUN else RUNS[len(value)]
     if value[:1] == b"-" and value[1:].isalnum():  # the most usual, without taking it apart
         return b"-D" if value[1:].isdigit() else b"-" + RUNS[len(value) - 1]
-    return _form(value) if value else b""
+    if not value:
+        return b""
+    return _form(value, HEX_LENGTHS if value.lower() != value.upper() else frozenset())
 
 
-def _form(value: bytes) -> bytes:
-    """Of what is not empty: split at one sign of punctuation, its parts at the next. Nearly all have one of two."""
+def _form(value: bytes, hexadecimal: frozenset[int]) -> bytes:
+    """Of what is not empty: split at one sign of punctuation, its parts at the next. Nearly all have one of two.
+
+    hexadecimal: lengths of runs whose digits may as well be hexadecimal ones.
+    """
     if value.isalnum():
-        return b"D" if value.isdigit() else RUNS[len(value)]
+        return b"D" if value.isdigit() and len(value) not in hexadecimal else RUNS[len(value)]
     mark = b"." if b"." in value else b"-" if b"-" in value else value.translate(None, LETTERS_AND_DIGITS)[:1]
-    return mark.join([_form(part) if part else b"" for part in value.split(mark)])
+    return mark.join([_form(part, hexadecimal) if part else b"" for part in value.split(mark)])
+
+
+HEX_LENGTHS: Final = frozenset((4, 8, 12))
+"""Beside letters, so many digits are a part of a UUID or the like that happens to have none: every seventh part of four
+has not, so that one writer's UUIDs would have had a dozen forms. Decimal numbers beside letters seldom are so long."""
 
 
 LETTERS_AND_DIGITS: Final = bytes(octet for octet in range(256) if bytes((octet,)).isalnum())
