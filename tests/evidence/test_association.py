@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relaytrap.evidence.association import associate
+from relaytrap.evidence.kamailio import branch_hash
 from tests.evidence.relays import (
     Scene,
     analyse,
@@ -31,14 +32,15 @@ SENSORS = ("one", "two", "three")
 
 
 def sweep(scene: Scene, origin: str, targets, relays, *, start: float = 0, every: float = 2, seed: int = 1, **given):
-    """A scan of targets in an order of its own, relay after relay, sensor after sensor."""
+    """A scan of targets in an order of its own, relay after relay, sensor after sensor; None for straight on."""
     order = list(targets)
     random.Random(seed).shuffle(order)
     for number, target in enumerate(order):
         message = request(origin, str(target), serial=number, **given)
         jitter = int(token(origin, number, length=2), 16) / 2560
+        relay = relays[number % len(relays)]
         scene.send(
-            message, origin, relays[number % len(relays)], at=start + number * every + jitter,
+            message, origin, *([relay] if relay else []), at=start + number * every + jitter,
             sensor=SENSORS[number // len(relays) % len(SENSORS)],
         )  # fmt: skip
 
@@ -152,6 +154,62 @@ def test_a_direct_scanner_of_the_same_tool_is_never_blamed_on_somebody_else(targ
         "direct"
     }
     assert not [source for source, _ in settled.hiding if source == STRANGER]
+
+
+def test_an_origin_that_also_scans_by_itself_is_no_relay_of_its_own_campaign():
+    scene = Scene()
+    sweep(scene, A, range(100, 400), HONEST + HIDING + [None] * 2)
+    beliefs, settled = analyse(scene.seen)
+    own = [belief for belief, seen in zip(beliefs, scene.seen, strict=True) if seen.source == A]
+    assert len(own) > 30
+    assert {(belief.verdict, belief.origin) for belief in own} == {("direct", None)}
+    assert {source for source, _ in settled.hiding} == {HIDING[0][1]}
+
+
+def test_a_relay_that_names_somebody_else_each_time_frames_nobody():
+    def tells_stories(message, relay, source, port):
+        liar(f"198.51.101.{int(token(message.get('Call-ID'), length=2), 16) % 250}")(message, relay, source, port)
+
+    scene = Scene()
+    sweep(scene, A, range(100, 400), [*HONEST, (tells_stories, "203.0.113.41")])
+    right, _, wrong, _, settled = outcome(scene)
+    assert wrong == 0
+    assert right >= 290
+    assert settled.origins.keys() == {A}
+    assert len(settled.lying["203.0.113.41"]) > 20
+
+
+def test_requests_without_a_word_join_nobody_whom_only_an_imitated_proxy_names():
+    scene = Scene()
+    order = [*HONEST, *HIDING]
+    for number, target in enumerate(range(100, 300)):
+        message = request(B, str(target), serial=number, forwards=69)
+        field = branch_hash(message.get("Call-ID").encode(), b"1").decode()
+        message.vias = [
+            f"SIP/2.0/UDP {B}:5074;branch=z9hG4bK{field}.{token(number, length=32)}.0",
+            f"SIP/2.0/UDP {INNOCENT}:5060;received={INNOCENT};rport=5060;branch=z9hG4bK-{number}",
+        ]
+        scene.send(message, B, order[number % len(order)], at=number * 2)
+    _, _, wrong, beliefs, settled = outcome(scene)
+    assert (wrong, settled.unseen) == (0, {INNOCENT})
+    assert {belief.origin for belief in beliefs} == {B, None}
+
+
+def test_a_target_that_everybody_tries_hides_no_b2bua_that_sweeps_as_well():
+    scene = Scene()
+    sweep(scene, A, range(100, 400), [*HONEST, HIDING[0]])
+    sweep(scene, B, ["100"] * 300, [*HONEST, HIDING[0]], start=1, method="OPTIONS")
+    beliefs, settled = analyse(scene.seen)
+    assert {source for source, _ in settled.hiding} == {HIDING[0][1]}
+    assert {belief.verdict for belief in beliefs} == {"relayed", "hidden"}
+
+
+def test_a_host_scan_of_the_same_tool_alone_is_no_b2bua():
+    scene = Scene()
+    sweep(scene, A, ["100"] * 300, HONEST, method="OPTIONS")
+    sweep(scene, STRANGER, ["100"] * 60, [None], start=1, every=9, method="OPTIONS")
+    _, settled = analyse(scene.seen)
+    assert settled.hiding == {}
 
 
 def test_many_small_b2buas_are_found_together():

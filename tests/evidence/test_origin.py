@@ -148,6 +148,16 @@ def test_behind_an_address_that_is_a_relay_itself_only_others_word_counts():
     assert shared.believed("203.0.113.1", inner, "", ORIGIN) == ORIGIN
 
 
+def test_behind_a_hop_that_one_relay_alone_names_nobody_is_believed_but_whom_others_name():
+    inner = "203.0.113.80"
+    through = Vouch("203.0.113.1", inner, deeper=ORIGIN)
+    alone, shared = settled([through]), settled([through, *relays(2)])
+    assert alone.believed("203.0.113.1", inner, "", ORIGIN) == ""
+    assert shared.believed("203.0.113.1", inner, "", ORIGIN) == ORIGIN
+    many = settled([Vouch(f"203.0.113.{n}", inner, deeper=INNOCENT) for n in range(1, 4)])
+    assert many.believed("203.0.113.1", inner, "", INNOCENT) == inner  # a sender that makes up a hop
+
+
 addresses = st.sampled_from([f"198.51.100.{n}" for n in range(1, 6)])
 hosts = st.sampled_from([f"203.0.113.{n}" for n in range(1, 8)])
 vouches = st.builds(

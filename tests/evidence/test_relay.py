@@ -16,6 +16,7 @@ from tests.evidence.relays import (
     judge,
     kamailio,
     liar,
+    mask,
     parsed,
     proxy,
     request,
@@ -128,6 +129,41 @@ def test_a_scanners_own_branch_explains_a_low_max_forwards():
 
 def test_another_start_value_is_no_hidden_hop():
     assert judge(request(ATTACKER, "100", forwards=20, branch="z9hG4bKabcdefgh"), ATTACKER).verdict == "direct"
+
+
+@pytest.mark.parametrize(("forwards", "verdict"), [(20, "hidden"), (254, "hidden"), (None, "hidden"), (71, "direct")])
+def test_a_proxys_branch_alone_is_hidden_from_whatever_the_sender_counted_down(forwards, verdict):
+    message, source = through(kamailio, forwards=forwards or 70)
+    del message.vias[1:]
+    if forwards is None:
+        message.headers = [header for header in message.headers if header[0] != "Max-Forwards"]
+    assert judge(message, source).verdict == verdict  # 70 is what a proxy's own keepalives start with
+
+
+@pytest.mark.parametrize("branch", ["3f2a91bc", "z9hG4bK1551936044"])
+def test_a_direct_sender_that_asks_for_no_port_and_counts_its_made_up_via_is_forged(branch):
+    made_up = f"SIP/2.0/UDP {INNOCENT}:5060;received={INNOCENT};rport=5060;branch=z9hG4bKwd9t.{'7' * 32}.0"
+    message = request(ATTACKER, "100", branch=branch, extra=[made_up], forwards=69)
+    message.vias[0] = message.vias[0].removesuffix(";rport")
+    path = judge(message, ATTACKER)
+    assert (path.verdict, path.relay, path.origin) == ("forged", None, None)
+
+
+def test_what_contact_says_is_no_hop_behind_made_up_vias():
+    made_up = f"SIP/2.0/UDP {INNOCENT}:5060;received={INNOCENT};rport=5060;branch=z9hG4bK4f2a.{'0' * 32}.0"
+    path = judge(*through(kamailio, extra=[made_up], contact=INNOCENT))
+    assert (path.origin, path.claim) == (ATTACKER, None)
+    assert judge(*through(kamailio, contact=INNOCENT)).claim == INNOCENT
+
+
+def test_a_relay_behind_one_that_masks_the_call_id_hashes_what_it_saw():
+    message, source = through(topoh())
+    message.put("Call-ID", "!!:" + mask(message.get("Call-ID")))
+    assert judge(message, source).origin == ATTACKER
+    kamailio(message, SECOND, source, 5060)
+    path = judge(message, SECOND)
+    assert (path.verdict, path.relay, path.origin) == ("relayed", SECOND, RELAY)
+    assert [hop.software for hop in path.hops[:2]] == ["Kamailio", "Kamailio"]
 
 
 def test_a_b2bua_leaves_no_mark_in_one_message():

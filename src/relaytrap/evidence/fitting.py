@@ -4,7 +4,8 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from itertools import pairwise
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from relaytrap.evidence.host import Host
 from relaytrap.evidence.sequence import Fit
@@ -23,8 +24,10 @@ def fit_group(
 ) -> GroupFit | None:
     """The sums of a group; None when no host could have had any of its guests.
 
-    certain: guests that were placed by more than their fit, and fill holes that others cannot have.
+    certain: guests that were placed by more than their fit, and fill holes that others cannot have. Where a group looks
+    direct, guests that try what everybody tries first are left out: they speak neither for a relay nor against one.
     """
+    direct = tracks[guests[0].track].verdict == "direct"
     members: dict[str, list[Visit]] = defaultdict(list)
     for visit in guests:
         if (place := placed.get(visit.id)) and place.origin:
@@ -32,30 +35,37 @@ def fit_group(
     best = min(members, key=lambda origin: (-len(members[origin]), origin), default="")
     candidates = [host for origin in members if (host := hosts.get(origin))]
     if not members:
-        candidates = [host for host in hosts.values() if key.shape in host.shapes and not host.lone]
+        # What an origin sends itself is no guest of its own campaign, however well it fits there.
+        own = (key.source, key.origin)
+        candidates = [h for h in hosts.values() if key.shape in h.shapes and not h.lone and h.origin not in own]
     inside = fitting = 0
     log_odds = 0.0
     of_shape: dict[int, list[Host]] = {}
+    common: set[int] = set()
     for visit in guests:
         shape = tracks[visit.track].shape
         if shape not in of_shape:
             known = any(shape in host.shapes for host in hosts.values())
             of_shape[shape] = [host for host in candidates if not known or shape in host.shapes]
         said = _against_chance(visit, of_shape[shape], filled=visit.id not in certain)
-        if said is not None:
+        if said is not None and said.common and direct:
+            common.add(visit.id)
+        elif said is not None:
             inside += 1
             fitting += said.fitting
             log_odds += said.log_odds
     if not members and not inside:
         return None
     pairs = between = 0
-    for origin, those in members.items():
-        if host := hosts.get(origin):
+    for origin, placed_there in members.items():
+        those = [visit for visit in placed_there if visit.id not in common]
+        if those and (host := hosts.get(origin)):
             pairs += len(those) - 1
             between += sum(host.is_between(one, other) for one, other in pairwise(those))
     claims = sum(bool(best) and visit.claim == best for visit in guests)
     verdict = tracks[guests[0].track].verdict
-    return GroupFit(key, verdict, best, len(guests), inside, fitting, pairs, between, log_odds, claims)
+    visits = len(guests) - len(common)
+    return GroupFit(key, verdict, best, visits, inside, fitting, pairs, between, log_odds, claims)
 
 
 class Said(NamedTuple):
@@ -63,6 +73,7 @@ class Said(NamedTuple):
 
     fitting: bool
     log_odds: float
+    common: bool
 
 
 def _against_chance(visit: Visit, hosts: Sequence[Host], *, filled: bool) -> Said | None:
@@ -81,5 +92,8 @@ def _against_chance(visit: Visit, hosts: Sequence[Host], *, filled: bool) -> Sai
             found.append(fit)
     if not found:
         return None
-    best = max(fit.log_odds for fit in found)
-    return Said(best > 0, best - math.log(len(found)))
+    best = max(found, key=BY_ODDS)
+    return Said(best.log_odds > 0, best.log_odds - math.log(len(found)), best.common)
+
+
+BY_ODDS: Final = attrgetter("log_odds")

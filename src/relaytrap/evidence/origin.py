@@ -131,6 +131,7 @@ class Settled:
     of what looks direct and is a relay's, with how sure. inner: relays seen only behind other relays. chained: (inner,
     origin) → whom to believe instead of the origin that inner names, "" for nobody. behind: (address, deeper) → whom to
     believe when the address is a relay and names deeper. doubted: like lying, but too little to say more than that.
+    unseen: addresses that only hops behind relays name, none of them believed.
     """
 
     origins: dict[str, Origin] = field(default_factory=dict)
@@ -140,6 +141,7 @@ class Settled:
     inner: set[str] = field(default_factory=set)
     chained: dict[tuple[str, str], str] = field(default_factory=dict)
     behind: dict[tuple[str, str], str] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
 
     def believed(self, relay: str, origin: str, inner: str = "", deeper: str = "") -> str:
         """The origin to believe when a relay names one: itself, another, or "" for nobody."""
@@ -173,6 +175,8 @@ LYING_CLAIMS: Final = 3
 MANY_RELAYS: Final = 3
 SOME_RELAYS: Final = 2
 CERTAIN_ODDS: Final = 25.0
+# So many addresses that nobody else names are looked at together.
+SEVERAL_STORIES: Final = 2
 # So many relays may tell the same lie and be found out, where this many times more say otherwise.
 FEW_RELAYS: Final = 3
 OUTNUMBERED: Final = 3
@@ -187,6 +191,7 @@ def settle(testimony: Testimony, groups: Iterable[GroupFit]) -> Settled:
     sources = testimony.sources | {source for source, _ in settled.hiding}
     _settle_chains(settled, testimony, sources)
     _weigh_origins(settled, testimony, sums)
+    settled.unseen = {origin for _, origin in settled.chained} - settled.origins.keys()
     return settled
 
 
@@ -273,11 +278,28 @@ def _lying(testimony: Testimony, sums: Mapping[GroupKey, GroupFit]) -> tuple[Nam
         elif not trusted and _fits_others(told[origin], DOUBT_ODDS, trusted):
             for relay in relays:
                 doubted[relay].add(origin)
+    _lying_in_sum(testimony, told, lying, doubted)
     for origin, standing in testimony.standing.items():
         only = standing.only
         if only in lying and not testimony.is_trusted(only, besides=suspects):  # nobody shares anything it says
             lying[only].add(origin)
     return dict(lying), dict(doubted)
+
+
+def _lying_in_sum(testimony: Testimony, told: Mapping[str, list[GroupFit]], lying: Named, doubted: Named) -> None:
+    """Relays that name somebody else every time: too little is told of each address, and enough of all together."""
+    by_relay: dict[str, list[GroupFit]] = defaultdict(list)
+    for origin, fits in told.items():
+        if only := testimony.standing[origin].only:
+            by_relay[only] += fits
+    for relay, fits in by_relay.items():
+        origins = {fit.key.origin for fit in fits}
+        if len(origins) < SEVERAL_STORIES or testimony.is_trusted(relay) or not _contradicts(testimony, fits):
+            continue
+        if _fits_others(fits, LYING_ODDS, trusted=False):
+            lying[relay] |= origins
+        elif _fits_others(fits, DOUBT_ODDS, trusted=False):
+            doubted[relay] |= origins
 
 
 def _contradicts(testimony: Testimony, fits: Sequence[GroupFit]) -> bool:
@@ -323,8 +345,10 @@ def _settle_chains(settled: Settled, testimony: Testimony, sources: set[str]) ->
         else:
             settled.chained[vouch.inner, vouch.origin] = ""
     for vouch in testimony.deeper:
-        if vouch.origin in sources:
-            # The address is a relay of its own; whom it names in turn counts only when others vouch for that one.
+        standing = testimony.standing.get(vouch.origin)
+        if vouch.origin in sources or (standing is not None and standing.only):
+            # A relay of its own, or for all that one relay's word tells: a sender that invents a hop and a relay that
+            # hands on look the same. Whom it names in turn counts only when others vouch for that one.
             known = _is_vouched(testimony, settled, vouch.deeper, vouch.origin)
             settled.behind[vouch.origin, vouch.deeper] = vouch.deeper if known else ""
 

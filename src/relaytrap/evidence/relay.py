@@ -93,7 +93,8 @@ def _judge_single(message: Request, observation: Observation, link: Link, decode
     forwards, raw, via = message.max_forwards, message.raw, link.via
     counted = forwards is not None and LEAST_COUNTED <= forwards < START
     proxy = link.maker.role == "proxy" and (link.genuine or link.maker.name != "Kamailio")
-    if link.maker.role == "scanner" or not (counted or proxy) or (proxy and not counted and forwards is not None):
+    # What a proxy asks of its own (keepalives, mostly) starts with 70; what it hands on has another start counted down.
+    if link.maker.role == "scanner" or not (counted or proxy) or forwards == START:
         return _direct(message, observation, via, decoded)
     hop = Hop(
         observation.source,

@@ -56,7 +56,8 @@ class Fit(NamedTuple):
     log_odds: of belonging to it against chance. taken: it repeats what was tried. inside: within the ranges tried;
     near: next to them. density: part of the range around it that was tried. rank: what the fit counts for when several
     hosts are compared. A guest that fits several holes is as likely to belong to any of their hosts: one with few holes
-    left has few guests to come. So density speaks against strangers, but hardly for one host against another.
+    left has few guests to come. So density speaks against strangers, but hardly for one host against another. common:
+    it repeats one of few small numbers, as everybody's first tries do.
     """
 
     log_odds: float
@@ -65,12 +66,13 @@ class Fit(NamedTuple):
     near: bool
     density: float
     rank: float
+    common: bool = False
 
 
-def _fit(log_odds: float, density: float, *, taken: bool) -> Fit:
+def _fit(log_odds: float, density: float, *, taken: bool, common: bool = False) -> Fit:
     log_odds = max(min(log_odds, MOST), -MOST)
     rank = RANK + RANK_SLOPE * min(log_odds, RANK_MOST) if log_odds > 0 else log_odds
-    return Fit(log_odds, taken, True, False, density, rank)
+    return Fit(log_odds, taken, True, False, density, rank, common)
 
 
 NEAR: Final = Fit(OUTSIDE_NEAR, False, False, True, 0.0, OUTSIDE_NEAR)
@@ -96,17 +98,18 @@ class Cluster:
     def close(self, repeats: float) -> None:
         """Work out the fits; repeats: share of the sweep's requests that repeat."""
         density = min(self.count / (self.high - self.low + 1), 0.99)
-        if self.count < CLUSTER_MIN:
+        few = self.count < CLUSTER_MIN
+        if few:
             density = CHANCE_NUMBER if self.high >= NUMBER_MIN else CHANCE_SMALL
         else:
             self.margin = math.ceil(1 / density)
-        self.taken, self.free = _fits(repeats, density)
+        self.taken, self.free = _fits(repeats, density, few and self.high < NUMBER_MIN)
 
 
 @lru_cache(1 << 12)
-def _fits(repeats: float, density: float) -> tuple[Fit, Fit]:
+def _fits(repeats: float, density: float, common: bool) -> tuple[Fit, Fit]:
     """Fits of what was tried, and of what was not; most ranges are single targets, and alike."""
-    taken = _fit(math.log(repeats / density), density, taken=True)
+    taken = _fit(math.log(repeats / density), density, taken=True, common=common)
     return taken, _fit(math.log((1 - repeats) / (1 - density)), density, taken=False)
 
 

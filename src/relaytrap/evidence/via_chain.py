@@ -110,13 +110,14 @@ class Link(msgspec.Struct, frozen=True):
 def read_chain(message: Request, vias: Sequence[Via]) -> tuple[Link, ...]:
     """The links of a request, nearest first."""
     call_id, cseq = message.call_id or b"", message.cseq
+    masked = b""
     if call_id.startswith(MASKED_CALL_ID):
-        call_id = unmask(call_id) or b""
+        call_id, masked = unmask(call_id) or b"", call_id
     number = cseq.number if cseq else 0
-    return tuple([_read_link(via, call_id, number) for via in vias])
+    return tuple([_read_link(via, call_id, number, masked) for via in vias])
 
 
-def _read_link(via: Via, call_id: bytes, cseq: int) -> Link:
+def _read_link(via: Via, call_id: bytes, cseq: int, masked_call_id: bytes) -> Link:
     _, _, host, own_port, params, _ = via
     branch = via.branch or b""
     sent_by = address = address_text(host)
@@ -136,7 +137,9 @@ def _read_link(via: Via, call_id: bytes, cseq: int) -> Link:
             address, explicit = noted[0], True
         over_connection = b"i" in names and via.param(b"i") is not None
     maker, genuine = branch_maker(branch), None
-    if maker.name == KAMAILIO and call_id:
+    if maker.name == KAMAILIO and masked_call_id and field_agrees(branch, masked_call_id, cseq):
+        genuine = True  # a hop behind the one that masked
+    elif maker.name == KAMAILIO and call_id:
         genuine = field_agrees(branch, call_id, cseq)
         maker = maker if genuine else IMITATION
     elif maker.name == IMITATION.name:

@@ -125,7 +125,7 @@ class ViaWalk:
             text = f"The top branch is that of {top.maker.name}, which begins requests and hands none on."
             self._note("path.software", -70, top.via.branch, text)
         elif not top.maker.name and top.maker.role == "agent":
-            forged += 15
+            forged += 25
         if below.genuine is False and not top.genuine:
             forged += 60
             self._note(
@@ -202,7 +202,9 @@ class ViaWalk:
             index += 1
         link = links[index]
         confidence = self._confidence(top, index)
-        origin, claim = link.address, self._claim_below(index)
+        more_below = index + 1 < len(links)
+        # With more Vias below, the claim is whom they name or, when they were made up, nobody: never Contact's word.
+        origin, claim = link.address, self._claim_below(index) if more_below else foreign_address(named, self.seen)
         if not links[index - 1].genuine and _is_ambiguous(link):
             # Two public addresses for one sender, and no saying which of them the relay wrote.
             origin, claim, confidence = None, link.sent_by_address, 0
@@ -214,9 +216,9 @@ class ViaWalk:
             origin=origin,
             port=link.port if origin else 0,
             chain=tuple([each.address or "" for each in links[top + 1 : index]]),
-            claim=claim or foreign_address(named, self.seen),
+            claim=claim,
             kind=self._kind(relay, origin),
-            made_up=index + 1 if claim is None else len(links),
+            made_up=index + 1 if more_below and claim is None else len(links),
             depth=index if origin else top,
         )
 
@@ -234,9 +236,7 @@ class ViaWalk:
         return LEAST_COUNTED <= self.start - self.extra <= START and is_public(below.address)
 
     def _claim_below(self, index: int) -> str | None:
-        """The address that the next link down names, unless it was made up."""
-        if index + 1 >= len(self.links):
-            return None
+        """The address that the next link down, which there is, names, unless it was made up."""
         link, below = self.links[index], self.links[index + 1]
         text = (
             f"{len(self.links) - index - 1} more below {link.address or link.sent_by}: claims that nobody vouches for."

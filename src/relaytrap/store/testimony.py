@@ -49,6 +49,13 @@ TOLD: Final = (
     f"(SELECT start, width, version FROM windows FINAL WHERE alive) GROUP BY named HAVING sum(log_odds) >= {DOUBT_MIN}"
 )
 
+# Relays that name several addresses, whose requests fit elsewhere though perhaps no address's do alone.
+STORIES: Final = (
+    f"SELECT source FROM group_fits FINAL WHERE named != {NONE} AND (start, width, version) IN "
+    "(SELECT start, width, version FROM windows FINAL WHERE alive) GROUP BY source "
+    f"HAVING sum(log_odds) >= {DOUBT_MIN} AND uniq(named) > 1"
+)
+
 
 def read_groups(store: "Store") -> list[GroupFit]:
     """Sums of groups over all windows, those that may matter."""
@@ -61,8 +68,7 @@ def read_groups(store: "Store") -> list[GroupFit]:
         "(SELECT start, width, version FROM windows FINAL WHERE alive) "
         "GROUP BY source, stack, shape, named, host) GROUP BY source, stack, shape, named "
         f"HAVING sum(log_odds) >= {ODDS_MIN} OR sum(claims) >= {CLAIMS_MIN} OR (stack, shape) IN ({POOLS}) OR named "
-        f"IN ({TOLD}) SETTINGS "
-        "prefer_column_name_to_alias = 1"
+        f"IN ({TOLD}) OR (named != {NONE} AND source IN ({STORIES})) SETTINGS prefer_column_name_to_alias = 1"
     )
     found = []
     for row in store.rows(sql):
@@ -200,6 +206,7 @@ def conclusion_rows(settled: Settled, look_up: LookUp) -> list[dict[str, Any]]:
         rows.append(("inner", relay, country, f"{asn} {as_name}", 0))
     rows += [("chained", inner, origin, said, 0) for (inner, origin), said in settled.chained.items()]
     rows += [("behind", origin, deeper, said, 0) for (origin, deeper), said in settled.behind.items()]
+    rows += [("unseen", origin, "", "", 0) for origin in settled.unseen]
     names = ("kind", "one", "other", "said", "confidence")
     return [dict(zip(names, row, strict=True)) for row in sorted(rows)]
 

@@ -38,6 +38,7 @@ HIDING: Final = said("hiding", "toIPv6OrDefault(one), toUInt64OrZero(other)")
 CHAINED_SELF: Final = said("chained", PAIR, "said != ''")
 CHAINED_AWAY: Final = said("chained", PAIR, "said = ''")
 INNER: Final = said("inner", "toIPv6OrDefault(one)")
+UNSEEN: Final = said("unseen", "toIPv6OrDefault(one)")
 BEHIND_SELF: Final = said("behind", PAIR, "said != ''")
 BEHIND_AWAY: Final = said("behind", PAIR, "said = ''")
 
@@ -57,8 +58,9 @@ BELIEVED: Final = (
 GUEST: Final = (
     f"(verdict = 'hidden' OR (verdict = 'relayed' AND (named = {NONE} OR named IN {LYING})) OR {HIDDEN_DIRECT})"
 )
-# Where a placement leads in the end: nowhere when it leads to an address that only a lying relay names.
-PLACED_AT: Final = f"if(origin IN {LYING}, {NONE}, origin)"
+# Where a placement leads in the end: nowhere when it leads to an address that only a lying relay or a hop that is not
+# believed names.
+PLACED_AT: Final = f"if(origin IN {LYING} OR origin IN {UNSEEN}, {NONE}, origin)"
 # Placements that count, with where they lead in the end.
 PLACED: Final = f"SELECT * REPLACE ({PLACED_AT} AS origin) FROM placements FINAL WHERE {GUEST}"
 # Neither from an apparent source nor with a believed origin, and no guest of the association either.
