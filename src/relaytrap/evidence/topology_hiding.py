@@ -171,8 +171,8 @@ BEHIND_RECEIVED: Final = (b";TH=", b";branch=")
 BEHIND_SENT_BY: Final = (b";branch=", b";rport")
 LONGEST_ADDRESS: Final = len("255.255.255.255:65535")
 MANY: Final = 64
-# A search that has not ended by then has too little to go by: of 1,080 true ones none took more than 912 steps. One that
-# somebody made to last takes 0.05 s.
+# A search that has not ended by then has too little to go by: of 1,080 true ones none took more than 912 steps. One
+# that somebody made to last takes 0.05 s.
 STEPS: Final = 2_000
 
 
