@@ -206,6 +206,17 @@ TUNNELS = {
             50000,
         )
     ),
+    "MPLS in GRE": ipv4(GRE(0, 0x8847) + b"\0\x02\x01\x40" + INNER_4, 47),
+    "WCCP 1": ipv4(GRE(0, 0x883E) + INNER_4, 47),
+    "WCCP 2": ipv4(GRE(0, 0x883E) + bytes(4) + INNER_4, 47),
+    "MPLS in IPv4": ipv4(b"\0\x02\x01\x40" + INNER_4, 137),
+    "EtherIP": ipv4(b"\x30\0" + ethernet(INNER_4), 97),
+    "GRE in UDP": ipv4(udp(GRE(0, 0x0800) + INNER_4, 50000, 4754)),
+    "MPLS in UDP": ipv4(udp(b"\0\x02\x01\x40" + INNER_6, 50000, 6635)),
+    "VXLAN GPE with IPv4": ipv4(udp(b"\x0c\0\0\x01" + bytes(4) + INNER_4, 50000, 4790)),
+    "VXLAN GPE with Ethernet": ipv4(udp(b"\x0c\0\0\x03" + bytes(4) + ethernet(INNER_4), 50000, 4790)),
+    "Geneve with IPv4": ipv4(udp(b"\0\0\x08\0" + bytes(4) + INNER_4, destination_port=6081)),
+    "Teredo": ipv4(udp(INNER_6, 50000, 3544)),
     "TZSP": ipv4(udp(b"\x01\0\0\x01\0\x0a\x01\x40\x01" + ethernet(INNER_4), 37008, 37008)),
     "a tunnel in a tunnel in a tunnel": ipv4(ipv4(GRE(0, 0x86DD) + INNER_6, 47), 4),
 }

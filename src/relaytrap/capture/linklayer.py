@@ -8,7 +8,18 @@ from typing import Final
 
 from relaytrap.capture import wireless
 
-__all__ = ["CONTROL", "IPV4", "IPV6", "NETWORK_LAYER", "Located", "by_version", "ethernet", "network_layer", "ppp"]
+__all__ = [
+    "CONTROL",
+    "IPV4",
+    "IPV6",
+    "NETWORK_LAYER",
+    "Located",
+    "by_version",
+    "ethernet",
+    "network_layer",
+    "of_type",
+    "ppp",
+]
 
 IPV4: Final = 0x0800
 IPV6: Final = 0x86DD
@@ -18,7 +29,18 @@ CONTROL: Final = 0
 Located = tuple[int, int] | None
 """(IPV4, IPV6 or CONTROL, offset); None when the frame ends inside its own headers."""
 
-VLAN_TAGS: Final = frozenset({0x8100, 0x88A8, 0x9100, 0x9200, 0x9300})
+TAGS: Final = {
+    0x8100: 2,
+    0x88A8: 2,
+    0x9100: 2,
+    0x9200: 2,
+    0x9300: 2,
+    0x88E7: 16,  # provider backbone bridges: a service tag, then the customer's own addresses
+    0x8909: 6,  # Cisco metadata
+    0x8926: 4,  # VN-Tag
+    0x892F: 4,  # high-availability seamless redundancy
+}
+"""Type -> octets between it and the type of what it tags."""
 PPPOE_SESSION: Final = 0x8864
 MPLS: Final = frozenset({0x8847, 0x8848})
 SNAP: Final = b"\xaa\xaa\x03"
@@ -41,16 +63,16 @@ def _by_ethertype(frame: bytes, at: int) -> Located:
     """Follow tags from the type field at `at` to the network layer."""
     if at + 2 > len(frame):
         return None
-    return _of_type(frame[at] << 8 | frame[at + 1], frame, at + 2)
+    return of_type(frame[at] << 8 | frame[at + 1], frame, at + 2)
 
 
-def _of_type(kind: int, frame: bytes, at: int) -> Located:
+def of_type(kind: int, frame: bytes, at: int) -> Located:
     """Follow tags from what stands at `at` and is of type `kind` to the network layer."""
     for _ in range(MAX_TAGS):
         if kind in (IPV4, IPV6):
             return kind, at
-        if kind in VLAN_TAGS:
-            at += 2
+        if kind in TAGS:
+            at += TAGS[kind]
         elif kind == PPPOE_SESSION:
             return ppp(frame, at + 6)
         elif kind in MPLS:
@@ -105,6 +127,8 @@ def ppp(frame: bytes, at: int) -> Located:
         return None
     else:
         protocol, at = frame[at] << 8 | frame[at + 1], at + 2
+    if protocol == 0x281:
+        return _after_labels(frame, at)
     return {0x21: IPV4, 0x57: IPV6}.get(protocol, CONTROL), at
 
 
@@ -126,7 +150,7 @@ def _cooked_2(frame: bytes, at: int) -> Located:
     """Linux cooked capture, version 2: 20 octets, the type first."""
     if at + 20 > len(frame):
         return None
-    return _of_type(frame[at] << 8 | frame[at + 1], frame, at + 20)
+    return of_type(frame[at] << 8 | frame[at + 1], frame, at + 20)
 
 
 def _loopback(frame: bytes, at: int) -> Located:

@@ -4,8 +4,8 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from relaytrap.capture.assembly import Assembly
-from relaytrap.capture.linklayer import CONTROL, IPV4, IPV6, Located, network_layer
-from relaytrap.capture.tunnels import inside_gre
+from relaytrap.capture.linklayer import CONTROL, IPV4, Located, network_layer
+from relaytrap.capture.tunnels import INSIDE_IP
 
 __all__ = ["CUT_HEADERS", "FRAGMENTS_CONFLICT", "FRAGMENTS_MISSING", "Network", "Payload"]
 
@@ -22,9 +22,9 @@ LONE_FRAGMENTS: Final = "IP fragment of a datagram that never became whole"
 SEEN_BEFORE: Final = "IP fragment repeated after its datagram was whole"
 IPV6_TAIL: Final = "IPv6 packet without a payload"
 
-IPIP, IPV6_IN_IP, GRE, NO_NEXT = 4, 41, 47, 59
-HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY = 0, 43, 44, 51, 60, 135
-EXTENSIONS: Final = frozenset({HOP_BY_HOP, ROUTING, AUTHENTICATION, DESTINATION, MOBILITY})
+NO_NEXT: Final = 59
+HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY, HIP, SHIM6 = 0, 43, 44, 51, 60, 135, 139, 140
+EXTENSIONS: Final = frozenset({HOP_BY_HOP, ROUTING, AUTHENTICATION, DESTINATION, MOBILITY, HIP, SHIM6})
 MAX_DEPTH: Final = 8
 MAX_EXTENSIONS: Final = 16
 
@@ -119,10 +119,10 @@ class Network:
             step = (self._ipv4 if kind == IPV4 else self._ipv6)(frame, at, number, moment_ns)
             if step is not None and step.protocol == AUTHENTICATION:  # in IPv4, where no walk has passed it
                 step = self._after_extensions(step)
-            if step is None or step.protocol not in (IPIP, IPV6_IN_IP, GRE):
+            if step is None or step.protocol not in INSIDE_IP:
                 return step
             frame = step.data
-            located = _inside(step)
+            located = INSIDE_IP[step.protocol](frame)
         return self._lost(TOO_DEEP)
 
     def finish(self) -> None:
@@ -259,12 +259,3 @@ class Network:
         self.given_up.append(
             Payload(datagram.protocol, key[0], key[1], leading, 1, datagram.frame, datagram.moment_ns, notes)
         )
-
-
-def _inside(outer: Payload) -> Located:
-    """The network layer inside a tunnel packet."""
-    if outer.protocol == IPIP:
-        return IPV4, 0
-    if outer.protocol == IPV6_IN_IP:
-        return IPV6, 0
-    return inside_gre(outer.data)

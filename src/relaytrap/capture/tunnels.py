@@ -1,4 +1,4 @@
-"""What a tunnel's header leads to: GRE, and the tunnels that run over UDP.
+"""What a tunnel's header leads to: the tunnels that are IP protocols, and those that run over UDP.
 
 Each function gives the place of the network layer in the octets it was handed; following it is `network`'s affair.
 """
@@ -6,16 +6,17 @@ Each function gives the place of the network layer in the octets it was handed; 
 from collections.abc import Callable
 from typing import Final
 
-from relaytrap.capture.linklayer import CONTROL, IPV4, IPV6, Located, by_version, ethernet, ppp
+from relaytrap.capture.linklayer import IPV4, IPV6, Located, by_version, ethernet, of_type, ppp
 
-__all__ = ["inside_gre", "inside_udp"]
+__all__ = ["INSIDE_IP", "inside_udp"]
 
+MPLS: Final = 0x8847
 GTP_USER_DATA: Final = 255
 TZSP_PADDING, TZSP_END = 0, 1
 MAX_HEADERS: Final = 64
 
 
-def inside_gre(data: bytes) -> Located:
+def _inside_gre(data: bytes) -> Located:
     """RFC 2784 with the key and sequence of RFC 2890, PPTP's version 1 (RFC 2637), and ERSPAN mirrors."""
     if len(data) < 4:
         return None
@@ -30,17 +31,17 @@ def inside_gre(data: bytes) -> Located:
         at += 4
     if version == 1 and data[1] & 0x80:
         at += 4
-    if kind in (IPV4, IPV6):
-        return kind, at
     if kind == 0x6558:
         return ethernet(data, at)
+    if kind == 0x883E:  # WCCP; version 2 has four octets of its own before IPv4
+        return by_version(data, at if at < len(data) and data[at] >> 4 == 4 else at + 4)
     if kind == 0x88BE:  # ERSPAN: type II has a header of its own and a sequence number, type I has neither
         return ethernet(data, at + 8 if flags & 0x10 else at)
     if kind == 0x22EB and at + 12 <= len(data):  # ERSPAN type III, with an optional subheader
         return ethernet(data, at + (20 if data[at + 11] & 1 else 12))
     if kind == 0x880B:
         return ppp(data, at)
-    return CONTROL, at
+    return of_type(kind, data, at)
 
 
 def inside_udp(source_port: int, destination_port: int, data: bytes) -> Located:
@@ -56,9 +57,23 @@ def _vxlan(data: bytes) -> Located:
 
 def _geneve(data: bytes) -> Located:
     """RFC 8926, with its options."""
-    if len(data) > 8 and data[0] >> 6 == 0 and data[2:4] == b"\x65\x58":
-        return ethernet(data, 8 + (data[0] & 0x3F) * 4)
-    return None
+    if len(data) < 8 or data[0] >> 6:
+        return None
+    kind, at = data[2] << 8 | data[3], 8 + (data[0] & 0x3F) * 4
+    return ethernet(data, at) if kind == 0x6558 else of_type(kind, data, at)
+
+
+def _vxlan_of_any(data: bytes) -> Located:
+    """VXLAN that says what it carries (draft-ietf-nvo3-vxlan-gpe)."""
+    carried = data[3] if len(data) >= 8 and data[0] & 0x0C == 0x0C else 0
+    if carried in (1, 2):
+        return by_version(data, 8)
+    return ethernet(data, 8) if carried == 3 else None
+
+
+def _teredo(data: bytes) -> Located:
+    """RFC 4380, without the authentication and origin that only servers' packets bring."""
+    return by_version(data, 0) if data[:1] and data[0] >> 4 == 6 else None
 
 
 def _gtp(data: bytes) -> Located:
@@ -110,7 +125,20 @@ def _tzsp(data: bytes) -> Located:
 BY_PORT: Final[dict[int, Callable[[bytes], Located]]] = {
     1701: _l2tp,
     2152: _gtp,
+    3544: _teredo,
+    4754: _inside_gre,  # RFC 8086
     4789: _vxlan,
+    4790: _vxlan_of_any,
     6081: _geneve,
+    6635: lambda data: of_type(MPLS, data, 0),  # RFC 7510
     37008: _tzsp,
 }
+
+INSIDE_IP: Final[dict[int, Callable[[bytes], Located]]] = {
+    4: lambda _: (IPV4, 0),
+    41: lambda _: (IPV6, 0),
+    47: _inside_gre,
+    97: lambda data: ethernet(data, 2),  # EtherIP, RFC 3378
+    137: lambda data: of_type(MPLS, data, 0),  # RFC 4023
+}
+"""IP protocol -> the network layer that a packet's payload carries."""
