@@ -48,6 +48,12 @@ def test_filters_and_limits_narrow(run, data):
     assert ask("--before", f"{oldest['received_at']}_{oldest['id']}") == []
 
 
+def test_text_anywhere_in_the_bytes_narrows_the_table_and_the_json(run, data):
+    assert run("--data", data, "messages", "--raw", "no such bytes").out == "no messages\n"
+    found = run("--data", data, "messages", "--json", "--raw", "REGISTER sip:").out.splitlines()
+    assert len(found) == 3
+
+
 def test_a_wrong_filter_is_one_sentence(run, data):
     shown = run("--data", data, "messages", "--source", "nowhere")
     assert (shown.status, shown.out) == (4, "")

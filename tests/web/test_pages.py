@@ -83,6 +83,13 @@ def test_source_that_sent_nothing_is_404_with_a_way_on(hub: Hub) -> None:
     assert "sent nothing" in answer.text
 
 
+def test_text_anywhere_in_the_bytes_is_a_condition_of_the_messages_page(hub: Hub) -> None:
+    found = hub.get("/messages", params={"raw": "INVITE sip:"})
+    assert found.status_code == 200
+    assert "INVITE" in found.text
+    assert "No message fits." in hub.get("/messages", params={"raw": "no such bytes"}).text
+
+
 @pytest.mark.parametrize("path", ["/sources/nonsense", "/countries/FRA", "/messages/0123456789abcdef", "/nothing"])
 def test_wrong_address_is_a_404_page(hub: Hub, path: str) -> None:
     answer = hub.get(path)
@@ -118,6 +125,8 @@ def test_pages_are_compressed(hub: Hub) -> None:
     ("text", "wanted"),
     [
         ("203.0.113.5", "/sources/203.0.113.5"),
+        ("1341f8ed9e4b", "/campaigns/1341f8ed9e4b"),
+        ("442079460123", "/messages?dialled=442079460123"),
         ("203.0.113.0/24", "/messages?source=203.0.113.0%2F24"),
         ("France", "/countries/FR"),
         ("de", "/countries/DE"),

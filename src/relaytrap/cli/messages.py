@@ -42,7 +42,7 @@ def command(settings: Settings, /, limit: int | None, before: str, as_json: bool
         **given,
         "limit": limit if limit is not None else 0 if whole else TABLE_ROWS,
         "before": before,
-        "raw": whole,
+        "with_raw": whole,
     }
     with open_session(settings.load()) as session:
         rows = session.query("messages", wanted)

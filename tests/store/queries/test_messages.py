@@ -4,7 +4,7 @@ import itertools
 import pytest
 
 from relaytrap.errors import InputError
-from relaytrap.store.queries import run_query
+from relaytrap.store.queries import CATALOGUE, FIELDS, options_of, run_query
 from relaytrap.store.queries.filter import Filter
 from relaytrap.store.queries.messages import cursor_of, export_messages, list_messages
 from relaytrap.store.schema import NAMES
@@ -34,7 +34,7 @@ def test_a_message_has_every_key_in_its_outward_form(kept):
             raw=b"\xff\0",
         )
     )
-    (found,) = run_query(store, "messages", {"raw": True})
+    (found,) = run_query(store, "messages", {"with_raw": True})
     assert set(WANTED.split()) | set(NAMES) == set(found)
     assert (found["id"], found["received_at"]) == ("00000000000000ff", "2026-09-22T12:00:00.000000005Z")
     assert (found["source"], found["relay"], found["origin"]) == ("192.0.2.7", "203.0.113.9", None)
@@ -102,6 +102,18 @@ def test_a_conversation_has_both_directions_in_order_and_no_strangers(kept):
 
 def test_counting_nothing_gives_nulls(store):
     assert run_query(store, "count", {}) == [{"messages": 0, "sources": 0, "first_seen": None, "last_seen": None}]
+
+
+def test_text_anywhere_in_the_bytes_narrows_the_list_with_its_bytes_and_without(kept):
+    store = kept(row(0, raw=b"a needle here"), row(1, raw=b"hay"))
+    for with_raw in (False, True):
+        (found,) = run_query(store, "messages", {"raw": "needle", "with_raw": with_raw})
+        assert found["received_at"] == "2026-09-22T12:00:00.000000000Z"
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_no_option_of_a_question_takes_the_place_of_a_condition(name):
+    assert set(options_of(name)) & set(FIELDS) <= {"id"}
 
 
 def test_counting_gives_span_and_sources(kept):

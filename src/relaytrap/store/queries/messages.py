@@ -51,19 +51,19 @@ OLDEST: Final = "ORDER BY received_at, id"
 
 
 def list_messages(
-    store: "Store", where: Filter, *, limit: int = 50, before: str = "", after: str = "", raw: bool = False
+    store: "Store", where: Filter, *, limit: int = 50, before: str = "", after: str = "", with_raw: bool = False
 ) -> "Iterator[Row]":
     """Messages, newest first.
 
     limit: 0 for all; rows are streamed in bounded memory. before, after: only those older, only those newer
-    than a row, named by its `received_at` `_` `id`; with `after` the page next to it, still newest first. raw: with the
-    bytes in base64.
+    than a row, named by its `received_at` `_` `id`; with `after` the page next to it, still newest first. with_raw: the
+    bytes as well, in base64.
     """
     if limit < 0:
         raise InputError(f"limit: {limit} is below zero; 0 gives all")
     extra, params = _beyond(before, after)
     clause = where.where(extra=extra if extra or where.narrowed else EVER)
-    columns = f"{SELECTED}, base64Encode(raw) AS raw" if raw else SELECTED
+    columns = f"{SELECTED}, base64Encode(raw) AS raw" if with_raw else SELECTED
     order = OLDEST if after else NEWEST
     page = f"LIMIT {limit}" if limit else ""
     sql = f"SELECT {columns} FROM messages {clause.sql} {order} {page} {COLUMNS_FIRST}"
