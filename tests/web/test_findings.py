@@ -47,6 +47,12 @@ def test_origin_page_names_its_witnesses(hub: Hub) -> None:
     assert 'class="pic fan"' in page
 
 
+def test_origin_that_never_came_itself_is_found_where_a_source_is_looked_for(hub: Hub) -> None:
+    answer = hub.get(f"/sources/{scene.ORIGIN}")
+    assert answer.status_code == 404
+    assert f'href="/origins/{scene.ORIGIN}"' in answer.text
+
+
 def test_address_that_is_only_claimed_is_no_origin(hub: Hub) -> None:
     answer = hub.get("/origins/192.0.2.250")
     assert answer.status_code == 404

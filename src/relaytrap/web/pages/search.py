@@ -33,6 +33,8 @@ def destination(text: str) -> str:
         pass
     if re.fullmatch(r"[0-9a-f]{16}", text):
         return url("/messages", text)
+    if re.fullmatch(r"(?=.*[a-f])[0-9a-f]{12}", text):
+        return url("/campaigns", text)
     if re.fullmatch(r"AS\d{1,10}", text, re.IGNORECASE):
         return url("/messages", asn=text[2:])
     if re.fullmatch(r"\+?[\d ().-]{6,}", text):

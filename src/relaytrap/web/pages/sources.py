@@ -57,7 +57,8 @@ def source(request: Ask, site: Site, address: str) -> Response[bytes]:
     everything = Filter(source=canonical)
     found = site.ask("sources", everything, limit=1)
     if not found:
-        return site.page(request, "pages/no_source.html", status=404, address=canonical)
+        known = {name: site.ask(name, address=canonical, limit=1) for name in ("origins", "relays")}
+        return site.page(request, "pages/no_source.html", status=404, address=canonical, **known)
     window = site.window(request)
     where = window.filter(source=canonical)
     leaders: dict[str, list[dict[str, object]]] = {name: [] for name in FACETS.split(",")}
