@@ -98,6 +98,15 @@ def test_a_file_of_hep_packets():
     assert [(message.raw, message.frame) for message in messages] == [(request(1), 1), (request(2), 2)]
 
 
+def test_a_packet_without_a_time_in_a_file_of_hep_packets_takes_that_of_the_packet_before():
+    timeless = hep3(request(2), timed=False)
+    before, first, second = read(timeless + hep3(request(1)) + timeless)
+    assert (first.received_at_ns, first.notes) == (TAKEN_NS, ("came inside HEP",))
+    noted = ("no usable time in the capture; that of the packet before", "came inside HEP")
+    assert (second.received_at_ns, second.notes) == (TAKEN_NS, noted)
+    assert (before.received_at_ns, before.notes) == (0, noted)
+
+
 def test_a_file_of_hep_packets_that_is_cut_or_goes_wrong():
     reader = open_capture(hep3(request(1)) + hep3(request(2))[:-1])
     assert len(list(reader)) == 1

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from relaytrap.capture import hep, recognition
 from relaytrap.capture.container import (
+    NO_TIME_NS,
     Interface,
     Packet,
     PacketSource,
@@ -181,7 +182,7 @@ class CaptureReader:
 
     def _hep_packets(self) -> Iterator[Observation]:
         """A file or stream of HEP3 packets one behind the other."""
-        source = self._source
+        source, last_ns = self._source, 0
         while source.have(6):
             length = hep.hep3_length(source.buffer[source.at : source.at + 6])
             if length < 6:
@@ -191,7 +192,11 @@ class CaptureReader:
             if packet is None:
                 break
             self.report.packets += 1
-            yield from self._dissector.hep_packet(packet, self.report.packets, 0)
+            for seen in self._dissector.hep_packet(packet, self.report.packets, NO_TIME_NS):
+                if seen.received_at_ns == NO_TIME_NS:
+                    seen = replace(seen, received_at_ns=last_ns, notes=(NO_TIME, *seen.notes))
+                last_ns = seen.received_at_ns
+                yield seen
         if not source.exhausted:
             source.unread[CUT_HEP] += 1
 
