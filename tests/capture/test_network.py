@@ -321,6 +321,23 @@ def test_sip_over_sctp_comes_out_of_data_chunks():
     ] * 2
 
 
+def sctp(payload: bytes, *, length: int = 0) -> bytes:
+    return struct.pack(">HHIIBBHIHHI", 40000, 5060, 1, 0, 0, 3, length or 16 + len(payload), 1, 0, 0, 0) + payload
+
+
+@pytest.mark.parametrize("kept", [15, 200])
+def test_a_message_in_sctp_cut_by_the_snap_length_says_so(kept):
+    reader = open_capture(pcap([ethernet(ipv4(sctp(LONG), 132))], snap_length=14 + 20 + 28 + kept))
+    (message,) = reader
+    assert (message.raw, message.notes) == (LONG[:kept], ("cut by snaplen",))
+    assert reader.report.unread == {"SIP message cut by the capture's snap length (read as far as it goes)": 1}
+
+
+def test_an_sctp_chunk_that_ends_beyond_the_packet_is_noted():
+    (message,), _ = read_ip(ipv4(sctp(LONG, length=len(LONG) + 66), 132))
+    assert (message.raw, message.notes) == (LONG, ("shorter than its SCTP chunk says",))
+
+
 def test_sctp_without_a_message_is_counted():
     common = struct.pack(">HHII", 40000, 5060, 1, 0)
     _, reader = read_ip(ipv4(common + struct.pack(">BBH", 1, 0, 0), 132))

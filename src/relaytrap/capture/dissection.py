@@ -18,6 +18,7 @@ __all__ = ["CUT_BY_SNAPLEN", "Dissector", "is_cut", "is_incomplete"]
 
 CUT_BY_SNAPLEN: Final = "cut by snaplen"
 SHORT: Final = "shorter than its UDP length says"
+SHORT_CHUNK: Final = "shorter than its SCTP chunk says"
 FROM_HEP: Final = "came inside HEP"
 INCOMPLETE_NOTES: Final = frozenset({FRAGMENTS_MISSING, GAP_AFTER, UNFINISHED})
 
@@ -136,7 +137,7 @@ class Dissector:
         if payload.protocol == TCP:
             return self._from_streams(self._streams.segment(payload))
         if payload.protocol == SCTP:
-            return self._sctp(payload, notes)
+            return self._sctp(payload, notes, cut)
         name = PROTOCOL_NAMES.get(payload.protocol, f"IP protocol {payload.protocol}")
         self._unread[name] += 1
         return []
@@ -150,19 +151,17 @@ class Dissector:
         source_port, destination_port = header[0] << 8 | header[1], header[2] << 8 | header[3]
         length = header[4] << 8 | header[5]
         data = packet.data[8:length] if length >= 8 else packet.data[8:]
-        if (length > len(packet.data) or packet.missing) and FRAGMENTS_MISSING not in notes:
-            notes += (CUT_BY_SNAPLEN if cut else SHORT,)
+        if length > len(packet.data) or packet.missing:
+            notes = _shortened(notes, CUT_BY_SNAPLEN if cut else SHORT)
         return self._datagram(packet, source_port, destination_port, data, notes)
 
     def _datagram(
         self, packet: Payload, source_port: int, destination_port: int, data: bytes, notes: tuple[str, ...] = ()
     ) -> list[Observation]:
         """A UDP payload: a message, HEP or a tunnel around some, or something to count."""
-        if begins_message(data) or (CUT_BY_SNAPLEN in notes and begins_cut_request(data)):
-            if CUT_BY_SNAPLEN in notes:
-                self._unread[CUT_MESSAGE] += 1
-            ends = (packet.source, source_port, packet.destination, destination_port)
-            return [self.observe(packet.moment_ns, "udp", *ends, data, packet.frame, notes)]
+        seen = self._message(packet, "udp", source_port, destination_port, data, notes)
+        if seen:
+            return [seen]
         message = hep.read_hep(data, packet.moment_ns)
         if message:
             return self.hep_message(message, packet.frame, packet.moment_ns, notes)
@@ -171,6 +170,24 @@ class Dissector:
             return self._tunnelled(inner, packet._replace(data=data), notes)
         self._unread[what_else(data, source_port, destination_port)] += 1
         return []
+
+    def _message(
+        self,
+        packet: Payload,
+        transport: Transport,
+        source_port: int,
+        destination_port: int,
+        data: bytes,
+        notes: tuple[str, ...],
+    ) -> Observation | None:
+        """The message that `data` is, or the beginning of one that the snap length cut; None for anything else."""
+        cut = CUT_BY_SNAPLEN in notes
+        if not begins_message(data) and not (cut and begins_cut_request(data)):
+            return None
+        if cut:
+            self._unread[CUT_MESSAGE] += 1
+        ends = (packet.source, source_port, packet.destination, destination_port)
+        return self.observe(packet.moment_ns, transport, *ends, data, packet.frame, notes)
 
     def hep_packet(self, packet: bytes, frame: int, moment_ns: int) -> list[Observation]:
         """A HEP packet that came by itself: from a stream or a file."""
@@ -225,22 +242,30 @@ class Dissector:
                 out.append(self.observe(piece.moment_ns, piece.carried, *ends, piece.raw, piece.frame, piece.notes))
         return out
 
-    def _sctp(self, packet: Payload, notes: tuple[str, ...]) -> list[Observation]:
+    def _sctp(self, packet: Payload, notes: tuple[str, ...], cut: bool) -> list[Observation]:
         """RFC 9260: each DATA chunk that is a message by itself, as RFC 4168 has it for all but the largest."""
         data, at = packet.data, 12
         if len(data) < at:
             self._unread[CUT_HEADERS] += 1
             return []
-        ends = (packet.source, data[0] << 8 | data[1], packet.destination, data[2] << 8 | data[3])
+        source_port, destination_port = data[0] << 8 | data[1], data[2] << 8 | data[3]
         out: list[Observation] = []
         while at + 4 <= len(data):
             kind, flags, length = data[at], data[at + 1], data[at + 2] << 8 | data[at + 3]
             content = data[at + 16 : at + length] if kind == SCTP_DATA else b""
             if content and flags & 3 != 3:
                 self._unread[SPLIT_CHUNK] += 1
-            elif begins_message(content):
-                out.append(self.observe(packet.moment_ns, "sctp", *ends, content, packet.frame, notes))
+            else:
+                whole = at + length <= len(data)
+                said = notes if whole else _shortened(notes, CUT_BY_SNAPLEN if cut else SHORT_CHUNK)
+                if seen := self._message(packet, "sctp", source_port, destination_port, content, said):
+                    out.append(seen)
             at += max(4, (length + 3) & ~3)
         if not out:
             self._unread[OTHER_SCTP] += 1
         return out
+
+
+def _shortened(notes: tuple[str, ...], note: str) -> tuple[str, ...]:
+    """With the note that octets are missing, unless it is fragments that are."""
+    return notes if FRAGMENTS_MISSING in notes else (*notes, note)
