@@ -9,6 +9,7 @@ from relaytrap.capture.linklayer import Located
 from relaytrap.capture.network import CUT_HEADERS, FRAGMENTS_MISSING, Network, Payload
 from relaytrap.capture.recognition import begins_cut_request, begins_message, what_else
 from relaytrap.capture.report import CaptureReport
+from relaytrap.capture.sctp import BEGINS, ENDS, Chunks
 from relaytrap.capture.segment import address_text
 from relaytrap.capture.tcp import Streams, TcpPiece
 from relaytrap.capture.tunnels import inside_udp
@@ -25,7 +26,6 @@ INCOMPLETE_NOTES: Final = frozenset({FRAGMENTS_MISSING, GAP_AFTER, UNFINISHED})
 CUT_MESSAGE: Final = "SIP message cut by the capture's snap length (read as far as it goes)"
 INCOMPLETE_MESSAGE: Final = "SIP message with octets missing (read as far as it goes)"
 NO_CONTENT: Final = "HEP packet without a SIP message"
-SPLIT_CHUNK: Final = "SCTP data chunk that is only a part of a message"
 OTHER_SCTP: Final = "SCTP without a SIP message"
 
 TCP, UDP, SCTP = 6, 17, 132
@@ -59,6 +59,7 @@ class Dissector:
         self._directions = directions
         self._network = Network(report.unread, max_fragment_octets=max_held // 4)
         self._in_tunnel = False
+        self._chunks = Chunks(report.unread)
         self._streams = Streams(
             report.unread, lambda opened: StreamContent(report.unread, opened=opened), max_held=max_held
         )
@@ -66,7 +67,7 @@ class Dissector:
     @property
     def held(self) -> int:
         """Octets that wait for others."""
-        return self._network.held + self._streams.held
+        return self._network.held + self._streams.held + self._chunks.held
 
     def observe(
         self,
@@ -120,6 +121,7 @@ class Dissector:
     def finish(self) -> list[Observation]:
         """The capture is over: what its streams and fragments still hold."""
         self._network.finish()
+        self._chunks.finish()
         return self._given_up() + self._from_streams(self._streams.finish())
 
     def _given_up(self) -> list[Observation]:
@@ -243,25 +245,29 @@ class Dissector:
         return out
 
     def _sctp(self, packet: Payload, notes: tuple[str, ...], cut: bool) -> list[Observation]:
-        """RFC 9260: each DATA chunk that is a message by itself, as RFC 4168 has it for all but the largest."""
+        """RFC 9260: each DATA chunk that is a message by itself or completes one."""
         data, at = packet.data, 12
         if len(data) < at:
             self._unread[CUT_HEADERS] += 1
             return []
         source_port, destination_port = data[0] << 8 | data[1], data[2] << 8 | data[3]
         out: list[Observation] = []
+        split = False
         while at + 4 <= len(data):
             kind, flags, length = data[at], data[at + 1], data[at + 2] << 8 | data[at + 3]
             content = data[at + 16 : at + length] if kind == SCTP_DATA else b""
-            if content and flags & 3 != 3:
-                self._unread[SPLIT_CHUNK] += 1
-            else:
-                whole = at + length <= len(data)
+            whole = at + length <= len(data)
+            if content and whole and flags & 3 != BEGINS | ENDS:
+                number = int.from_bytes(data[at + 4 : at + 8], "big")
+                ends = packet.source + packet.destination + data[:4]
+                content = self._chunks.whole(ends, number, flags, content)
+                split = split or not content
+            if content:
                 said = notes if whole else _shortened(notes, CUT_BY_SNAPLEN if cut else SHORT_CHUNK)
                 if seen := self._message(packet, "sctp", source_port, destination_port, content, said):
                     out.append(seen)
             at += max(4, (length + 3) & ~3)
-        if not out:
+        if not out and not split:
             self._unread[OTHER_SCTP] += 1
         return out
 

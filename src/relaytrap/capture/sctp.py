@@ -1,0 +1,75 @@
+"""Messages that SCTP carries in several DATA chunks, put together (RFC 9260 section 6.9)."""
+
+from collections import Counter
+from typing import Final
+
+__all__ = ["BEGINS", "ENDS", "SPLIT_CHUNK", "Chunks"]
+
+SPLIT_CHUNK: Final = "SCTP data chunk of a message that never became whole"
+
+BEGINS, ENDS = 2, 1
+MAX_CHUNKS: Final = 256
+"""Of one association and direction; the largest message in chunks as small as any path asks for."""
+MAX_ASSOCIATIONS: Final = 64
+WRAP: Final = 0xFFFFFFFF
+
+Waiting = dict[int, tuple[int, bytes]]
+"""Transmission sequence number -> (flags, octets)."""
+
+
+class Chunks:
+    """Chunks that wait for their neighbours; a message's chunks have numbers in a row.
+
+    unread: where those are counted that waited in vain. held: octets that wait.
+    """
+
+    def __init__(self, unread: Counter[str]) -> None:
+        self._unread = unread
+        self._waiting: dict[bytes, Waiting] = {}
+        self.held = 0
+
+    def whole(self, association: bytes, number: int, flags: int, data: bytes) -> bytes:
+        """Keep a chunk; the message that it completes, b"" for none. association: of one direction."""
+        waiting = self._waiting.setdefault(association, {})
+        if number in waiting:
+            return b""
+        waiting[number] = flags, data
+        self.held += len(data)
+        numbers = _message_around(waiting, number)
+        if numbers:
+            message = b"".join(waiting.pop(each)[1] for each in numbers)
+            self.held -= len(message)
+            if not waiting:
+                del self._waiting[association]
+            return message
+        if len(waiting) > MAX_CHUNKS:
+            self._give_up(association)
+        if len(self._waiting) > MAX_ASSOCIATIONS:
+            self._give_up(next(iter(self._waiting)))
+        return b""
+
+    def finish(self) -> None:
+        """No more chunks come."""
+        for association in list(self._waiting):
+            self._give_up(association)
+
+    def _give_up(self, association: bytes) -> None:
+        waiting = self._waiting.pop(association)
+        self.held -= sum(len(data) for _, data in waiting.values())
+        self._unread[SPLIT_CHUNK] += len(waiting)
+
+
+def _message_around(waiting: Waiting, number: int) -> list[int]:
+    """The numbers of the message that a chunk belongs to, when all its chunks are there; [] otherwise."""
+    first = number
+    while not waiting[first][0] & BEGINS:
+        first = (first - 1) & WRAP
+        if first not in waiting:
+            return []
+    numbers = [first]
+    while not waiting[numbers[-1]][0] & ENDS:
+        following = (numbers[-1] + 1) & WRAP
+        if following not in waiting:
+            return []
+        numbers.append(following)
+    return numbers
