@@ -80,7 +80,9 @@ class Filter:
     )
     relay: str | None = condition("relay = {relay:IPv6}", "IPv6", "Relay that handed it to us")
     origin: str | None = condition("origin = {origin:IPv6}", "IPv6", "Address it is inferred to start at")
-    track: int | None = condition("track = {track:UInt64}", "UInt64", "Key that joins messages into campaigns")
+    track: int | None = condition(
+        "track = {track:UInt64}", "UInt64", "Key that joins messages into campaigns, 16 hex digits"
+    )
     campaign: str | None = condition(CAMPAIGN_CONDITION, "String", "Identifier of a campaign")
     capture: str | None = condition("capture = {capture:String}", "String", "File name of an import")
     anomaly: str | None = condition("has(anomalies, {anomaly:String})", "String", "Name of an anomaly")
@@ -205,6 +207,8 @@ def _parsed(name: str, value: Any, now: int) -> Any:
             return parse_moment(value, now)
         if kind == "Bool":
             return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
+        if name == "track":
+            return _parsed_key(value)
         return _parsed_number(value, int(kind.removeprefix("UInt")))
     except (ValueError, KeyError, OverflowError):
         raise InputError(f"{name}: {value!r} is not understood ({FIELDS[name]['doc']})") from None
@@ -228,6 +232,13 @@ def _parsed_text(name: str, value: str) -> str:
     if name == "country" and not re.fullmatch(r"[A-Za-z]{2}", value):
         raise InputError(f"country: {value!r} is no ISO code of a country; write two letters, such as US")
     return value.upper()
+
+
+def _parsed_key(value: str) -> int:
+    """A key as rows give it."""
+    if not re.fullmatch(r"[0-9a-fA-F]{16}", value):
+        raise ValueError(value)
+    return int(value, 16)
 
 
 def _parsed_number(value: str, bits: int) -> int:
