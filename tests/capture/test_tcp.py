@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from relaytrap.capture import ReadOptions
 from relaytrap.capture.content import GAP_AFTER, GAP_BEFORE, UNFINISHED
-from relaytrap.capture.tcp import MAX_CHUNKS
+from relaytrap.capture.tcp import DISPUTED, MAX_CHUNKS
 from tests.capture.packets import (
     SYN,
     answer_segment,
@@ -115,6 +115,14 @@ def test_a_repeated_or_late_syn_is_no_new_connection():
     assert raws([halves[0], START, halves[1]]) == MESSAGES
 
 
+@pytest.mark.parametrize("order", [[1, "syn", 0, 2], [2, 1, "syn", 0], [1, 2, "syn", 0]])
+def test_a_syn_that_comes_after_segments_of_its_connection_is_their_start(order):
+    parts = {**dict(enumerate(cut(MESSAGES[0] + MESSAGES[1], 30, 200))), "syn": START}
+    messages, reader = read_frames([parts[each] for each in order])
+    assert [(message.raw, message.notes) for message in messages] == [(MESSAGES[0], ()), (MESSAGES[1], ())]
+    assert reader.report.unread == {"TCP segment without payload": 1}
+
+
 def test_a_new_connection_on_the_same_ports():
     frames = [START, *cut(STREAM[:-5]), segment(b"", 70_000_000, flags=SYN), *cut(STREAM, first=70_000_001)]
     messages, _ = read_frames(frames)
@@ -191,6 +199,46 @@ def test_a_message_that_the_capture_ends_in_is_kept_as_incomplete():
     assert (reader.report.messages, reader.report.incomplete) == (0, 1)
 
 
+FORGED = request(9)
+assert len(FORGED) == len(MESSAGES[0])
+
+
+def test_a_message_sent_again_with_other_octets_is_read_by_itself_and_says_so():
+    messages, reader = read_frames([START, *cut(MESSAGES[0]), *cut(FORGED), *cut(MESSAGES[0])])
+    assert [(message.raw, message.notes) for message in messages] == [(MESSAGES[0], ()), (FORGED, (DISPUTED,))]
+    assert reader.report.unread["TCP segment seen before"] == 1
+
+
+def test_segments_that_disagree_about_a_message_in_progress_are_noted_at_it():
+    one, two, three = cut(MESSAGES[0] + MESSAGES[1], 40, len(MESSAGES[0]))
+    for other in (segment(b"X" * 20, 1010), segment(b"X" * 50, 1010)):
+        messages, _ = read_frames([START, one, other, two, three])
+        assert [(message.raw, message.notes) for message in messages][1:] == [(MESSAGES[1], ())]
+        assert messages[0].notes == (DISPUTED,)
+        assert messages[0].raw[:40] == STREAM[:40]
+
+
+def test_segments_that_disagree_while_they_wait_are_noted_at_their_message():
+    first, second = MESSAGES[0], MESSAGES[1]
+    one, two = cut(first + second, len(first))
+    messages, _ = read_frames([START, two, segment(b"X" * 20, 1000 + len(first) + 50), one])
+    assert [(message.raw, message.notes) for message in messages] == [(first, ()), (second, (DISPUTED,))]
+
+
+def test_other_octets_of_a_message_handed_on_that_begin_none_are_counted():
+    messages, reader = read_frames([START, *cut(MESSAGES[0]), segment(b"X" * 20, 1010)])
+    assert [(message.raw, message.notes) for message in messages] == [(MESSAGES[0], ())]
+    assert reader.report.unread["TCP segment that says otherwise than one before it"] == 1
+
+
+def test_the_octet_of_a_tcp_keepalive_is_no_disagreement():
+    frames = [START, *cut(MESSAGES[0]), segment(b"\0", 999 + len(MESSAGES[0]))]
+    frames += cut(MESSAGES[1], first=1000 + len(MESSAGES[0]))
+    messages, reader = read_frames(frames)
+    assert [(message.raw, message.notes) for message in messages] == [(MESSAGES[0], ()), (MESSAGES[1], ())]
+    assert reader.report.unread["TCP segment seen before"] == 1
+
+
 def test_keepalives_and_junk_between_messages_are_counted():
     stream = b"\r\n\r\n" + request(1) + b"\r\n" + b"what is this\r\n" + request(2)
     messages, reader = read_frames([START, *cut(stream)])
@@ -261,3 +309,10 @@ def test_hep_over_tcp_is_unwrapped():
     messages, _ = read_frames([START, *cut(stream, 10, 400)])
     assert [message.raw for message in messages] == [request(1), request(2)]
     assert messages[0].source == "192.0.2.1"
+
+
+def test_hep_behind_a_gap_of_its_stream_says_so():
+    from tests.capture.test_hep import hep3
+
+    messages, _ = read_frames([START, segment(hep3(request(1)), 2000)])
+    assert [message.notes for message in messages] == [(GAP_BEFORE, "came inside HEP")]

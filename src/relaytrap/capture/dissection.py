@@ -191,11 +191,11 @@ class Dissector:
         ends = (packet.source, source_port, packet.destination, destination_port)
         return self.observe(packet.moment_ns, transport, *ends, data, packet.frame, notes)
 
-    def hep_packet(self, packet: bytes, frame: int, moment_ns: int) -> list[Observation]:
+    def hep_packet(self, packet: bytes, frame: int, moment_ns: int, notes: tuple[str, ...] = ()) -> list[Observation]:
         """A HEP packet that came by itself: from a stream or a file."""
         message = hep.read_hep(packet, moment_ns)
         if message:
-            return self.hep_message(message, frame, moment_ns)
+            return self.hep_message(message, frame, moment_ns, notes)
         self._unread[NO_CONTENT] += 1
         return []
 
@@ -238,7 +238,7 @@ class Dissector:
         out: list[Observation] = []
         for source, source_port, destination, destination_port, piece in pieces:
             if piece.carried == "hep":
-                out += self.hep_packet(piece.raw, piece.frame, piece.moment_ns)
+                out += self.hep_packet(piece.raw, piece.frame, piece.moment_ns, piece.notes)
             else:
                 ends = (source, source_port, destination, destination_port)
                 out.append(self.observe(piece.moment_ns, piece.carried, *ends, piece.raw, piece.frame, piece.notes))

@@ -2,7 +2,8 @@
 
 What the octets are is `content`'s affair. A segment that is missing for good (nothing repeats it within a while, or too
 much waits behind it) is a gap, which the content is told of. Resets are ignored: anyone can forge one, and a flow that
-truly ended just falls out of the table.
+truly ended just falls out of the table. Where two segments say otherwise about the same octets, the first is kept and
+the message says so: sensors and the hosts that they watch may not agree on which of them counted.
 """
 
 from collections import Counter, OrderedDict
@@ -18,6 +19,8 @@ __all__ = ["Streams", "TcpPiece"]
 
 DAMAGED: Final = "damaged TCP header"
 SEEN_BEFORE: Final = "TCP segment seen before"
+DISAGREES: Final = "TCP segment that says otherwise than one before it"
+DISPUTED: Final = "TCP segments disagree about this"
 NO_PAYLOAD: Final = "TCP segment without payload"
 
 SYN: Final = 0x02
@@ -30,6 +33,9 @@ MAX_CHUNKS: Final = 4096
 """Segments that wait behind a hole; some stacks send an octet in each."""
 CHUNK_COST: Final = 128
 """Octets that a waiting segment takes beside its own."""
+MAX_RECENT: Final = 2048
+"""Octets of a stream that are kept after they were handed on, to tell a repetition from something else."""
+NOWHERE: Final = 1 << 62
 MAX_WAIT_NS: Final = 30_000_000_000
 UNKNOWN_START_CHUNKS: Final = 8
 """Segments to collect, when a capture begins within a connection, before the lowest counts as its start."""
@@ -45,7 +51,18 @@ TcpPiece = tuple[bytes, int, bytes, int, Piece]
 class _Stream:
     """One direction of one connection. Offsets are sequence numbers that do not wrap."""
 
-    __slots__ = ("assembly", "content", "ends", "held", "next", "opened", "reference", "start")
+    __slots__ = (
+        "assembly",
+        "content",
+        "disputed",
+        "ends",
+        "held",
+        "next",
+        "opened",
+        "recent",
+        "reference",
+        "start",
+    )
 
     def __init__(self, ends: tuple[bytes, int, bytes, int], content: StreamContent, reference: int) -> None:
         self.ends = ends
@@ -56,11 +73,25 @@ class _Stream:
         self.start = -1
         self.held = 0
         self.opened = False
+        self.recent = b""
+        """The last octets before `next`."""
+        self.disputed = NOWHERE
+        """The lowest offset at which segments disagree in what was not handed on yet."""
 
     def offset(self, sequence: int) -> int:
         """The offset nearest to where the stream stands that has this sequence number."""
         near = self.next if self.next >= 0 else self.reference
         return near + ((sequence - near + HALF) & (WRAP - 1)) - HALF
+
+    def repeats(self, offset: int, payload: bytes) -> bool:
+        """Whether a segment says the same as before, as far as that is still known."""
+        if len(payload) == 1 and offset == self.next - 1:  # a keep-alive, whose octet may be any (RFC 1122 4.2.3.6)
+            return True
+        known_from = self.next - len(self.recent)
+        begin, end = max(offset, known_from), min(offset + len(payload), self.next)
+        return (
+            begin >= end or payload[begin - offset : end - offset] == self.recent[begin - known_from : end - known_from]
+        )
 
 
 class Streams:
@@ -82,7 +113,7 @@ class Streams:
         self._max_flows = max_flows
         self._max_held = max_held
         self.held = 0
-        """Octets that wait in all streams."""
+        """Octets that all streams keep."""
 
     def segment(self, packet: Payload) -> list[TcpPiece]:
         """Take one segment; what it completes, in stream order."""
@@ -124,6 +155,9 @@ class Streams:
         stream = self._streams.get(key)
         if stream is not None:
             offset = stream.offset(first)
+            if stream.next < 0 and 0 <= stream.assembly.chunks[0][0] - offset < FAR:
+                self._adopt_start(stream, offset, out)
+                return
             if offset == stream.start or (not stream.opened and stream.start - FAR < offset < stream.start):
                 return
             del self._streams[key]
@@ -151,7 +185,7 @@ class Streams:
     def _take(self, stream: _Stream, offset: int, packet: Payload, payload: bytes, out: list[TcpPiece]) -> None:
         end = offset + len(payload)
         if stream.next < 0:
-            stream.assembly.add(offset, payload, packet.frame, packet.moment_ns)
+            self._keep(stream, offset, payload, packet)
             self._settle_start(stream, out)
             return
         if abs(offset - stream.next) > FAR:
@@ -159,20 +193,49 @@ class Streams:
             return
         if end <= stream.next:
             if end <= stream.start and not stream.opened:
-                self._before_the_start(stream, packet, payload, out)
-            else:
+                self._by_itself(stream, packet, payload, (), out)  # what lies between may never come
+            elif stream.repeats(offset, payload):
                 self._unread[SEEN_BEFORE] += 1
+            else:
+                self._disagree(stream, offset, packet, payload, out)
             return
+        if offset < stream.next and not stream.repeats(offset, payload):
+            stream.disputed = min(stream.disputed, offset)
         if offset <= stream.next and not stream.assembly.chunks:
             fresh = payload[stream.next - offset :] if offset < stream.next else payload
             self._feed(stream, fresh, packet.frame, packet.moment_ns, out)
         else:
             ahead = max(offset, stream.next)
-            stream.assembly.add(ahead, payload[ahead - offset :], packet.frame, packet.moment_ns)
+            self._keep(stream, ahead, payload[ahead - offset :], packet)
             self._drain(stream, out, packet)
             self._skip_holes(stream, packet.moment_ns, out)
         if packet.missing and stream.next == end:
             self._hole(stream, end + packet.missing, out)
+
+    def _keep(self, stream: _Stream, offset: int, data: bytes, packet: Payload) -> None:
+        """Let octets wait for those before them."""
+        assembly = stream.assembly
+        assembly.add(offset, data, packet.frame, packet.moment_ns)
+        if assembly.conflict:
+            stream.disputed = min(stream.disputed, offset)
+            assembly.conflict = False
+
+    def _disagree(self, stream: _Stream, offset: int, packet: Payload, payload: bytes, out: list[TcpPiece]) -> None:
+        """A segment about octets handed on before that says something else than they did."""
+        if offset + len(payload) > stream.next - stream.content.held:
+            stream.disputed = min(stream.disputed, offset)
+        elif begins_message(payload):
+            self._by_itself(stream, packet, payload, (DISPUTED,), out)
+            return
+        self._unread[DISAGREES] += 1
+
+    def _adopt_start(self, stream: _Stream, offset: int, out: list[TcpPiece]) -> None:
+        """The opening of a connection that was joined midway, as it seemed, and of which nothing was handed on yet."""
+        stream.content = self._make_content(True)
+        stream.opened = True
+        stream.start = stream.next = offset
+        self._drain(stream, out, None)
+        self._account(stream)
 
     def _settle_start(self, stream: _Stream, out: list[TcpPiece]) -> None:
         """Joined midway: begin at the lowest segment, once it starts a message or enough came to trust the order."""
@@ -188,20 +251,30 @@ class Streams:
         stream.opened = False
         stream.reference = offset
         stream.next = stream.start = -1
-        stream.assembly.add(offset, payload, packet.frame, packet.moment_ns)
+        stream.recent = b""
+        self._keep(stream, offset, payload, packet)
         self._settle_start(stream, out)
 
-    def _before_the_start(self, stream: _Stream, packet: Payload, payload: bytes, out: list[TcpPiece]) -> None:
-        """A segment from before the first one seen: read by itself, since what lay between may never come."""
+    def _by_itself(
+        self, stream: _Stream, packet: Payload, payload: bytes, notes: tuple[str, ...], out: list[TcpPiece]
+    ) -> None:
+        """Read a segment without the stream that it stands beside."""
         content = self._make_content(False)
         pieces = content.feed(payload, packet.frame, packet.moment_ns) + content.close()
-        out += [(*stream.ends, piece) for piece in pieces]
+        out += [(*stream.ends, piece._replace(notes=piece.notes + notes)) for piece in pieces]
 
     def _feed(self, stream: _Stream, data: bytes, frame: int, moment_ns: int, out: list[TcpPiece]) -> None:
         stream.next += len(data)
+        stream.recent = (stream.recent + data)[-MAX_RECENT:]
         pieces = stream.content.feed(data, frame, moment_ns)
         if pieces:
-            out += [(*stream.ends, piece) for piece in pieces]
+            self._hand_on(stream, pieces, out)
+
+    def _hand_on(self, stream: _Stream, pieces: list[Piece], out: list[TcpPiece]) -> None:
+        if pieces and stream.disputed < stream.next:
+            stream.disputed = NOWHERE
+            pieces = [piece._replace(notes=(*piece.notes, DISPUTED)) for piece in pieces]
+        out += [(*stream.ends, piece) for piece in pieces]
 
     def _drain(self, stream: _Stream, out: list[TcpPiece], completed_by: Payload | None) -> None:
         """Feed what now follows without a hole; it came with packet `completed_by`, or with its own when None."""
@@ -221,8 +294,9 @@ class Streams:
 
     def _hole(self, stream: _Stream, resume: int, out: list[TcpPiece]) -> None:
         """Go on at `resume`; what lies before it is lost."""
-        out += [(*stream.ends, piece) for piece in stream.content.gap()]
+        self._hand_on(stream, stream.content.gap(), out)
         stream.next = resume
+        stream.recent = b""
         self._drain(stream, out, None)
 
     def _close(self, stream: _Stream, out: list[TcpPiece]) -> None:
@@ -235,13 +309,15 @@ class Streams:
                 self._hole(stream, first[0], out)
             else:
                 self._drain(stream, out, None)
-        out += [(*stream.ends, piece) for piece in stream.content.close()]
+        self._hand_on(stream, stream.content.close(), out)
+        stream.disputed = NOWHERE
 
     def _finish(self, stream: _Stream, out: list[TcpPiece]) -> None:
         self._close(stream, out)
         self.held -= stream.held
 
     def _account(self, stream: _Stream) -> None:
-        held = stream.assembly.octets + CHUNK_COST * len(stream.assembly) + stream.content.held
+        waiting = stream.assembly.octets + CHUNK_COST * len(stream.assembly)
+        held = waiting + stream.content.held + len(stream.recent)
         self.held += held - stream.held
         stream.held = held
