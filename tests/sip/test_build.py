@@ -118,6 +118,40 @@ def test_received_that_the_sender_wrote_is_overwritten() -> None:
     assert b"6.6.6.6" not in answer
 
 
+@pytest.mark.parametrize(
+    ("via", "stamped"),
+    [
+        (b'a;branch=z9hG4bK1;received="6.6.6.6";rport', b"a;branch=z9hG4bK1;received=192.0.2.9;rport=1024"),
+        (b'a;x=";received=1.1.1.1;";rport', b'a;x=";received=1.1.1.1;";rport=1024;received=192.0.2.9'),
+        (b'a;x="open;received=6.6.6.6;rport', b'a;x="open;received=192.0.2.9;rport=1024'),
+        (b"a;received=6.6.6.6 6.6.6.6 ; RPORT = 5", b"a;received=192.0.2.9;RPORT=1024"),
+        (b"a;received=6.6.6.6" + b";y" * 70 + b";received=6.6.6.6", b"a;received=192.0.2.9" + b";y" * 70),
+        (b"a", b"a;received=192.0.2.9"),
+    ],
+)
+def test_received_and_rport_are_overwritten_where_they_are_parameters(via: bytes, stamped: bytes) -> None:
+    asked = request(message(OPTIONS, b"Via: SIP/2.0/UDP " + via))
+    answer = response(build_response(asked, 200, b"OK", received=b"192.0.2.9", rport=1024))
+    assert answer.headers.get(b"via") == b"SIP/2.0/UDP " + stamped
+    assert answer.vias[0].received == b"192.0.2.9"
+
+
+@pytest.mark.parametrize("before", [b"Via: , ", b"Via: ,\r\nVia: ", b"Via: nonsense\r\nVia: "])
+def test_received_goes_to_the_first_hop_that_can_be_read(before: bytes) -> None:
+    asked = request(message(OPTIONS, before + b"SIP/2.0/UDP a;rport, SIP/2.0/UDP b;rport"))
+    top, below = response(build_response(asked, 200, b"OK", received=b"192.0.2.9", rport=1024)).vias
+    assert (top.received, top.rport, below.received, below.rport) == (b"192.0.2.9", 1024, None, True)
+
+
+@given(st.lists(st.sampled_from([b";", b"=", b'"', b" ", b"received", b"rport", b"6.6.6.6", b"a", b"@"])).map(b"".join))
+def test_no_other_source_than_ours_is_read_from_an_answer(params: bytes) -> None:
+    asked = request(message(OPTIONS, b"Via: SIP/2.0/UDP a;" + params))
+    (via,) = response(build_response(asked, 200, b"OK", received=b"192.0.2.9", rport=1024)).vias
+    told = [(name.lower(), value) for name, value in via.params if name.lower() in (b"received", b"rport")]
+    assert told.count((b"received", b"192.0.2.9")) == 1
+    assert set(told) <= {(b"received", b"192.0.2.9"), (b"rport", b"1024")}
+
+
 def test_record_route_goes_back_in_answers_that_make_a_dialog() -> None:
     asked = request(message(INVITE, b"Record-Route: <sip:p;lr>"))
     assert b"Record-Route" in build_response(asked, 200, b"OK")

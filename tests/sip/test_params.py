@@ -11,6 +11,7 @@ from relaytrap.sip.params import (
     plain_params,
     read_params,
     split_list,
+    split_params,
     unquote,
 )
 
@@ -77,3 +78,17 @@ def test_elements_stand_where_their_offsets_say(value: bytes) -> None:
 def test_parameters_of_a_plain_text_are_told_apart_in_order() -> None:
     assert plain_params(b"") == ()
     assert plain_params(b";rport=5060;lr;rport") == ((b"rport", b"5060"), (b"lr", None), (b"rport", None))
+
+
+@given(
+    st.lists(st.sampled_from([b";", b"=", b'"', b"\\", b" ", b"\t", b"a", b"received", b",", b"@", b";b=1"])).map(
+        b"".join
+    )
+)
+def test_split_parameters_are_those_that_are_read_and_join_to_the_text(text: bytes) -> None:
+    text = text and b";" + text
+    pieces = split_params(text)
+    assert b"".join(piece for _, piece in pieces) == text
+    assert [name for name, piece in pieces if name or piece[:2] == b";="] == [
+        name for name, _ in read_params(text, 0, [])
+    ]

@@ -10,7 +10,7 @@ from typing import Final
 
 from relaytrap.sip.grammar import QUOTED_STRING, TOKEN
 from relaytrap.sip.message import Request
-from relaytrap.sip.params import Params, split_list
+from relaytrap.sip.params import Params, split_list, split_params
 from relaytrap.sip.uri import is_ipv6, parse_uri
 from relaytrap.sip.via import read_vias
 
@@ -103,8 +103,8 @@ def _copied_fields(
     request: Request, status: int, to_tag: bytes | None, received: bytes | None, rport: int | None
 ) -> list[Field]:
     values = [_tame(value) for value in request.headers.get_all(b"via")]
-    if values and (received is not None or rport is not None):
-        values[0] = _stamp_top_via(values[0], received, rport)
+    if received is not None or rport is not None:
+        _stamp_top_via(values, received, rport)
     fields = [(b"Via", value) for value in values]
     if 100 < status < 300:
         fields += [(b"Record-Route", _tame(value)) for value in request.headers.get_all(b"record-route")]
@@ -128,20 +128,24 @@ def _tame(value: bytes) -> bytes:
     return _FORBIDDEN.sub(b" ", value)
 
 
-def _stamp_top_via(value: bytes, received: bytes | None, rport: int | None) -> bytes:
-    """A Via field value whose first hop says where the request really came from."""
-    elements = split_list(value)
-    rest = value[len(elements[0][1]) + elements[0][0] :]
-    hops = read_vias(elements[0][1], [])
-    if not hops:
-        return value
-    asks_port = any(name.lower() == b"rport" for name, _ in hops[0].params)
-    stamped = elements[0][1]
+def _stamp_top_via(values: list[bytes], received: bytes | None, rport: int | None) -> None:
+    """Let the first hop in Via field values, which is the topmost that can be read, say where the request came from."""
+    for place, value in enumerate(values):
+        for offset, element in split_list(value):
+            if read_vias(element, []):
+                stamped = _stamp_hop(element, received, rport)
+                values[place] = value[:offset] + stamped + value[offset + len(element) :]
+                return
+
+
+def _stamp_hop(hop: bytes, received: bytes | None, rport: int | None) -> bytes:
+    params_at = hop.find(b";") if b";" in hop else len(hop)
+    pieces = split_params(hop[params_at:])
     if received is not None:
-        stamped = _set_param(stamped, b"received", _checked_address(received))
-    if rport is not None and asks_port:
-        stamped = _set_param(stamped, b"rport", b"%d" % rport)
-    return stamped + rest
+        pieces = _set_param(pieces, b"received", _checked_address(received))
+    if rport is not None and any(name.lower() == b"rport" for name, _ in pieces):
+        pieces = _set_param(pieces, b"rport", b"%d" % rport)
+    return hop[:params_at] + b"".join([piece for _, piece in pieces])
 
 
 def _checked_address(address: bytes) -> bytes:
@@ -150,14 +154,16 @@ def _checked_address(address: bytes) -> bytes:
     return address
 
 
-def _set_param(value: bytes, name: bytes, text: bytes) -> bytes:
-    """A value with its parameter of that name given a text; appended when there is none, repetitions dropped."""
-    pattern = rb"(;[ \t]*+" + name + rb")[ \t]*+(?:=[ \t]*+[^;,\" \t]*+)?+(?=[ \t]*+(?:[;,]|\Z))"
-    match = re.search(pattern, value, re.IGNORECASE)
-    if match is None:
-        return value + b";" + name + b"=" + text
-    rest = re.sub(pattern, b"", value[match.end() :], flags=re.IGNORECASE)
-    return value[: match.start()] + match[1] + b"=" + text + rest
+def _set_param(pieces: list[tuple[bytes, bytes]], wanted: bytes, text: bytes) -> list[tuple[bytes, bytes]]:
+    """Parameters with one of that name: where the first stood, or behind all others; no other is kept."""
+    out, is_set = [], False
+    for name, piece in pieces:
+        if name.lower() != wanted:
+            out.append((name, piece))
+        elif not is_set:
+            out.append((name, b";" + name + b"=" + text))
+            is_set = True
+    return out if is_set else [*out, (wanted, b";" + wanted + b"=" + text)]
 
 
 def build_via(

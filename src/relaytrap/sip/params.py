@@ -1,5 +1,6 @@
 """Header parameters and comma-separated lists: what Via, From, Contact and the rest have in common."""
 
+import re
 from typing import Final
 
 from relaytrap.kept import Kept
@@ -14,6 +15,7 @@ __all__ = [
     "plain_params",
     "read_params",
     "split_list",
+    "split_params",
     "unquote",
 ]
 
@@ -109,6 +111,23 @@ def _read_odd_param(
     name, equals, value = piece.partition(b"=")
     found.append((name.rstrip(b" \t"), value.lstrip(b" \t") if equals else None))
     return end
+
+
+def split_params(text: bytes) -> list[tuple[bytes, bytes]]:
+    """(name, octets) of each parameter as `read_params` tells them apart, all of them; joined, the octets are `text`.
+
+    text: begins at the first ";", or is empty. A name may be empty, and is b"" for what stands between parameters.
+    """
+    pieces = []
+    for match in PIECE.finditer(text):
+        name, piece = match[1], match[0]
+        if name is None:
+            name = piece[1:].partition(b"=")[0].strip(b" \t") if piece[:1] == b";" else b""
+        pieces.append((name, piece))
+    return pieces
+
+
+PIECE: Final = re.compile(PARAM.pattern + rb"(?=;|\Z)|.[^;]*+", re.DOTALL)
 
 
 def _note_repeated(found: list[tuple[bytes, bytes | None]], base: int, defects: list[Defect]) -> None:
