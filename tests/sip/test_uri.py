@@ -52,6 +52,12 @@ def test_ipv6_reference_loses_its_brackets() -> None:
     assert (uri.host, uri.port) == (b"2001:db8::1", 5070)
 
 
+@pytest.mark.parametrize("host", [b"2001:db8::10", b"[2001:db8::10", b"2001:db8::10]"])
+def test_ipv6_address_that_lacks_a_bracket_is_named(host: bytes) -> None:
+    _, defects = read_uri(b"sip:bob@" + host)
+    assert defects == (("ipv6-bare", 8),)
+
+
 def test_number_of_a_tel_uri_is_the_user() -> None:
     uri = parse_uri(b"tel:+1-201-555-0123;phone-context=example.com")
     assert (uri.scheme, uri.user, uri.host, uri.params) == (

@@ -134,7 +134,7 @@ ANOMALIES: Final[dict[str, Kind]] = {
     "uri-headers": Kind("RFC 3261 19.1.1", 0, "headers part of a URI breaks the grammar"),
     "host": Kind("RFC 3261 25.1", 0, "host is neither hostname, IPv4 address nor IPv6 reference"),
     "no-host": Kind("RFC 3261 25.1", 400, "no host where one must be"),
-    "ipv6-bare": Kind("RFC 5118 4.2", 400, "IPv6 address without brackets"),
+    "ipv6-bare": Kind("RFC 5118 4.2", 400, "IPv6 address without its brackets"),
     "ipv6-three-colons": Kind("RFC 5118 4.10", 0, "three colons in an IPv6 address, after an error of RFC 3261"),
     "port": Kind("RFC 3261 25.1", 400, "port is no number from 0 to 65535"),
     "param": Kind("RFC 3261 25.1", 0, "header parameter breaks the grammar"),

@@ -204,7 +204,7 @@ def read_host_port(text: bytes, offset: int, defects: list[Defect]) -> tuple[byt
         return _read_ipv6_reference(text, offset, defects)
     host, colon, port = text.partition(b":")
     if b":" in port and (is_ipv6(text) or not HOST.fullmatch(host.rstrip(b" \t"))):
-        defects.append(("ipv6-bare" if is_ipv6(text) else "host", offset))
+        defects.append(("ipv6-bare" if is_ipv6(text.removesuffix(b"]")) else "host", offset))
         return text, None
     host = host.rstrip(b" \t")
     if not host:
@@ -217,9 +217,11 @@ def read_host_port(text: bytes, offset: int, defects: list[Defect]) -> tuple[byt
 def _read_ipv6_reference(text: bytes, offset: int, defects: list[Defect]) -> tuple[bytes, int | None]:
     host, bracket, rest = text[1:].partition(b"]")
     rest = rest.lstrip(b" \t")
-    if not bracket or not is_ipv6(host):
+    if not bracket:
+        defects.append(("ipv6-bare" if is_ipv6(host) else "host", offset))
+    elif not is_ipv6(host):
         three = b":::" in host and is_ipv6(host.replace(b":::", b"::"))
-        defects.append(("ipv6-three-colons" if three and bracket else "host", offset))
+        defects.append(("ipv6-three-colons" if three else "host", offset))
     if rest and rest[:1] != b":":
         defects.append(("host", offset + len(text) - len(rest)))
         return host, None
