@@ -212,6 +212,18 @@ def test_a_host_scan_of_the_same_tool_alone_is_no_b2bua():
     assert settled.hiding == {}
 
 
+def test_who_tries_one_target_over_and_over_fills_its_hole_once():
+    scene = Scene()
+    sweep(scene, A, [target for target in range(100, 400) if target % 9], HONEST)
+    sweep(scene, STRANGER, ["108"] * 200, [None], start=1, every=3)
+    sweep(scene, B, ["108"] * 50, HONEST[:1], start=1, every=12, method="OPTIONS")  # a second chance for the place
+    beliefs, settled = analyse(scene.seen)
+    assert settled.hiding == {}
+    assert {belief.verdict for belief, seen in zip(beliefs, scene.seen, strict=True) if seen.source == STRANGER} == {
+        "direct"
+    }
+
+
 def test_many_small_b2buas_are_found_together():
     scene = Scene()
     anew = [(b2bua, f"203.0.113.{n}") for n in range(60, 90)]

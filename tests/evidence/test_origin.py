@@ -92,6 +92,32 @@ def test_what_looks_direct_stays_so_unless_everything_fits(given):
     assert settled(relays(5), [fit("203.0.113.50", "", **given)]).hiding == {}
 
 
+@pytest.mark.parametrize(("odds", "between", "hiding"), [(30, 5, True), (20, 5, False), (30, 3, False)])
+def test_a_fit_beyond_doubt_need_not_alternate_so_much(odds, between, hiding):
+    group = fit("203.0.113.31", "", odds=odds, pairs=19, between=between + 1)
+    assert bool(settled(relays(5), [group]).hiding) == hiding
+
+
+@pytest.mark.parametrize(("witnesses", "claims", "hiding"), [(5, 20, True), (2, 20, False), (5, 12, False)])
+def test_what_names_the_host_in_every_request_is_a_relay_of_one_that_many_vouch_for(witnesses, claims, hiding):
+    group = fit("203.0.113.31", "", odds=4, between=0, claims=claims)
+    assert bool(settled(relays(witnesses), [group]).hiding) == hiding
+
+
+def test_what_fits_but_has_no_place_in_any_campaign_is_no_relays():
+    assert settled(relays(5), [fit("203.0.113.31", "", host="", pairs=0, between=0)]).hiding == {}
+
+
+def test_a_relay_that_passes_a_lie_on_does_not_cover_for_the_liar():
+    innocent, other = INNOCENT, "198.51.100.77"
+    known = [*relays(9), *[Vouch(f"203.0.113.{n}", other) for n in range(2, 9)]]
+    lie = [Vouch(LIAR, innocent), Vouch("203.0.113.1", innocent)]
+    groups = [fit(LIAR, innocent), fit("203.0.113.1", innocent, other, odds=2.0, fitting=2, visits=2, inside=2)]
+    found = settled([*known, *lie], groups)
+    assert innocent not in found.origins
+    assert found.believed(LIAR, innocent) == ""
+
+
 def test_what_fits_into_every_hole_is_a_relay_that_makes_requests_anew():
     assert settled(relays(5), [fit("203.0.113.50", "")]).hiding == {("203.0.113.50", 7): 90}
 

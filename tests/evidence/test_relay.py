@@ -127,6 +127,14 @@ def test_a_scanners_own_branch_explains_a_low_max_forwards():
     assert path.verdict == "direct"
 
 
+@pytest.mark.parametrize("branch", ["z9hG4bK1551936044", "3f2a91bc"])
+def test_a_senders_branch_that_asks_for_the_port_explains_a_low_max_forwards_too(branch):
+    message = request(ATTACKER, "100", forwards=69, branch=branch)
+    assert judge(message, ATTACKER).verdict == "direct"
+    message.vias[0] = message.vias[0].removesuffix(";rport")
+    assert judge(message, ATTACKER).verdict == "hidden"
+
+
 def test_another_start_value_is_no_hidden_hop():
     assert judge(request(ATTACKER, "100", forwards=20, branch="z9hG4bKabcdefgh"), ATTACKER).verdict == "direct"
 

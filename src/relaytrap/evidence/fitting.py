@@ -25,7 +25,8 @@ def fit_group(
     """The sums of a group; None when no host could have had any of its guests.
 
     certain: guests that were placed by more than their fit, and fill holes that others cannot have. Where a group looks
-    direct, guests that try what everybody tries first are left out: they speak neither for a relay nor against one.
+    direct, guests that try what everybody tries first and name nobody are left out: they speak neither for a relay nor
+    against one.
     """
     direct = tracks[guests[0].track].verdict == "direct"
     members: dict[str, list[Visit]] = defaultdict(list)
@@ -42,13 +43,14 @@ def fit_group(
     log_odds = 0.0
     of_shape: dict[int, list[Host]] = {}
     common: set[int] = set()
+    filled: set[Hole] = set()
     for visit in guests:
         shape = tracks[visit.track].shape
         if shape not in of_shape:
             known = any(shape in host.shapes for host in hosts.values())
             of_shape[shape] = [host for host in candidates if not known or shape in host.shapes]
-        said = _against_chance(visit, of_shape[shape], filled=visit.id not in certain)
-        if said is not None and said.common and direct:
+        said = _against_chance(visit, of_shape[shape], filled, anew=visit.id not in certain)
+        if said is not None and said.common and direct and not (best and visit.claim == best):
             common.add(visit.id)
         elif said is not None:
             inside += 1
@@ -76,23 +78,33 @@ class Said(NamedTuple):
     common: bool
 
 
-def _against_chance(visit: Visit, hosts: Sequence[Host], *, filled: bool) -> Said | None:
+Hole = tuple[str, int, int]
+"""What is missing in a sweep: its host's origin, the sweep's index, the target."""
+
+
+def _against_chance(visit: Visit, hosts: Sequence[Host], filled: set[Hole], *, anew: bool) -> Said | None:
     """None outside of what any host tried. With several hosts a stranger has as many chances to fit one.
 
-    filled: against what is certain to be the host's, not only what is vouched for.
+    filled: holes that guests of the group have filled, to which this one's is added: who tries one thing over and over
+    fits once. anew: against what is certain to be the host's, not only what is vouched for.
     """
-    found: list[Fit] = []
+    found: list[tuple[Fit, Hole]] = []
     for host in hosts:
         index = host.index_at(visit.at)
         if (
             index >= 0
             and visit.target
-            and (fit := (host.filled if filled else host.vouched)[index].fit(visit.target)).inside
+            and (fit := (host.filled if anew else host.vouched)[index].fit(visit.target)).inside
         ):
-            found.append(fit)
+            found.append((fit, (host.origin, index, visit.target)))
     if not found:
         return None
-    best = max(found, key=BY_ODDS)
+    best = max([fit for fit, _ in found], key=BY_ODDS)
+    if best.log_odds > 0 and not best.taken:
+        hole = next((hole for fit, hole in found if fit.log_odds > 0 and not fit.taken and hole not in filled), None)
+        if hole is None:
+            return Said(False, 0.0, False)
+        filled.add(hole)
     return Said(best.log_odds > 0, best.log_odds - math.log(len(found)), best.common)
 
 

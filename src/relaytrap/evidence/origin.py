@@ -161,6 +161,8 @@ HIDING_FITTING: Final = 6
 HIDING_SHARE: Final = 0.9
 HIDING_INSIDE: Final = 0.5
 HIDING_BETWEEN: Final = 0.4
+HIDING_BETWEEN_CERTAIN: Final = 0.2
+HIDING_NAMED: Final = 60
 # The same for several sources with one stack and shape.
 POOL_SOURCES: Final = 3
 POOL_ODDS: Final = 16.0
@@ -186,7 +188,7 @@ def settle(testimony: Testimony, groups: Iterable[GroupFit]) -> Settled:
     """Conclusions from all testimony and all sums of groups, in any order."""
     settled = Settled()
     sums = sum_groups(groups)
-    settled.hiding = _hiding(sums)
+    settled.hiding = _hiding(testimony, sums)
     settled.lying, settled.doubted = _lying(testimony, sums)
     sources = testimony.sources | {source for source, _ in settled.hiding}
     _settle_chains(settled, testimony, sources)
@@ -221,11 +223,12 @@ def _sum(fits: list[GroupFit]) -> GroupFit:
     )
 
 
-def _hiding(sums: Mapping[GroupKey, GroupFit]) -> dict[tuple[str, int], int]:
+def _hiding(testimony: Testimony, sums: Mapping[GroupKey, GroupFit]) -> dict[tuple[str, int], int]:
     """(source, stack) of what looks direct and is a relay's, with how sure.
 
     A group is judged by itself, and together with all others of the same stack and shape: many relays of one product,
-    each with a handful of requests, fit as one or not at all.
+    each with a handful of requests, fit as one or not at all. One whose requests all name the host themselves (a B2BUA
+    keeps a Call-ID or a session description) needs no more than a host that many relays vouch for.
     """
     found: dict[tuple[str, int], int] = {}
     pools: dict[tuple[int, int], list[GroupFit]] = defaultdict(list)
@@ -236,6 +239,9 @@ def _hiding(sums: Mapping[GroupKey, GroupFit]) -> dict[tuple[str, int], int]:
         if fit.log_odds >= HIDING_ODDS and fit.fitting >= HIDING_FITTING and _fits_well(fit):
             pair = key.source, key.stack
             found[pair] = max(found.get(pair, 0), min(60 + int(fit.log_odds), 90))
+        elif _names_host(testimony, fit):
+            pair = key.source, key.stack
+            found[pair] = max(found.get(pair, 0), HIDING_NAMED)
     for pool in pools.values():
         inside, fitting = sum(fit.inside for fit in pool), sum(fit.fitting for fit in pool)
         odds = math.fsum(fit.log_odds for fit in pool)
@@ -248,12 +254,27 @@ def _hiding(sums: Mapping[GroupKey, GroupFit]) -> dict[tuple[str, int], int]:
     return found
 
 
+def _names_host(testimony: Testimony, fit: GroupFit) -> bool:
+    standing = testimony.standing.get(fit.host)
+    many = standing is not None and standing.relays >= MANY_RELAYS
+    fits = fit.fitting >= HIDING_SHARE * fit.inside and fit.inside >= HIDING_INSIDE * fit.visits
+    return many and fits and fit.claims >= HIDING_FITTING and fit.claims >= HIDING_SHARE * fit.visits
+
+
 def _fits_well(fit: GroupFit) -> bool:
+    """Whether a group is like a part of its host's; one that has no place is nobody's."""
     return (
-        fit.fitting >= HIDING_SHARE * fit.inside
+        bool(fit.host)
+        and fit.fitting >= HIDING_SHARE * fit.inside
         and fit.inside >= HIDING_INSIDE * fit.visits
-        and fit.between >= HIDING_BETWEEN * fit.pairs
+        and _is_between(fit)
     )
+
+
+def _is_between(fit: GroupFit) -> bool:
+    """Whether the host was at work between the guests: between fewer of them where the fit leaves no doubt."""
+    certain = fit.log_odds >= CERTAIN_ODDS and fit.between >= HIDING_FITTING
+    return fit.between >= (HIDING_BETWEEN_CERTAIN if certain else HIDING_BETWEEN) * fit.pairs
 
 
 Named = dict[str, set[str]]
@@ -310,7 +331,8 @@ def _contradicts(testimony: Testimony, fits: Sequence[GroupFit]) -> bool:
     wanted = SOME_RELAYS if math.fsum(fit.log_odds for fit in fits) >= CERTAIN_ODDS else MANY_RELAYS
     if standing is None or standing.relays < max(wanted, OUTNUMBERED * len(relays) if len(relays) > 1 else 0):
         return False
-    return not any((relay, host) in testimony.pairs for relay in relays)
+    # A relay that names this address and, for others, the very host where what it brings fits, contradicts nobody.
+    return not any((fit.key.source, fit.host) in testimony.pairs for fit in fits)
 
 
 def _fits_others(fits: Sequence[GroupFit], wanted: float, trusted: bool) -> bool:

@@ -88,13 +88,18 @@ def _direct(message: Request, observation: Observation, via: Via, decoded: "Sequ
 NOT_ITS_ADDRESS = "One Via; that it names another host than the source is address translation until shown otherwise."
 
 
+def _begins(link: Link) -> bool:
+    """Whether a lone Via is that of software which begins requests, whatever it starts to count with."""
+    return link.maker.role == "scanner" or (link.rport is True and link.maker.role == "agent" and not link.maker.name)
+
+
 def _judge_single(message: Request, observation: Observation, link: Link, decoded: "Sequence[Decoded]") -> Path:
     """One Via, and something about it is not as a sender leaves it."""
     forwards, raw, via = message.max_forwards, message.raw, link.via
     counted = forwards is not None and LEAST_COUNTED <= forwards < START
     proxy = link.maker.role == "proxy" and (link.genuine or link.maker.name != "Kamailio")
     # What a proxy asks of its own (keepalives, mostly) starts with 70; what it hands on has another start counted down.
-    if link.maker.role == "scanner" or not (counted or proxy) or forwards == START:
+    if _begins(link) or not (counted or proxy) or forwards == START:
         return _direct(message, observation, via, decoded)
     hop = Hop(
         observation.source,
