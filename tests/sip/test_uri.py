@@ -117,6 +117,21 @@ def test_second_at_belongs_to_the_user() -> None:
     assert defects
 
 
+@pytest.mark.parametrize("text", [b"sip:a@h;" + b";".join([b"x"] * 65), b"sip:a@h?" + b"&".join([b"x=1"] * 65)])
+def test_more_parameters_or_headers_than_are_read_are_noted(text: bytes) -> None:
+    uri, defects = read_uri(text)
+    assert uri is not None
+    assert len(uri.params) + len(uri.headers) == 64
+    assert defects == (("too-many-values", len(text) - len(b"x" if uri.params else b"x=1")),)
+
+
+@pytest.mark.parametrize("count", [16, 17, 64])
+def test_as_many_parameters_as_are_read_are_all_well(count: int) -> None:
+    uri, defects = read_uri(b"sip:a@h" + b";x=1" * count)
+    assert uri is not None
+    assert (len(uri.params), defects) == (count, ())
+
+
 def test_bare_ipv6_address_is_read_all_the_same() -> None:
     uri, _ = read_uri(b"sip:2001:db8::10")
     assert uri is not None

@@ -66,7 +66,9 @@ ANOMALIES: Final[dict[str, Kind]] = {
     "second-message": Kind("RFC 3261 18.3", 0, "another message in the same datagram"),
     "too-many-headers": Kind("RFC 3261 21.4.1", 400, "more header lines than are read; the rest is only in raw"),
     "too-much-header": Kind("RFC 3261 21.5.7", 513, "more header octets than are read; the rest is only in raw"),
-    "too-many-values": Kind("RFC 3261 21.4.1", 400, "more values in one header than are read; the rest is only in raw"),
+    "too-many-values": Kind(
+        "RFC 3261 21.4.1", 400, "more values, or parameters of one, than are read; the rest is only in raw"
+    ),
     # first line
     "start-line-blanks": Kind(
         "RFC 3261 7.1", 0, "other than one SP between the elements of the first line, or blanks at its end"

@@ -148,7 +148,7 @@ PLAIN_VIA: Final = re.compile(
 # SIP-URI  =  "sip:" [ userinfo ] hostport uri-parameters, without password and headers
 PLAIN_URI: Final = re.compile(
     rb"(sips?):(?:([" + UNRESERVED + rb"&=+$,;?/]++)@)?+" + PLAIN_HOST
-    + rb"((?:;[" + UNRESERVED + rb"\[\]/:&+$]++(?:=[" + UNRESERVED + rb"\[\]/:&+$]++)?+)*+)"
+    + rb"((?:;[" + UNRESERVED + rb"\[\]/:&+$]++(?:=[" + UNRESERVED + rb"\[\]/:&+$]++)?+){0,16}+)"
 )  # fmt: skip
 # name-addr with a tag or nothing behind it;  what stands in < > is judged as a URI
 PLAIN_ADDRESS: Final = re.compile(

@@ -137,14 +137,14 @@ def _note_repeated(found: list[tuple[bytes, bytes | None]], base: int, defects: 
 
 def _split_plain(text: bytes) -> Params:
     pieces = []
-    for piece in text.split(b";", MAX_PARAMS + 1)[1 : MAX_PARAMS + 1]:
+    for piece in text.split(b";")[1:]:
         name, equals, value = piece.partition(b"=")
         pieces.append((name, value if equals else None))
     return tuple(pieces)
 
 
 plain_params: Final = Kept(_split_plain).__getitem__
-"""Parameters of a text that a pattern has judged: ";name" and ";name=value" without blanks, quotes and gaps."""
+"""Parameters of a text that a pattern has judged: few, ";name" and ";name=value" without blanks, quotes and gaps."""
 
 
 def find_param(params: Params, name: bytes) -> bytes | None:

@@ -160,7 +160,7 @@ def _read_uri_params(text: bytes, offset: int, defects: list[Defect]) -> Params:
         return ()
     pieces: list[tuple[bytes, bytes | None]] = []
     position = offset + 1
-    for piece in text[1:].split(b";", MAX_PARAMS)[:MAX_PARAMS]:
+    for piece in _split(text[1:], b";", position, defects):
         name, equals, value = piece.partition(b"=")
         _check(PARAM_CHARS, name, "uri-param", position, defects)
         if equals:
@@ -174,7 +174,7 @@ def _read_uri_headers(text: bytes, offset: int, defects: list[Defect]) -> tuple[
     if not text:
         return ()
     pieces = []
-    for piece in text[1:].split(b"&", MAX_PARAMS)[:MAX_PARAMS]:
+    for piece in _split(text[1:], b"&", offset, defects):
         name, equals, value = piece.partition(b"=")
         if not (name and equals):
             defects.append(("uri-headers", offset))
@@ -184,6 +184,14 @@ def _read_uri_headers(text: bytes, offset: int, defects: list[Defect]) -> tuple[
             pieces.append((name, value))
         offset += len(piece) + 1
     return tuple(pieces)
+
+
+def _split(text: bytes, mark: bytes, offset: int, defects: list[Defect]) -> list[bytes]:
+    """The pieces that are read of a URI's parameters or headers; that there are more is noted."""
+    pieces = text.split(mark, MAX_PARAMS)
+    if len(pieces) > MAX_PARAMS:
+        defects.append(("too-many-values", offset + len(text) - len(pieces.pop())))
+    return pieces
 
 
 def _read_tel(text: bytes, start: int, offset: int, defects: list[Defect]) -> Uri:
