@@ -99,6 +99,13 @@ def test_lines_that_end_in_several_carriage_returns_are_lines() -> None:
     assert parsed.call_id == b"843817637684230@998sdasdh09"
 
 
+@pytest.mark.parametrize("before", [b"\x0b", b"\x0c\x0b "])
+def test_control_characters_before_the_method_move_no_other_element(before: bytes) -> None:
+    parsed = request(before + b"AB B SIP/2.0\r\n\r\n")
+    assert (parsed.method, parsed.request_uri, parsed.version) == (b"AB", b"B", b"SIP/2.0")
+    assert {"header-control", "start-line-blanks"} <= set(names(parsed.raw))
+
+
 @pytest.mark.parametrize("line", [b"OPTIONS\tsip:bob@example.net SIP/2.0", b"OPTIONS sip:bob@example.net\tSIP/2.0"])
 def test_tab_between_the_elements_of_the_first_line_is_noted(line: bytes) -> None:
     parsed = request(message(OPTIONS).replace(OPTIONS, line))

@@ -209,7 +209,8 @@ def _read_request_line(
     if len(fields) < 3 or not versions or versions[-1] != len(fields) - 1:
         return None
     method, version = fields[0], fields[-1]
-    uri_start = line.index(fields[1], len(method))
+    method_end = line.index(method) + len(method)  # VT and FF may stand before it
+    uri_start = line.index(fields[1], method_end)
     version_start = line.rindex(version)
     request_uri = line[uri_start:version_start].rstrip()
     if not TOKEN.fullmatch(method):
@@ -218,7 +219,7 @@ def _read_request_line(
     if len(fields) > 3:
         noted.append(anomaly("request-uri-blanks", start + uri_start))
     if line != b" ".join((method, request_uri, version)):
-        noted.append(anomaly("start-line-blanks", start + len(method)))
+        noted.append(anomaly("start-line-blanks", start + method_end))
     return Request, (method, request_uri, version)
 
 
