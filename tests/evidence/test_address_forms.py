@@ -40,6 +40,13 @@ def test_address_is_known_in_every_form(encoding: str, text: bytes) -> None:
     assert forms("202.71.111.5")[text] == encoding
 
 
+@pytest.mark.parametrize(
+    "host", [b"1.2.3.1_0", b"1.2.3.+4", b"1.2.3. 4", b"1.2.3", b"1.2..4", b"1.2.3.256", b"a.b.c.d", b""]
+)
+def test_what_only_a_number_reader_takes_for_an_address_has_no_forms(host: bytes) -> None:
+    assert plain_forms(host) == ()
+
+
 def test_forms_come_longest_first() -> None:
     lengths = [len(form.text) for form in find_address_forms("202.71.111.5")]
     assert lengths == sorted(lengths, reverse=True)

@@ -96,7 +96,7 @@ PADDED: Final = tuple(f"{octet:03}" for octet in range(256))
 
 def _octets(host: bytes) -> bytes | None:
     parts = host.split(b".")
-    if len(parts) != 4 or not host[:1].isdigit():
+    if len(parts) != 4 or not b"".join(parts).isdigit():
         return None
     try:
         return bytes(map(int, parts))
