@@ -1,5 +1,6 @@
 """Settings: order of sources, sentences for mistakes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,21 @@ def test_data_directory_of_the_variable_is_said_to_come_from_it(tmp_path: Path) 
     assert given["data_dir"] == Given(tmp_path, "variable", "RELAYTRAP_DATA")
     _, given = load_config(None, environ={"RELAYTRAP_DATA": ""})
     assert given["data_dir"].source == "default"
+
+
+@pytest.mark.parametrize(
+    ("user", "is_the_systems"), [(0, True), (5060, True), (5061, False)], ids=["root", "its owner", "another user"]
+)
+def test_systems_data_directory_is_the_default_of_root_and_of_its_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, is_the_systems: bool
+) -> None:
+    class Folder(type(tmp_path)):  # type: ignore[misc] # what pathlib makes on this system
+        def stat(self, **_: object) -> os.stat_result:
+            return os.stat_result((0, 0, 0, 0, 5060, 0, 0, 0, 0, 0))
+
+    monkeypatch.setattr("relaytrap.config.SYSTEM_DATA", Folder(tmp_path))
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    assert (load_config(None, environ={})[0].data_dir == tmp_path) is is_the_systems
 
 
 def test_flag_wins_over_variable_wins_over_file_wins_over_default(tmp_path: Path) -> None:

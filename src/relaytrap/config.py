@@ -37,6 +37,7 @@ __all__ = [
 
 GIB = 1 << 30
 JOINED = "joined.toml"
+SYSTEM_DATA = Path("/var/lib/relaytrap")
 """Written in the data directory by `relaytrap sensor join`."""
 
 
@@ -187,9 +188,14 @@ SECTIONS: Mapping[str, type] = {
 
 
 def default_data_dir() -> Path:
-    """`/var/lib/relaytrap` for root, otherwise `$XDG_DATA_HOME/relaytrap`."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/relaytrap")
+    """`/var/lib/relaytrap` for root and for the user whom it belongs to, otherwise `$XDG_DATA_HOME/relaytrap`."""
+    user = os.geteuid()
+    try:
+        is_ours = user == 0 or SYSTEM_DATA.stat().st_uid == user
+    except OSError:
+        is_ours = False
+    if is_ours:
+        return SYSTEM_DATA
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "relaytrap"
 
 

@@ -41,7 +41,6 @@ def machine(tmp_path_factory: pytest.TempPathFactory, peer: Callable[[str], str]
         copy.run("ln", "-s", str(Path(sys.executable).with_name("relaytrap")), "/opt/relaytrap/bin/relaytrap")
         for unit in SERVICES:
             copy.write(f"/etc/systemd/system/{unit.name}", unit.read_bytes())
-        copy.write("/etc/relaytrap/relaytrap.toml", b"")
         copy.write("/opt/sysusers.conf", (UNITS / "relaytrap.sysusers").read_bytes())
         copy.write("/opt/tmpfiles.conf", (UNITS / "relaytrap.tmpfiles").read_bytes())
         copy.run("systemd-sysusers", "/opt/sysusers.conf")
@@ -88,6 +87,17 @@ def test_settings_are_readable_for_the_service_alone(machine: Machine) -> None:
         "stat", "-c", "%a %U:%G", "/etc/relaytrap", "/etc/relaytrap/relaytrap.toml", "/var/lib/relaytrap"
     )
     assert shown.stdout.splitlines() == ["750 root:relaytrap", "640 root:relaytrap", "750 relaytrap:relaytrap"]
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_where_the_data_are_is_left_to_the_settings(unit: Path) -> None:
+    """So that commands by hand, which read the same settings, see the service's data and no others."""
+    assert settings(unit)["Environment"] == "RELAYTRAP_CONFIG=/etc/relaytrap/relaytrap.toml"
+
+
+def test_sensor_does_not_wait_for_a_hub_of_the_same_machine() -> None:
+    lines = (UNITS / "relaytrap-sensor.service").read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if "hub" in line and not line.startswith("#")]
 
 
 @contextmanager
