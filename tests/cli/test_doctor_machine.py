@@ -1,6 +1,7 @@
 """What the doctor sees of the machine around Relaytrap."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from relaytrap.cli.doctor_machine import (
     check_secrets,
     check_settings_file,
     check_units,
+    service_may,
 )
 from relaytrap.cli.finding import Finding
 from relaytrap.config import Config, HubConfig, SensorConfig, StoreConfig
@@ -22,23 +24,27 @@ UNIT = """[Unit]
 Description=Relaytrap sensor
 [Service]
 User={user}
-Environment=RELAYTRAP_CONFIG={config} RELAYTRAP_DATA=/var/lib/relaytrap
+Environment=RELAYTRAP_CONFIG={config}{more}
+AmbientCapabilities=CAP_NET_BIND_SERVICE
 ExecStart={program} sensor
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged
 """
+ADDITION = Path(__file__).resolve().parents[2] / "deploy/systemd/listen-only.conf"
 
 
 def states(found: list[Finding]) -> list[str]:
     return [each.state for each in found]
 
 
-def installed(folder: Path, *, user: str = "root", program: str = "/bin/true", config: str = "/dev/null") -> Path:
+def installed(
+    folder: Path, *, user: str = "root", program: str = "/bin/true", config: str = "/dev/null", more: str = ""
+) -> Path:
     """A unit in a folder of its own."""
     units = folder / "units"
     units.mkdir()
     unit = units / "relaytrap-sensor.service"
-    unit.write_text(UNIT.format(user=user, program=program, config=config))
+    unit.write_text(UNIT.format(user=user, program=program, config=config, more=more))
     return units
 
 
@@ -106,6 +112,7 @@ def test_unit_in_order_is_good(tmp_path: Path) -> None:
         ({"user": "nobody-of-that-name"}, "run systemd-sysusers"),
         ({"user": "nobody"}, "does not belong to nobody"),
         ({"config": "/nowhere.toml"}, "settings file /nowhere.toml is not there"),
+        ({"more": " RELAYTRAP_DATA=/srv/other"}, "it keeps its data in /srv/other, this command in"),
     ],
 )
 def test_what_a_unit_lacks_is_named(tmp_path: Path, given: dict[str, str], word: str) -> None:
@@ -121,6 +128,32 @@ def test_reading_along_without_its_addition_is_wrong(tmp_path: Path) -> None:
     (units / "relaytrap-sensor.service.d").mkdir()
     (units / "relaytrap-sensor.service.d" / "listen-only.conf").touch()
     assert not any("listen-only.conf" in each.text for each in check_units(config, units))
+
+
+def test_what_the_service_may_is_read_from_its_unit_and_addition(tmp_path: Path) -> None:
+    units = installed(tmp_path)
+    assert service_may("CAP_NET_BIND_SERVICE", units)
+    assert not service_may("CAP_NET_RAW", units)
+    (units / "relaytrap-sensor.service.d").mkdir()
+    (units / "relaytrap-sensor.service.d" / "listen-only.conf").write_bytes(ADDITION.read_bytes())
+    assert service_may("CAP_NET_RAW", units)
+    assert not service_may("CAP_NET_BIND_SERVICE", units)
+    assert not service_may("CAP_NET_RAW", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("may", "state"), [(True, "note"), (False, "wrong")], ids=["the service may", "the service may not"]
+)
+def test_low_port_is_wrong_only_where_the_service_may_not_open_it(
+    monkeypatch: pytest.MonkeyPatch, may: bool, state: str
+) -> None:
+    def refuse(self: socket.socket, address: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    monkeypatch.setattr("relaytrap.cli.doctor.service_may", lambda capability: may)
+    (found,) = check_listen(Config(Path("unused"), sensor=SensorConfig(listen=("tcp:127.0.0.1:443",))))
+    assert found.state == state
 
 
 def test_unit_that_is_none_is_wrong_not_an_exception(tmp_path: Path) -> None:

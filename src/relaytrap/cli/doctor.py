@@ -25,6 +25,7 @@ from relaytrap.cli.doctor_machine import (
     check_secrets,
     check_settings_file,
     check_units,
+    service_may,
 )
 from relaytrap.cli.finding import Finding
 from relaytrap.cli.main import Settings
@@ -116,7 +117,10 @@ def check_listen(config: Config) -> Iterator[Finding]:
             return
         places = parse_listen(config.sensor.listen)
     except RelaytrapError as error:
-        yield Finding("listen", "wrong", str(error))
+        if isinstance(error.__context__, PermissionError):
+            yield _forbidden(str(error), "CAP_NET_RAW")
+        else:
+            yield Finding("listen", "wrong", str(error))
         return
     for place in places:
         kind = socket.SOCK_DGRAM if place.is_datagram else socket.SOCK_STREAM
@@ -126,11 +130,18 @@ def check_listen(config: Config) -> Iterator[Finding]:
             try:
                 probe.bind((place.address, place.port))
             except PermissionError:
-                yield Finding("listen", "wrong", f"{place}: this user may not open a port below 1024")
+                yield _forbidden(f"{place}: this user may not open a port below 1024", "CAP_NET_BIND_SERVICE")
             except OSError as error:
                 yield Finding("listen", "note", f"{place}: {error}; another program, or a sensor that runs, has it")
             else:
                 yield Finding("listen", "good", f"{place} is free")
+
+
+def _forbidden(text: str, capability: str) -> Finding:
+    """What this user may not do: wrong, unless the service, which is another's, may."""
+    if service_may(capability):
+        return Finding("listen", "note", f"{text}; relaytrap-sensor.service may")
+    return Finding("listen", "wrong", text)
 
 
 def check_receive_buffer(config: Config) -> Iterator[Finding]:

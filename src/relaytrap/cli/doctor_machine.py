@@ -23,6 +23,7 @@ __all__ = [
     "check_secrets",
     "check_settings_file",
     "check_units",
+    "service_may",
 ]
 
 TIMEX_BYTES: Final = 256
@@ -156,15 +157,26 @@ def _wrong_with(unit: Path, config: Config) -> Iterator[str]:
     else:
         if config.data_dir.exists() and config.data_dir.stat().st_uid != owner:
             yield f"{config.data_dir} does not belong to {user}; run chown -R {user}: {config.data_dir}"
-    named = [each.partition("=")[2] for each in service.get("Environment", "").split() if "RELAYTRAP_CONFIG=" in each]
-    if named and not Path(named[0]).exists():
-        yield f"its settings file {named[0]} is not there; write one, it may be empty"
+    given = dict(each.partition("=")[::2] for each in service.get("Environment", "").split())
+    named = given.get("RELAYTRAP_CONFIG")
+    if named and not Path(named).exists():
+        yield f"its settings file {named} is not there; write one, it may be empty"
+    data = given.get("RELAYTRAP_DATA")
+    if data and Path(data) != config.data_dir:
+        yield f"it keeps its data in {data}, this command in {config.data_dir}; say data_dir in the settings file alone"
     if (
         unit.name == "relaytrap-sensor.service"
         and config.sensor.listen_only
         and not (unit.parent / LISTEN_ONLY).exists()
     ):
         yield f"sensor.listen_only needs deploy/systemd/listen-only.conf as {unit.parent / LISTEN_ONLY}"
+
+
+def service_may(capability: str, folder: Path = UNITS) -> bool:
+    """Whether the sensor's unit gives it a privilege that whoever asks the doctor may lack."""
+    units = (folder / LISTEN_ONLY, folder / "relaytrap-sensor.service")
+    service = next((_service(unit) for unit in units if unit.exists()), None)
+    return capability in (service or {}).get("AmbientCapabilities", "")
 
 
 def _service(unit: Path) -> dict[str, str] | None:
