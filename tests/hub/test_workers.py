@@ -1,5 +1,11 @@
+import marshal
 import os
+import pickle
 import signal
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection
 
 import pytest
 
@@ -54,3 +60,15 @@ def test_workers_end_with_their_owner(config):
     process = workers._all[0]._process
     workers.close()
     assert process.returncode == 0
+
+
+def test_a_worker_whose_owner_was_killed_ends_without_a_word(config):
+    ours, theirs = socket.socketpair()
+    owner = Connection(ours.detach())
+    owner.send_bytes(pickle.dumps(config))
+    owner.send_bytes(marshal.dumps(("segment", 1, "trap", [], b"nothing of the kind")))
+    owner.close()  # the answer has nobody to go to
+    command = [sys.executable, "-m", "relaytrap.hub.worker", str(theirs.fileno())]
+    with theirs:
+        done = subprocess.run(command, pass_fds=[theirs.fileno()], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

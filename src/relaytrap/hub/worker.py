@@ -36,7 +36,7 @@ def serve(connection: Connection) -> None:
     while True:
         try:
             job = connection.recv_bytes()
-        except EOFError:
+        except (EOFError, ConnectionError):
             return
         try:
             answer: Any = _done(marshal.loads(job), setting)
@@ -45,7 +45,10 @@ def serve(connection: Connection) -> None:
         except Exception as error:  # the edge of one unit of work; the parent tells it
             log.exception("job failed")
             answer = False, f"{type(error).__name__}: {error}"
-        connection.send_bytes(marshal.dumps(answer))
+        try:
+            connection.send_bytes(marshal.dumps(answer))
+        except ConnectionError:  # the hub was killed meanwhile
+            return
 
 
 def _done(job: tuple[Any, ...], setting: RowSetting) -> tuple[Any, ...]:
