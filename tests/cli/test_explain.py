@@ -23,7 +23,7 @@ ORIGIN = SEEN | {
     "by_relays": [{"requests": 1, "relay": HOSTILE, "how": "vouched"}],
 }  # fmt: skip
 CAMPAIGN = SEEN | {
-    "id": "0" * 12, "goal_text": "toll-fraud probing", "origin": None, "behind": HOSTILE, "confidence": 0,
+    "id": "0" * 12, "title": "Toll-fraud probing", "origin": None, "behind": HOSTILE, "confidence": 0,
     "messages": 3, "per_hour": 1.0, "schedule": {"continuous": False, "daily": True, "hours_of_day": [1, 0, 2]},
     "vouched": 0, "associated": 3, "direct": 0, "relays": 2, "relays_per_hour": 1, "sensors": [HOSTILE], "targets": 3,
     "range": None, "coverage": None, "methods": {HOSTILE: 1}, "tools": {HOSTILE: 1}, "user_agents": [HOSTILE],

@@ -51,7 +51,7 @@ def test_origins_say_who_vouches(run, attacked):
 
 def test_campaigns_say_what_they_are_after(run, attacked):
     (row,) = lines(run, "--data", attacked, "campaigns", "--relayed")
-    assert (row["goal_text"], row["origin"], row["messages"], row["relays"]) == ("extension sweep", ORIGIN, 140, 7)
+    assert (row["title"], row["origin"], row["messages"], row["relays"]) == ("Extension sweep 100–239", ORIGIN, 140, 7)
     assert (row["range"], row["coverage"]) == ([100, 239], 1.0)
 
 
@@ -78,7 +78,7 @@ def test_messages_carry_what_is_believed_of_them(run, attacked):
 def test_a_command_explains_one(run, attacked):
     (campaign,) = lines(run, "--data", attacked, "campaigns")
     shown = run("--data", attacked, "show", campaign["id"]).out
-    assert shown.startswith(f"Campaign {campaign['id']}  extension sweep from {ORIGIN}, confidence")
+    assert shown.startswith(f"Campaign {campaign['id']}  Extension sweep 100–239 from {ORIGIN}, confidence")
     assert "120 vouched for by relays, 20 by association" in shown
     assert "140 different targets; 100% of 100 to 239" in shown
     assert f"120  6 relays say that they took these requests from {ORIGIN}." in shown

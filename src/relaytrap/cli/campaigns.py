@@ -11,7 +11,7 @@ __all__ = ["command"]
 TABLE_ROWS = 50
 COLUMNS = (
     ("id", "campaign"),
-    ("goal_text", "goal"),
+    ("title", "what"),
     ("origin", "origin"),
     ("behind", "behind"),
     ("confidence", "confidence"),

@@ -70,7 +70,7 @@ def origin_lines(row: Row) -> Iterator[str]:
 def campaign_lines(row: Row) -> Iterator[str]:
     """What belongs together, what it tried, and why we say so."""
     by = f"from {row['origin']}, confidence {row['confidence']}" if row["origin"] else f"behind {row['behind']}"
-    yield heading("Campaign", row["id"], f"{row['goal_text']} {for_terminal(by)}")
+    yield heading("Campaign", row["id"], f"{row['title']} {for_terminal(by)}")
     yield field(
         "Requests", f"{row['messages']:,}, {span(row)}; {row['per_hour']:,.0f} an hour{rhythm(row['schedule'])}"
     )

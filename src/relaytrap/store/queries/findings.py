@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.errors import InputError
-from relaytrap.evidence.campaign import GOALS, Deeds, campaign_id, goal_of_campaign
+from relaytrap.evidence.campaign import GOALS, SWEEP_TARGETS, Deeds, campaign_id, goal_of_campaign
 from relaytrap.evidence.product import product_of, relay_kind
 from relaytrap.store.findings_schema import COUNTS, NONE, WORDS
 from relaytrap.store.queries.believed import (
@@ -288,12 +288,18 @@ CAMPAIGN_PARTS: Final = (
     "uniqState(source) AS relays, toUInt64(0) AS direct_, toUInt64(0) AS vouched_, count() AS placed_ "
     f"FROM ({PLACED}) GROUP BY believed, base, key, hour"
 )
+# A title names so many extensions one by one.
+NAMED: Final = 4
+# What is tried so rarely, over so little of its range, is a handful of well-known extensions and no sweep.
+FEW: Final = 20
+THIN: Final = 0.05
 NUMERIC: Final = "bitmapSubsetInRange(groupBitmapMergeState(targets), toUInt64(1), toUInt64(10000000))"
 CAMPAIGN_SUMS: Final = (
     "SELECT base, key, sum(openers) AS messages_, min(first) AS first_, max(last) AS last_, "
     "groupUniqArrayArray(64)(sensors) AS sensors_, sumMap(methods) AS methods_, sumMap(goals) AS goals_, "
     "sumMap(tools) AS tools_, groupUniqArrayArray(12)(agents) AS agents_, groupBitmapMerge(targets) AS targets_, "
     f"bitmapMin({NUMERIC}) AS low_, bitmapMax({NUMERIC}) AS high_, bitmapCardinality({NUMERIC}) AS extensions_, "
+    f"bitmapToArray(bitmapSubsetLimit({NUMERIC}, toUInt64(1), toUInt64({NAMED + 1}))) AS some_extensions_, "
     "uniqMerge(relays) AS relays_, sum(direct_) AS direct_sum, sum(vouched_) AS vouched_sum, sum(placed_) AS "
     "placed_sum, "
     "uniqExact(hour) AS hours_ "
@@ -310,7 +316,7 @@ CAMPAIGN_ORDERS: Final = {
 def list_campaigns(
     store: "Store", *, limit: int = 50, offset: int = 0, sort: str = "messages", relayed: bool = False, id: str = ""
 ) -> "list[Row]":
-    """Campaigns: id, goal, goal_text, origin (null when nobody is vouched for), behind (the relay then), confidence,
+    """Campaigns: id, goal, title, origin (null when nobody is vouched for), behind (the relay then), confidence,
     first_seen, last_seen, messages, vouched, associated, direct, relays, sensors, targets, range, coverage, methods,
     tools, user_agents, per_hour, active_hours.
 
@@ -328,7 +334,8 @@ def list_campaigns(
     having = f"HAVING {' AND '.join(conditions)}" if conditions else ""
     sql = (
         f"SELECT base, {_address('key')} AS address, {moment('first_')} AS first_seen, {moment('last_')} AS last_seen, "
-        "messages_, sensors_, methods_, goals_, tools_, agents_, targets_, low_, high_, extensions_, relays_, "
+        "messages_, sensors_, methods_, goals_, tools_, agents_, targets_, low_, high_, extensions_, some_extensions_, "
+        "relays_, "
         "direct_sum, vouched_sum, placed_sum, hours_, confidence, dateDiff('second', first_, last_) AS seconds_ "
         f"FROM ({CAMPAIGN_SUMS} GROUP BY base, key {having}) AS c "
         "LEFT JOIN (SELECT * FROM origin_findings FINAL) AS o ON c.key = o.origin "
@@ -345,7 +352,7 @@ def _campaign_row(row: "Row") -> "Row":
     return {
         "id": campaign_id(row["base"], row["address"]),
         "goal": goal,
-        "goal_text": GOALS[goal],
+        "title": _title(goal, row, coverage),
         "origin": row["address"] if through else None,
         "behind": None if through else row["address"],
         "confidence": (row["confidence"] or 60) if through else 0,
@@ -367,6 +374,20 @@ def _campaign_row(row: "Row") -> "Row":
         "per_hour": round(row["messages_"] / max(row["seconds_"] / 3600, 1.0), 1),
         "active_hours": row["hours_"],
     }
+
+
+def _title(goal: str, row: "Row", coverage: float | None) -> str:
+    """What a campaign is, in a few words: with the range when it tried one, with the extensions when they are few."""
+    text = GOALS[goal].capitalize()
+    between = f"{row['low_']}–{row['high_']}" if row["extensions_"] > 1 else ""
+    if row["targets_"] > FEW or (row["targets_"] >= SWEEP_TARGETS and (coverage is None or coverage >= THIN)):
+        return f"{text} {between}".rstrip()
+    if goal != "extension":
+        return text
+    if row["targets_"] == row["extensions_"] <= NAMED:
+        *others, last = map(str, sorted(row["some_extensions_"]))
+        return f"Extensions {', '.join(others)} and {last}" if others else f"Extension {last}"
+    return f"{row['targets_']} extensions {between}".rstrip()
 
 
 def get_campaign(store: "Store", *, id: str) -> "list[Row]":
