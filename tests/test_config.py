@@ -111,3 +111,35 @@ def test_mistake_in_a_network_name_says_where(tmp_path: Path) -> None:
 def test_file_nested_deeper_than_its_reader_goes_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nested too deep"):
         load("[sensor]\nlisten = " + "[" * 5000, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[network]\n[[network.names]]\nnetwork = "203.0.113.0/24"\ncontry = "MY"\n',
+        '[network]\nnames = [\n    {network = "192.0.2.0/24", country = "DE"},\n    {contry = "MY"},\n]\n',
+    ],
+)
+def test_unknown_key_of_a_row_names_file_line_and_nearest_key(text: str, tmp_path: Path) -> None:
+    sentence = r"relaytrap.toml:4: unknown setting network.names.contry; did you mean country\?"
+    with pytest.raises(ConfigError, match=sentence):
+        load(text, tmp_path)
+
+
+def test_unknown_key_of_a_row_in_a_variable_names_the_variable() -> None:
+    environ = {"RELAYTRAP_NETWORK_NAMES": '[{network = "192.0.2.0/24", contry = "DE"}]'}
+    with pytest.raises(ConfigError, match="variable RELAYTRAP_NETWORK_NAMES: unknown setting"):
+        load_config(None, environ=environ)
+
+
+def test_data_directory_that_may_not_be_looked_into_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refuse)  # as root, under which tests may run, nothing is refused
+    with pytest.raises(
+        ConfigError, match=r"joined.toml: cannot look for it \(Permission denied\); run this as the owner"
+    ):
+        load_config(None, environ={}, flags={"data_dir": tmp_path})

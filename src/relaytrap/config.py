@@ -10,10 +10,11 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
@@ -39,6 +40,11 @@ GIB = 1 << 30
 JOINED = "joined.toml"
 SYSTEM_DATA = Path("/var/lib/relaytrap")
 """Written in the data directory by `relaytrap sensor join`."""
+
+OTHER_VARIABLES = {"RELAYTRAP_CONFIG", "RELAYTRAP_MATERIAL"}
+"""No settings: what the command line's `--config` reads, and where the tests look for stored captures."""
+Place = Callable[[str], str]
+"""Where a key was given, as messages to the operator name it."""
 
 
 def setting(default: Any, doc: str) -> Any:
@@ -219,7 +225,7 @@ def load_config(
     _take_environ(environ, given)
     for key, value in (flags or {}).items():
         if value is not None:
-            given[key] = Given(_convert(key, value, f"flag for {key}"), "flag")
+            given[key] = Given(_convert(key, value, _at(f"flag for {key}")), "flag")
     _take_joined(Path(given["data_dir"].value) / JOINED, given)
     sections = {
         name: cls(**{spec.name: given[f"{name}.{spec.name}"].value for spec in dataclasses.fields(cls)})
@@ -230,8 +236,14 @@ def load_config(
 
 def _take_joined(path: Path, given: dict[str, Given]) -> None:
     """What `relaytrap sensor join` remembered counts where nothing else was said."""
-    if not path.exists():
-        return
+    try:
+        if not path.exists():
+            return
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot look for it ({error.strerror}); run this as the owner of the data directory, "
+            "or name another with --data"
+        ) from None
     told: dict[str, Given] = {}
     _take_file(path, told)
     given |= {key: one for key, one in told.items() if given[key].source == "default"}
@@ -253,25 +265,22 @@ def _take_file(path: Path, given: dict[str, Given]) -> None:
     for section, table in document.items():
         where = f"{path}:{_line_of(text, None, section)}"
         if section == "data_dir":
-            given["data_dir"] = Given(_convert("data_dir", table, where), "file", where)
+            given["data_dir"] = Given(_convert("data_dir", table, _at(where)), "file", where)
             continue
         if section not in SECTIONS:
             raise ConfigError(f"{where}: unknown section [{section}]{_nearest(section, [*SECTIONS, 'data_dir'])}")
         if not isinstance(table, dict):
             raise ConfigError(f"{where}: {section} is a section; write [{section}] and its keys below it")
-        valid = [spec.name for spec in dataclasses.fields(SECTIONS[section])]
+        place = partial(_place, path, text, section)
+        _refuse_unknown(section, table, SECTIONS[section], place)
         for key, value in table.items():
-            where = f"{path}:{_line_of(text, section, key)}"
-            if key not in valid:
-                raise ConfigError(f"{where}: unknown setting {section}.{key}{_nearest(key, valid)}")
-            given[f"{section}.{key}"] = Given(_convert(f"{section}.{key}", value, where), "file", where)
+            given[f"{section}.{key}"] = Given(_convert(f"{section}.{key}", value, place), "file", place(key))
 
 
 def _take_environ(environ: Mapping[str, str], given: dict[str, Given]) -> None:
     names = {"RELAYTRAP_" + key.replace(".", "_").upper(): key for key in given} | {"RELAYTRAP_DATA": "data_dir"}
-    reserved = {"RELAYTRAP_CONFIG", "RELAYTRAP_MATERIAL"}
     for name, text in environ.items():
-        if not name.startswith("RELAYTRAP_") or name in reserved:
+        if not name.startswith("RELAYTRAP_") or name in OTHER_VARIABLES:
             continue
         if name not in names:
             raise ConfigError(f"environment: unknown variable {name}{_nearest(name, list(names))}")
@@ -284,7 +293,7 @@ def _take_environ(environ: Mapping[str, str], given: dict[str, Given]) -> None:
                 value = tomllib.loads(f"v = {text}")["v"]
             except tomllib.TOMLDecodeError:
                 value = [part.strip() for part in text.split(",") if part.strip()]
-        given[key] = Given(_convert(key, value, f"variable {name}"), "variable", name)
+        given[key] = Given(_convert(key, value, _at(f"variable {name}")), "variable", name)
 
 
 def _type_of(key: str) -> Any:
@@ -292,22 +301,44 @@ def _type_of(key: str) -> Any:
     return get_type_hints(SECTIONS[section])[name] if section else Path
 
 
-def _convert(key: str, value: Any, where: str) -> Any:
-    wanted = _type_of(key)
+def _convert(key: str, value: Any, place: Place) -> Any:
+    """The value of a setting as its type; the keys within rows are checked like those of a section."""
+    wanted, name = _type_of(key), key.rpartition(".")[2]
     if wanted is Path:
         if not isinstance(value, (str, Path)):
-            raise ConfigError(f"{where}: {key} is a path; write it as text in quotes")
+            raise ConfigError(f"{place(name)}: {key} is a path; write it as text in quotes")
         return Path(value).expanduser()
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
+    row_type = next(iter(get_args(wanted)), None)
+    if isinstance(value, list) and dataclasses.is_dataclass(row_type):
+        for row in value:
+            _refuse_unknown(key, row, row_type, place)
     try:
         return msgspec.convert(value, wanted, strict=True)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {key}: {str(error)[0].lower()}{str(error)[1:]}") from None
+        raise ConfigError(f"{place(name)}: {key}: {str(error)[0].lower()}{str(error)[1:]}") from None
+
+
+def _refuse_unknown(name: str, table: Any, cls: Any, place: Place) -> None:
+    """Raise ConfigError for a key of a section or row that its dataclass does not have."""
+    valid = [spec.name for spec in dataclasses.fields(cls)]
+    for key in table if isinstance(table, dict) else ():
+        if key not in valid:
+            raise ConfigError(f"{place(key)}: unknown setting {name}.{key}{_nearest(key, valid)}")
+
+
+def _at(where: str) -> Place:
+    """One place for all keys."""
+    return lambda key: where
+
+
+def _place(path: Path, text: str, section: str, key: str) -> str:
+    return f"{path}:{_line_of(text, section, key)}"
 
 
 def _line_of(text: str, section: str | None, key: str) -> int:
-    """1-based line where a key stands (best effort: the first line of its section that starts with it)."""
+    """1-based line where a key stands (best effort: the first of its section with it at the start or in a row)."""
     inside = section is None
     for number, line in enumerate(text.splitlines(), 1):
         bare = line.strip()
@@ -319,7 +350,7 @@ def _line_of(text: str, section: str | None, key: str) -> int:
                 if inside and header[2] == key:
                     return number
             continue
-        if inside and re.match(rf'"?{re.escape(key)}"?\s*[=.]', bare):
+        if inside and re.search(rf'(?:^|[{{,])\s*"?{re.escape(key)}"?\s*[=.]', bare):
             return number
     return 1
 
