@@ -67,9 +67,22 @@ def test_an_empty_datagram_is_an_observation():
     assert [item.raw for item in read_segment(io.BytesIO(written(observation(b""))))] == [b""]
 
 
-def test_text_that_is_no_address_comes_back_too():
-    odd = observation(source="unknown", local="::1%lo")
-    assert list(read_segment(io.BytesIO(written(odd)))) == [odd]
+def test_a_zone_comes_back():
+    zoned = observation(source="fe80::1%eth0", local="::1%lo")
+    assert list(read_segment(io.BytesIO(written(zoned)))) == [zoned]
+
+
+@pytest.mark.parametrize("text", ["unknown", "", "192.0.2.256", "::1%" + "x" * 100])
+def test_an_end_that_is_no_address_is_noted_and_the_message_kept(text):
+    odd = observation(request(), source=text, local="192.0.2.1", notes=("said",))
+    (item,) = read_segment(io.BytesIO(written(odd)))
+    assert (item.source, item.local, item.raw) == ("::", "192.0.2.1", odd.raw)
+    assert item.notes == ("said", "the segment names an end that is no address")
+
+
+def test_an_address_in_another_form_comes_back_in_the_canonical_one():
+    (item,) = read_segment(io.BytesIO(written(observation(source="2001:DB8:0::1%eth0", local="::ffff:192.0.2.1"))))
+    assert (item.source, item.local) == ("2001:db8::1%eth0", "192.0.2.1")
 
 
 def test_an_ipv4_source_on_an_ipv6_socket_comes_back():

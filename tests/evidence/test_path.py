@@ -32,6 +32,12 @@ def test_an_address_has_one_text_and_is_public_unless_in_a_network_that_is_not(a
     assert is_public(text) is not inside
 
 
+@pytest.mark.parametrize("text", ["", "evil", "198.evil", "8.8.8.8.8", "8.8.8.8/24", "1" * 100])
+def test_what_is_no_address_is_neither_public_nor_in_any_set(text):
+    assert not is_public(text)
+    assert text not in AddressSet(["192.0.2.0/24", "2001:db8::/32"], "network.known_proxies")
+
+
 @pytest.mark.parametrize(("given", "is_empty"), [([], True), (["192.0.2.7"], False), (["192.0.2.0/24"], False)])
 def test_a_set_of_no_addresses_says_that_it_is_empty(given, is_empty):
     known = AddressSet(given, "network.known_proxies")

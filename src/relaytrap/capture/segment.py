@@ -27,6 +27,10 @@ __all__ = ["SegmentReader", "address_text", "mark_of", "read_segment", "segment_
 
 HEAD_BYTES: Final = 4096
 NOT_OURS: Final = "packet that no SegmentWriter wrote"
+NO_ADDRESS: Final = "::"
+NOT_AN_ADDRESS: Final = "the segment names an end that is no address"
+ADDRESS_MAX: Final = 64
+"""Of an IPv6 address at its longest with the name of an interface behind it."""
 INCOMPLETE: Final = "observation whose later packets are missing"
 UDP, TCP = 17, 6
 AS_WRITTEN: Final[dict[bytes, Direction]] = {
@@ -135,20 +139,23 @@ class SegmentDecoder:
             return Observation(
                 moment, interface.name, direction, transport, source, source_port, destination, destination_port, raw
             )
-        said = beyond.get("transport")
+        said, notes = beyond.get("transport"), _texts(beyond.get("notes"))
+        if "source" in beyond or "local" in beyond:
+            source, destination = _address(beyond.get("source", source)), _address(beyond.get("local", destination))
+            notes += (NOT_AN_ADDRESS,) if NO_ADDRESS in (source, destination) else ()
         return Observation(
             moment,
             interface.name,
             direction,
             cast(Transport, said) if said in get_args(Transport) else transport,
-            _text(beyond.get("source"), source),
+            source,
             source_port,
-            _text(beyond.get("local"), destination),
+            destination,
             _number(beyond.get("local_port", destination_port)),
             raw,
-            _text(beyond.get("capture"), ""),
+            capture if isinstance(capture := beyond.get("capture"), str) else "",
             _number(beyond.get("frame")),
-            _texts(beyond.get("notes")),
+            notes,
         )
 
     def finish(self) -> None:
@@ -222,8 +229,15 @@ def _machine(comment: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _text(value: object, otherwise: str) -> str:
-    return value if isinstance(value, str) else otherwise
+def _address(value: object) -> str:
+    """Canonical text of an address, with its zone; NO_ADDRESS for anything else, which a segment may hold as well."""
+    if not isinstance(value, str) or len(value) > ADDRESS_MAX:
+        return NO_ADDRESS
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        return NO_ADDRESS
+    return str(address) if "%" in value else address_text(address.packed)
 
 
 def _number(value: object) -> int:

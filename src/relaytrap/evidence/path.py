@@ -9,7 +9,6 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -95,15 +94,18 @@ ALL_PUBLIC: Final = frozenset(
 )
 
 
-def is_public(address: str) -> bool:
-    """Whether an address (canonical text) can be somebody's outside address."""
-    return address.partition(".")[0] in ALL_PUBLIC or _is_outside(address)
+def _is_public(address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return address.partition(".")[0] in ALL_PUBLIC or not any(
+        parsed in network for network in NOT_PUBLIC if network.version == parsed.version
+    )
 
 
-@lru_cache(1 << 12)
-def _is_outside(address: str) -> bool:
-    parsed = ipaddress.ip_address(address)
-    return not any(parsed in network for network in NOT_PUBLIC if network.version == parsed.version)
+is_public: Final = Kept(_is_public, most=1 << 14).__getitem__
+"""Whether text is an address (canonical text) that can be somebody's outside address."""
 
 
 class Hop(msgspec.Struct, frozen=True):
@@ -194,7 +196,10 @@ class AddressSet:
         if not self._networks or address in self._exact:
             return address in self._exact
         if (said := self._asked.get(address)) is None:
-            parsed = ipaddress.ip_address(address)
+            try:
+                parsed = ipaddress.ip_address(address)
+            except ValueError:
+                return False
             said = any(parsed in network for network in self._networks if network.version == parsed.version)
             if len(self._asked) < 1 << 16:
                 self._asked[address] = said
