@@ -27,7 +27,7 @@ CAMPAIGN = SEEN | {
     "messages": 3, "per_hour": 1.0, "schedule": {"continuous": False, "daily": True, "hours_of_day": [1, 0, 2]},
     "vouched": 0, "associated": 3, "direct": 0, "relays": 2, "relays_per_hour": 1, "sensors": [HOSTILE], "targets": 3,
     "range": None, "coverage": None, "methods": {HOSTILE: 1}, "tools": {HOSTILE: 1}, "user_agents": [HOSTILE],
-    "numbers": [{"requests": 1, "number": HOSTILE, "core": "", "country": "", "kind": "", "prefixes": [HOSTILE]}],
+    "numbers": [{"requests": 1, "dialled": HOSTILE, "core": "", "country": "", "kind": "", "prefixes": [HOSTILE]}],
     "passwords": [{"tried": HOSTILE, "requests": 1}],
     "evidence": [{"requests": 1, "association": True, "why": HOSTILE}],
 }  # fmt: skip

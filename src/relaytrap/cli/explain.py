@@ -85,7 +85,7 @@ def campaign_lines(row: Row) -> Iterator[str]:
     yield from listed("User-Agents", row["user_agents"])
     for each in row["numbers"][:LISTED]:
         ways_out = ", ".join(prefix or "none" for prefix in each["prefixes"])
-        number = " ".join(filter(None, (each["number"] or f"…{each['core']}", each["country"], each["kind"])))
+        number = " ".join(filter(None, (each["dialled"] or each["core"], each["country"], each["kind"])))
         yield f"  {each['requests']:8,}  {for_terminal(number)}, prefixes: {for_terminal(ways_out)}"
     yield from more(row["numbers"])
     if row["passwords"]:

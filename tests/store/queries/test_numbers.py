@@ -33,3 +33,13 @@ def test_numbers_come_by_core_with_their_prefixes(dialled, limit):
 def test_numbers_narrow_and_page(dialled):
     assert [each["core"] for each in run_query(dialled, "numbers", {"limit": 1, "offset": 1})] == ["441610000000"]
     assert [each["messages"] for each in run_query(dialled, "numbers", {"source": "192.0.2.2"})] == [1]
+
+
+def test_a_core_reads_the_same_wherever_it_is_listed(kept):
+    read = {"dialled": b"+442030000000", "dialled_country": b"GB", "dialled_kind": b"fixed"}
+    bare = {"dialled": b"2030000000"}
+    store = kept(*(row(second, dialled_core=b"2030000000", **(read if second == 5 else bare)) for second in range(9)))
+    (number,) = run_query(store, "numbers", {"limit": 8})
+    assert (number["dialled"], number["country"], number["kind"]) == ("+442030000000", "GB", "fixed")
+    (leader,) = run_query(store, "leaders", {"facets": "dialled_core"})
+    assert (leader["value"], leader["dialled"]) == ("2030000000", "+442030000000")

@@ -8,6 +8,7 @@ from relaytrap.evidence.campaign import schedule_of
 from relaytrap.store.findings_schema import NONE, REQUESTS
 from relaytrap.store.queries.believed import APPARENT, BEHIND, BELIEVED, PLACED, campaign_of
 from relaytrap.store.queries.filter import storage_address
+from relaytrap.store.queries.numbers import READING
 from relaytrap.store.queries.shape import address, hex_id, moment
 
 if TYPE_CHECKING:
@@ -127,10 +128,8 @@ def details_of(store: "Store", row: "Row") -> dict[str, Any]:
     mine = f"{REQUESTS} AND opener AND {_between(row)} AND {members}"
     hours = query_relay_hours_of(store, base, params)
     numbers = store.rows(
-        "SELECT dialled_core AS core, any(dialled) AS number, any(dialled_country) AS country, any(dialled_kind) AS "
-        "kind, "
-        f"groupUniqArray(24)(dialled_prefix) AS prefixes, count() AS requests FROM messages WHERE {mine} AND "
-        "dialled_core != '' "
+        f"SELECT dialled_core AS core, {READING}, groupUniqArray(24)(dialled_prefix) AS prefixes, "
+        f"count() AS requests FROM messages WHERE {mine} AND dialled_core != '' "
         f"GROUP BY core ORDER BY requests DESC LIMIT {LISTED} {FIRST}",
         params,
     )

@@ -1,5 +1,6 @@
 """Questions about dialled numbers: which cores recur, under which prefixes, and where they lead."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.store.queries.filter import Filter, Where
@@ -9,10 +10,14 @@ from relaytrap.store.queries.shape import COLUMNS_FIRST, moment
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
 
-__all__ = ["list_numbers"]
+__all__ = ["READING", "list_numbers", "read_cores"]
 
 LISTED_PREFIXES: Final = 40
 ROLLED_UP: Final = frozenset({"since", "until", "country"})
+# How a core reads, the same in every list: +E.164, which sorts before bare digits, when any message gave that.
+READING: Final = (
+    "min(dialled) AS dialled, argMin(dialled_country, dialled) AS country, argMin(dialled_kind, dialled) AS kind"
+)
 
 
 def list_numbers(store: "Store", where: Filter, *, limit: int = 50, offset: int = 0) -> "list[Row]":
@@ -30,13 +35,25 @@ def list_numbers(store: "Store", where: Filter, *, limit: int = 50, offset: int 
         clause = where.where(attack=True, extra="dialled_core IN {cores:Array(String)}")
         clause = Where(clause.sql, clause.params | cores)
     return store.rows(
-        "SELECT dialled_core AS core, any(dialled) AS dialled, any(dialled_country) AS country, "
-        "any(dialled_kind) AS kind, count() AS messages, uniq(source) AS sources, uniq(sensor) AS sensors, "
+        f"SELECT dialled_core AS core, {READING}, count() AS messages, uniq(source) AS sources, "
+        "uniq(sensor) AS sensors, "
         f"arraySort(groupUniqArray({LISTED_PREFIXES})(dialled_prefix)) AS prefixes, uniq(dialled_digits) AS spellings, "
         f"{moment('min(received_at)')} AS first_seen, {moment('max(received_at)')} AS last_seen "
         f"FROM messages {clause.sql} GROUP BY dialled_core ORDER BY count() DESC, dialled_core {COLUMNS_FIRST}",
         clause.params,
     )
+
+
+def read_cores(store: "Store", where: Filter, cores: Sequence[str]) -> dict[str, str]:
+    """How some cores read among the messages of a filter."""
+    if not cores:
+        return {}
+    clause = where.where(attack=True, extra="dialled_core IN {cores:Array(String)}")
+    rows = store.rows(
+        f"SELECT dialled_core AS core, {READING} FROM messages {clause.sql} GROUP BY dialled_core {COLUMNS_FIRST}",
+        clause.params | {"cores": list(cores)},
+    )
+    return {row["core"]: row["dialled"] for row in rows}
 
 
 def _counted(where: Filter) -> tuple[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from relaytrap.errors import InputError
 from relaytrap.store.queries.filter import Filter, Where
 from relaytrap.store.queries.hours import hour_conditions, short
+from relaytrap.store.queries.numbers import read_cores
 from relaytrap.store.queries.shape import COLUMNS_FIRST, address
 from relaytrap.store.schema import FACETS
 
@@ -77,7 +78,8 @@ def list_leaders(
     """The busiest values of each facet: facet, value, messages.
 
     facets: names from schema.FACETS, separated by commas. The value of `network` is "ASN name". count_sources:
-    `sources`, the unique ones, as well; that costs more than all the rest.
+    `sources`, the unique ones, as well; that costs more than all the rest. A row of `dialled_core` also has
+    `dialled`: how that core reads.
     """
     names = _checked_facets(facets)
     few, many = [name for name in names if name not in MANY_VALUES], [name for name in names if name in MANY_VALUES]
@@ -89,6 +91,10 @@ def list_leaders(
         counted = _sources_of(store, *rollup(where, names, step_s=step_s), leaders)
         for row in leaders:
             row["sources"] = counted.get((row["facet"], row["value"]), 0)
+    cores = [row for row in leaders if row["facet"] == "dialled_core"]
+    read = read_cores(store, where, [row["value"] for row in cores])
+    for row in cores:
+        row["dialled"] = read.get(row["value"]) or row["value"]
     return leaders
 
 
