@@ -224,6 +224,35 @@ def test_a_proxy_that_serves_its_own_network_is_no_relay():
     assert (path.verdict, path.relay, path.kind) == ("unknown", None, "serving")
 
 
+def test_a_proxys_own_inner_hop_is_a_part_of_it_where_strangers_come_through():
+    """An edge that hands on what an inner Kamailio took from outside relays like one box."""
+    message = request(ATTACKER, "586")
+    kamailio(message, "10.0.0.5", ATTACKER, 5074)
+    kamailio(message, RELAY, "10.0.0.5", 5060)
+    path = judge(message, RELAY)
+    assert (path.verdict, path.relay, path.origin, path.chain) == ("relayed", RELAY, ATTACKER, ())
+
+
+def test_a_proxys_own_inner_hop_serves_who_is_inside_as_well():
+    message = request("10.1.1.1", "586")
+    kamailio(message, "10.0.0.5", "10.1.1.1", 5060)
+    kamailio(message, RELAY, "10.0.0.5", 5060)
+    assert judge(message, RELAY).kind == "serving"
+
+
+def test_a_direct_sender_that_names_us_as_its_sender_is_forged():
+    ours = f"SIP/2.0/UDP {SENSOR}:5060;received={SENSOR};rport=5060;branch=z9hG4bK77"
+    path = judge(request(ATTACKER, "100", branch="z9hG4bKa", extra=[ours], forwards=69), ATTACKER)
+    assert (path.verdict, path.origin) == ("forged", None)
+
+
+def test_what_was_sent_to_a_relay_in_our_name_never_makes_us_its_origin():
+    message = request(SENSOR, "100")
+    kamailio(message, RELAY, SENSOR, 5060)
+    path = judge(message, RELAY)
+    assert (path.verdict, path.relay, path.origin, path.confidence) == ("relayed", RELAY, None, 0)
+
+
 def test_a_proxy_that_looked_us_up_for_its_users_is_no_relay():
     message, source = through(proxy)
     message.put("To", f"<sip:100@{RELAY}>")
@@ -265,6 +294,13 @@ def test_connection_marks_make_the_origin_surer():
     message, source = through(kamailio)
     message.vias[0] += ";i=1"
     assert judge(message, source).confidence > judge(*through(kamailio)).confidence
+
+
+def test_a_connection_mark_that_anybody_may_write_makes_nobody_surer():
+    message, source = through(proxy)
+    plain = judge(message, source).confidence
+    message.vias[0] += ";i=1"
+    assert judge(message, source).confidence == plain
 
 
 def test_responses_and_our_own_answers_are_not_judged():

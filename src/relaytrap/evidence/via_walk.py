@@ -131,6 +131,10 @@ class ViaWalk:
             self._note(
                 "path.kamailio-hash", -60, below.via.branch, "The Via below imitates Kamailio: its hash is wrong."
             )
+        if below.address is not None and self._is_sensor(below.address) and not self._is_known(self.seen.source):
+            forged += 80
+            text = f"The Via below says that it came from {below.address}: that is us, and we ask nobody."
+            self._note("path.own-address", -80, below.via.raw, text)
         if top.noted:
             forged += 40
             self._note(
@@ -170,10 +174,11 @@ class ViaWalk:
     def _serves(self, top: int, address: str) -> bool:
         """Whether the source forwards for its own: the shape of a relay, in the service of its users.
 
-        Its upstream is in a network that only it can reach, or the request was for a name of its own that it looked up.
+        Its upstream is in a network that only it can reach and names nobody outside, or the request was for a name of its
+        own that it looked up.
         """
         below = self.links[top + 1]
-        if below.address is not None and not is_public(below.address):
+        if below.address is not None and not is_public(below.address) and not self._may_step(top + 1):
             text = f"It took the request from {below.address}, inside its own network: a proxy that serves its users."
             self._note("path.own-network", -30, below.via.raw, text)
             return True
@@ -208,6 +213,8 @@ class ViaWalk:
         if not links[index - 1].genuine and _is_ambiguous(link):
             # Two public addresses for one sender, and no saying which of them the relay wrote.
             origin, claim, confidence = None, link.sent_by_address, 0
+        if origin is not None and self._is_sensor(origin):  # somebody sent the relay requests in our name
+            origin, claim, confidence = None, None, 0
         return self._finish(
             "relayed",
             confidence,
@@ -215,7 +222,8 @@ class ViaWalk:
             top,
             origin=origin,
             port=link.port if origin else 0,
-            chain=tuple([each.address or "" for each in links[top + 1 : index]]),
+            # What only the relay can reach is a part of it: the same private address stands for others elsewhere.
+            chain=tuple([each.address for each in links[top + 1 : index] if each.address and is_public(each.address)]),
             claim=claim,
             kind=self._kind(relay, origin),
             made_up=index + 1 if more_below and claim is None else len(links),
@@ -252,7 +260,7 @@ class ViaWalk:
         score = 45 if link.explicit else 35
         score += 10 if above.genuine else 0
         score += 5 if LEAST_COUNTED <= self.start <= START else 0
-        if above.over_connection:
+        if above.over_connection and above.genuine:
             score += 10
             self._note(
                 "path.connection", 10, above.via.raw, "The relay took it over a connection: the address is real."
@@ -304,7 +312,10 @@ class ViaWalk:
     def _is_ours(self, host: bytes) -> bool:
         """Whether a host (lower case) is this sensor or a name of ours."""
         address = address_text(host)
-        return address == self.seen.local or address in self.setting.own_addresses or host in self.setting.own_domains
+        return (address is not None and self._is_sensor(address)) or host in self.setting.own_domains
+
+    def _is_sensor(self, address: str) -> bool:
+        return address == self.seen.local or address in self.setting.own_addresses
 
     # ---- topology hiding -----------------------------------------------------------------------------------------
 
