@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaytrap.capture import read_capture
-from relaytrap.evidence.fingerprint import find_hop_software, find_tool, identify, structure
+from relaytrap.evidence.fingerprint import find_tool, identify, structure
 from relaytrap.evidence.signatures import HOSTILE_KINDS, load_signatures
 from relaytrap.sip import Request, parse_message
 from tests.evidence.samples import invite, request, wire
@@ -137,29 +137,6 @@ def test_honest_name_is_not_called_faked(name: str) -> None:
 
 def test_unknown_name_is_not_called_faked() -> None:
     assert not find_tool(invite(user_agent="Some Phone 1.0")).faked
-
-
-# --- hops -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("branch", "software"),
-    [
-        (b"z9hG4bK71a9.b30fbd7fe75d6f935dabf5adac16ffaf.0", "Kamailio"),
-        (b"z9hG4bK71a9.b30fbd71.0", "OpenSIPS or SER"),
-        (b"z9hG4bKcydzigwkX", "Kamailio or SER"),
-        (b"z9hG4bK62d8c613", "Asterisk chan_sip"),
-        (b"z9hG4bKPje6516a96-dc66-499b-b6dd-5cb432ecbf29", "PJSIP"),
-        (b"z9hG4bK-524287-1---486e1fe431d591e8", "reSIProcate"),
-        (b"z9hG4bKHUc1tjFS5809r", "Sofia-SIP (FreeSWITCH)"),
-        (b"z9hG4bK-2240523530", ""),
-        (b"0", ""),
-        (b"", ""),
-        (b"\xff" * 70000, ""),
-    ],
-)
-def test_branch_names_the_software_of_a_hop(branch: bytes, software: str) -> None:
-    assert find_hop_software(branch) == software
 
 
 # --- stored traffic ---------------------------------------------------------------------------------------------------

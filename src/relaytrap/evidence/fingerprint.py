@@ -1,8 +1,8 @@
 """Which program wrote a request: by how it is built, not by what it says of itself.
 
 `find_tool` names the tool with its signs and says whether the User-Agent is borrowed. `structure` gives a key that is
-the same for every message one program writes, whatever relays they came through. `find_hop_software` names what added
-a Via. All of it is decided on classes of values (see `features`), so that each combination is judged once.
+the same for every message one program writes, whatever relays they came through. All of it is decided on
+classes of values (see `features`), so that each combination is judged once. Who wrote a hop is `via_chain`'s affair.
 """
 
 from functools import lru_cache
@@ -16,7 +16,7 @@ from relaytrap.evidence.vocabulary import load_vocabulary
 from relaytrap.sip import Message, Request
 from relaytrap.sip.text import display
 
-__all__ = ["Structure", "Tool", "find_hop_software", "find_tool", "identify", "structure"]
+__all__ = ["Structure", "Tool", "find_tool", "identify", "structure"]
 
 THRESHOLD: Final = 50
 """Weights that must come together before a tool is named."""
@@ -122,12 +122,6 @@ _displayed = lru_cache(maxsize=1 << 12)(display)
 def structure(message: Message) -> Structure:
     """The structure of a request; its key is "" for responses and what is no message."""
     return _structure(message, *features_of(message)) if isinstance(message, Request) else NO_STRUCTURE
-
-
-def find_hop_software(branch: bytes) -> str:
-    """The software that writes such a branch when it forwards; "" when none is known to."""
-    vocabulary = load_vocabulary()
-    return vocabulary.hops.get(vocabulary.shapes["branch"].name(branch), "")
 
 
 # --- judging ----------------------------------------------------------------------------------------------------------

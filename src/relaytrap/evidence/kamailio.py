@@ -6,16 +6,14 @@ first, without leading zeros (src/core/hashes.h, `hash_func.c`; 2,201 of 2,201 r
 did not). Behind `topoh` with a masked Call-ID the field is that of the Call-ID before masking.
 """
 
-import re
 from functools import lru_cache
 from struct import unpack_from
 from typing import Final
 
 from relaytrap.sip.via import COOKIE
 
-__all__ = ["BRANCH", "branch_hash", "field_agrees"]
+__all__ = ["branch_hash", "field_agrees"]
 
-BRANCH: Final = re.compile(rb"z9hG4bK([0-9a-f]{1,4})\.([0-9a-f]{32})\.([0-9]{1,6})")
 TABLE_ENTRIES: Final = 1 << 16
 
 

@@ -1,7 +1,7 @@
 """Names for the shapes that values take: a branch of Kamailio's, a Call-ID of three integers, an order of headers.
 
 A random value says nothing, its grammar says who wrote it. Each value is put into exactly one class by one regular
-expression (about half a microsecond), so that signatures, hop names and structure keys can be worked out once for each
+expression (about half a microsecond), so that signatures and structure keys can be worked out once for each
 combination of classes and not for each message. The classes stand in `signatures/vocabulary.toml`.
 """
 
@@ -85,14 +85,12 @@ class Vocabulary:
     """Every class of every kind.
 
     shapes: by feature ("branch", "call_id" …). sdp: by line type ("o", "s", "m"). orders: canonical names in order,
-    without what is passed over, to the order's name. hops: branch class to software. devices: User-Agent classes that
-    are names of telephones.
+    without what is passed over, to the order's name. devices: User-Agent classes that are names of telephones.
     """
 
     shapes: Mapping[str, Shapes]
     sdp: Mapping[int, Shapes]
     orders: Mapping[tuple[bytes, ...], str]
-    hops: Mapping[str, str]
     devices: frozenset[str]
 
     def sdp_names(self) -> frozenset[str]:
@@ -110,7 +108,6 @@ def load_vocabulary() -> Vocabulary:
         shapes={feature: Shapes(document[feature]) for feature in FEATURES},
         sdp={ord(line): Shapes(row for row in document["sdp"] if row["line"] == line) for line in lines},
         orders={names: row["name"] for row in document["order"] for names in _spelled_out(row["fields"])},
-        hops={row["name"]: row["hop"] for row in document["branch"] if "hop" in row},
         devices=frozenset(row["name"] for row in document["user_agent"] if row.get("device")),
     )
 
