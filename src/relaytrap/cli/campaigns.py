@@ -44,6 +44,7 @@ COLUMNS = (
 def command(settings: Settings, /, limit: int | None, sort: str, relayed: bool, as_json: bool, as_csv: bool) -> None:
     """What belongs together although source, Call-ID, User-Agent and sensor differ.
 
+    Confidence is in the origin, of 100; none where no relay vouches for one: it came direct, or nobody knows.
     `relaytrap show ID` tells what one is after, when it works and why we say so.
     """
     wanted = {

@@ -69,8 +69,9 @@ def origin_lines(row: Row) -> Iterator[str]:
 
 def campaign_lines(row: Row) -> Iterator[str]:
     """What belongs together, what it tried, and why we say so."""
-    by = f"from {row['origin']}, confidence {row['confidence']}" if row["origin"] else f"behind {row['behind']}"
-    yield heading("Campaign", row["id"], f"{row['title']} {for_terminal(by)}")
+    by = f"from {row['origin']}" if row["origin"] else f"behind {row['behind']}"
+    sure = "" if row["confidence"] is None else f", confidence {row['confidence']}"
+    yield heading("Campaign", row["id"], f"{row['title']} {for_terminal(by)}{sure}")
     yield field(
         "Requests", f"{row['messages']:,}, {span(row)}; {row['per_hour']:,.0f} an hour{rhythm(row['schedule'])}"
     )

@@ -51,3 +51,7 @@ def campaigns(tmp_path_factory):
 )
 def test_a_campaign_is_a_sweep_only_when_it_tries_many_or_most_of_a_range(campaigns, source, title):
     assert campaigns[source]["title"] == title
+
+
+def test_a_campaign_that_came_direct_infers_no_origin_and_has_no_confidence_in_one(campaigns):
+    assert {row["confidence"] for row in campaigns.values()} == {None}

@@ -320,7 +320,8 @@ def list_campaigns(
     first_seen, last_seen, messages, vouched, associated, direct, relays, sensors, targets, range, coverage, methods,
     tools, user_agents, per_hour, active_hours.
 
-    limit: 0 for all. sort: messages, last_seen, first_seen or relays, the largest first. relayed: only those that came
+    confidence: in the origin, 0 to 100; null where no relay vouches for one: it came direct, or nobody knows. limit: 0
+    for all. sort: messages, last_seen, first_seen or relays, the largest first. relayed: only those that came
     through relays.
     """
     if sort not in CAMPAIGN_ORDERS:
@@ -355,7 +356,7 @@ def _campaign_row(row: "Row") -> "Row":
         "title": _title(goal, row, coverage),
         "origin": row["address"] if through else None,
         "behind": None if through else row["address"],
-        "confidence": (row["confidence"] or 60) if through else 0,
+        "confidence": (row["confidence"] or None) if through else None,
         "first_seen": row["first_seen"],
         "last_seen": row["last_seen"],
         "messages": row["messages_"],
