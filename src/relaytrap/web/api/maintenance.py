@@ -1,13 +1,15 @@
 """What only the hub may do to its store while it runs, on behalf of the command line: the local token opens these."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import msgspec
+from anyio import CancelScope, to_thread
 from litestar import post
 from litestar.exceptions import ClientException
-from litestar.response import Stream
+from litestar.response.streaming import ASGIStreamingResponse
 
 from relaytrap.hub.backup import Backup
 from relaytrap.hub.reanalyse import reanalyse
@@ -21,51 +23,76 @@ __all__ = ["HANDLERS"]
 ONE_AT_A_TIME = threading.Lock()
 
 
+class Held(ASGIStreamingResponse):
+    """Pieces that are made while something is held, which is given back however the answer ends.
+
+    The `finally` of a generator would not do: with a reader that is gone before the first piece, it never begins.
+    """
+
+    def __init__(self, pieces: Generator[bytes, None, None], held: ExitStack, **options: Any) -> None:
+        held.callback(pieces.close)
+        self._held = held.pop_all()
+        super().__init__(iterator=self._in_threads(pieces), **options)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(self._held.close)
+
+    async def _in_threads(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """Pieces, each made in a thread that is waited for even when nobody wants it any more."""
+        while (piece := await to_thread.run_sync(next, pieces, None)) is not None:
+            yield piece
+        await to_thread.run_sync(self._held.close)  # who has it all may ask for the next at once
+
+
 @post("/api/reanalyse", status_code=200, sync_to_thread=True)
-def derive_again(request: Ask, site: Site) -> Stream:
+def derive_again(request: Ask, site: Site) -> Held:
     """Derive everything again from the raw bytes; `outdated=1`: only what older rules looked at. One line for each
     step: {"messages": done, "of": all}. A reader that goes away stops it; finished days stay."""
     require_local(request, site)
-    if not ONE_AT_A_TIME.acquire(blocking=False):
-        raise ClientException(detail="It is being done already; wait for it to end.", status_code=409)
-    return Stream(_steps(site, request.query_params.get("outdated") == "1"), media_type=LINES)
+    only_outdated = request.query_params.get("outdated") == "1"
+    with ExitStack() as held:
+        held.enter_context(_alone("It is being done already; wait for it to end."))
+        held.callback(site.answers.forget)
+        workers = held.enter_context(closing(Workers(site.config)))
+        return Held(_steps(site, workers, only_outdated), held, media_type=LINES)
 
 
 @post("/api/backup", status_code=200, sync_to_thread=True)
-def back_up(request: Ask, site: Site) -> Stream:
+def back_up(request: Ask, site: Site) -> Held:
     """A tar of everything that this hub keeps, of one moment; X-Relaytrap-Total: about how many bytes it has."""
     require_local(request, site)
     if site.ingest is None:
         raise ClientException(detail="This server shows pages only; back up its hub.", status_code=405)
+    with ExitStack() as held:
+        held.enter_context(_alone("The store is being kept otherwise; wait for that to end."))
+        backup = held.enter_context(closing(Backup(site.store, site.config.data_dir, site.ingest.gate)))
+        headers = {"x-relaytrap-total": str(backup.total_bytes)}
+        return Held(_pieces(backup), held, media_type="application/x-tar", headers=headers)
+
+
+@contextmanager
+def _alone(refusal: str) -> Iterator[None]:
+    """409 with this sentence while another holds it."""
     if not ONE_AT_A_TIME.acquire(blocking=False):
-        raise ClientException(detail="The store is being kept otherwise; wait for that to end.", status_code=409)
+        raise ClientException(detail=refusal, status_code=409)
     try:
-        backup = Backup(site.store, site.config.data_dir, site.ingest.gate)
-    except BaseException:
-        ONE_AT_A_TIME.release()
-        raise
-    headers = {"x-relaytrap-total": str(backup.total_bytes)}
-    return Stream(_pieces(backup), media_type="application/x-tar", headers=headers)
-
-
-def _pieces(backup: Backup) -> Iterator[bytes]:
-    try:
-        yield from backup.chunks()
+        yield
     finally:
-        backup.close()
         ONE_AT_A_TIME.release()
 
 
-def _steps(site: Site, only_outdated: bool) -> Iterator[bytes]:
-    workers = Workers(site.config)
-    try:
-        for step in reanalyse(site.store, workers, only_outdated=only_outdated):
-            told: dict[str, Any] = {"messages": step.messages, "of": step.of}
-            yield msgspec.json.encode(told) + b"\n"
-    finally:
-        workers.close()
-        site.answers.forget()
-        ONE_AT_A_TIME.release()
+def _pieces(backup: Backup) -> Generator[bytes, None, None]:
+    yield from backup.chunks()
+
+
+def _steps(site: Site, workers: Workers, only_outdated: bool) -> Generator[bytes, None, None]:
+    for step in reanalyse(site.store, workers, only_outdated=only_outdated):
+        told: dict[str, Any] = {"messages": step.messages, "of": step.of}
+        yield msgspec.json.encode(told) + b"\n"
 
 
 HANDLERS = (derive_again, back_up)
