@@ -1,8 +1,11 @@
 """Two network namespaces joined by a cable, for tests that need interfaces of their own; as root only."""
 
+import ctypes
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,3 +60,21 @@ def cable(peer: Callable[[str], str], name: str) -> Iterator[tuple[Side, Side]]:
     finally:
         for side in sides:
             subprocess.run([ip, "netns", "delete", side.namespace], check=False, capture_output=True)
+
+
+def udp_socket_of(process: int) -> socket.socket:
+    """A UDP socket in the network of another process, which may have no way to ours; as root only."""
+    made: list[socket.socket] = []
+
+    def make() -> None:  # a thread of its own, which may move and is gone afterwards
+        libc = ctypes.CDLL(None, use_errno=True)
+        with open(f"/proc/{process}/ns/net", "rb") as network:
+            if libc.setns(network.fileno(), 0) != 0:
+                return
+        made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+
+    mover = threading.Thread(target=make)
+    mover.start()
+    mover.join()
+    assert made, f"cannot enter the network of process {process}"
+    return made[0]

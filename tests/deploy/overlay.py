@@ -14,7 +14,7 @@ set -e
 mount -t tmpfs tmpfs "$0"
 mkdir "$0/upper" "$0/work" "$0/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$0/upper,workdir=$0/work" "$0/root"
-for place in proc dev sys; do mount --rbind "/$place" "$0/root/$place"; done
+for place in $1; do mount --rbind "/$place" "$0/root/$place"; done
 mount -t tmpfs tmpfs "$0/root/run"
 echo ready
 exec sleep infinity
@@ -24,8 +24,10 @@ exec sleep infinity
 class Machine:
     """The copy: run commands in it as root."""
 
-    def __init__(self, keeper: int, folder: Path) -> None:
-        self._enter = ["nsenter", "--target", str(keeper), "--mount", "chroot", str(folder / "root")]
+    def __init__(self, *enter: str, keeper: int) -> None:
+        """enter: what stands before a command that is to run there. keeper: a process that has the copy's mounts."""
+        self._enter = enter
+        self.keeper = keeper
 
     def command(self, *arguments: str) -> list[str]:
         """A command line that runs in the copy, in the folder /."""
@@ -50,17 +52,22 @@ class Machine:
         return self.run("cat", path).stdout
 
 
+def inside(keeper: int) -> list[str]:
+    """What stands before a command that is to see the copy's mounts."""
+    return ["nsenter", "--target", str(keeper), "--mount"]
+
+
 @contextmanager
-def copied_machine(folder: Path) -> Iterator[Machine]:
-    """A copy of this machine as long as the block runs; skips without root."""
+def copied_machine(folder: Path, shared: str = "proc dev sys") -> Iterator[Machine]:
+    """A copy of this machine as long as the block runs; skips without root. shared: what it has in common with it."""
     if os.geteuid() != 0:
         pytest.skip("a copy of the machine needs root")
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", PREPARE, str(folder)]
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", PREPARE, str(folder), shared]
     keeper = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert keeper.stdout is not None
         assert keeper.stdout.readline() == "ready\n"
-        machine = Machine(keeper.pid, folder)
+        machine = Machine(*inside(keeper.pid), "chroot", str(folder / "root"), keeper=keeper.pid)
         # Another user is to run this interpreter and this package, which may lie in a home that is root's alone.
         places = {Path(place).resolve() for place in (__file__, sys.executable, sys.prefix, sys.base_prefix)}
         machine.run("chmod", "a+x", *sorted({str(parent) for place in places for parent in (place, *place.parents)}))

@@ -2,13 +2,11 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -19,8 +17,8 @@ import pytest
 import relaytrap
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
+from tests.deploy.traffic import Traffic
 from tests.loopback import loopback
-from tests.sensor.talk import request
 
 SENSOR = loopback(49, 1)
 NEW = "9.9.9"
@@ -54,44 +52,6 @@ def stop(process: Process) -> None:
     assert process.wait(60) == 0
 
 
-class Traffic(threading.Thread):
-    """Numbered requests, a hundred a second, until told to end. answered: Call-IDs that got an answer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent = 0
-        self.answered: set[str] = set()
-        self.ended = threading.Event()
-
-    def run(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.setblocking(False)
-            while not self.ended.wait(0.01):
-                self.sent += 1
-                text = request(call_id=f"upgrade-{self.sent}", branch=f"z9hG4bK-{self.sent}")
-                try:
-                    sock.sendto(text, (SENSOR, 5060))
-                except OSError:  # the port was closed when the one before arrived
-                    continue
-                self._hear(sock)
-
-    def _hear(self, sock: socket.socket) -> None:
-        while True:
-            try:
-                answer = sock.recv(65535)
-            except OSError:
-                return
-            if found := re.search(rb"Call-ID: (upgrade-\d+)", answer):
-                self.answered.add(found[1].decode())
-
-    def wait_for_more(self, count: int) -> None:
-        """Wait until so many further requests were answered."""
-        wanted, end = len(self.answered) + count, time.monotonic() + 60
-        while len(self.answered) < wanted:
-            assert time.monotonic() < end, f"{len(self.answered)} of {wanted} answered"
-            time.sleep(0.05)
-
-
 def stored(data: Path) -> list[str]:
     """Call-IDs of the requests in the running hub's store, as often as they are there."""
     url = json.loads((data / "hub.json").read_text())["url"]
@@ -114,7 +74,7 @@ def test_nothing_answered_is_lost_or_doubled_by_an_upgrade(tmp_path: Path, newer
     place = ("--name", "cellar", "--listen", f"udp:{SENSOR}:5060", "--hub", f"http://{page}")
     hub = start("hub", hub_data, "--listen", page)
     sensor = start("sensor", sensor_data, *place, token=token)
-    traffic = Traffic()
+    traffic = Traffic(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), SENSOR, "upgrade")
     traffic.start()
     try:
         traffic.wait_for_more(60)
@@ -124,13 +84,12 @@ def test_nothing_answered_is_lost_or_doubled_by_an_upgrade(tmp_path: Path, newer
         stop(sensor)
         sensor = start("sensor", sensor_data, *place, version=newer, token=token)
         traffic.wait_for_more(60)
-        traffic.ended.set()
-        traffic.join()
+        traffic.end()
         end = time.monotonic() + 120
         while traffic.answered - set(stored(hub_data)) and time.monotonic() < end:
             time.sleep(0.3)
     finally:
-        traffic.ended.set()
+        traffic.end()
         stop(sensor)
     rows = stored(hub_data)
     with closing(HubDatabase(hub_data)) as database:
