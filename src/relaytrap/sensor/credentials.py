@@ -1,4 +1,4 @@
-"""Whether credentials answer a challenge with a password that we know (RFC 2617 section 3.2.2)."""
+"""Whether credentials answer a challenge with a password that we know (RFC 7616 3.4.1; without qop RFC 2617)."""
 
 import hashlib
 

@@ -145,7 +145,7 @@ ANOMALIES: Final[dict[str, Kind]] = {
     "no-from-tag": Kind("RFC 3261 8.1.1.3", 0, "From without tag, as RFC 2543 allowed"),
     "contact-star": Kind("RFC 3261 10.2.2", 400, "Contact: * beside other contacts or without Expires: 0"),
     # bodies
-    "sdp": Kind("RFC 4566 5", 0, "a line of the session description is no type and value"),
+    "sdp": Kind("RFC 8866 5", 0, "a line of the session description is no type and value"),
     "multipart": Kind("RFC 2046 5.1.1", 0, "multipart body without its boundaries"),
 }
 

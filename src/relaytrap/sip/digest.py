@@ -1,4 +1,4 @@
-"""Credentials and challenges (RFC 3261 section 22, RFC 2617), and the lines that password crackers read.
+"""Credentials and challenges (RFC 3261 section 22, RFC 7616, RFC 8760), and the lines that password crackers read.
 
 Nothing is tried here: a line holds what a client sent, in the form that John the Ripper (format `sip`) and hashcat
 (mode 11400) read: `$sip$*server*client*user*realm*method*scheme*resource*port*nonce*cnonce*nc*qop*MD5*response`. The

@@ -132,7 +132,7 @@ SENT_PROTOCOL: Final = re.compile(
 )  # fmt: skip
 # RFC 3966: global-number-digits, local-number-digits
 TEL_NUMBER: Final = re.compile(rb"\+?+[0-9A-Fa-f*#().-]++")
-# RFC 4566: *( type "=" value CRLF );  the last line end may be missing, CR too
+# RFC 8866: *( type "=" value CRLF );  the last line end may be missing, CR too
 SDP_LINES: Final = re.compile(rb"(?:[A-Za-z]=[^\r\n\x00]*+(?:\r?+\n|\Z))*+")
 
 # What nearly all values look like, in one match: no blanks, escapes, IPv6 or quoted parameters. Whatever these take,
