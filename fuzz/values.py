@@ -32,7 +32,7 @@ def address(value: bytes) -> None:
 def via(value: bytes) -> None:
     """parse_via: every hop with everything it says."""
     for hop in parse_via(value):
-        hop.branch, hop.received, hop.maddr, hop.rport, hop.param(b"i")
+        hop.branch, hop.received, hop.rport, hop.param(b"i")
 
 
 def credentials(value: bytes) -> None:
@@ -44,7 +44,7 @@ def credentials(value: bytes) -> None:
 def sdp(value: bytes) -> None:
     """read_sdp, which never raises, with what the body says of itself."""
     read = read_sdp(value)
-    read.origin, read.session_name, read.connection, read.media, read.get(b"a")
+    read.origin, read.connection, read.media, read.get(b"a")
     assert -1 <= find_odd_line(value) <= len(value)
 
 

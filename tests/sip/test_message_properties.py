@@ -25,7 +25,7 @@ def read_everything(message: Message) -> None:
         getattr(message, name)
     for via in message.vias:
         assert isinstance(via, Via)
-        _ = via.branch, via.received, via.rport, via.maddr
+        _ = via.branch, via.received, via.rport
     for header in message.headers:
         assert message.raw[header.offset : header.offset + len(header.raw_name)] == header.raw_name
     if message.sdp:

@@ -12,7 +12,12 @@ from tests.property.strategies import via_chains
 def test_every_part_is_told_apart() -> None:
     (via,) = parse_via(b"SIP/2.0/UDP 192.0.2.1:5062;branch=z9hG4bK87;received=198.51.100.7;rport=1024;maddr=224.2.0.1")
     assert (via.protocol, via.transport, via.sent_by_host, via.sent_by_port) == (b"SIP/2.0", b"UDP", b"192.0.2.1", 5062)
-    assert (via.branch, via.received, via.rport, via.maddr) == (b"z9hG4bK87", b"198.51.100.7", 1024, b"224.2.0.1")
+    assert (via.branch, via.received, via.rport, via.param(b"maddr")) == (
+        b"z9hG4bK87",
+        b"198.51.100.7",
+        1024,
+        b"224.2.0.1",
+    )
 
 
 def test_bare_rport_is_true_and_a_missing_one_none() -> None:

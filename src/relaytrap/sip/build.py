@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from relaytrap.sip.grammar import QUOTED_STRING, TOKEN
+from relaytrap.sip.grammar import TOKEN
 from relaytrap.sip.message import Request
-from relaytrap.sip.params import Params, split_list, split_params
-from relaytrap.sip.uri import is_ipv6, parse_uri
+from relaytrap.sip.params import split_list, split_params
+from relaytrap.sip.uri import is_ipv6
 from relaytrap.sip.via import read_vias
 
-__all__ = ["DEFAULT_ORDER", "build_address", "build_message", "build_request", "build_response", "build_via"]
+__all__ = ["DEFAULT_ORDER", "build_message", "build_response"]
 
 Field = tuple[bytes, bytes]
 
@@ -49,21 +49,6 @@ def _checked_line(value: bytes) -> bytes:
     if match := _FORBIDDEN.search(value):
         raise ValueError(f"control character {match[0]!r} at octet {match.start()} of {value[:80]!r}")
     return value
-
-
-def build_request(method: bytes, request_uri: bytes, fields: Sequence[Field], body: bytes = b"") -> bytes:
-    """A request with the six fields that section 8.1.1 demands among `fields`, in the order given."""
-    if not TOKEN.fullmatch(method):
-        raise ValueError(f"method {method!r} is no token")
-    parse_uri(request_uri)
-    names = {name.lower() for name, _ in fields}
-    for name in (b"via", b"from", b"to", b"call-id", b"cseq", b"max-forwards"):
-        if name not in names:
-            raise ValueError(f"a request needs {name.decode()}")
-    cseq = next(value for name, value in fields if name.lower() == b"cseq")
-    if not re.fullmatch(rb"[0-9]{1,10} " + re.escape(method), cseq):
-        raise ValueError(f"CSeq {cseq!r} does not count {method!r}")
-    return build_message(method + b" " + request_uri + b" SIP/2.0", fields, body)
 
 
 def build_response(
@@ -164,55 +149,3 @@ def _set_param(pieces: list[tuple[bytes, bytes]], wanted: bytes, text: bytes) ->
             out.append((name, b";" + name + b"=" + text))
             is_set = True
     return out if is_set else [*out, (wanted, b";" + wanted + b"=" + text)]
-
-
-def build_via(
-    transport: bytes, host: bytes, port: int | None, params: Params = (), *, protocol: bytes = b"SIP/2.0"
-) -> bytes:
-    """One Via value; an IPv6 host gets its brackets. params: values as they shall stand, quoted where they need it."""
-    if not TOKEN.fullmatch(transport) or not re.fullmatch(rb"[A-Za-z0-9]+/[0-9.]+", protocol):
-        raise ValueError(f"{protocol!r}/{transport!r} is no protocol and transport")
-    value = protocol + b"/" + transport + b" " + _host_port(host, port) + _params(params)
-    defects: list[tuple[str, int]] = []
-    hops = read_vias(value, defects)
-    if defects or len(hops) != 1 or hops[0].sent_by_host != host:
-        raise ValueError(f"{value!r} is no Via")
-    return value
-
-
-def _host_port(host: bytes, port: int | None) -> bytes:
-    text = b"[" + host + b"]" if is_ipv6(host) else host
-    if port is None:
-        return text
-    if not 0 <= port <= 65535:
-        raise ValueError(f"port {port} is none")
-    return text + b":%d" % port
-
-
-def _params(params: Params) -> bytes:
-    text = b""
-    for name, value in params:
-        if not TOKEN.fullmatch(name):
-            raise ValueError(f"parameter name {name!r} is no token")
-        text += b";" + name + (b"" if value is None else b"=" + value)
-    return text
-
-
-def build_address(uri: bytes, *, display_name: bytes | None = None, tag: bytes | None = None) -> bytes:
-    """A name-addr: the display name quoted and escaped, the URI in angle brackets, the tag behind."""
-    parse_uri(uri)
-    if b">" in uri:
-        raise ValueError(f"{uri!r} does not fit between angle brackets")
-    value = b"<" + uri + b">"
-    if display_name is not None:
-        quoted = b'"' + re.sub(rb'(["\\])', rb"\\\1", display_name) + b'"'
-        if not QUOTED_STRING.fullmatch(quoted):
-            raise ValueError(f"display name {display_name!r} cannot be quoted")
-        value = quoted + b" " + value
-    return value if tag is None else value + _params(((b"tag", _checked_token(tag)),))
-
-
-def _checked_token(value: bytes) -> bytes:
-    if not TOKEN.fullmatch(value):
-        raise ValueError(f"{value!r} is no token")
-    return value

@@ -1,4 +1,4 @@
-"""Session descriptions, line by line and lossless (RFC 4566)."""
+"""Session descriptions, line by line and lossless (RFC 8866)."""
 
 from typing import Final, NamedTuple
 
@@ -22,14 +22,11 @@ class Origin(NamedTuple):
 
 
 class Media(NamedTuple):
-    """One m= with the lines below it. `connection` is its own c= address, else None."""
+    """One m=, without its port."""
 
     kind: bytes
-    port: int | None
     protocol: bytes
     formats: tuple[bytes, ...]
-    connection: bytes | None
-    attributes: tuple[bytes, ...]
 
 
 class Sdp(NamedTuple):
@@ -51,50 +48,21 @@ class Sdp(NamedTuple):
         return Origin(*fields) if len(fields) == 6 else None
 
     @property
-    def session_name(self) -> bytes | None:
-        """The s= line."""
-        return self.get(b"s")
-
-    @property
     def connection(self) -> bytes | None:
         """Address of the first c= line, wherever it stands, without "/ttl"."""
         return _connection_address(self.get(b"c") or b"")
 
     @property
     def media(self) -> tuple[Media, ...]:
-        """The m= lines with what stands below each."""
-        found: list[Media] = []
-        for kind, value in self.lines:
-            if kind == b"m":
-                found.append(_read_media(value))
-            elif found and kind == b"c":
-                found[-1] = found[-1]._replace(connection=_connection_address(value))
-        return tuple(
-            media._replace(attributes=attributes)
-            for media, attributes in zip(found, self._media_attributes(), strict=True)
-        )
-
-    def _media_attributes(self) -> list[tuple[bytes, ...]]:
-        groups: list[list[bytes]] = []
-        for kind, value in self.lines:
-            if kind == b"m":
-                groups.append([])
-            elif kind == b"a" and groups:
-                groups[-1].append(value)
-        return [tuple(group) for group in groups]
+        """What the m= lines offer."""
+        media = ([*value.split(), b"", b"", b""] for kind, value in self.lines if kind == b"m")
+        return tuple(Media(fields[0], fields[2], tuple(fields[3:-3])) for fields in media)
 
 
 def _connection_address(value: bytes) -> bytes | None:
     """Address of `IN IP4 224.2.36.42/127`."""
     fields = value.split()
     return fields[2].partition(b"/")[0] if len(fields) == 3 else None
-
-
-def _read_media(value: bytes) -> Media:
-    fields = [*value.split(), b"", b"", b""]
-    digits = fields[1].partition(b"/")[0]
-    port = int(digits) if digits.isdigit() and len(digits) <= 5 else None
-    return Media(fields[0], port, fields[2], tuple(fields[3:-3]), None, ())
 
 
 def read_sdp(body: bytes) -> Sdp:

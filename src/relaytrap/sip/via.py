@@ -44,11 +44,6 @@ class Via(NamedTuple):
         return value[1:-1] if value and value[:1] == b"[" and value[-1:] == b"]" else value
 
     @property
-    def maddr(self) -> bytes | None:
-        """The multicast group or other address that an answer is sent to (section 18.2.2)."""
-        return find_param(self.params, b"maddr")
-
-    @property
     def rport(self) -> int | Literal[True] | None:
         """True: asked for (bare `rport`); a number: the port that the next hop saw; None: absent or no port."""
         for name, value in self.params:
