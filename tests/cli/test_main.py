@@ -53,3 +53,27 @@ def test_wrong_setting_is_one_line_and_its_own_status(tmp_path: Path) -> None:
     done = run("--config", str(path), "config", "show")
     assert done.returncode == 3
     assert done.stderr.strip() == f"relaytrap: {path}:2: unknown setting sensor.nmae; did you mean name?"
+
+
+@pytest.mark.parametrize("write", ["sys.stdout.write", "click.echo", "rich.console.Console(width=200).print"])
+@pytest.mark.parametrize("size", [10, 1_000_000])
+def test_a_reader_that_had_enough_is_no_failure(write: str, size: int, tmp_path: Path) -> None:
+    (tmp_path / "talker.py").write_text(
+        "import sys, click, rich.console\n"
+        f"@click.command()\ndef command():\n    for _ in range({size} // 100 + 1): {write}('x' * 100 + chr(10))\n"
+    )
+    code = (
+        "from relaytrap.cli.main import COMMANDS, main\n"
+        "COMMANDS['talk'] = ('talker', '')\n"
+        "import sys; sys.stdin.read()\nmain(['talk'])"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    talker = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, **pipes)
+    assert talker.stdin
+    assert talker.stdout
+    assert talker.stderr
+    talker.stdout.close()
+    talker.stdin.close()
+    with talker.stderr:
+        assert talker.stderr.read() == b""
+    assert talker.wait() == 0

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -75,6 +75,18 @@ class Commands(click.Group):
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; `relaytrap messages | head`, a reader that had enough, is no failure.
+
+        Caught here because click would end with status 1 for it. Rich does, by an exit of its own.
+        """
+        try:
+            return super().invoke(ctx)
+        except (BrokenPipeError, SystemExit) as end:
+            if not isinstance(end, BrokenPipeError) and not isinstance(end.__context__, BrokenPipeError):
+                raise
+            return None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
@@ -110,6 +122,13 @@ def relaytrap(ctx: click.Context, config_path: Path | None, data_dir: Path | Non
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit; every RelaytrapError becomes one line on standard error."""
     try:
+        _run(argv)
+    finally:
+        _let_go_of_output()
+
+
+def _run(argv: Sequence[str] | None) -> NoReturn:
+    try:
         status = relaytrap.main(args=argv, prog_name="relaytrap", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except RelaytrapError as error:
@@ -131,9 +150,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("relaytrap: stopped", err=True)
         sys.exit(130)
-    except BrokenPipeError:  # `relaytrap messages | head`: the reader had enough
+
+
+def _let_go_of_output() -> None:
+    """Write what is left; what nobody reads any more goes nowhere, without a word when Python ends."""
+    if sys.stdout is None:  # closed by the shell
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 if __name__ == "__main__":
