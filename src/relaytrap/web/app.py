@@ -107,4 +107,6 @@ def _explained(request: Request[Any, Any, State], status: int, sentence: str) ->
     if status == 503:  # the store does not answer, and a page would ask it
         return Response(f"{sentence}\n", status_code=status, media_type="text/plain; charset=utf-8")
     site: Site = request.app.state.site
-    return site.page(request, "pages/error.html", status=status, sentence=sentence, number=status, has_sample=bool)
+    # The page that tells of a failure asks the store nothing, which may be what failed.
+    told = {"sentence": sentence, "number": status, "has_sample": lambda: False}
+    return site.page(request, "pages/error.html", status=status, **told)
