@@ -20,12 +20,15 @@ import uvicorn
 from relaytrap.config import Config, HubConfig
 from relaytrap.hub.certificate import load_certificate
 from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.hep import HepDoor
 from relaytrap.hub.ingest import Ingest, Receipt
 from relaytrap.hub.keys import Keys
 from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.sensor_wheel import sensor_wheel
+from relaytrap.hub.vigil import Vigil
 from relaytrap.store import Store
 from relaytrap.web import uplink
+from relaytrap.web.doors import Doors
 from relaytrap.web.security import Endpoint
 from relaytrap.web.site import Site
 from relaytrap.web.uplink import public_url
@@ -157,7 +160,9 @@ def test_many_segments_wait_at_once_where_a_stream_takes_them(tmp_path: Path) ->
     with contextlib.closing(HubDatabase(tmp_path)) as database:
         keys = Keys(database)
         token = keys.add("far")
-        site = Site(cast(Store, None), config, ingest=Waiting(), keys=keys, ledger=Ledger(database))
+        ledger = Ledger(database)
+        doors = Doors(Waiting(), keys, ledger, Vigil(database, keys, ledger), cast(HepDoor, None))
+        site = Site(cast(Store, None), config, doors=doors)
         assert asyncio.run(acknowledged(site)) == together
 
 

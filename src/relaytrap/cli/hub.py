@@ -18,6 +18,7 @@ from relaytrap.errors import ConfigError, RelaytrapError
 if TYPE_CHECKING:
     from relaytrap.config import Config
     from relaytrap.store import Store
+    from relaytrap.web.doors import Doors
     from relaytrap.web.site import Site
 
 __all__ = ["command", "run_hub"]
@@ -40,7 +41,7 @@ def command(ctx: click.Context, listen: str | None, uplink: str | None) -> None:
 
 def tell(site: "Site", url: str) -> None:
     """Where the hub answers."""
-    where = url + (f", sensors: {site.uplink_url}" if site.uplink_url else "")
+    where = url + (f", sensors: {site.doors.uplink_url}" if site.doors and site.doors.uplink_url else "")
     click.echo(f"relaytrap hub: {where}")
     notify_ready(where)
 
@@ -90,6 +91,7 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
     from relaytrap.hub.stream import Stream
     from relaytrap.hub.vigil import Vigil
     from relaytrap.store import Store
+    from relaytrap.web.doors import Doors
     from relaytrap.web.security import parse_listen, refuse_beyond_loopback
     from relaytrap.web.serve import bind, serve
     from relaytrap.web.site import Site
@@ -110,23 +112,20 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
             stack.callback(keep_up(store))
             analyst.start()
         hep = stack.enter_context(contextlib.closing(HepDoor(config, ingest.ingest_observations, ledger)))
+        doors = Doors(ingest, keys, ledger, Vigil(database, keys, ledger), hep)
         site = Site(
             store,
             config,
             enricher=enricher,
             token=secrets.token_urlsafe(32),
-            ingest=ingest,
-            keys=keys,
-            ledger=ledger,
-            vigil=Vigil(database, keys, ledger),
-            hep=hep,
+            doors=doors,
         )
         stack.callback(site.answers.close)
         if config.hub.nats_url:
             stream = stack.enter_context(contextlib.closing(Stream(config.hub.nats_url, ingest)))
             stream.start()
         if config.hub.uplink_listen:
-            stack.enter_context(uplink_door(site))
+            stack.enter_context(uplink_door(site, doors))
         # The map's script takes a second to make, once an installation: before the first reader asks.
         threading.Thread(target=site.bundle.asset, name="bundle", daemon=True).start()
         hep.start()
@@ -134,17 +133,17 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
 
 
 @contextlib.contextmanager
-def uplink_door(site: "Site") -> "Iterator[None]":
-    """Answer sensors of other machines while this block runs; where, goes into the site."""
+def uplink_door(site: "Site", doors: "Doors") -> "Iterator[None]":
+    """Answer sensors of other machines while this block runs; where, is noted in the doors."""
     from relaytrap.hub.certificate import load_certificate
     from relaytrap.web.security import Endpoint, parse_listen
     from relaytrap.web.serve import bind
     from relaytrap.web.uplink import UplinkServer, public_url
 
     config = site.config.hub
-    site.certificate = certificate = load_certificate(config, site.config.data_dir)
+    doors.certificate = certificate = load_certificate(config, site.config.data_dir)
     listener = bind(parse_listen(config.uplink_listen, "hub.uplink_listen"), "hub.uplink_listen")
-    site.uplink_url = config.uplink_url.rstrip("/") or public_url(Endpoint(*listener.getsockname()[:2]))
+    doors.uplink_url = config.uplink_url.rstrip("/") or public_url(Endpoint(*listener.getsockname()[:2]))
     server = UplinkServer(site, listener, certificate)
     server.start()
     try:

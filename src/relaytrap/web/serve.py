@@ -95,7 +95,8 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._site.on_stop = self._asked_to_stop
         self._loop = asyncio.get_running_loop()
-        write_note(self._site.config.data_dir, self._url, self._site.token, self._site.uplink_url)
+        doors = self._site.doors
+        write_note(self._site.config.data_dir, self._url, self._site.token, doors.uplink_url if doors else "")
         if self._ready is not None:
             threading.Thread(target=self._tell, name="ready", daemon=True).start()
 

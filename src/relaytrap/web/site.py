@@ -12,17 +12,12 @@ from litestar.datastructures import State
 from relaytrap import __version__, clock
 from relaytrap.config import Config
 from relaytrap.enrich import Enricher
-from relaytrap.hub.certificate import HubCertificate
-from relaytrap.hub.hep import HepDoor
-from relaytrap.hub.ingest import Ingest
-from relaytrap.hub.keys import Keys
-from relaytrap.hub.ledger import Ledger
-from relaytrap.hub.vigil import Vigil
 from relaytrap.sample.networks import SENSOR_PREFIX as SAMPLE_PREFIX
 from relaytrap.sample.networks import country_of
 from relaytrap.store import Store
 from relaytrap.store.queries import Filter, run_query
 from relaytrap.web.cache import Answers
+from relaytrap.web.doors import Doors
 from relaytrap.web.pictures.bundle import Bundle
 from relaytrap.web.probing import Tests
 from relaytrap.web.render import environment
@@ -40,22 +35,14 @@ HTML: Final = "text/html; charset=utf-8"
 class Site:
     """One running page server.
 
-    enricher: None leaves out what only address tables can say. uplink_url, certificate: where sensors of other machines
-    reach this hub, and what it shows them; "" and None when they cannot. ingest, keys, ledger, vigil, hep: None for a
-    server that only shows.
+    enricher: None leaves out what only address tables can say. doors: None for a server that only shows.
     """
 
     store: Store
     config: Config
     enricher: Enricher | None = None
     token: str = ""
-    uplink_url: str = ""
-    certificate: HubCertificate | None = None
-    ingest: Ingest | None = None
-    keys: Keys | None = None
-    ledger: Ledger | None = None
-    vigil: Vigil | None = None
-    hep: HepDoor | None = None
+    doors: Doors | None = None
     now_ns: Callable[[], int] = clock.now_ns
     tests: Tests | None = None
     assets: Assets = field(default_factory=Assets)

@@ -15,7 +15,7 @@ __all__ = ["HANDLERS"]
 @get("/api/hep", sync_to_thread=False)
 def hep_status(site: Site) -> Response[dict[str, Any]]:
     """Listening places, what they did not take and why; capture agents and their rate; what waits, what is lost."""
-    status = site.hep.status() if site.hep else HepStatus()
+    status = site.doors.hep.status() if site.doors else HepStatus()
     told = asdict(status)
     told["agents"] = [
         {"sensor": each.sensor, "messages": each.messages, "a_minute": each.a_minute}

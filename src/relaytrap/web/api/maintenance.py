@@ -65,11 +65,11 @@ def derive_again(request: Ask, site: Site) -> Held:
 def back_up(request: Ask, site: Site) -> Held:
     """A tar of everything that this hub keeps, of one moment; X-Relaytrap-Total: about how many bytes it has."""
     require_local(request, site)
-    if site.ingest is None:
+    if site.doors is None:
         raise ClientException(detail="This server shows pages only; back up its hub.", status_code=405)
     with ExitStack() as held:
         held.enter_context(_alone("The store is being kept otherwise; wait for that to end."))
-        backup = held.enter_context(closing(Backup(site.store, site.config.data_dir, site.ingest.gate)))
+        backup = held.enter_context(closing(Backup(site.store, site.config.data_dir, site.doors.ingest.gate)))
         headers = {"x-relaytrap-total": str(backup.total_bytes)}
         return Held(_pieces(backup), held, media_type="application/x-tar", headers=headers)
 

@@ -17,11 +17,11 @@ from litestar.exceptions import ClientException, NotAuthorizedException
 
 from relaytrap.clock import parse_rfc3339
 from relaytrap.errors import DiskError, InputError, StoreError
-from relaytrap.hub.ingest import HubBusy, HubTooOld, Ingest
+from relaytrap.hub.ingest import HubBusy, HubTooOld
 from relaytrap.hub.keys import Keys
-from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.parcel import inflated
 from relaytrap.web.api.catalogue import LINES
+from relaytrap.web.doors import Doors
 from relaytrap.web.site import Ask, Site
 
 __all__ = ["HANDLERS", "SENSOR_HANDLERS", "inflated"]
@@ -42,19 +42,19 @@ async def take_segment(request: Ask, site: Site) -> Response[Any]:
 
     X-Relaytrap-Acknowledged (hub/number): what the sensor believes this hub has. 409 when it has less: say so in a
     heartbeat, and hear what it has. 426 when the hub must be updated first."""
-    ingest, keys, ledger = _doors(site)
+    doors = _doors(site)
     number, spool = _number(request), request.headers.get("x-relaytrap-spool", "")[:NAME_CHARS_MAX]
     packed = request.headers.get("content-encoding", "") == "deflate"
     # The token is looked at before the body is read: a stranger's 64 MiB never reach memory.
-    sensor = await to_thread.run_sync(_sensor, request, keys)
+    sensor = await to_thread.run_sync(_sensor, request, doors.keys)
     body = await request.body()
 
     def take() -> int:
-        if _believed(request, ledger.hub_id) > ledger.highest(sensor, spool):
+        if _believed(request, doors.ledger.hub_id) > doors.ledger.highest(sensor, spool):
             raise ClientException(detail="This hub has less of this spool than it acknowledged.", status_code=BEHIND)
         data = inflated(body, SEGMENT_BYTES_MAX) if packed else body
-        receipt = ingest.ingest_segment(sensor, number, data, spool=spool)
-        keys.note_seen(sensor)
+        receipt = doors.ingest.ingest_segment(sensor, number, data, spool=spool)
+        doors.keys.note_seen(sensor)
         return receipt.number
 
     try:
@@ -62,11 +62,11 @@ async def take_segment(request: Ask, site: Site) -> Response[Any]:
     except HubBusy:
         return _later(429, "the hub has enough to do; send it again", HubBusy.retry_after_s)
     except HubTooOld as error:
-        await to_thread.run_sync(ledger.report, sensor, "format-newer", f"{error}.")
+        await to_thread.run_sync(doors.ledger.report, sensor, "format-newer", f"{error}.")
         return _later(UPGRADE_FIRST, str(error), HubTooOld.retry_after_s)
     except InputError as error:
         text = f"Segment {number} of {sensor} cannot be read ({error}); it stays in its spool as .refused."
-        await to_thread.run_sync(ledger.report, sensor, "segment-unreadable", text)
+        await to_thread.run_sync(doors.ledger.report, sensor, "segment-unreadable", text)
         return Response({"error": str(error)}, status_code=UNREADABLE)
     except (StoreError, DiskError) as error:
         return _later(503, str(error), RETRY_AFTER_S)
@@ -76,8 +76,8 @@ async def take_segment(request: Ask, site: Site) -> Response[Any]:
 async def take_heartbeat(request: Ask, site: Site) -> Response[Any]:
     """What a sensor says of itself: a JSON object; `clock` is its time in RFC 3339. The answer says which hub this is,
     what it calls the sensor, and the highest segment that it has of its spool."""
-    _, keys, _ = _doors(site)
-    sensor = await to_thread.run_sync(_sensor, request, keys)
+    doors = _doors(site)
+    sensor = await to_thread.run_sync(_sensor, request, doors.keys)
     body = await request.body()
     try:
         status = msgspec.json.decode(body, type=dict[str, Any])
@@ -87,15 +87,14 @@ async def take_heartbeat(request: Ask, site: Site) -> Response[Any]:
         sent_at_ns = parse_rfc3339(str(status.get("clock", "")))
     except ValueError:
         sent_at_ns = None
-    assert site.vigil is not None
     address = request.client.host if request.client else ""
-    return Response(await to_thread.run_sync(site.vigil.take, sensor, status, sent_at_ns, address))
+    return Response(await to_thread.run_sync(doors.vigil.take, sensor, status, sent_at_ns, address))
 
 
 @post("/api/import", status_code=200, request_max_body_size=None)
 async def take_capture(request: Ask, site: Site) -> Response[bytes]:
     """A capture file as body; query `name` (its file name) and `sensor`. One JSON object a line: what became of it."""
-    ingest, _, _ = _doors(site)
+    doors = _doors(site)
     require_local(request, site)
     name = Path(request.query_params.get("name", "")).name.replace("\0", "") or "-"
     if len(name.encode()) > NAME_CHARS_MAX * 2:
@@ -107,7 +106,7 @@ async def take_capture(request: Ask, site: Site) -> Response[bytes]:
         with path.open("wb") as file:
             async for chunk in request.stream():
                 await to_thread.run_sync(file.write, chunk)
-        done = await to_thread.run_sync(lambda: ingest.import_captures([path], sensor=sensor))
+        done = await to_thread.run_sync(lambda: doors.ingest.import_captures([path], sensor=sensor))
     except OSError as error:
         raise DiskError(
             f"{folder}: the capture cannot be kept while it is read ({error.strerror}); free space"
@@ -131,10 +130,10 @@ def _make_folder(data_dir: Path) -> str:
     return tempfile.mkdtemp(prefix="import-", dir=data_dir)
 
 
-def _doors(site: Site) -> tuple[Ingest, Keys, Ledger]:
-    if site.ingest is None or site.keys is None or site.ledger is None:
+def _doors(site: Site) -> Doors:
+    if site.doors is None:
         raise ClientException(detail="This server shows pages only; it takes nothing in.", status_code=405)
-    return site.ingest, site.keys, site.ledger
+    return site.doors
 
 
 def _sensor(request: Ask, keys: Keys) -> str:

@@ -28,24 +28,25 @@ def sensors(request: Ask, site: Site) -> Response[bytes]:
         name: stack_timeline(found, window.steps, window.step_s, height=26, bare=True)
         for name, found in by_sensor.items()
     }
-    hep = site.hep.status() if site.hep else HepStatus()
+    doors = site.doors
+    hep = doors.hep.status() if doors else HepStatus()
     return site.page(
         request,
         "pages/sensors.html",
         window=window,
         rows=_rows(site, hep),
         hep=hep,
-        uplink_url=site.uplink_url,
-        certificate=site.certificate,
+        uplink_url=doors.uplink_url if doors else "",
+        certificate=doors.certificate if doors else None,
         lines=lines,
-        incidents=site.ledger.list_incidents(INCIDENTS) if site.ledger else [],
+        incidents=doors.ledger.list_incidents(INCIDENTS) if doors else [],
         json_twin="/api/sensors",
     )
 
 
 def _rows(site: Site, hep: HepStatus) -> list[dict[str, Any]]:
     """Sensors with messages, joined with those that have a token and with capture agents; all are listed."""
-    known = {sensor.name: sensor for sensor in site.keys.list_sensors()} if site.keys else {}
+    known = {sensor.name: sensor for sensor in site.doors.keys.list_sensors()} if site.doors else {}
     rows = {row["sensor"]: dict(row) for row in site.ask("sensors")}
     for name in (*known, *hep.agents):
         rows.setdefault(name, {"sensor": name, **SILENT})
