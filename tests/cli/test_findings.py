@@ -89,6 +89,13 @@ def test_a_command_explains_one(run, attacked):
     assert "Vouched by   6 relays in" in run("--data", attacked, "show", ORIGIN).out
 
 
+@pytest.mark.parametrize("command", ["messages", "sources", "numbers", "relays", "origins", "campaigns"])
+def test_csv_of_nothing_has_a_header_line_of_the_same_names(run, data, attacked, tmp_path, command):
+    full = run("--data", data if command == "numbers" else attacked, command, "--csv").out.splitlines()[0].split(",")
+    (header,) = run("--data", tmp_path / "empty", command, "--csv").out.splitlines()
+    assert set(header.split(",")) <= set(full)
+
+
 def test_nothing_is_said_of_nothing(run, tmp_path):
     for command in ("relays", "origins", "campaigns"):
         assert run("--data", tmp_path / "empty", command).out == f"no {command}\n"

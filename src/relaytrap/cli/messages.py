@@ -25,6 +25,9 @@ COLUMNS = (
     ("path_verdict", "path"),
     ("id", "id"),
 )
+# What of a whole row is named when there is none.
+NAMED = ("received_at", "sensor", "source", "country", "method", "target", "user_agent", "tool", "path_verdict", "id")
+WHOLE = tuple((name, name) for name in NAMED)
 
 
 @click.command(name="messages")
@@ -46,7 +49,8 @@ def command(settings: Settings, /, limit: int | None, before: str, as_json: bool
     }
     with open_session(settings.load()) as session:
         rows = session.query("messages", wanted)
-        emit(rows if whole else _told(rows), COLUMNS, as_json=as_json, as_csv=as_csv, empty="no messages")
+        told, columns = (rows, WHOLE) if whole else (_told(rows), COLUMNS)
+        emit(told, columns, as_json=as_json, as_csv=as_csv, empty="no messages")
 
 
 def _told(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -91,12 +91,13 @@ def emit(
 ) -> int:
     """Print rows and return how many there were.
 
-    columns: (key, heading) of the terminal's table. JSON prints each row whole; CSV prints every key of the first row.
+    columns: (key, heading) of the terminal's table. JSON prints each row whole; CSV has a header line of every key of
+    the first row, or of the columns' keys when there is none.
     """
     if as_json:
         return _emit_json(rows)
     if as_csv:
-        return _emit_csv(rows)
+        return _emit_csv(rows, columns)
     return _emit_table(rows, columns, title, empty)
 
 
@@ -109,15 +110,16 @@ def _emit_json(rows: Iterable[Row]) -> int:
     return count
 
 
-def _emit_csv(rows: Iterable[Row]) -> int:
-    writer = None
+def _emit_csv(rows: Iterable[Row], columns: Sequence[tuple[str, str]]) -> int:
+    writer = csv.writer(sys.stdout)
     count = 0
     for row in rows:
-        if writer is None:
-            writer = csv.writer(sys.stdout)
+        if not count:
             writer.writerow(row.keys())
         writer.writerow([csv_cell(value) for value in row.values()])
         count += 1
+    if not count:
+        writer.writerow(key for key, _ in columns)
     return count
 
 
