@@ -111,27 +111,66 @@ def test_sensors_page_names_door_and_certificate(door: Door) -> None:
     assert load_certificate(HubConfig(), door.hub.data_dir).fingerprint in page.replace("<wbr>", "")
 
 
-@pytest.mark.parametrize("head", [b"", b"POST /api/segments HTTP/1.1\r\nX: "])
+WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+HALF = b"POST /api/segments HTTP/1.1\r\nX: "
+ANSWERED_EARLY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+
+
+async def asked(parts: list[bytes], apart_s: float = 0.1, drip_s: float = 0.0) -> bytes:
+    """All that the door answers to these octets until it closes; an octet more is sent all the while if asked for."""
+    server = uvicorn.Server(
+        uvicorn.Config(answer_at_once, http=uplink.Impatient, lifespan="off", log_config=None, timeout_keep_alive=1)
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    reader, writer = await asyncio.open_connection(*listener.getsockname())
+
+    async def send() -> None:
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(apart_s)
+        while drip_s:
+            writer.write(b"a")
+            await asyncio.sleep(drip_s)
+
+    sending, answered = asyncio.create_task(send()), b""
+    try:
+        async with asyncio.timeout(20):
+            while octets := await reader.read(10_000):
+                answered += octets
+    except ConnectionError:
+        pass
+    finally:
+        sending.cancel()
+        writer.close()
+        server.should_exit = True
+        await serving
+    return answered
+
+
+async def answer_at_once(scope: Any, receive: Any, send: Any) -> None:
+    """An application that waits for no body."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.mark.parametrize("head", [b"", HALF])
 def test_connection_that_does_not_ask_soon_is_closed(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def app(scope: object, receive: object, send: object) -> None: ...
-
-    async def answered() -> bytes:
-        server = uvicorn.Server(uvicorn.Config(app, http=uplink.Impatient, lifespan="off", log_config=None))
-        listener = socket.create_server(("127.0.0.1", 0))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        reader, writer = await asyncio.open_connection(*listener.getsockname())
-        writer.write(head)
-        try:
-            return await asyncio.wait_for(reader.read(), 20)
-        except ConnectionResetError:
-            return b""
-        finally:
-            writer.close()
-            server.should_exit = True
-            await serving
-
     monkeypatch.setattr(uplink, "REQUEST_HEAD_S", 0.2)
-    assert asyncio.run(answered()) == b""
+    assert asyncio.run(asked([head])) == b""
+
+
+@pytest.mark.parametrize("beginning", [[WHOLE, HALF], [WHOLE, WHOLE, HALF], [WHOLE + HALF], [ANSWERED_EARLY]])
+def test_connection_that_was_answered_and_never_ends_what_follows_is_closed(
+    beginning: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uplink, "REQUEST_HEAD_S", 0.2)
+    assert asyncio.run(asked(beginning, drip_s=0.1)).count(b"200 OK") == b"".join(beginning).count(b"\r\n\r\n")
+
+
+def test_connection_that_asks_again_and_again_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uplink, "REQUEST_HEAD_S", 0.2)
+    assert asyncio.run(asked([WHOLE] * 10 + [WHOLE * 3], apart_s=0.3)).count(b"200 OK") == 13
 
 
 def test_many_segments_wait_at_once_where_a_stream_takes_them(tmp_path: Path) -> None:

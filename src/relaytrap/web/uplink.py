@@ -31,7 +31,7 @@ __all__ = ["UplinkServer", "create_uplink_app", "public_url"]
 log = logging.getLogger(__name__)
 
 REQUEST_HEAD_S: Final = 20.0
-"""From the connection to the end of its first request's head; whoever needs longer is no sensor."""
+"""A request's head takes no longer, once the connection stands; whoever needs longer is no sensor."""
 CONNECTIONS_MAX: Final = 16_384
 """A connection that says nothing takes 50 kB for a minute, until its handshake is given up."""
 OTHER_FILES: Final = 4_096
@@ -123,24 +123,44 @@ class UplinkServer:
 
 
 class Impatient(H11Protocol):
-    """uvicorn's connection, except that one which does not ask soon is closed: sensors must not wait behind those."""
+    """uvicorn's connection, except that one which does not ask soon is closed: sensors must not wait behind those.
+
+    uvicorn's own timer closes one that idles, and ends with the first octet of whatever comes. Ours begins with the
+    connection and again with each answer, and ends with a whole head: neither half a head nor the rest of a body that
+    was answered without it keeps a connection.
+    """
 
     _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self._patience = self.loop.call_later(REQUEST_HEAD_S, transport.abort)
+        self._wait(REQUEST_HEAD_S)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._patience is not None and self.cycle is not None:
-            self._patience.cancel()
-            self._patience = None
+        self._look_for_a_head()
+
+    def on_response_complete(self) -> None:
+        self._wait(self.timeout_keep_alive + REQUEST_HEAD_S)
+        super().on_response_complete()
+        self._look_for_a_head()  # it may have come before the answer to the last one was out
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    def _look_for_a_head(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._wait_no_more()
+
+    def _wait(self, seconds: float) -> None:
+        self._wait_no_more()
+        self._patience = self.loop.call_later(seconds, self.transport.abort)
+
+    def _wait_no_more(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
-        super().connection_lost(exc)
+            self._patience = None
 
 
 def public_url(endpoint: Endpoint) -> str:
