@@ -274,9 +274,9 @@ def believe(seen: Observation, path: Path, keys: Keys, settled: Settled, place: 
     if verdict == "direct" and (seen.source, keys.stack) in settled.hiding:
         verdict = "hidden"
     if verdict == "relayed" and origin:
-        origin = settled.believed(seen.source, origin, path.chain[-1] if path.chain else "", deeper_of(path)) or None
+        origin = settled.believed(origin, path.chain[-1] if path.chain else "", deeper_of(path)) or None
     association = origin != path.origin
-    doubted = path.origin in settled.doubted.get(seen.source, ())
+    doubted = path.origin is not None and settled.is_doubted(path.origin)
     if verdict in ("relayed", "hidden") and not origin and not doubted and place and place.origin:
         liars = settled.unseen.union(*settled.lying.values())
         origin, association = (place.origin, True) if place.origin not in liars else (None, False)

@@ -212,6 +212,26 @@ def test_a_host_scan_of_the_same_tool_alone_is_no_b2bua():
     assert settled.hiding == {}
 
 
+def test_two_host_scans_of_one_tool_through_relays_of_their_own_stay_two():
+    scene = Scene()
+    sweep(scene, A, ["100"] * 140, [(kamailio, f"203.0.113.{n}") for n in range(11, 25)], method="OPTIONS")
+    sweep(scene, B, ["100"] * 40, [(kamailio, "203.0.113.60")], start=5, every=3, method="OPTIONS")
+    right, none, wrong, _, settled = outcome(scene)
+    assert (right, none, wrong, settled.lying) == (180, 0, 0, {})
+
+
+def test_naive_relays_that_pass_on_what_a_sender_made_up_frame_nobody():
+    scene = Scene()
+    naive = [(proxy, f"203.0.113.{n}") for n in range(70, 75)]
+    order = [*((kamailio, f"203.0.113.{n}") for n in range(11, 29)), *naive]
+    for number, target in enumerate(range(100, 400)):
+        message = request(A, str(target), serial=number, sent_by="192.168.1.9")
+        message.vias[0] += f";received={INNOCENT}"
+        scene.send(message, A, order[number % len(order)], at=number * 2)
+    _, _, wrong, _, settled = outcome(scene)
+    assert (wrong, settled.origins.keys()) == (0, {A})
+
+
 def test_who_tries_one_target_over_and_over_fills_its_hole_once():
     scene = Scene()
     sweep(scene, A, [target for target in range(100, 400) if target % 9], HONEST)

@@ -24,11 +24,9 @@ def fit_group(
 ) -> GroupFit | None:
     """The sums of a group; None when no host could have had any of its guests.
 
-    certain: guests that were placed by more than their fit, and fill holes that others cannot have. Where a group looks
-    direct, guests that try what everybody tries first and name nobody are left out: they speak neither for a relay nor
-    against one.
+    certain: guests that were placed by more than their fit, and fill holes that others cannot have. Guests that try
+    what everybody tries first, and name nobody, are left out: they show neither a relay nor a lie.
     """
-    direct = tracks[guests[0].track].verdict == "direct"
     members: dict[str, list[Visit]] = defaultdict(list)
     for visit in guests:
         if (place := placed.get(visit.id)) and place.origin:
@@ -50,7 +48,7 @@ def fit_group(
             known = any(shape in host.shapes for host in hosts.values())
             of_shape[shape] = [host for host in candidates if not known or shape in host.shapes]
         said = _against_chance(visit, of_shape[shape], filled, anew=visit.id not in certain)
-        if said is not None and said.common and direct and not (best and visit.claim == best):
+        if said is not None and said.common and not (best and visit.claim == best):
             common.add(visit.id)
         elif said is not None:
             inside += 1

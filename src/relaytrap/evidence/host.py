@@ -18,7 +18,7 @@ SLACK_NS: Final = 60 * 10**9
 # Below this many relays a host may be somebody's invention; so it may with a few, where many times more speak for
 # another of the same form.
 HOST_RELAYS: Final = 2
-FEW_RELAYS: Final = 3
+FEW_RELAYS: Final = 6
 OUTNUMBERED: Final = 3
 LONE_HOST: Final = -2.0
 STRETCH_MIN: Final = 5

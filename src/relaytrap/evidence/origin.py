@@ -143,15 +143,19 @@ class Settled:
     behind: dict[tuple[str, str], str] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)
 
-    def believed(self, relay: str, origin: str, inner: str = "", deeper: str = "") -> str:
-        """The origin to believe when a relay names one: itself, another, or "" for nobody."""
-        if origin in self.lying.get(relay, ()) or origin in self.doubted.get(relay, ()):
+    def believed(self, origin: str, inner: str = "", deeper: str = "") -> str:
+        """The origin to believe when relays name one, whichever they are: itself, another, or "" for nobody."""
+        if self.is_doubted(origin) or any(origin in origins for origins in self.lying.values()):
             return ""
         if inner:
             return self.chained.get((inner, origin), origin)
         if deeper:
             return self.behind.get((origin, deeper), origin)
         return origin
+
+    def is_doubted(self, origin: str) -> bool:
+        """Whether too little speaks for an address that some relay names."""
+        return any(origin in origins for origins in self.doubted.values())
 
 
 # A group that looks direct must fit this well before its source is called a relay: one chance in 60,000, six requests,
@@ -180,7 +184,7 @@ CERTAIN_ODDS: Final = 25.0
 # So many addresses that nobody else names are looked at together.
 SEVERAL_STORIES: Final = 2
 # So many relays may tell the same lie and be found out, where this many times more say otherwise.
-FEW_RELAYS: Final = 3
+FEW_RELAYS: Final = 6
 OUTNUMBERED: Final = 3
 
 
@@ -399,7 +403,7 @@ def _weigh_origins(settled: Settled, testimony: Testimony, sums: Mapping[GroupKe
         )
     best: dict[str, int] = defaultdict(int)
     for vouch in testimony.chained:
-        believed = settled.believed(vouch.relay, vouch.origin, vouch.inner)
+        believed = settled.believed(vouch.origin, vouch.inner)
         if believed and believed not in settled.origins:
             best[believed] = max(best[believed], min(vouch.confidence, 50), 1)
     for address, score in best.items():

@@ -74,7 +74,7 @@ def _believe(row: "Row", settled: Settled) -> bool:
         said = _believed(row, settled)
         row["campaign"] = campaign_id("origin", said) if said else campaign_id("behind", row["source"])
         if said != row["origin"]:
-            doubted = row["origin"] in settled.doubted.get(row["relay"], ())
+            doubted = settled.is_doubted(row["origin"])
             row |= {"origin": said or None, "association": bool(said)}
             return not said and not doubted
         return False
@@ -85,7 +85,7 @@ def _believe(row: "Row", settled: Settled) -> bool:
 def _believed(row: "Row", settled: Settled) -> str:
     inner = row["chain"][-1] if row["chain"] else ""
     deeper = row["claim"] or "" if row["via_count"] > len(row["chain"]) + 2 else ""
-    return settled.believed(row["relay"], row["origin"], inner, deeper)
+    return settled.believed(row["origin"], inner, deeper)
 
 
 def _place(row: "Row", place: "Row | None") -> None:
