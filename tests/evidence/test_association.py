@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relaytrap.evidence.association import associate
+from relaytrap.evidence.host import CANDIDATES_MAX, Candidates, Host
 from relaytrap.evidence.kamailio import branch_hash
 from tests.evidence.relays import (
     Scene,
@@ -350,3 +351,18 @@ def test_a_false_claim_never_makes_an_innocent_more_than_claimed(where, every, f
 
 def test_nothing_gives_nothing():
     assert associate({}, []) == ([], [])
+
+
+def test_origins_made_up_by_the_thousand_crowd_out_nobody_whom_more_relays_name():
+    hosts = {f"10.0.{n // 256}.{n % 256}": host(f"10.0.{n // 256}.{n % 256}", {"r"}) for n in range(3000)}
+    hosts[A] = host(A, {"r", "s", "t"})
+    hosts[A].lone = False
+    candidates = Candidates(hosts)
+    assert len(candidates.of_shape(7)) == len(candidates.every) == CANDIDATES_MAX
+    assert candidates.every[0] is hosts[A]
+    assert candidates.of_shape(7, lone=False) == [hosts[A]]
+    assert candidates.of_shape(8) == []
+
+
+def host(origin: str, relays: set[str]) -> Host:
+    return Host(origin, 5060, relays=relays, shapes={7}, lone=True)

@@ -157,6 +157,14 @@ def test_a_chain_that_nothing_supports_names_nobody():
     assert INNOCENT not in found.origins
 
 
+def test_an_address_that_only_a_liar_names_does_not_come_back_through_another_relay():
+    through = Vouch("203.0.113.1", INNOCENT, inner=LIAR, confidence=50)
+    found = settled([*relays(6), Vouch(LIAR, INNOCENT), through], [fit(LIAR, INNOCENT)])
+    assert found.lying == {LIAR: {INNOCENT}}
+    assert INNOCENT not in found.origins
+    assert found.believed(INNOCENT, LIAR) == ""
+
+
 def test_a_sender_that_imitates_a_proxy_before_many_relays_is_the_origin_itself():
     vouches = [chain(f"203.0.113.{n}", ORIGIN, INNOCENT) for n in range(1, 6)]
     found = settled(vouches)

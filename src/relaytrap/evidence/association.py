@@ -20,7 +20,7 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from relaytrap.evidence.fitting import fit_group
-from relaytrap.evidence.host import Host, find_hosts
+from relaytrap.evidence.host import Candidates, Host, find_hosts
 from relaytrap.evidence.sequence import Fit
 from relaytrap.evidence.topology_hiding import Masked, fits, sender_key, solve
 from relaytrap.evidence.visits import GroupKey, Placement, TrackInfo, Visit, WindowFindings
@@ -44,10 +44,9 @@ NOBODY: Final = 0.0
 # What shape, next stretch and beat together cannot lift to PLACED_AHEAD.
 HOPELESS: Final = -3.0
 UNMATCHED_MIN: Final = 4
-# So many senders behind masking relays are looked for in one window, those with most requests first, and among so many
-# hosts, those with most relays first: whoever makes up masks and origins by the thousand shall not hold up the rest.
+# So many senders behind masking relays are looked for in one window, those with most requests first: whoever makes up
+# masks by the thousand shall not hold up the rest.
 MASKED_MAX: Final = 128
-UNMASKING_HOSTS: Final = 512
 
 
 class Best(NamedTuple):
@@ -72,14 +71,17 @@ def associate(tracks: Mapping[int, TrackInfo], visits: Iterable[Visit]) -> Windo
     kept = [visit for visit in ordered if first_of[visit.transaction] is visit]
     hosts = find_hosts(tracks, kept)
     groups = _guests(tracks, kept, hosts)
-    placed = _place_masked(tracks, groups, hosts)
-    placed |= _place(tracks, groups, hosts, placed, certain=True)
+    candidates = Candidates(hosts)
+    placed = _place_masked(tracks, groups, candidates)
+    placed |= _place(tracks, groups, hosts, candidates, placed, certain=True)
     certain = frozenset(placed)
     _fill(hosts, placed.values())
-    placed |= _place(tracks, groups, hosts, placed, certain=False)
+    placed |= _place(tracks, groups, hosts, candidates, placed, certain=False)
     placed = _worth_keeping(tracks, groups, placed)
     fits_of = [
-        each for key, guests in groups.items() if (each := fit_group(tracks, key, guests, placed, hosts, certain))
+        each
+        for key, guests in groups.items()
+        if (each := fit_group(tracks, key, guests, placed, hosts, candidates, certain))
     ]
     repeats = (
         placed[first.id]._replace(visit=visit)
@@ -108,7 +110,7 @@ def _guests(
 
 
 def _place_masked(
-    tracks: Mapping[int, TrackInfo], groups: Mapping[GroupKey, list[Visit]], hosts: Mapping[str, Host]
+    tracks: Mapping[int, TrackInfo], groups: Mapping[GroupKey, list[Visit]], candidates: Candidates
 ) -> dict[int, Placement]:
     """Guests whose hops are masked with a secret key: by the sender that fits them all, if there is just one."""
     samples: dict[tuple[str, bytes], list[Masked]] = defaultdict(list)
@@ -121,13 +123,10 @@ def _place_masked(
     for key, guests in members.items():
         for track in dict.fromkeys(visit.track for visit in guests):
             samples[key] += tracks[track].masks
-    if not members:
-        return {}
     placed: dict[int, Placement] = {}
-    known = sorted(hosts.values(), key=lambda host: (-len(host.relays), host.origin))[:UNMASKING_HOSTS]
     for key in sorted(members, key=lambda key: (-len(members[key]), key))[:MASKED_MAX]:
         guests = members[key]
-        found = _unmasked(sorted(samples[key], key=lambda masked: (masked.via, masked.contact)), known)
+        found = _unmasked(sorted(samples[key], key=lambda masked: (masked.via, masked.contact)), candidates.every)
         if found is None:
             continue
         origin, odds = found
@@ -150,42 +149,39 @@ def _place(
     tracks: Mapping[int, TrackInfo],
     groups: Mapping[GroupKey, list[Visit]],
     hosts: Mapping[str, Host],
+    candidates: Candidates,
     placed: Mapping[int, Placement],
     certain: bool,
 ) -> dict[int, Placement]:
     """Places for guests that have none yet. certain: only those whose claims name the host; else every one gets one,
     if only the empty place."""
-    by_shape: dict[int, list[Host]] = defaultdict(list)
-    for host in hosts.values():
-        for shape in host.shapes:
-            by_shape[shape].append(host)
-    every = list(hosts.values())
     found: dict[int, Placement] = {}
     for key, guests in groups.items():
-        candidates = by_shape.get(key.shape)
         for visit in guests:
             if visit.id in placed and placed[visit.id].origin:
                 continue
             info, named = tracks[visit.track], _named(visit.claim, hosts)
             if certain and named is None:
                 continue
-            unmatched = [] if info.verdict == "direct" and len(guests) < UNMATCHED_MIN else every
-            place = _best(visit, info, key, candidates or unmatched, named)
+            apparent = info.verdict == "direct" or bool(key.origin)
+            likely = candidates.of_shape(key.shape, lone=not apparent)
+            if not candidates.of_shape(key.shape) and not (info.verdict == "direct" and len(guests) < UNMATCHED_MIN):
+                likely = [host for host in candidates.every if not (apparent and host.lone)]
+            place = _best(visit, info, key, likely, named)
             if place.origin or not certain:
                 found[visit.id] = place
     return found
 
 
 def _best(visit: Visit, info: TrackInfo, key: GroupKey, candidates: Sequence[Host], named: Host | None) -> Placement:
-    """The place of one guest. candidates: hosts of its shape, or all when none has it. named: the one claims name.
+    """The place of one guest. candidates: hosts that it may belong to. named: the one its claims name.
 
     This is the inner loop of the analysis: what cannot win is left as soon as that is known.
     """
     at, target, goal, sensor = visit.at, visit.target, visit.goal, visit.sensor
-    apparent = info.verdict == "direct" or bool(key.origin)
     best, second = NOWHERE, NOBODY
     for host in candidates:
-        if not host.begin <= at <= host.end or (apparent and host.lone):
+        if not host.begin <= at <= host.end:
             continue
         fit = host.filled[host.index_at(at)].fit(target) if target else NO_TARGET
         odds = fit.rank + host.weight

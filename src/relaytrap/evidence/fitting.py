@@ -7,7 +7,7 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from relaytrap.evidence.host import Host
+from relaytrap.evidence.host import Candidates, Host
 from relaytrap.evidence.sequence import Fit
 from relaytrap.evidence.visits import GroupFit, GroupKey, Placement, TrackInfo, Visit
 
@@ -20,6 +20,7 @@ def fit_group(
     guests: Sequence[Visit],
     placed: Mapping[int, Placement],
     hosts: Mapping[str, Host],
+    candidates: Candidates,
     certain: Set[int],
 ) -> GroupFit | None:
     """The sums of a group; None when no host could have had any of its guests.
@@ -32,11 +33,11 @@ def fit_group(
         if (place := placed.get(visit.id)) and place.origin:
             members[place.origin].append(visit)
     best = min(members, key=lambda origin: (-len(members[origin]), origin), default="")
-    candidates = [host for origin in members if (host := hosts.get(origin))]
+    likely = [host for origin in members if (host := hosts.get(origin))]
     if not members:
         # What an origin sends itself is no guest of its own campaign, however well it fits there.
         own = (key.source, key.origin)
-        candidates = [h for h in hosts.values() if key.shape in h.shapes and not h.lone and h.origin not in own]
+        likely = [host for host in candidates.of_shape(key.shape, lone=False) if host.origin not in own]
     inside = fitting = 0
     log_odds = 0.0
     of_shape: dict[int, list[Host]] = {}
@@ -45,8 +46,8 @@ def fit_group(
     for visit in guests:
         shape = tracks[visit.track].shape
         if shape not in of_shape:
-            known = any(shape in host.shapes for host in hosts.values())
-            of_shape[shape] = [host for host in candidates if not known or shape in host.shapes]
+            is_known = bool(candidates.of_shape(shape))
+            of_shape[shape] = [host for host in likely if not is_known or shape in host.shapes]
         said = _against_chance(visit, of_shape[shape], filled, anew=visit.id not in certain)
         if said is not None and said.common and not (best and visit.claim == best):
             common.add(visit.id)

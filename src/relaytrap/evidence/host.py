@@ -3,14 +3,15 @@
 import itertools
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final
 
 from relaytrap.evidence.sequence import Rhythm, Sweep, Trial, find_clusters, split_sweeps
 from relaytrap.evidence.visits import TrackInfo, Visit
 
-__all__ = ["HOST_RELAYS", "Host", "find_hosts"]
+__all__ = ["CANDIDATES_MAX", "HOST_RELAYS", "Candidates", "Host", "find_hosts"]
 
 # How far outside a host's own time a guest may lie, as a part of that time and at least (ns).
 SLACK: Final = 0.5
@@ -22,6 +23,7 @@ FEW_RELAYS: Final = 6
 OUTNUMBERED: Final = 3
 LONE_HOST: Final = -2.0
 STRETCH_MIN: Final = 5
+CANDIDATES_MAX: Final = 512
 
 
 @dataclass(slots=True)
@@ -109,20 +111,41 @@ def find_hosts(tracks: Mapping[int, TrackInfo], visits: Sequence[Visit]) -> dict
         host.methods.add(visit.method)
     for host in hosts.values():
         host.close()
+    several = Candidates(hosts)
     for host in hosts.values():
-        host.lone = len(host.relays) < HOST_RELAYS or _is_outnumbered(host, hosts.values())
+        host.lone = len(host.relays) < HOST_RELAYS or _is_outnumbered(host, several)
         host.weight = LONE_HOST if host.lone else 0.0
     return hosts
 
 
-def _is_outnumbered(host: Host, hosts: Iterable[Host]) -> bool:
+class Candidates:
+    """The hosts that guests may belong to, those with most relays first and no more than CANDIDATES_MAX of one form.
+
+    A window with more is somebody's invention; weighing every request against thousands of hosts would take minutes.
+    """
+
+    def __init__(self, hosts: Mapping[str, Host]) -> None:
+        ranked = sorted(hosts.values(), key=lambda host: (-len(host.relays), host.origin))
+        self.every = ranked[:CANDIDATES_MAX]
+        self._of_shape: dict[int, list[Host]] = defaultdict(list)
+        self._several: dict[int, list[Host]] = defaultdict(list)
+        for host in ranked:
+            for shape in host.shapes:
+                if len(self._of_shape[shape]) < CANDIDATES_MAX:
+                    self._of_shape[shape].append(host)
+                if not host.lone and len(self._several[shape]) < CANDIDATES_MAX:
+                    self._several[shape].append(host)
+
+    def of_shape(self, shape: int, *, lone: bool = True) -> list[Host]:
+        """Those of one form, lone ones among them if wanted; empty when no host has it."""
+        return (self._of_shape if lone else self._several).get(shape, [])
+
+
+def _is_outnumbered(host: Host, several: Candidates) -> bool:
     """Whether few relays speak for this host, and many others, none of them these, for one of its form and time."""
     few = len(host.relays)
     return few <= FEW_RELAYS and any(
-        len(other.relays) >= few * OUTNUMBERED
-        and not host.shapes.isdisjoint(other.shapes)
-        and host.begin <= other.end
-        and other.begin <= host.end
-        and host.relays.isdisjoint(other.relays)
-        for other in hosts
+        host.begin <= other.end and other.begin <= host.end and host.relays.isdisjoint(other.relays)
+        for shape in host.shapes
+        for other in takewhile(lambda other: len(other.relays) >= few * OUTNUMBERED, several.of_shape(shape))
     )

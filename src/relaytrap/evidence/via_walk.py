@@ -174,8 +174,8 @@ class ViaWalk:
     def _serves(self, top: int, address: str) -> bool:
         """Whether the source forwards for its own: the shape of a relay, in the service of its users.
 
-        Its upstream is in a network that only it can reach and names nobody outside, or the request was for a name of its
-        own that it looked up.
+        Its upstream is in a network that only it can reach and names nobody outside, or the request was for a name of
+        its own that it looked up.
         """
         below = self.links[top + 1]
         if below.address is not None and not is_public(below.address) and not self._may_step(top + 1):
