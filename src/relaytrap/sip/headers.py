@@ -6,9 +6,9 @@ and folding are only worked out when somebody asks for them.
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Final, NamedTuple
 
+from relaytrap.kept import Kept
 from relaytrap.sip.grammar import TOKEN
 
 __all__ = ["COMPACT_FORMS", "Header", "Headers", "Line", "canonical_name", "ends_in_cr", "scan_lines", "unfold"]
@@ -38,21 +38,16 @@ COMPACT_FORMS: Final[dict[bytes, bytes]] = {
 }
 
 
-def canonical_name(raw_name: bytes) -> bytes:
-    """Lower-case long form of a name as written, blanks before the colon included; b"" when it is no token."""
-    # An attacker chooses the keys of the cache: long ones are not kept.
-    return _cached_name(raw_name) if len(raw_name) <= 64 else _canonical_name(raw_name)
-
-
 def _canonical_name(raw_name: bytes) -> bytes:
     name = raw_name.rstrip(b" \t").lower()
     return COMPACT_FORMS.get(name, name) if TOKEN.fullmatch(name) else b""
 
 
-_cached_name = lru_cache(4096)(_canonical_name)
+canonical_name: Final = Kept(_canonical_name, most=4096).__getitem__
+"""Lower-case long form of a name as written, blanks before the colon included; b"" when it is no token."""
 
 
-def _name_of(raw_name: bytes) -> bytes:
+def field_name(raw_name: bytes) -> bytes:
     """The name a field goes by: canonical, or lower-cased as it stands when it is no token."""
     return canonical_name(raw_name) or raw_name.strip().lower()
 
@@ -203,7 +198,7 @@ class Headers:
         first: dict[bytes, bytes] = {}
         more: dict[bytes, list[bytes]] = {}
         for line in lines:
-            name = _name_of(line.raw_name)
+            name = field_name(line.raw_name)
             value = unfold(line.raw_value, line.line_end)
             if name in first:
                 more.setdefault(name, [first[name]]).append(value)
@@ -228,7 +223,7 @@ class Headers:
 
     def canonical_names(self) -> tuple[bytes, ...]:
         """Canonical names, in order."""
-        return tuple(map(_name_of, self._raw_names))
+        return tuple(map(field_name, self._raw_names))
 
     def raw_items(self) -> Iterator[tuple[bytes, bytes]]:
         """(name, value) exactly as written: name ":" value is the line, folds included, its last line end excluded."""
@@ -246,7 +241,7 @@ class Headers:
         if self._by_name is None:
             self._by_name = {}
             for line in self.lines:
-                self._by_name.setdefault(_name_of(line.raw_name), []).append(line)
+                self._by_name.setdefault(field_name(line.raw_name), []).append(line)
         lines = self._by_name.get(name, ())
         return lines[index] if index < len(lines) else None
 
@@ -258,4 +253,4 @@ class Headers:
 
     def __iter__(self) -> Iterator[Header]:
         for line in self.lines:
-            yield Header(line.raw_name, _name_of(line.raw_name), unfold(line.raw_value, line.line_end), line.offset)
+            yield Header(line.raw_name, field_name(line.raw_name), unfold(line.raw_value, line.line_end), line.offset)

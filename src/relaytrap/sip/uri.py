@@ -1,7 +1,6 @@
 """SIP, SIPS and tel URIs, and as much of any other as can be told (RFC 3261 section 19.1, RFC 3966)."""
 
 import re
-from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final, NamedTuple
 
@@ -244,8 +243,9 @@ def _read_port(text: bytes, offset: int, defects: list[Defect]) -> int | None:
     return None
 
 
-@lru_cache(1024)
 def _is_ipv6(text: bytes) -> bool:
+    if len(text) > 45 or b"%" in text:
+        return False
     try:
         IPv6Address(text.decode("ascii"))
     except (AddressValueError, UnicodeDecodeError):
@@ -253,6 +253,5 @@ def _is_ipv6(text: bytes) -> bool:
     return True
 
 
-def is_ipv6(text: bytes) -> bool:
-    """Whether text is an IPv6 address without brackets and zone."""
-    return len(text) <= 45 and b"%" not in text and _is_ipv6(text)
+is_ipv6: Final = Kept(_is_ipv6, most=1024, longest=45).__getitem__
+"""Whether text is an IPv6 address without brackets and zone."""
