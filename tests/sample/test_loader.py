@@ -29,7 +29,7 @@ NOW_NS = 1_800_000_000 * 10**9
 def run(data: Path, *arguments: str) -> str:
     done = CliRunner().invoke(relaytrap, ["--data", str(data), *arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    return done.output
+    return done.stdout
 
 
 def sensors(data: Path) -> dict[str, int]:
@@ -59,11 +59,13 @@ def test_the_sample_is_loaded_once_and_leaves_others_alone_when_it_goes(tmp_path
     assert sensors(data) == {"mine": 10}
 
 
-def test_a_running_hub_loads_and_removes_the_sample(hub: Hub) -> None:
+def test_a_running_hub_loads_and_removes_the_sample_with_its_findings(hub: Hub) -> None:
     assert run(hub.data_dir, "sample", "load").startswith(f"{MESSAGES:,} messages loaded")
     assert sum(row["messages"] for row in hub.rows("sensors")) == MESSAGES
+    assert hub.rows("origins")
     assert run(hub.data_dir, "sample", "remove").startswith(f"{MESSAGES:,} messages removed")
     assert hub.rows("sensors") == []
+    assert [hub.rows(name) for name in ("relays", "origins", "campaigns")] == [[], [], []]
 
 
 def test_only_who_reads_the_hubs_token_may_remove_the_sample(hub: Hub) -> None:

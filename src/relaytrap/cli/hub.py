@@ -106,13 +106,14 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
         database = stack.enter_context(contextlib.closing(HubDatabase(config.data_dir)))
         keys, ledger = Keys(database), Ledger(database)
         ingest = stack.enter_context(contextlib.closing(Ingest(store, config, ledger)))
-        if config.hub.analyse:
-            analyst = stack.enter_context(contextlib.closing(Analyst(Analysis(store, enricher))))
+        analysis = Analysis(store, enricher) if config.hub.analyse else None
+        if analysis:
+            analyst = stack.enter_context(contextlib.closing(Analyst(analysis)))
             ingest.listeners.append(lambda taken: analyst.take(taken.first_ns, taken.last_ns))
             stack.callback(keep_up(store))
             analyst.start()
         hep = stack.enter_context(contextlib.closing(HepDoor(config, ingest.ingest_observations, ledger)))
-        doors = Doors(ingest, keys, ledger, Vigil(database, keys, ledger), hep)
+        doors = Doors(ingest, keys, ledger, Vigil(database, keys, ledger), hep, analysis=analysis)
         site = Site(
             store,
             config,

@@ -82,8 +82,12 @@ def _remove(session: StoreSession | HubSession) -> int:
 
 
 def _find(session: StoreSession | HubSession, config: Config) -> None:
-    """Bring relays, origins and campaigns up to date; a running hub does that by itself, within a minute."""
+    """Bring relays, origins and campaigns up to date."""
     from relaytrap.hub.analyse import analyse_now
 
+    click.echo("bringing relays, origins and campaigns up to date ...", err=True)
     if isinstance(session, StoreSession):
         analyse_now(session.store, config)
+    else:
+        for _ in session.lines("POST", "/api/analyse"):
+            pass

@@ -61,6 +61,18 @@ def derive_again(request: Ask, site: Site) -> Held:
         return Held(_steps(site, workers, only_outdated), held, media_type=LINES)
 
 
+@post("/api/analyse", status_code=200, sync_to_thread=True)
+def find_now(request: Ask, site: Site) -> dict[str, bool]:
+    """Bring relays, origins and campaigns up to date with what is stored, and answer when they are; `done`: whether it
+    is this hub that does that."""
+    require_local(request, site)
+    analysis = site.doors.analysis if site.doors else None
+    if analysis:
+        analysis.update()
+    site.answers.forget()
+    return {"done": analysis is not None}
+
+
 @post("/api/backup", status_code=200, sync_to_thread=True)
 def back_up(request: Ask, site: Site) -> Held:
     """A tar of everything that this hub keeps, of one moment; X-Relaytrap-Total: about how many bytes it has."""
@@ -95,4 +107,4 @@ def _steps(site: Site, workers: Workers, only_outdated: bool) -> Generator[bytes
         yield msgspec.json.encode(told) + b"\n"
 
 
-HANDLERS = (derive_again, back_up)
+HANDLERS = (derive_again, find_now, back_up)
