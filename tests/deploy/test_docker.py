@@ -1,4 +1,4 @@
-"""The Dockerfile and the compose file name only what there is. (Building takes a daemon and a registry of images.)"""
+"""The Dockerfile and the compose file name only what there is. (test_images.py builds and runs them.)"""
 
 import re
 import tomllib
