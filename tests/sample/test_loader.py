@@ -73,11 +73,16 @@ def test_only_who_reads_the_hubs_token_may_remove_the_sample(hub: Hub) -> None:
 
 
 @dataclass
+class Doors:
+    ingest: Ingest
+
+
+@dataclass
 class InProcess:
     """What `relaytrap up` has at hand when it loads the sample."""
 
     store: Store
-    ingest: Ingest | None
+    doors: Doors | None
     answers: Answers = field(default_factory=Answers)
 
 
@@ -85,7 +90,7 @@ def test_up_loads_the_sample_once_while_it_is_fresh(tmp_path: Path) -> None:
     config = load_config(None, environ={}, flags={"data_dir": tmp_path})[0]
     with Store(config.store, tmp_path) as store, contextlib.closing(HubDatabase(tmp_path)) as database:
         with contextlib.closing(Ingest(store, config, Ledger(database))) as ingest:
-            hub = InProcess(store, ingest)
+            hub = InProcess(store, Doors(ingest))
             assert load_scene(hub) == MESSAGES
             assert load_scene(hub) == MESSAGES
         assert store.row("SELECT count() AS n FROM messages")["n"] == MESSAGES

@@ -28,13 +28,20 @@ class Answers(Protocol):
     def forget(self) -> None: ...
 
 
+class Doors(Protocol):
+    """What messages come in by."""
+
+    @property
+    def ingest(self) -> Ingest: ...
+
+
 class RunningHub(Protocol):
     """What loading needs of a running hub."""
 
     @property
     def store(self) -> Store: ...
     @property
-    def ingest(self) -> Ingest | None: ...
+    def doors(self) -> Doors | None: ...
     @property
     def answers(self) -> Answers: ...
 
@@ -57,11 +64,11 @@ def what_is_loaded(sensors: Iterable[Row], at_ns: int) -> Loaded:
 def load_scene(hub: RunningHub) -> int:
     """Have the sample in the store, its story ended within the last hour; gives how many messages it has."""
     loaded = what_is_loaded(run_query(hub.store, "sensors", {}), now_ns())
-    if loaded.fresh or hub.ingest is None:
+    if loaded.fresh or hub.doors is None:
         return loaded.messages
     if loaded.messages:
         drop_sensors(hub.store, SENSOR_PREFIX)
     with tempfile.TemporaryDirectory(prefix="relaytrap-sample-") as folder:
-        done = hub.ingest.import_captures(write_captures(Path(folder), now_ns()))
+        done = hub.doors.ingest.import_captures(write_captures(Path(folder), now_ns()))
     hub.answers.forget()
     return sum(each.stored for each in done)
