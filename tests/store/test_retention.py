@@ -40,9 +40,24 @@ def test_zero_keeps_everything(kept):
 
 def test_the_oldest_days_go_while_the_store_is_too_large_but_never_the_newest(kept):
     store = with_settings(kept(old(0), old(DAY_S), old(2 * DAY_S)), retention_days=0, retention_bytes=1)
-    dropped = apply_retention(store, NOON_NS)
+    dropped = apply_retention(store, NOON_NS + 3 * DAY_NS)
     assert [(d.day, d.reason) for d in dropped] == [("20260922", "size"), ("20260923", "size")]
     assert store.row("SELECT count() AS n FROM messages")["n"] == 1
+
+
+def test_a_day_that_is_yet_to_come_goes_before_the_one_on_which_it_was_taken_in(kept):
+    came = (NOON_NS + DAY_NS) // 1_000_000
+    ahead = [row(DAY_S * 4000, ingested_at=came + 1), row(DAY_S * 4001, ingested_at=came + 2)]
+    store = with_settings(kept(old(0), *ahead, old(DAY_S)), retention_days=0, retention_bytes=1)
+    dropped = [each.day for each in apply_retention(store, NOON_NS + DAY_NS + SECOND_NS)]
+    assert (dropped[0], sorted(dropped)) == ("20260922", ["20260922", "20370904", "20370905"])
+    assert store.rows("SELECT _partition_id AS day FROM messages") == [{"day": "20260923"}]
+
+
+def test_a_day_that_is_yet_to_come_ages_from_when_it_was_taken_in(kept):
+    store = with_settings(kept(row(DAY_S * 4000)), retention_days=5, retention_bytes=0)
+    assert apply_retention(store, NOON_NS + 4 * DAY_NS) == []
+    assert [each.reason for each in apply_retention(store, NOON_NS + 7 * DAY_NS)] == ["age"]
 
 
 def test_a_store_within_its_size_keeps_all_days(kept):

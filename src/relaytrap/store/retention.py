@@ -2,7 +2,7 @@
 
 A day goes when nothing in it was received or taken in during the last `retention_days`: an old capture imported today
 stays as long as today's traffic. While the store is larger than `retention_bytes` the oldest day goes, but never
-the newest.
+the newest. A day that is yet to come was named by a clock that is wrong: it counts as the eve of when it was taken in.
 """
 
 import logging
@@ -34,10 +34,10 @@ class Dropped:
 def apply_retention(store: "Store", now_ns: int) -> list[Dropped]:
     """Drop the days that the settings no longer keep; gives what was dropped, oldest first."""
     dropped = []
-    days = _days(store)
+    days = sorted(_days(store), key=lambda day: _received_ns(day, now_ns))
     if store.config.retention_days:
         oldest_ns = now_ns - store.config.retention_days * NS_PER_DAY
-        aged = [day for day in days if max(day["received_ns"], day["ingested_ns"]) < oldest_ns]
+        aged = [day for day in days if max(_received_ns(day, now_ns), day["ingested_ns"]) < oldest_ns]
         dropped += [_drop(store, day, "age") for day in aged]
         days = [day for day in days if day not in aged]
     if store.config.retention_bytes:
@@ -72,6 +72,12 @@ def _days(store: "Store") -> list[dict[str, Any]]:
         "toInt64(toUnixTimestamp64Milli(max(ingested_at))) * 1000000 AS ingested_ns "
         "FROM messages GROUP BY day ORDER BY day"
     )
+
+
+def _received_ns(day: dict[str, Any], now_ns: int) -> int:
+    """When the newest of a day was received, as far as that can be."""
+    received_ns, ingested_ns = int(day["received_ns"]), int(day["ingested_ns"])
+    return received_ns if received_ns <= now_ns else ingested_ns - ingested_ns % NS_PER_DAY
 
 
 def _drop(store: "Store", day: dict[str, Any], reason: str) -> Dropped:
