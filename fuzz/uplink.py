@@ -19,6 +19,7 @@ from relaytrap.web.api.uplink import inflated
 
 PIECES = (b'{"spool":', b'"waiting_segments":', b"null", b"[", b"1e999", b"-1", b'"format"', b'"clock_steps"', b"{}")
 INFLATED_MAX = 1 << 16
+ARRIVED_NS = 1_790_078_400_000_000_000
 SETTING = RowSetting.of(Config(Path("/nonexistent")))
 BEAT = (
     b'{"run":"a","beat":7,"format":1,"clock_steps":1,"sensor":"s","spool":{"id":"x","hub":"h","acknowledged":9,'
@@ -40,7 +41,7 @@ def check(data: bytes) -> None:
             assert len(inflated(body, INFLATED_MAX)) <= INFLATED_MAX
         elif kind == b"\1":
             mark_of(body[:HEAD_BYTES])
-            batch = segment_batch(body, "s", SETTING, 0)
+            batch = segment_batch(body, "s", ARRIVED_NS, SETTING, 0)
             assert bool(batch.rows) == bool(batch.block)
         else:
             heartbeat(body)

@@ -1,7 +1,9 @@
-"""One engine for a module, emptied before each test, and settings over its directory."""
+"""One engine for a module, emptied before each test, and settings over its directory, on the day of the traffic."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,9 +13,17 @@ from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.rows import RowSetting
 from relaytrap.hub.workers import Workers
 from relaytrap.store import Store
-from tests.storing import clear, opened_store
+from tests.storing import NOON_NS, clear, opened_store
 
 NAMES = (NetworkName("192.0.2.0/24", "FR", 64500, "Exemple"), NetworkName("198.51.100.0/24", "AU", 64501, "Example"))
+
+
+@pytest.fixture(autouse=True)
+def day_of_the_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub believes no times that lie years from its own."""
+    behind_ns = time.time_ns() - NOON_NS
+    clock = SimpleNamespace(time_ns=lambda: time.time_ns() - behind_ns, monotonic=time.monotonic)
+    monkeypatch.setattr("relaytrap.clock.time", clock)
 
 
 @pytest.fixture(scope="session")

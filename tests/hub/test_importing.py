@@ -1,11 +1,11 @@
 import pytest
 
 from relaytrap.errors import InputError
-from relaytrap.hub.importing import BATCH_MESSAGES, import_captures
+from relaytrap.hub.importing import BATCH_MESSAGES, INSERT_DAYS, import_captures
 from relaytrap.hub.ingest import Ingest
 from relaytrap.store.rebuild import check_rollups
 from tests.hub.traffic import request, seen, segment, write_pcap
-from tests.storing import NOON_NS
+from tests.storing import NOON_NS, clear
 
 
 def count(store):
@@ -91,6 +91,47 @@ def test_a_spool_segment_that_was_imported_half_written_is_completed_when_it_is_
     assert ingest.ingest_segment("edge-1", 4, shipped, spool="s1").seen == "again"
     assert store.row("SELECT count() AS n, uniqExact(id) AS ids FROM messages") == {"n": 5, "ids": 5}
     assert ledger.list_incidents() == []
+
+
+def test_a_spool_segment_with_a_wrong_clock_is_kept_once_by_whichever_way_it_comes(
+    store, config, ledger, workers, tmp_path
+):
+    data = segment([seen(request(n), n * 400 * 86_400_000, sensor="edge-1") for n in range(5)], sensor="edge-1")
+    file = tmp_path / "00000001.pcapng"
+    file.write_bytes(data)
+    ingest = Ingest(store, config, ledger, workers)
+    assert ingest.ingest_segment("edge-1", 1, data, spool="s1").messages == 5
+    (done,) = import_captures(store, config, [file])
+    assert (done.stored, done.known, count(store)) == (0, 5, 5)
+    clear(store)
+    assert import_captures(store, config, [file], ledger=ledger)[0].stored == 5
+    assert ingest.ingest_segment("edge-1", 1, data, spool="s2").messages == 0
+
+
+def test_a_capture_of_many_days_keeps_its_times_and_goes_in_a_few_days_at_a_time(
+    store, config, workers, tmp_path, monkeypatch
+):
+    """Whoever writes meanwhile waits for one insert at most."""
+    insert, days = store.insert_block, []
+
+    def watched(*given):
+        before = on_days()
+        insert(*given)
+        days.append(on_days() - before)
+
+    def on_days():
+        return store.row("SELECT uniqExact(toDate(received_at)) AS n FROM messages")["n"]
+
+    monkeypatch.setattr(store, "insert_block", watched)
+    order = sorted(range(200), key=lambda n: n * 7 % 200)
+    data = segment((seen(request(n), -n * 86_400_000, sensor="edge-1") for n in order), sensor="edge-1")
+    file = tmp_path / "years.pcapng"
+    file.write_bytes(data)
+    for given in (workers, None):
+        clear(store)
+        days.clear()
+        assert import_captures(store, config, [file], workers=given)[0].stored == 200
+        assert (max(days), sum(days)) == (INSERT_DAYS, 200)
 
 
 def test_an_imported_spool_segment_is_noted_before_it_is_stored(store, config, ledger, tmp_path, monkeypatch):

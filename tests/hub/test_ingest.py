@@ -5,9 +5,12 @@ import pytest
 
 from relaytrap.config import Config
 from relaytrap.errors import InputError, StoreError
+from relaytrap.hub.arrival import DAYS_MAX, NS_PER_DAY
 from relaytrap.hub.ingest import WAITING_MAX, HubBusy, HubTooOld, Ingest, Segment, Taken, _Waiting
+from relaytrap.hub.ledger import Ledger
 from relaytrap.observation import FORMAT_VERSION
 from tests.hub.traffic import request, seen, segment
+from tests.storing import NOON_NS
 
 
 @pytest.fixture
@@ -56,6 +59,77 @@ def test_numbers_of_another_spool_are_other_segments(ingest, store, ledger):
     for spool in ("s4", "s5"):
         ingest.ingest_segment("trap", 1, segment([seen(request(0), 5 if spool == "s5" else 0)]), spool=spool)
     assert (count(store), ledger.list_incidents()) == (2, [])
+
+
+DAY_MS = NS_PER_DAY // 1_000_000
+
+
+def days_apart(messages, first=0, step=1):
+    """A segment of messages on as many days, the first so many days from now."""
+    return segment(seen(request(n), (first + n * step) * DAY_MS) for n in range(messages))
+
+
+def parts(store):
+    """Parts that inserts made since the table was emptied."""
+    sql = "SELECT sum(rows > 0) AS n FROM system.parts WHERE database = currentDatabase() AND table = 'messages'"
+    return store.row(sql)["n"]
+
+
+@pytest.mark.parametrize("step", [1, -1, 10, -13])
+def test_a_segment_on_1500_days_costs_the_store_a_few_days_and_keeps_every_message(ingest, store, step):
+    """Each day that an insert touches costs it 15 ms, in which no other sensor's messages are stored."""
+    assert ingest.ingest_segment("trap", 1, days_apart(1500, step=step)).messages == 1500
+    assert parts(store) <= DAYS_MAX + 1
+    found = store.row(
+        "SELECT count() AS n, uniqExact(id) AS ids, uniqExact(received_at) AS times, max(received_at) < "
+        "now() + INTERVAL 1000 DAY AS near, uniqExact(notes[1]) AS given FROM messages"
+    )
+    assert (found["n"], found["ids"], found["times"], found["near"]) == (1500, 1500, 1500, True)
+    assert found["given"] >= 1500 - DAYS_MAX
+
+
+def test_times_that_are_not_believed_come_back_as_the_sensor_gave_them(ingest, store):
+    ingest.ingest_segment("trap", 1, days_apart(1, first=4000))
+    (row,) = store.rows("SELECT toUnixTimestamp64Nano(received_at) AS at, notes FROM messages")
+    assert abs(row["at"] - NOON_NS) < 600 * 10**9
+    assert row["notes"] == ["time of arrival, as its own is not believed: 2037-09-04T12:00:00.000000000Z"]
+
+
+@pytest.mark.parametrize("first", [4000, -4000, -3, 3])
+def test_a_segment_that_is_not_believed_is_kept_once_when_it_comes_again_another_day(
+    ingest, store, ledger, first, monkeypatch
+):
+    data = days_apart(3, first=first)
+    key = Segment("trap", "s", 1, data).key
+    assert ingest.ingest_segment("trap", 1, data, spool="s").messages == 3
+    for days in (1, 400):  # nobody noted it, and then again
+        with ledger._database.transaction() as connection:
+            connection.execute("DELETE FROM segments")
+        ledger.begin([key])
+        later = Segment("trap", "s", 1, data, arrived_ns=NOON_NS + days * NS_PER_DAY)
+        assert ingest.store_parcel([later], again=True) == 0
+        assert ingest.ingest_segment("trap", 1, data, spool="s").messages == 0
+    assert count(store) == 3
+
+
+def test_a_parcel_that_comes_again_lies_on_the_same_days(ingest, store):
+    """Its insert may still go on, believed to have failed: then its token tells, if the days are the same."""
+    given = Segment("trap", "s", 1, days_apart(5, first=4000), arrived_ns=NOON_NS - NS_PER_DAY)
+    for again in (False, True):
+        ingest.store_parcel([given], again=again)
+    assert store.rows("SELECT DISTINCT toDate(received_at) AS day FROM messages") == [{"day": "2026-09-21"}]
+    assert count(store) == 5
+
+
+def test_a_restored_hub_asks_the_store_about_a_segment_with_a_wrong_clock(ingest, store, ledger):
+    data = days_apart(2, first=4000)
+    assert ingest.ingest_segment("trap", 1, data, spool="s").messages == 2
+    ledger.mark_restored()
+    with ledger._database.transaction() as connection:
+        connection.execute("DELETE FROM segments")
+    ingest.ledger = Ledger(ledger._database)
+    assert ingest.ingest_segment("trap", 1, data, spool="s").seen == "begun"
+    assert count(store) == 2
 
 
 def test_the_sensor_is_the_one_that_the_token_names(ingest, store):
@@ -277,7 +351,7 @@ def test_a_parcel_with_a_sensor_that_was_away_is_told_of_in_two_spans(ingest):
     days = 3 * 86_400_000
     parcel = [
         Segment(name, "s", 1, segment([seen(request(at), at, sensor=name), seen(request(at + 1), at + 1, sensor=name)]))
-        for name, at in (("near", days), ("late", 0), ("beside", days + 2_000))
+        for name, at in (("near", 0), ("late", -days), ("beside", 2_000))
     ]
     assert ingest.store_parcel(parcel, again=False) == 6
     ms = 1_000_000

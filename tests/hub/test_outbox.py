@@ -10,6 +10,7 @@ from relaytrap.hub.ingest import HubBusy
 from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.outbox import NotTaken, Outbox
 from relaytrap.hub.parcel import Segment, unpack
+from tests.storing import NOON_NS
 
 
 class Wire:
@@ -27,7 +28,7 @@ class Wire:
         self.begun.set()
         assert self.may_go.wait(30)
         self.sizes.append(len(parcel.payload))
-        self.sent.append(([each.number for each in unpack(parcel.payload)], parcel.token, marked))
+        self.sent.append(([each.number for each in unpack(parcel.payload, NOON_NS)], parcel.token, marked))
         if self.refuses:
             raise NotTaken("too much")
         if not self.is_up:

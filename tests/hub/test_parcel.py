@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from relaytrap.errors import InputError
 from relaytrap.hub import parcel as parcels
 from relaytrap.hub.parcel import PARCEL_BYTES, Parcel, Segment, pack, token_of, unpack
+from tests.storing import NOON_NS
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 segments = st.builds(Segment, names, names, st.integers(0, 2**63 - 1), st.binary(max_size=300))
@@ -32,7 +33,7 @@ def entry(size, **given):
 @given(st.lists(segments, min_size=1, max_size=8))
 def test_what_was_put_in_comes_out(given):
     made = parcel(*given)
-    assert unpack(made.payload) == given
+    assert unpack(made.payload, NOON_NS) == given
     assert len(made.payload) <= sum(each.weight for each in made.contents)
 
 
@@ -57,7 +58,7 @@ def test_a_token_follows_from_the_contents_and_their_order(given):
 @example(b"[" * 10_000)
 def test_any_bytes_are_segments_or_refused(data):
     with suppress(InputError):
-        unpack(data)
+        unpack(data, NOON_NS)
 
 
 @given(st.lists(segments, min_size=1, max_size=4), st.data())
@@ -66,7 +67,7 @@ def test_a_parcel_that_was_damaged_gives_segments_or_is_refused(given, data):
     at = data.draw(st.integers(0, len(payload) - 1))
     payload[at] ^= data.draw(st.integers(1, 255))
     with suppress(InputError):
-        unpack(bytes(payload))
+        unpack(bytes(payload), NOON_NS)
 
 
 @pytest.mark.parametrize(
@@ -86,16 +87,16 @@ def test_a_parcel_that_was_damaged_gives_segments_or_is_refused(given, data):
 )
 def test_a_first_line_that_does_not_fit_what_follows_is_refused(payload):
     with pytest.raises(InputError):
-        unpack(payload)
+        unpack(payload, NOON_NS)
 
 
 def test_a_parcel_inflates_to_no_more_than_a_sensor_may_ship(monkeypatch):
     monkeypatch.setattr(parcels, "INFLATED_MAX", 1000)
     monkeypatch.setattr(parcels.inflated, "__defaults__", (1000,))
     half = zlib.compress(bytes(600))
-    assert len(unpack(forged([entry(len(half))], half))) == 1
+    assert len(unpack(forged([entry(len(half))], half), NOON_NS)) == 1
     with pytest.raises(InputError, match="larger than"):
-        unpack(forged([entry(len(half)), entry(len(half))], half + half))
+        unpack(forged([entry(len(half)), entry(len(half))], half + half), NOON_NS)
     assert pack(Segment("trap", "s", 1, bytes(1001))) is None
 
 

@@ -15,6 +15,7 @@ from relaytrap.hub.ingest import HubBusy
 from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.outbox import Outbox
 from relaytrap.hub.parcel import Segment, pack, unpack
+from tests.storing import NOON_NS
 
 SENSORS, SEGMENTS, STEPS = 4, 6, 150
 
@@ -93,7 +94,7 @@ class World:
         if message.mark is not None and min(self.messages) <= min(message.mark, number - 1):
             return
         again = message.delivered > 1 or message.mark is not None
-        rows = [each for each in unpack(message.payload) if not (again and self.rows[each])]
+        rows = [each for each in unpack(message.payload, NOON_NS) if not (again and self.rows[each])]
         self.at_work.append((number, message.token, rows))
 
     def finish(self):

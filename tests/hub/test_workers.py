@@ -13,6 +13,7 @@ from relaytrap.errors import InputError
 from relaytrap.hub.batch import make_batch
 from relaytrap.hub.workers import Workers
 from tests.hub.traffic import request, seen, segment
+from tests.storing import NOON_NS
 
 
 def test_a_worker_makes_the_same_block_as_this_process(workers, setting):
@@ -37,13 +38,13 @@ def test_each_observation_may_have_its_own_time_of_arrival(workers, setting):
 
 
 def test_a_segment_is_read_in_the_worker(workers):
-    batch = workers.segment_batch(segment(seen(request(n), n) for n in range(4)), "trap", 1)
+    batch = workers.segment_batch(segment(seen(request(n), n) for n in range(4)), "trap", NOON_NS, 1)
     assert batch.rows == 4
 
 
 def test_what_is_no_segment_comes_back_as_the_operators_sentence(workers):
     with pytest.raises(InputError, match="is not a Relaytrap segment"):
-        workers.segment_batch(b"nothing of the kind", "trap", 1)
+        workers.segment_batch(b"nothing of the kind", "trap", NOON_NS, 1)
 
 
 def test_a_worker_that_was_killed_is_replaced(config):
@@ -66,7 +67,7 @@ def test_a_worker_whose_owner_was_killed_ends_without_a_word(config):
     ours, theirs = socket.socketpair()
     owner = Connection(ours.detach())
     owner.send_bytes(pickle.dumps(config))
-    owner.send_bytes(marshal.dumps(("segment", 1, "trap", [], b"nothing of the kind")))
+    owner.send_bytes(marshal.dumps(("segment", 1, [], (b"nothing of the kind", "trap", 1))))
     owner.close()  # the answer has nobody to go to
     command = [sys.executable, "-m", "relaytrap.hub.worker", str(theirs.fileno())]
     with theirs:

@@ -13,6 +13,7 @@ from relaytrap.evidence.fingerprint import Tool
 from relaytrap.evidence.identifiers import Decoded
 from relaytrap.evidence.path import Path
 from relaytrap.evidence.track import Keys
+from relaytrap.hub.arrival import EPOCH_MAX_NS, given_ns
 from relaytrap.kept import Kept
 from relaytrap.observation import Observation
 from relaytrap.sip import Message, Request, Unparsed
@@ -46,23 +47,18 @@ DIRECTIONS: Final = {"in": 1, "out": 2}
 REQUEST, RESPONSE, UNPARSED = 1, 2, 3
 NO_ADDRESS: Final = bytes(16)
 MAPPED: Final = bytes(10) + b"\xff\xff"
-EPOCH_MAX_NS: Final = (2**32 - 1) * 1_000_000_000
 
 
 def message_id(seen: Observation) -> int:
     """The identifier of a message: the same whenever the same file, or the same segment, is read again."""
     sensor, capture = word(seen.sensor), word(seen.capture)
-    identity = b"%b\0%b\0%d\0%d\0" % (sensor, capture, seen.frame, _received_ns(seen))
+    identity = b"%b\0%b\0%d\0%d\0" % (sensor, capture, seen.frame, given_ns(seen))
     return int.from_bytes(blake2b(identity + seen.raw, digest_size=8).digest(), "big")
-
-
-def _received_ns(seen: Observation) -> int:
-    return min(max(seen.received_at_ns, 0), EPOCH_MAX_NS)
 
 
 def seen_columns(seen: Observation, ingested_ms: int) -> Row:
     """id to local_port."""
-    received_ns = _received_ns(seen)
+    received_ns = min(max(seen.received_at_ns, 0), EPOCH_MAX_NS)
     sensor, capture = word(seen.sensor), word(seen.capture)
     return (
         message_id(seen),

@@ -19,6 +19,7 @@ from relaytrap.capture import CaptureReport, read_capture
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.config import Config
 from relaytrap.errors import InputError
+from relaytrap.hub.arrival import NS_PER_DAY, given_ns, note_of
 from relaytrap.hub.batch import Batch, make_batch
 from relaytrap.hub.capture_files import opened_capture, read_options
 from relaytrap.hub.ledger import Ledger
@@ -36,6 +37,8 @@ BATCH_MESSAGES: Final = 8_192
 INSERT_MESSAGES: Final = 32_768
 """Batches go into the store together up to this many messages: sorting them, summing them up by the hour and merging
 what they leave takes the engine 11 us a message instead of 18. Twice as many gain nothing more and hold 100 MB more."""
+INSERT_DAYS: Final = 32
+"""Nor do they reach over more days: each has parts of its own, 1,500 of them took a minute, and sensors waited."""
 SMALL_MESSAGES: Final = 5_000
 """Up to this many messages are turned into rows here: starting processes would take longer."""
 
@@ -147,7 +150,8 @@ def _import_one(
                 for own, number in reader.segments - noted:
                     ledger.note_import(own, number)
                 noted |= reader.segments
-            lanes.take(observations)
+            for some in _of_few_days(observations):
+                lanes.take(some)
             if progress:
                 progress(name, reader.position)
     finally:
@@ -166,6 +170,19 @@ def _some(source: Iterator[Observation], name: str) -> list[Observation]:
         return list(itertools.islice(source, BATCH_MESSAGES))
     except OSError as error:
         raise InputError(f"{name}: reading failed ({error.strerror}); what was read before is stored") from None
+
+
+def _of_few_days(observations: list[Observation]) -> Iterator[list[Observation]]:
+    """The same in order of time and on INSERT_DAYS each, where they lie on more; nearly never."""
+    days = {seen.received_at_ns // NS_PER_DAY for seen in observations}
+    if len(days) <= INSERT_DAYS:
+        yield observations
+        return
+    ordered = sorted(days)
+    part_of = {day: number // INSERT_DAYS for number, day in enumerate(ordered)}
+    by_time = sorted(observations, key=lambda seen: seen.received_at_ns)
+    for _, some in itertools.groupby(by_time, lambda seen: part_of[seen.received_at_ns // NS_PER_DAY]):
+        yield list(some)
 
 
 class _Lanes:
@@ -235,7 +252,9 @@ class _Lanes:
         return workers.batch(observations, now_ns() // 1_000_000, known=known)
 
     def _keep(self, batch: Batch) -> None:
-        """Insert a batch with others, when there are enough."""
+        """Insert a batch with others, when there are enough, or when they would lie on too many days."""
+        if not _reach_few_days([*self._made, batch]):
+            self._flush()
         self._made.append(batch)
         if sum(each.rows for each in self._made) > INSERT_MESSAGES - BATCH_MESSAGES:
             self._flush()
@@ -272,17 +291,34 @@ class _Lanes:
         known = [pair for pair, is_known in self._known.items() if is_known]
         if not known:
             return []
-        times = [seen.received_at_ns for seen in observations]
+        times = list(map(given_ns, observations))
         first, last = min(times), max(times)
         return [each for pair in known for each in known_ids(self._store, first, last, *pair)]
 
 
+def _reach_few_days(batches: Sequence[Batch]) -> bool:
+    full = [each for each in batches if each.rows]
+    first_ns = min((each.first_ns for each in full), default=0)
+    last_ns = max((each.last_ns for each in full), default=0)
+    return last_ns // NS_PER_DAY - first_ns // NS_PER_DAY < INSERT_DAYS
+
+
 def known_ids(store: Store, first_ns: int, last_ns: int, sensor: str, capture: str) -> list[int]:
-    """Identifiers of the messages that the store has of a sensor and capture, received within a span of time."""
-    rows = store.rows(
-        "SELECT id FROM messages WHERE sensor = {sensor:String} AND capture = {capture:String} "
+    """Identifiers of the messages that the store has of a sensor and capture, and that came with times within a span.
+
+    first_ns, last_ns: as arrival.given_ns gives them.
+    """
+    source = "sensor = {sensor:String} AND capture = {capture:String}"
+    sql = (
+        f"SELECT id FROM messages WHERE {source} "
         "AND received_at >= fromUnixTimestamp64Nano({first:Int64}, 'UTC') "
-        "AND received_at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')",
-        {"sensor": sensor, "capture": capture, "first": first_ns, "last": last_ns},
+        "AND received_at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
     )
-    return [row["id"] for row in rows]
+    if not capture:  # shipped, and perhaps not believed
+        sql += (
+            f" UNION ALL SELECT id FROM messages WHERE notEmpty(notes) AND {source} "
+            "AND arrayExists(note -> note >= {first_note:String} AND note <= {last_note:String}, notes)"
+        )
+    params = {"sensor": sensor, "capture": capture, "first": first_ns, "last": last_ns}
+    notes = {"first_note": note_of(first_ns), "last_note": note_of(last_ns)}
+    return [row["id"] for row in store.rows(sql, params | notes)]

@@ -19,6 +19,7 @@ from relaytrap.certificate import write_private
 from relaytrap.clock import now_ns
 from relaytrap.config import Config
 from relaytrap.errors import InputError, RelaytrapError, StoreError
+from relaytrap.hub.arrival import given_ns, is_believed
 from relaytrap.hub.batch import Batch
 from relaytrap.hub.grouping import Grouping
 from relaytrap.hub.importing import Imported, Progress, import_captures, known_ids
@@ -230,15 +231,19 @@ class Ingest:
         return Batch(0, 0, 0, 0, b"")
 
     def _batch(self, segment: Segment, known: Sequence[int] = ()) -> Batch:
-        return self._workers.segment_batch(segment.data, segment.sensor, now_ns() // 1_000_000, known=known)
+        given = (segment.data, segment.sensor, segment.arrived_ns, now_ns() // 1_000_000)
+        return self._workers.segment_batch(*given, known=known)
 
     def _may_be_stored(self, segment: Segment) -> bool:
-        """Whether the ledger may have forgotten it; its first message tells when it begins."""
+        """Whether the ledger may have forgotten it; its first message tells when it begins, if it can be believed."""
         if not self.ledger.unsure_before_ns:
             return False
         with suppress(InputError):  # said where it is read whole
             first = next(iter(read_segment(BytesIO(segment.data))), None)
-            return first is not None and first.received_at_ns < self.ledger.unsure_before_ns
+            return first is not None and (
+                first.received_at_ns < self.ledger.unsure_before_ns
+                or not is_believed(first.received_at_ns, segment.arrived_ns)
+            )
         return False
 
     def _took(self, batch: Batch) -> None:
@@ -292,9 +297,9 @@ class Ingest:
                 log.exception("a listener failed")
 
     def _known(self, segment: Segment) -> list[int]:
-        """Identifiers of a sensor's messages that are in the store within a segment's span of time."""
+        """Identifiers of a sensor's messages that are in the store and came with times within a segment's span."""
         name = f"segment of {segment.sensor}"
-        times = [seen.received_at_ns for seen in read_segment(BytesIO(segment.data), name=name)]
+        times = [given_ns(seen) for seen in read_segment(BytesIO(segment.data), name=name)]
         return known_ids(self.store, min(times), max(times), sensor=segment.sensor, capture="") if times else []
 
     def _look_at_format(self, sensor: str, data: bytes) -> None:

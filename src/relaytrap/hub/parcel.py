@@ -11,12 +11,13 @@ it is put with others.
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Final
 
 import msgspec
 
+from relaytrap.clock import now_ns
 from relaytrap.errors import InputError
 from relaytrap.hub.ledger import SegmentKey, digest_of
 
@@ -35,13 +36,15 @@ INFLATED_MAX: Final = 64 << 20
 class Segment:
     """One segment (uncompressed pcapng) of an authenticated sensor.
 
-    spool: the sensor's mark of its spool, within which numbers are unique.
+    spool: the sensor's mark of its spool, within which numbers are unique. arrived_ns: when it came to a hub; nothing
+    that tells it from others.
     """
 
     sensor: str
     spool: str
     number: int
     data: bytes
+    arrived_ns: int = field(default_factory=now_ns, compare=False)
 
     @cached_property
     def digest(self) -> bytes:
@@ -113,8 +116,8 @@ def pack(segment: Segment) -> Packed | None:
     return Packed(segment.key, segment.token, entry, body, size, max(size, len(segment.data) // DEFLATED))
 
 
-def unpack(payload: bytes) -> list[Segment]:
-    """The segments of a message, in the order in which they were put in.
+def unpack(payload: bytes, arrived_ns: int) -> list[Segment]:
+    """The segments of a message that came in at some time, in the order in which they were put in.
 
     Raises InputError for what is no parcel, or would inflate to more than INFLATED_MAX.
     """
@@ -129,7 +132,7 @@ def unpack(payload: bytes) -> list[Segment]:
     segments = []
     for each in entries:
         data = inflated(rest[at : at + each.bytes], room)
-        segments.append(Segment(each.sensor, each.spool, each.number, data))
+        segments.append(Segment(each.sensor, each.spool, each.number, data, arrived_ns))
         room, at = room - len(data), at + each.bytes
     return segments
 

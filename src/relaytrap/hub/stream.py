@@ -267,11 +267,14 @@ class Stream:
 
 def _segments(message: "Msg") -> list[Segment]:
     headers = message.headers or {}
+    # The stream's word for it, the same however often and to whom it hands the parcel out: what is stored under one
+    # token must lie on the same days.
+    arrived_ns = int(message.metadata.timestamp.timestamp() * 1e9)
     if "Sensor" not in headers:
-        return unpack(message.data)
+        return unpack(message.data, arrived_ns)
     # One segment, as hubs put it in before there were parcels.
     names = unquote(headers["Sensor"]), unquote(headers["Spool"])
-    return [Segment(*names, int(headers["Number"]), inflated(message.data))]
+    return [Segment(*names, int(headers["Number"]), inflated(message.data), arrived_ns)]
 
 
 def _mark_of(message: "Msg") -> int | None:

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from relaytrap.errors import RelaytrapError
+from relaytrap.hub.arrival import Calendar
 from relaytrap.hub.batch import Batch, make_batch
 from relaytrap.hub.rows import RowSetting
 from relaytrap.observation import Observation
@@ -52,9 +53,10 @@ def serve(connection: Connection) -> None:
 
 
 def _done(job: tuple[Any, ...], setting: RowSetting) -> tuple[Any, ...]:
-    kind, ingested_ms, sensor, known, payload = job
+    kind, ingested_ms, known, payload = job
     if kind == "segment":
-        batch = segment_batch(payload, sensor, setting, ingested_ms, frozenset(known))
+        data, sensor, arrived_ns = payload
+        batch = segment_batch(data, sensor, arrived_ns, setting, ingested_ms, frozenset(known))
     else:
         observations = [Observation(*fields) for fields in payload]
         batch = make_batch(observations, setting, ingested_ms, known=frozenset(known))
@@ -62,12 +64,22 @@ def _done(job: tuple[Any, ...], setting: RowSetting) -> tuple[Any, ...]:
 
 
 def segment_batch(
-    data: bytes, sensor: str, setting: RowSetting, ingested_ms: int, known: frozenset[int] = frozenset()
+    data: bytes,
+    sensor: str,
+    arrived_ns: int,
+    setting: RowSetting,
+    ingested_ms: int,
+    known: frozenset[int] = frozenset(),
 ) -> Batch:
-    """The rows of a sensor's segment. The sensor's name is the one its token says, not the one the segment says."""
+    """The rows of a sensor's segment. The sensor's name is the one its token says, not the one the segment says.
+
+    arrived_ns: when it came to a hub, which may be before ingested_ms; stands in for times that are not believed.
+    """
     from relaytrap.capture.segment import read_segment
 
-    observations = [_named(seen, sensor) for seen in read_segment(BytesIO(data), name=f"segment of {sensor}")]
+    segment = read_segment(BytesIO(data), name=f"segment of {sensor}")
+    calendar = Calendar(arrived_ns)
+    observations = [calendar.dated(_named(seen, sensor)) for seen in segment]
     return make_batch(observations, setting, ingested_ms, known=known)
 
 

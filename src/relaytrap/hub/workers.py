@@ -48,11 +48,13 @@ class Workers:
     ) -> Batch:
         """One block of observations; waits for an idle worker."""
         payload = list(map(FIELDS, observations))
-        return self._done(("observations", ingested_ms, "", tuple(known), payload))
+        return self._done(("observations", ingested_ms, tuple(known), payload))
 
-    def segment_batch(self, data: bytes, sensor: str, ingested_ms: int, *, known: Sequence[int] = ()) -> Batch:
-        """One block of a sensor's segment; raises InputError for bytes that are no segment."""
-        return self._done(("segment", ingested_ms, sensor, tuple(known), data))
+    def segment_batch(
+        self, data: bytes, sensor: str, arrived_ns: int, ingested_ms: int, *, known: Sequence[int] = ()
+    ) -> Batch:
+        """One block of a sensor's segment; InputError for bytes that are no segment. See worker.segment_batch."""
+        return self._done(("segment", ingested_ms, tuple(known), (data, sensor, arrived_ns)))
 
     def close(self) -> None:
         """End the processes."""

@@ -65,8 +65,8 @@ TEXT = "ZSTD(1)"
 FAST = "LZ4"  # for what whole weeks are read of: 30 % less time than ZSTD, for a byte a row
 
 COLUMNS: Final = (
-    Column("id", "UInt64", "Hash of sensor, capture, frame, received_at and raw; shown as 16 hex digits", "NONE"),
-    Column("received_at", "DateTime64(9, 'UTC')", "When the sensor read the bytes", TIME),
+    Column("id", "UInt64", "Hash of sensor, capture, frame, its own time and raw; shown as 16 hex digits", "NONE"),
+    Column("received_at", "DateTime64(9, 'UTC')", "When the sensor read the bytes, or they came here", TIME),
     Column("ingested_at", "DateTime64(3, 'UTC')", "When the hub took the message in", TIME),
     Column("sensor", WORD, "Sensor that saw it, or the import that stands in for one"),
     Column("capture", WORD, "File name, for imports"),

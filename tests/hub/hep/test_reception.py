@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaytrap.capture.direction import Directions
+from relaytrap.hub.arrival import note_of
 from relaytrap.hub.hep.reception import (
     AGENTS_MAX,
     BAD_PASSWORD,
     NOT_HEP,
     NOT_SIP,
     OTHERS,
-    TIME_NOT_BELIEVED,
     Reception,
 )
 from tests.hub.hep.packets import NOON_S, hep
@@ -74,7 +74,7 @@ def test_what_is_not_sip_is_counted() -> None:
 def test_time_that_cannot_be_gives_way_to_that_of_arrival(at_s: int) -> None:
     (seen,), _ = took(hep(at_s=at_s))
     assert seen.received_at_ns == NOW_NS
-    assert TIME_NOT_BELIEVED in seen.notes
+    assert seen.notes == ("came inside HEP", note_of(at_s * 10**9))
 
 
 def test_message_inside_tls_is_told_from_one_over_tcp() -> None:

@@ -12,6 +12,7 @@ from relaytrap.capture.direction import Directions
 from relaytrap.capture.dissection import Dissector
 from relaytrap.capture.hep import HepMessage, read_hep
 from relaytrap.capture.report import CaptureReport
+from relaytrap.hub.arrival import NS_PER_DAY, dated
 from relaytrap.hub.hep.rate import Rate
 from relaytrap.observation import Observation
 
@@ -29,10 +30,9 @@ AGENTS_MAX: Final = 256
 """Agents that are kept apart; a stranger who invents names fills no more memory than that."""
 MAX_HELD: Final = 1 << 16
 
-LONGEST_AGO_NS: Final = 7 * 86_400_000_000_000
+LONGEST_AGO_NS: Final = 7 * NS_PER_DAY
 """An agent may keep what it saw while we were away; what is older is a file, which `relaytrap import` reads."""
 LONGEST_AHEAD_NS: Final = 60_000_000_000
-TIME_NOT_BELIEVED: Final = "the agent's time is not believed; that of its arrival"
 
 
 class Agent:
@@ -97,7 +97,4 @@ def _timed(seen: Observation, agent: Agent, now_ns: int) -> Observation:
     agent.ahead_ns = seen.received_at_ns - now_ns
     if -LONGEST_AGO_NS <= agent.ahead_ns <= LONGEST_AHEAD_NS:
         return seen
-    return Observation(
-        *(now_ns, seen.sensor, seen.direction, seen.transport, seen.source, seen.source_port),
-        *(seen.local, seen.local_port, seen.raw, seen.capture, seen.frame, (*seen.notes, TIME_NOT_BELIEVED)),
-    )
+    return dated(seen, now_ns)
