@@ -9,6 +9,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 __all__ = [
@@ -240,21 +241,11 @@ def _interface(section: Section, block: bytes) -> Interface:
     return interface
 
 
-def _enhanced(source: PacketSource, section: Section, block: bytes) -> Packet | None:
+def _described(layout: str, source: PacketSource, section: Section, block: bytes) -> Packet | None:
+    """A block that names its interface. layout: of number, time in two halves, octets captured and on the wire."""
     if len(block) < 32:
         return _undescribed(source)
-    number, high, low, captured, original = struct.unpack_from(section.order + "IIIII", block, 8)
-    if number >= len(section.interfaces) or 28 + captured > len(block) - 4:
-        return _undescribed(source)
-    interface = section.interfaces[number]
-    end = 28 + captured
-    return _moment(interface, high << 32 | low), interface, original, block[28:end], block[(end + 3) & ~3 : -4]
-
-
-def _old_packet(source: PacketSource, section: Section, block: bytes) -> Packet | None:
-    if len(block) < 32:
-        return _undescribed(source)
-    number, _, high, low, captured, original = struct.unpack_from(section.order + "HHIIII", block, 8)
+    number, high, low, captured, original = struct.unpack_from(section.order + layout, block, 8)
     if number >= len(section.interfaces) or 28 + captured > len(block) - 4:
         return _undescribed(source)
     interface = section.interfaces[number]
@@ -273,9 +264,9 @@ def _simple(source: PacketSource, section: Section, block: bytes) -> Packet | No
 
 
 PACKET_BLOCKS: Final[dict[int, Callable[[PacketSource, Section, bytes], Packet | None]]] = {
-    ENHANCED: _enhanced,
+    ENHANCED: partial(_described, "IIIII"),
     SIMPLE: _simple,
-    OLD_PACKET: _old_packet,
+    OLD_PACKET: partial(_described, "H2xIIII"),  # behind the number, packets that were dropped
 }
 
 
