@@ -4,9 +4,11 @@ from relaytrap.hub.importing import import_captures
 from relaytrap.hub.reanalyse import reanalyse
 from relaytrap.hub.rows import RULES_VERSION
 from relaytrap.store.rebuild import check_rollups
+from relaytrap.store.retention import drop_sensors
 from relaytrap.store.schema import NAMES
+from relaytrap.store.upkeep import keep_up
 from tests.hub.traffic import request, write_pcap
-from tests.storing import keep, row
+from tests.storing import NOON_NS, keep, row
 
 DAY_S = 86_400
 
@@ -47,6 +49,23 @@ def test_only_outdated_days_are_rewritten_on_request(scanned, workers):
     keep(scanned, [row(DAY_S, rules_version=RULES_VERSION - 1)], "an-old-day")
     assert list(reanalyse(scanned, workers, only_outdated=True))[-1].of == 1
     assert list(reanalyse(scanned, workers, only_outdated=True))[-1].of == 0
+
+
+def test_sensors_removed_while_a_day_is_rewritten_stay_removed(scanned, workers):
+    """And their removal does not end the rewriting."""
+    keep(scanned, [row(n, sensor=b"sample-a") for n in range(3)], "a-sample")
+    steps = reanalyse(scanned, workers)
+    next(steps)
+    assert next(steps).messages == 23  # copied, not yet exchanged
+    assert drop_sensors(scanned, "sample-") == 3
+    keep_up(scanned, NOON_NS)
+    list(steps)
+    assert scanned.row("SELECT count() AS n, countIf(sensor = 'sample-a') AS sample FROM messages") == {
+        "n": 20,
+        "sample": 0,
+    }
+    assert check_rollups(scanned) == []
+    assert scanned.rows("SELECT name FROM system.tables WHERE endsWith(name, '_rebuilt')") == []
 
 
 def test_what_arrives_while_a_day_is_rewritten_is_kept(scanned, workers):

@@ -2,7 +2,8 @@
 
 A day is built in tables beside the real ones and then takes the old day's place, partition by partition; each of those
 exchanges is atomic, so a crash leaves either day, never a mixture. What was left of an unfinished rebuild is removed
-by the next one.
+by the next one. Messages beside the real ones belong to the one reanalysis at work; rollups, to whoever is alone in the
+store's gate.
 """
 
 from collections.abc import Iterable, Iterator
@@ -37,7 +38,7 @@ def check_rollups(store: "Store") -> list[str]:
 
 def rebuild_rollups(store: "Store", days: Iterable[str] | None = None) -> None:
     """Make the rollups of some days (all, when None) again from the stored messages."""
-    with store.gate.alone(), _beside(store):
+    with store.gate.alone(), _beside(store, ROLLUPS):
         for day in _rollup_days(store) if days is None else days:
             _fill_rollups(store, "messages", day)
             _exchange_rollups(store, day)
@@ -46,15 +47,17 @@ def rebuild_rollups(store: "Store", days: Iterable[str] | None = None) -> None:
 @contextmanager
 def day_of_rebuilt_messages(store: "Store") -> Iterator[str]:
     """Name of an empty table like `messages`, to be filled with one day and given to replace_day; then removed."""
-    with _beside(store):
+    with _beside(store, ["messages"]):
         yield f"messages{REBUILT}"
 
 
 def replace_day(store: "Store", day: str) -> None:
     """Put the day in `messages_rebuilt` in the old day's place, rollups with it. The caller holds the gate alone."""
-    _fill_rollups(store, f"messages{REBUILT}", day)
-    _exchange(store, "messages", day)
-    _exchange_rollups(store, day)
+    with _beside(store, ROLLUPS):
+        _leave_out_removed(store, day)
+        _fill_rollups(store, f"messages{REBUILT}", day)
+        _exchange(store, "messages", day)
+        _exchange_rollups(store, day)
     store.command(f"TRUNCATE TABLE {store.layout.altered(f'messages{REBUILT}')}")
 
 
@@ -69,21 +72,32 @@ def _rollup_days(store: "Store") -> list[str]:
     return [row["day"] for row in store.rows(f"SELECT DISTINCT day FROM ({tables}) ORDER BY day")]
 
 
+def _leave_out_removed(store: "Store", day: str) -> None:
+    """Sensors that were removed while the day was written anew stay removed."""
+    inside = f"SELECT sensor FROM messages WHERE _partition_id = '{_checked(day)}'"
+    rows = store.rows(f"SELECT DISTINCT sensor FROM messages{REBUILT} WHERE sensor NOT IN ({inside})")
+    if rows:
+        table = store.layout.altered(f"messages{REBUILT}")
+        removed = {"removed": [row["sensor"] for row in rows]}
+        store.command(f"DELETE FROM {table} WHERE has({{removed:Array(String)}}, toString(sensor))", removed)
+
+
 @contextmanager
-def _beside(store: "Store") -> Iterator[None]:
-    """The tables beside the real ones, empty; removed at the end."""
-    _drop_beside(store)
-    for statement in (*messages_ddl(store.layout, f"messages{REBUILT}"), *rollup_ddl(store.layout, REBUILT)):
+def _beside(store: "Store", names: Iterable[str]) -> Iterator[None]:
+    """Tables beside the real ones, empty; removed at the end."""
+    _drop_beside(store, names)
+    made = messages_ddl(store.layout, f"messages{REBUILT}") if "messages" in names else rollup_ddl(store.layout, REBUILT)
+    for statement in made:
         store.command(statement)
     try:
         yield
     finally:
-        _drop_beside(store)
+        _drop_beside(store, names)
 
 
-def _drop_beside(store: "Store") -> None:
+def _drop_beside(store: "Store", names: Iterable[str]) -> None:
     layout = store.layout
-    for name in ("messages", *ROLLUPS):
+    for name in names:
         # The table over the shards first, where there is one.
         for table in dict.fromkeys((name + REBUILT, layout.local(name + REBUILT))):
             store.command(f"DROP TABLE IF EXISTS {table}{layout.on_cluster} SYNC")
