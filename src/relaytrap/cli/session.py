@@ -7,22 +7,28 @@ leaves it too, so the lock decides.
 import contextlib
 import http.client
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
+import click
 import msgspec
 
+from relaytrap.clock import monotonic
 from relaytrap.config import Config
-from relaytrap.errors import InputError, StoreError
+from relaytrap.errors import InputError, StoreError, StoreLocked
 
 __all__ = ["HubSession", "Session", "StoreSession", "open_session", "running_hub"]
 
 Row = dict[str, Any]
 LINES = "application/x-ndjson"
 TIMEOUT_S = 600.0
+WAIT_S = 60.0
+"""A hub with a large store may take so long until it answers."""
+LOOK_S = 0.25
 CHUNK_BYTES = 1 << 20
 
 
@@ -157,14 +163,31 @@ class HubSession:
 def open_session(config: Config) -> Iterator[StoreSession | HubSession]:
     """A session with the hub of this data directory, or with the store itself when no hub runs.
 
-    Raises StoreLocked when another process without an API owns it.
+    A hub that starts, or a command that has the store, is waited for. Raises StoreLocked when that takes too long.
     """
-    hub = running_hub(config.data_dir)
-    session = HubSession(hub) if hub else StoreSession(config)
+    session = _wait_for_session(config)
     try:
         yield session
     finally:
         session.close()
+
+
+def _wait_for_session(config: Config) -> StoreSession | HubSession:
+    """The first way that opens: the process that owns the data begins to answer, or ends."""
+    given_up = monotonic() + WAIT_S
+    told = False
+    while True:
+        if hub := running_hub(config.data_dir):
+            return HubSession(hub)
+        try:
+            return StoreSession(config)
+        except StoreLocked as locked:
+            if monotonic() > given_up:
+                raise StoreLocked(f"{locked}; it did not answer within {WAIT_S:.0f} s") from None
+        if not told:
+            click.echo(f"{config.data_dir} is in use by a process that does not answer yet; waiting ...", err=True)
+            told = True
+        time.sleep(LOOK_S)
 
 
 def running_hub(data_dir: Path) -> RunningHub | None:

@@ -1,0 +1,57 @@
+"""How a command comes to the data: through the hub that has them, or by itself, or after a wait."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from relaytrap.cli import session
+from relaytrap.cli.session import HubSession, StoreSession, open_session
+from relaytrap.config import Config
+from relaytrap.errors import StoreLocked
+
+# Has the data directory until its standard input ends.
+OWNER = (
+    "import sys; from pathlib import Path; from relaytrap.store.lock import DirectoryLock\n"
+    "lock = DirectoryLock(Path(sys.argv[1])); print('has it', flush=True); sys.stdin.read()"
+)
+
+
+@pytest.fixture
+def owner(tmp_path: Path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    process.stdout.readline()
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_hub_that_starts_is_waited_for_and_asked(owner, tmp_path: Path, capsys) -> None:
+    note = json.dumps({"pid": owner.pid, "url": "http://127.0.0.1:1", "token": "t"})
+    answers = threading.Timer(0.5, (tmp_path / "hub.json").write_text, [note])
+    answers.start()
+    with open_session(Config(tmp_path)) as found:
+        assert isinstance(found, HubSession)
+        assert found.hub.pid == owner.pid
+    answers.join()
+    assert "waiting" in capsys.readouterr().err
+
+
+def test_a_command_that_has_the_store_is_waited_for(owner, tmp_path: Path) -> None:
+    ends = threading.Timer(0.5, owner.stdin.close)
+    ends.start()
+    with open_session(Config(tmp_path)) as found:
+        assert isinstance(found, StoreSession)
+    ends.join()
+
+
+def test_who_neither_answers_nor_ends_is_named_in_the_end(owner, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(session, "WAIT_S", 0.3)
+    with pytest.raises(StoreLocked, match=f"in use by process {owner.pid}"), open_session(Config(tmp_path)):
+        pass
