@@ -12,10 +12,10 @@ from tests.capture.test_pcapng import observation, written
 from relaytrap.capture.segment import HEAD_BYTES, mark_of
 from relaytrap.config import Config
 from relaytrap.errors import InputError
+from relaytrap.hub.parcel import inflated
 from relaytrap.hub.rows import RowSetting
 from relaytrap.hub.vigil import judge_heartbeat
 from relaytrap.hub.worker import segment_batch
-from relaytrap.web.api.uplink import inflated
 
 PIECES = (b'{"spool":', b'"waiting_segments":', b"null", b"[", b"1e999", b"-1", b'"format"', b'"clock_steps"', b"{}")
 INFLATED_MAX = 1 << 16

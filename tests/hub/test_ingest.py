@@ -169,7 +169,8 @@ def test_one_segment_arriving_over_two_connections_at_once_is_kept_once(ingest, 
 
     def ship():
         try:
-            told.append(ingest.ingest_segment("trap", 1, data).seen)
+            with ingest.turn("trap"):
+                told.append(ingest.ingest_segment("trap", 1, data).seen)
         except HubBusy:
             told.append("busy")
 
@@ -183,28 +184,14 @@ def test_one_segment_arriving_over_two_connections_at_once_is_kept_once(ingest, 
     assert count(store) == 50
 
 
-def test_connections_of_one_spool_hold_no_threads_while_one_of_them_is_at_work(ingest):
-    """Nor places: other sensors go on meanwhile."""
-    going, may_go = threading.Event(), threading.Event()
-
-    def slowly(given, _):
-        if given.sensor == "trap":
-            going.set()
-            assert may_go.wait(30)
-        return True
-
-    ingest.pass_on = slowly
-    data = segment([seen(request(0))])
-    first = threading.Thread(target=ingest.ingest_segment, args=("trap", 1, data), kwargs={"spool": "s"})
-    first.start()
-    assert going.wait(30)
-    for number in range(1, 100):
-        with pytest.raises(HubBusy):
-            ingest.ingest_segment("trap", number, data, spool="s")
-    assert ingest.ingest_segment("other", 1, data, spool="s").seen == "new"
-    may_go.set()
-    first.join()
-    assert ingest.ingest_segment("trap", 2, data, spool="s").seen == "new"
+def test_segment_of_a_sensor_that_has_one_at_work_is_sent_away(ingest):
+    with ingest.turn("trap"):
+        with pytest.raises(HubBusy), ingest.turn("trap"):
+            pass
+        with ingest.turn("other"):
+            pass
+    with ingest.turn("trap"):
+        pass
 
 
 def test_more_than_can_wait_is_sent_away(ingest, store):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from relaytrap.errors import InputError
 from relaytrap.hub import parcel as parcels
-from relaytrap.hub.parcel import PARCEL_BYTES, Parcel, Segment, pack, token_of, unpack
+from relaytrap.hub.parcel import PARCEL_BYTES, Parcel, Segment, inflated, pack, token_of, unpack
 from tests.storing import NOON_NS
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -104,3 +104,17 @@ def test_what_deflates_well_fills_a_parcel_as_well():
     alike, noise = (pack(Segment("trap", "s", 1, data)) for data in (bytes(1 << 20), os.urandom(1 << 17)))
     assert alike.weight == PARCEL_BYTES // 8
     assert PARCEL_BYTES // 8 < noise.weight < PARCEL_BYTES // 8 + 200
+
+
+def test_inflating_stops_at_the_limit():
+    with pytest.raises(InputError, match="larger than"):
+        inflated(zlib.compress(bytes(2_000_000)), 1_000_000)
+
+
+def test_inflating_a_cut_body_is_refused():
+    with pytest.raises(InputError, match="cut short"):
+        inflated(zlib.compress(b"abc" * 100)[:-4], 1_000)
+
+
+def test_inflating_gives_the_bytes_back_at_exactly_the_limit():
+    assert inflated(zlib.compress(b"x" * 1_000), 1_000) == b"x" * 1_000

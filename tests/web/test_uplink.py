@@ -11,11 +11,9 @@ import httpx
 import pytest
 
 from relaytrap.capture.pcapng import SegmentWriter
-from relaytrap.errors import InputError
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
 from relaytrap.observation import Observation
-from relaytrap.web.api.uplink import inflated
 from tests.web.conftest import Hub
 from tests.web.scene import request, seen
 
@@ -145,17 +143,3 @@ def test_import_of_what_is_no_capture_is_explained(taker: Hub) -> None:
     )
     assert answer.status_code == 400
     assert answer.json()["error"]
-
-
-def test_inflating_stops_at_the_limit() -> None:
-    with pytest.raises(InputError, match="larger than"):
-        inflated(zlib.compress(bytes(2_000_000)), 1_000_000)
-
-
-def test_inflating_a_cut_body_is_refused() -> None:
-    with pytest.raises(InputError, match="cut short"):
-        inflated(zlib.compress(b"abc" * 100)[:-4], 1_000)
-
-
-def test_inflating_gives_the_bytes_back_at_exactly_the_limit() -> None:
-    assert inflated(zlib.compress(b"x" * 1_000), 1_000) == b"x" * 1_000

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import hashlib
+import resource
 import socket
 import ssl
 import subprocess
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +17,7 @@ from typing import Any, cast
 import httpx
 import pytest
 import uvicorn
+from litestar import Litestar
 
 from relaytrap.config import Config, HubConfig
 from relaytrap.hub.certificate import load_certificate
@@ -24,17 +26,22 @@ from relaytrap.hub.hep import HepDoor
 from relaytrap.hub.ingest import Ingest, Receipt
 from relaytrap.hub.keys import Keys
 from relaytrap.hub.ledger import Ledger
+from relaytrap.hub.parcel import INFLATED_MAX
 from relaytrap.hub.sensor_wheel import sensor_wheel
 from relaytrap.hub.vigil import Vigil
 from relaytrap.store import Store
 from relaytrap.web import uplink
-from relaytrap.web.doors import Doors
+from relaytrap.web.api import uplink as api_uplink
+from relaytrap.web.doors import SEGMENTS_BYTES_MAX, Doors
 from relaytrap.web.security import Endpoint
 from relaytrap.web.site import Site
 from relaytrap.web.uplink import public_url
 from tests.cli.test_sensor_tokens import token_in
+from tests.fleet.fleet import until
 from tests.web.conftest import Hub, relaytrap, start_hub
 from tests.web.test_uplink import message, segment
+
+LARGEST = INFLATED_MAX
 
 
 @dataclass
@@ -45,11 +52,31 @@ class Door:
     url: str
     token: str
     client: httpx.Client
+    context: ssl.SSLContext
 
     @property
     def place(self) -> tuple[str, int]:
         host, _, port = self.url.removeprefix("https://").rpartition(":")
         return host, int(port)
+
+    def ship(self, token: str, number: int, spool: str = "s") -> httpx.Response:
+        """A small segment that this sensor sends."""
+        headers = {"authorization": f"Bearer {token}", "x-relaytrap-segment": str(number), "x-relaytrap-spool": spool}
+        return self.client.post("/api/segments", content=segment(message(b"far-%d" % number)), headers=headers)
+
+    @contextlib.contextmanager
+    def half_sent(self, token: str, spool: str, octets: int) -> Iterator[ssl.SSLSocket]:
+        """A connection over which the largest segment is announced, and no more of it sent than this."""
+        head = (
+            f"POST /api/segments HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nX-Relaytrap-Segment: 9\r\n"
+            f"X-Relaytrap-Spool: {spool}\r\nContent-Length: {LARGEST}\r\n\r\n"
+        )
+        with (
+            socket.create_connection(self.place, 10) as plain,
+            self.context.wrap_socket(plain, server_hostname="x") as way,
+        ):
+            way.sendall(head.encode() + bytes(octets))
+            yield way
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +91,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     context = ssl.create_default_context(cafile=str(load_certificate(HubConfig(), data).path))
     context.check_hostname = False
     with httpx.Client(base_url=url, verify=context, timeout=30) as client:
-        yield Door(hub, url, token_in(line), client)
+        yield Door(hub, url, token_in(line), client, context)
     hub.stop()
 
 
@@ -80,6 +107,32 @@ def test_stranger_is_refused_before_the_body_is_looked_at(door: Door) -> None:
     headers = {"authorization": "Bearer guess", "x-relaytrap-segment": "1"}
     answer = door.client.post("/api/segments", content=b"x", headers=headers)
     assert answer.status_code == 401
+
+
+def test_sensor_has_one_segment_on_its_way_whatever_spools_it_names(door: Door) -> None:
+    with door.half_sent(door.token, "first", 1 << 20):
+        until(lambda: door.ship(door.token, 31).status_code == 429)
+        before = memory_bytes(door.hub)
+        for number in range(8):
+            # Nobody waits for the rest of these: they are answered, and what still comes is thrown away.
+            with door.half_sent(door.token, f"other-{number}", 8 << 20) as way:
+                assert b" 429 " in (answer := way.recv(10_000)), answer
+                assert b"retry-after" in answer.lower()
+        assert memory_bytes(door.hub) - before < 16 << 20
+    until(lambda: door.ship(door.token, 31).status_code == 200)
+
+
+def test_segments_of_all_sensors_have_so_much_memory_and_heartbeats_their_own(door: Door) -> None:
+    with contextlib.closing(HubDatabase(door.hub.data_dir)) as database:
+        tokens = [Keys(database).add(f"crowd-{number}") for number in range(SEGMENTS_BYTES_MAX // LARGEST + 1)]
+    late = {"authorization": f"Bearer {tokens[-1]}"}
+    with contextlib.ExitStack() as stack:
+        for token in tokens[:-1]:
+            stack.enter_context(door.half_sent(token, "s", 0))
+        refused = until(lambda: (answer := door.ship(tokens[-1], 41)).status_code == 503 and answer)
+        assert int(refused.headers["retry-after"]) > 0
+        assert door.client.post("/api/heartbeat", json={}, headers=late).status_code == 200
+    until(lambda: door.ship(tokens[-1], 41).status_code == 200)
 
 
 @pytest.mark.parametrize("path", ["/", "/sensors", "/api/messages", "/static/app.css", "/messages.pcapng", "/api"])
@@ -173,36 +226,77 @@ def test_connection_that_asks_again_and_again_is_kept(monkeypatch: pytest.Monkey
     assert asyncio.run(asked([WHOLE] * 10 + [WHOLE * 3], apart_s=0.3)).count(b"200 OK") == 13
 
 
+@contextlib.contextmanager
+def door_of_our_own(folder: Path, ingest: Ingest) -> Iterator[tuple[Litestar, str]]:
+    """The application of the door in this process, and a sensor's token."""
+    config = Config(data_dir=folder, hub=HubConfig(nats_url="nats://127.0.0.1:1"))
+    with contextlib.closing(HubDatabase(folder)) as database:
+        keys, ledger = Keys(database), Ledger(database)
+        doors = Doors(ingest, keys, ledger, Vigil(database, keys, ledger), cast(HepDoor, None))
+        yield uplink.create_uplink_app(Site(cast(Store, None), config, doors=doors)), keys.add("far")
+
+
+@contextlib.asynccontextmanager
+async def client_of(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(cast(Any, app))
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", ["/api/segments", "/api/heartbeat"])
+def test_body_that_does_not_go_on_is_given_up(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stalling() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            yield b"{"
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(30)
+
+    async def answer(app: Litestar, token: str) -> httpx.Response:
+        head = {"authorization": f"Bearer {token}", "x-relaytrap-segment": "1"}
+        async with client_of(app) as client:
+            return await client.post(path, content=stalling(), headers=head)
+
+    monkeypatch.setattr(api_uplink, "BODY_PAUSE_S", 0.3)
+    with door_of_our_own(tmp_path, PatientIngest()) as own:
+        assert asyncio.run(answer(*own)).status_code == 408
+
+
+class PatientIngest(Ingest):
+    """What takes any number of segments of one sensor at once, without a store."""
+
+    def __init__(self) -> None: ...
+
+    @contextlib.contextmanager
+    def turn(self, sensor: str) -> Iterator[None]:
+        yield
+
+
 def test_many_segments_wait_at_once_where_a_stream_takes_them(tmp_path: Path) -> None:
     together = 100
     all_there = threading.Barrier(together)
 
-    class Waiting(Ingest):
-        def __init__(self) -> None: ...
-
+    class Waiting(PatientIngest):
         def ingest_segment(self, sensor: str, number: int, data: bytes, *, spool: str = "") -> Receipt:
             all_there.wait(30)
             return Receipt(number, 0, "new")
 
-    async def acknowledged(site: Site) -> int:
-        app = uplink.create_uplink_app(site)
-        transport = httpx.ASGITransport(cast(Any, app))
-        async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
-            head = {"authorization": f"Bearer {token}"}
+    async def acknowledged(app: Litestar, token: str) -> int:
+        head = {"authorization": f"Bearer {token}"}
+        async with client_of(app) as client:
             asked = (
                 client.post("/api/segments", content=b"", headers={**head, "x-relaytrap-segment": f"{number}"})
                 for number in range(together)
             )
             return sum(answer.status_code == 200 for answer in await asyncio.gather(*asked))
 
-    config = Config(data_dir=tmp_path, hub=HubConfig(nats_url="nats://127.0.0.1:1"))
-    with contextlib.closing(HubDatabase(tmp_path)) as database:
-        keys = Keys(database)
-        token = keys.add("far")
-        ledger = Ledger(database)
-        doors = Doors(Waiting(), keys, ledger, Vigil(database, keys, ledger), cast(HepDoor, None))
-        site = Site(cast(Store, None), config, doors=doors)
-        assert asyncio.run(acknowledged(site)) == together
+    with door_of_our_own(tmp_path, Waiting()) as own:
+        assert asyncio.run(acknowledged(*own)) == together
+
+
+def memory_bytes(hub: Hub) -> int:
+    """What the hub's process has in memory."""
+    pages = int(Path(f"/proc/{hub.process.pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
 
 
 @pytest.mark.parametrize(

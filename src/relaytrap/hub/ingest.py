@@ -58,7 +58,7 @@ class HubTooOld(Exception):
 
 
 class HubBusy(Exception):
-    """Too many segments wait, or another of this spool; the sensor should come again later. Nothing was stored."""
+    """Too many segments wait, or another of this sensor; it should come again later. Nothing was stored."""
 
     retry_after_s = 2
 
@@ -109,30 +109,47 @@ class Ingest:
         self._workers = workers or Workers(config)
         self._places = threading.Semaphore(self._workers.count + WAITING_MAX)
         self._import_turn = threading.Lock()
-        self._at_work: set[tuple[str, str]] = set()
+        self._at_work: set[str] = set()
         self._mutex = threading.Lock()
+
+    @contextmanager
+    def turn(self, sensor: str) -> Iterator[None]:
+        """One segment of a sensor at a time, from before its first octet is read until it is stored.
+
+        The same one may arrive twice at once, over two connections; and a token that was stolen, whatever spools it
+        names, has no more of a hub's memory and threads than one segment takes. Who finds another at work is sent away
+        with HubBusy.
+        """
+        with self._mutex:
+            if sensor in self._at_work:
+                raise HubBusy
+            self._at_work.add(sensor)
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._at_work.remove(sensor)
 
     def ingest_segment(self, sensor: str, number: int, data: bytes, *, spool: str = "") -> Receipt:
         """Store one segment (uncompressed pcapng) of an authenticated sensor; returns when it is safe.
 
-        spool: the sensor's mark of its spool, within which numbers are unique. Raises InputError for bytes that are no
-        segment, HubBusy when the sensor should wait, HubTooOld when this hub must be updated first, DiskError or
-        StoreError when it could not be stored.
+        The caller has the sensor's turn. spool: the sensor's mark of its spool, within which numbers are unique. Raises
+        InputError for bytes that are no segment, HubBusy when the sensor should wait, HubTooOld when this hub must be
+        updated first, DiskError or StoreError when it could not be stored.
         """
         self._look_at_format(sensor, data)
         segment = Segment(sensor, spool, number, data)
-        with self._turn(sensor, spool):
-            seen = self.ledger.look_up(*segment.key)
-            if seen == "new" and self._may_be_stored(segment):
-                seen = "begun"
-            if seen == "again":
-                return Receipt(number, 0, seen)
-            if self.pass_on is not None and seen in ("new", "begun") and self.pass_on(segment, seen == "begun"):
-                return Receipt(number, 0, seen)
-            with self._place():
-                batch = self._store_here(segment, again=seen != "new")
-            if seen == "other":
-                self._report_other(sensor, number, batch)
+        seen = self.ledger.look_up(*segment.key)
+        if seen == "new" and self._may_be_stored(segment):
+            seen = "begun"
+        if seen == "again":
+            return Receipt(number, 0, seen)
+        if self.pass_on is not None and seen in ("new", "begun") and self.pass_on(segment, seen == "begun"):
+            return Receipt(number, 0, seen)
+        with self._place():
+            batch = self._store_here(segment, again=seen != "new")
+        if seen == "other":
+            self._report_other(sensor, number, batch)
         self._took(batch)
         return Receipt(number, batch.rows, seen)
 
@@ -272,22 +289,6 @@ class Ingest:
             yield
         finally:
             self._places.release()
-
-    @contextmanager
-    def _turn(self, sensor: str, spool: str) -> Iterator[None]:
-        """One segment of a spool at a time: the same one may arrive twice at once, over two connections.
-
-        Who finds another at work is sent away: connections of one sensor hold no threads that the others need.
-        """
-        with self._mutex:
-            if (sensor, spool) in self._at_work:
-                raise HubBusy
-            self._at_work.add((sensor, spool))
-        try:
-            yield
-        finally:
-            with self._mutex:
-                self._at_work.remove((sensor, spool))
 
     def _tell(self, taken: Taken) -> None:
         for listener in self.listeners if taken.messages else ():

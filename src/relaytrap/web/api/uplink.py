@@ -1,12 +1,18 @@
 """The doors through which messages come in: sensors' segments and heartbeats, captures that the command line sends.
 
 Each asks for a bearer token: a sensor's own, or for imports the one that the running hub left in hub.json. A segment is
-acknowledged after its insert returned; anything else leaves it in the sensor's spool.
+acknowledged after its insert returned; anything else leaves it in the sensor's spool. A body comes into memory only
+where there is room for it: one segment of a sensor at a time, and of all sensors together what web/doors.py allows.
 """
 
+import asyncio
 import hmac
 import shutil
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,23 +25,29 @@ from relaytrap.clock import parse_rfc3339
 from relaytrap.errors import DiskError, InputError, StoreError
 from relaytrap.hub.ingest import HubBusy, HubTooOld
 from relaytrap.hub.keys import Keys
-from relaytrap.hub.parcel import inflated
+from relaytrap.hub.parcel import INFLATED_MAX, inflated
 from relaytrap.web.api.catalogue import LINES
 from relaytrap.web.doors import Doors
+from relaytrap.web.room import Room, RoomFull
 from relaytrap.web.site import Ask, Site
 
-__all__ = ["HANDLERS", "SENSOR_HANDLERS", "inflated"]
+__all__ = ["HANDLERS", "SENSOR_HANDLERS"]
 
-SEGMENT_BYTES_MAX: Final = 64 << 20
 HEARTBEAT_BYTES_MAX: Final = 64 << 10
 RETRY_AFTER_S: Final = 5
 UNREADABLE: Final = 422
 BEHIND: Final = 409
 UPGRADE_FIRST: Final = 426
 NAME_CHARS_MAX: Final = 120
+BODY_PAUSE_S: Final = 30.0
+"""Without an octet for so long, a body has no end any more: a sensor gives a connection up after this time as well."""
+BODY_S: Final = 600.0
+"""A whole body takes no longer: 64 MiB at a megabit a second."""
+INFLATING: Final = threading.Semaphore(2)
+"""How large a segment is shows when it is inflated: two at a time, or 128 MiB beside what there is room for."""
 
 
-@post("/api/segments", status_code=200, request_max_body_size=SEGMENT_BYTES_MAX)
+@post("/api/segments", status_code=200, request_max_body_size=INFLATED_MAX)
 async def take_segment(request: Ask, site: Site) -> Response[Any]:
     """One closed spool segment of a sensor: headers X-Relaytrap-Segment (number) and X-Relaytrap-Spool, body pcapng,
     optionally Content-Encoding: deflate. 200 {"acknowledged": number} once it is safely stored.
@@ -47,18 +59,21 @@ async def take_segment(request: Ask, site: Site) -> Response[Any]:
     packed = request.headers.get("content-encoding", "") == "deflate"
     # The token is looked at before the body is read: a stranger's 64 MiB never reach memory.
     sensor = await to_thread.run_sync(_sensor, request, doors.keys)
-    body = await request.body()
 
-    def take() -> int:
+    def take(body: bytes) -> int:
         if _believed(request, doors.ledger.hub_id) > doors.ledger.highest(sensor, spool):
             raise ClientException(detail="This hub has less of this spool than it acknowledged.", status_code=BEHIND)
-        data = inflated(body, SEGMENT_BYTES_MAX) if packed else body
-        receipt = doors.ingest.ingest_segment(sensor, number, data, spool=spool)
+        with _unpacked(body, doors.segments_room) if packed else nullcontext(body) as data:
+            receipt = doors.ingest.ingest_segment(sensor, number, data, spool=spool)
         doors.keys.note_seen(sensor)
         return receipt.number
 
     try:
-        return Response({"acknowledged": await to_thread.run_sync(take)})
+        with doors.ingest.turn(sensor), doors.segments_room.kept(_bytes_named(request, INFLATED_MAX)):
+            body = await _body(request)
+            return Response({"acknowledged": await to_thread.run_sync(take, body)})
+    except RoomFull:
+        return _later(503, "segments of others take all the memory there is; send it again", RoomFull.retry_after_s)
     except HubBusy:
         return _later(429, "the hub has enough to do; send it again", HubBusy.retry_after_s)
     except HubTooOld as error:
@@ -78,7 +93,11 @@ async def take_heartbeat(request: Ask, site: Site) -> Response[Any]:
     what it calls the sensor, and the highest segment that it has of its spool."""
     doors = _doors(site)
     sensor = await to_thread.run_sync(_sensor, request, doors.keys)
-    body = await request.body()
+    try:
+        with doors.heartbeats_room.kept(_bytes_named(request, HEARTBEAT_BYTES_MAX)):
+            body = await _body(request)
+    except RoomFull:
+        return _later(503, "too many heartbeats come at once", RoomFull.retry_after_s)
     try:
         status = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -146,6 +165,35 @@ def _sensor(request: Ask, keys: Keys) -> str:
 def _bearer(request: Ask) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _bytes_named(request: Ask, at_most: int) -> int:
+    """How large the body is going to be; one that does not say so may become as large as it is allowed to."""
+    named = request.content_length
+    return at_most if named is None else min(named, at_most)
+
+
+async def _body(request: Ask) -> bytes:
+    """The body, of a size for which there is room. 408 for one that does not go on."""
+    now = asyncio.get_running_loop().time
+    end, taken = now() + BODY_S, BytesIO()
+    try:
+        async with asyncio.timeout(BODY_PAUSE_S) as limit:
+            async for piece in request.stream():
+                taken.write(piece)
+                limit.reschedule(min(end, now() + BODY_PAUSE_S))
+    except TimeoutError:
+        raise ClientException(detail="The rest of the body does not come; send it again.", status_code=408) from None
+    return taken.getvalue()
+
+
+@contextmanager
+def _unpacked(body: bytes, room: Room) -> Iterator[bytes]:
+    """A deflated segment's bytes, while there is room for them."""
+    with INFLATING:
+        data = inflated(body)
+    with room.kept(len(data)):
+        yield data
 
 
 def _number(request: Ask) -> int:
