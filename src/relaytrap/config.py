@@ -38,8 +38,9 @@ __all__ = [
 
 GIB = 1 << 30
 JOINED = "joined.toml"
-SYSTEM_DATA = Path("/var/lib/relaytrap")
 """Written in the data directory by `relaytrap sensor join`."""
+SYSTEM_DATA = Path("/var/lib/relaytrap")
+"""Where the data of a machine's services are."""
 
 OTHER_VARIABLES = {"RELAYTRAP_CONFIG", "RELAYTRAP_MATERIAL"}
 """No settings: what the command line's `--config` reads, and where the tests look for stored captures."""
