@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from relaytrap.certificate import write_private
 from relaytrap.config import HubConfig, StoreConfig
 from relaytrap.errors import InputError
 from relaytrap.hub.backup import Backup
 from relaytrap.hub.certificate import load_certificate
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
+from relaytrap.hub.parcel import REFUSED
 from relaytrap.hub.restore import check_backup, restore_backup
 from relaytrap.store import Store
 from relaytrap.store.gate import Gate
@@ -47,6 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     with opened_store(data) as store, contextlib.closing(HubDatabase(data)) as database:
         token = Keys(database).add("cellar")
         load_certificate(HubConfig(), data)
+        write_private(data / REFUSED / "abc.pcapng", b"taken, and no segment")
         keep(store, [row(number) for number in range(ROWS)], "first")
         write(store, data, file)
         keep(store, [row(number) for number in range(ROWS, 2 * ROWS)], "second")
@@ -66,6 +69,7 @@ def test_restored_hub_has_what_it_had_at_that_moment(made: tuple[Path, str], tmp
     with contextlib.closing(HubDatabase(tmp_path / "new")) as database:
         assert Keys(database).check(token) == "cellar"
     assert load_certificate(HubConfig(), tmp_path / "new").fingerprint
+    assert (tmp_path / "new" / REFUSED / "abc.pcapng").read_bytes() == b"taken, and no segment"
     assert not list((tmp_path / "new").glob(".relaytrap-*"))
 
 

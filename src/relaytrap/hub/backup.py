@@ -22,6 +22,7 @@ from relaytrap import __version__
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.errors import DiskError
 from relaytrap.hub.certificate import CERTIFICATE, KEY
+from relaytrap.hub.parcel import REFUSED
 from relaytrap.store import Store
 from relaytrap.store.gate import Gate
 from relaytrap.store.snapshot import snapshot_store
@@ -71,6 +72,9 @@ class Backup:
         for name in (CERTIFICATE, KEY):
             if (data_dir / name).exists():
                 shutil.copy2(data_dir / name, self._folder / name)
+        for path in (data_dir / REFUSED).glob("*.pcapng"):  # nobody changes them
+            (self._folder / REFUSED).mkdir(exist_ok=True)
+            os.link(path, self._folder / REFUSED / path.name)
         return messages
 
     def chunks(self) -> Iterator[bytes]:

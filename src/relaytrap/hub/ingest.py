@@ -24,7 +24,7 @@ from relaytrap.hub.batch import Batch
 from relaytrap.hub.grouping import Grouping
 from relaytrap.hub.importing import Imported, Progress, import_captures, known_ids
 from relaytrap.hub.ledger import Ledger, Seen
-from relaytrap.hub.parcel import Segment, token_of
+from relaytrap.hub.parcel import REFUSED, Segment, token_of
 from relaytrap.hub.workers import Workers
 from relaytrap.observation import FORMAT_VERSION, Observation
 from relaytrap.store import Store
@@ -175,7 +175,7 @@ class Ingest:
 
     def refuse(self, segment: Segment, why: str) -> None:
         """Put a segment aside that was acknowledged and cannot be read: nothing that was taken is thrown away."""
-        path = self.config.data_dir / "refused" / f"{segment.digest.hex()}.pcapng"
+        path = self.config.data_dir / REFUSED / f"{segment.digest.hex()}.pcapng"
         write_private(path, segment.data)
         text = f"Segment {segment.number} of {segment.sensor} cannot be read ({why}); it is kept as {path}."
         log.warning("segment refused sensor=%s number=%d", segment.sensor, segment.number)

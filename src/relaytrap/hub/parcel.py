@@ -21,13 +21,15 @@ from relaytrap.clock import now_ns
 from relaytrap.errors import InputError
 from relaytrap.hub.ledger import SegmentKey, digest_of
 
-__all__ = ["PARCEL_BYTES", "Packed", "Parcel", "Segment", "inflated", "pack", "token_of", "unpack"]
+__all__ = ["PARCEL_BYTES", "REFUSED", "Packed", "Parcel", "Segment", "inflated", "pack", "token_of", "unpack"]
 
 PARCEL_BYTES: Final = 1 << 20
 """Segments go together up to this size. Some 8,000 messages: beyond that an insert costs by the row, not by itself."""
 DEFLATED: Final = 8
 """What deflates better than this counts as if it did not: a parcel holds 8 MiB of segments, and fewer than 100,000
 messages, however much alike they are."""
+REFUSED: Final = "refused"
+"""Folder of the data directory for segments that were acknowledged and cannot be read."""
 INFLATED_MAX: Final = 64 << 20
 """No sensor may ship more at once."""
 

@@ -25,6 +25,7 @@ from relaytrap.hub.backup import CHUNK_BYTES, FORMAT, MANIFEST, SUMS
 from relaytrap.hub.certificate import CERTIFICATE, KEY
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.ledger import Ledger
+from relaytrap.hub.parcel import REFUSED
 from relaytrap.store import Store
 from relaytrap.store.lock import DirectoryLock, owner_of
 
@@ -128,7 +129,7 @@ def _look_for_data(data_dir: Path) -> None:
 
 
 def _is_a_hubs(name: str) -> bool:
-    return name in ("store", CERTIFICATE, KEY) or ".sqlite3" in name
+    return name in ("store", REFUSED, CERTIFICATE, KEY) or ".sqlite3" in name
 
 
 def _check_restored(folder: Path, manifest: dict[str, Any]) -> None:
