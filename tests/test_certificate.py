@@ -1,5 +1,6 @@
 """Certificates made here: what they say, and who may read the key."""
 
+import os
 import ssl
 import stat
 from pathlib import Path
@@ -49,3 +50,18 @@ def test_private_file_is_its_owners_alone_and_replaces_the_one_before(tmp_path: 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_was_written_outlives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file before it has its name, and then the folders, of which one may be new."""
+    synced: list[Path] = []
+    sync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    write_private(tmp_path / "new" / "file", b"precious")
+    assert [path.parent if path.suffix else path for path in synced] == [tmp_path / "new", tmp_path / "new", tmp_path]
+    assert synced[0].suffix == ".part"
