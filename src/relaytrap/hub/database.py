@@ -88,23 +88,26 @@ class HubDatabase:
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        """The connection for one change or question; all of it happens or nothing.
+        """The connection for one change or question; all of it happens or nothing. Raises DiskError or StoreError.
 
         durable: False for what is said again in a moment: a power cut may take it back, and it waits for no disk.
         """
         with self._mutex:
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException as error:
                 if self._connection.in_transaction:  # SQLite ends one itself that finds the disk full
                     self._connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in UNWRITABLE:
+                code = error.sqlite_errorcode & 0xFF if isinstance(error, sqlite3.OperationalError) else None
+                if code in UNWRITABLE:
                     raise DiskError(
                         f"{self.path}: cannot be written ({error}); free space or give permission"
                     ) from None
+                if code == sqlite3.SQLITE_BUSY:
+                    raise StoreError(f"{self.path}: another program keeps it locked; end that one") from None
                 raise
 
     def close(self) -> None:
