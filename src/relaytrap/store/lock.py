@@ -2,13 +2,17 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
+from typing import Final
 
 from relaytrap.errors import DiskError, StoreLocked
 
 __all__ = ["DirectoryLock", "owner_of"]
 
-LOCK_NAME = "hub.lock"
+LOCK_NAME: Final = "hub.lock"
+LOOKS: Final = 30
+LOOK_S: Final = 0.01
 
 
 class DirectoryLock:
@@ -23,16 +27,25 @@ class DirectoryLock:
             raise DiskError(
                 f"{data_dir}: cannot be used for data ({error.strerror}); choose another with --data"
             ) from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not self._locked():
             owner = _read_pid(self._file)
             os.close(self._file)
             raise StoreLocked(
                 f"{data_dir} is in use by process {owner or 'unknown'}; stop that process or choose another --data"
-            ) from None
+            )
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def _locked(self) -> bool:
+        """Whether the lock is ours; who only looks for its owner (owner_of) has it as well, for a moment."""
+        for _ in range(LOOKS):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(LOOK_S)
+            else:
+                return True
+        return False
 
     def close(self) -> None:
         """Give the directory back; further calls do nothing."""
