@@ -110,7 +110,7 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
         if analysis:
             analyst = stack.enter_context(contextlib.closing(Analyst(analysis)))
             ingest.listeners.append(lambda taken: analyst.take(taken.first_ns, taken.last_ns))
-            stack.callback(keep_up(store))
+            stack.callback(start_upkeep(store))
             analyst.start()
         hep = stack.enter_context(contextlib.closing(HepDoor(config, ingest.ingest_observations, ledger)))
         doors = Doors(ingest, keys, ledger, Vigil(database, keys, ledger), hep, analysis=analysis)
@@ -153,18 +153,20 @@ def uplink_door(site: "Site", doors: "Doors") -> "Iterator[None]":
         server.close()
 
 
-def keep_up(store: "Store") -> "Callable[[], None]":
+def start_upkeep(store: "Store") -> "Callable[[], None]":
     """Apply the retention settings and mend rollups, now and once an hour; gives what ends that."""
-    from relaytrap.store import upkeep
+    from relaytrap.store.upkeep import keep_up
 
     ended = threading.Event()
 
     def keep() -> None:
         while True:
             try:
-                upkeep.keep_up(store, now_ns())
+                keep_up(store, now_ns())
             except RelaytrapError as error:
                 log.warning("the store could not be kept up: %s", error)
+            except Exception:  # the edge of one unit of work: without the next, nothing old is ever dropped
+                log.exception("the store could not be kept up")
             if ended.wait(UPKEEP_S):
                 return
 

@@ -18,7 +18,7 @@ from relaytrap.hub.certificate import load_certificate
 from relaytrap.hub.hep.places import NO_ROOM, Place, UdpPlace, bind, parse_places
 from relaytrap.hub.hep.reception import Agent, Reception
 from relaytrap.hub.hep.streams import StreamPlace
-from relaytrap.hub.hep.waiting import Store, Waiting
+from relaytrap.hub.hep.waiting import StoreBatch, Waiting
 from relaytrap.hub.ledger import Ledger
 
 __all__ = ["HepAgent", "HepDoor", "HepPlace", "HepStatus"]
@@ -66,7 +66,7 @@ class HepStatus:
 class HepDoor:
     """Listens from `start` to `close`. Everything wrong with settings and addresses shows in the constructor."""
 
-    def __init__(self, config: Config, store: Store, ledger: Ledger | None = None) -> None:
+    def __init__(self, config: Config, store: StoreBatch, ledger: Ledger | None = None) -> None:
         """store: takes a batch of observations under a token, as Ingest.ingest_observations does."""
         self._places = parse_places(config.hub.hep_listen)
         context = server_context(config) if any(place.transport == "tls" for place in self._places) else None

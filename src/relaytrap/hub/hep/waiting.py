@@ -15,7 +15,7 @@ from relaytrap.errors import DiskError, StoreError
 from relaytrap.hub.ingest import HubBusy
 from relaytrap.observation import Observation
 
-__all__ = ["Store", "Waiting"]
+__all__ = ["StoreBatch", "Waiting"]
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ OVERHEAD_BYTES: Final = 600
 RETRY_S: Final = 5.0
 STOP_GRACE_S: Final = 8.0
 
-Store = Callable[[Sequence[Observation], str], int]
+StoreBatch = Callable[[Sequence[Observation], str], int]
 
 
 class Waiting:
@@ -36,7 +36,9 @@ class Waiting:
     on_room: called in this thread when there is room again after the list was full. lost: observations given up.
     """
 
-    def __init__(self, store: Store, *, on_room: Callable[[], None] = lambda: None, bytes_max: int = BYTES_MAX) -> None:
+    def __init__(
+        self, store: StoreBatch, *, on_room: Callable[[], None] = lambda: None, bytes_max: int = BYTES_MAX
+    ) -> None:
         self.lost = 0
         self.stored = 0
         self.complaint = ""
