@@ -5,11 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from multiprocessing.connection import Connection
 
 import pytest
 
-from relaytrap.errors import InputError
+from relaytrap.errors import InputError, StoreError
 from relaytrap.hub.batch import make_batch
 from relaytrap.hub.workers import Workers
 from tests.hub.traffic import request, seen, segment
@@ -53,6 +54,33 @@ def test_a_worker_that_was_killed_is_replaced(config):
     os.kill(workers._all[0]._process.pid, signal.SIGKILL)
     assert workers.batch([seen(request(0))], 1).rows == 1
     workers.close()
+
+
+def test_no_worker_starts_for_a_job_that_is_at_work_when_all_are_ended(config, monkeypatch):
+    workers = Workers(config, 1)
+    workers.batch([seen(request(0))], 1)
+    ask, asked = workers._all[0].ask, threading.Event()
+
+    def slowly(job):
+        asked.set()
+        assert workers_ended.wait(30)
+        return ask(job)
+
+    workers_ended, told = threading.Event(), []
+
+    def work():
+        with pytest.raises(StoreError, match="the hub stops") as error:
+            workers.batch([seen(request(0))], 1)
+        told.append(error)
+
+    monkeypatch.setattr(workers._all[0], "ask", slowly)
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert asked.wait(30)
+    workers.close()
+    workers_ended.set()
+    thread.join()
+    assert (len(told), workers._all) == (1, [])
 
 
 def test_workers_end_with_their_owner(config):

@@ -41,6 +41,7 @@ class Workers:
         for _ in range(self.count):
             self._idle.put(None)
         self._all: list[_Worker] = []
+        self._closed = False
         self._mutex = threading.Lock()
 
     def batch(
@@ -57,8 +58,9 @@ class Workers:
         return self._done(("segment", ingested_ms, tuple(known), (data, sensor, arrived_ns)))
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes; a job at work ends with a StoreError."""
         with self._mutex:
+            self._closed = True
             workers, self._all = self._all, []
         for worker in workers:
             worker.close()
@@ -84,8 +86,10 @@ class Workers:
         return _batch(answer)
 
     def _start(self) -> "_Worker":
-        worker = _Worker(self._config)
         with self._mutex:
+            if self._closed:
+                raise StoreError("the worker processes are ended, because the hub stops; send it again later")
+            worker = _Worker(self._config)
             self._all.append(worker)
         return worker
 
