@@ -4,6 +4,7 @@
                      00000016.pcapng.acked   the hub has it; kept in case the hub loses it
                      00000018.pcapng.open    being written
                      state.json              next number, what was lost
+                     spool-id                the spool's name, should that file be lost
                      lock                    held by the one process that writes here
 
 Written so that `kill -9` leaves a readable file: bytes go to the file at least every flush interval, and a file that a
