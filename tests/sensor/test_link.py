@@ -103,7 +103,14 @@ def test_hub_urls(url: str, address: HubAddress) -> None:
     assert parse_hub_url(url) == address
 
 
-@pytest.mark.parametrize("url", ["hub.example", "ftp://hub.example", "https://", "https://hub:99999", "https://h:x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("hub.example", "ftp://hub.example", "https://", "https://hub:99999", "https://h:x", "https://[::1"),
+        *("https://hub..example", f"https://{'a' * 64}.example", "https://a b.example", "https://hub.example/ü"),
+        *("https://hub.example/a b", "https://hub.example/\x7f"),
+    ],
+)
 def test_what_is_no_hub_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="no hub address"):
         parse_hub_url(url)
@@ -113,3 +120,9 @@ def test_what_is_no_hub_url_is_refused(url: str) -> None:
 def test_plain_http_beyond_loopback_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="would show the token"):
         parse_hub_url(url)
+
+
+@pytest.mark.parametrize("token", ["tök€n", "to ken", "to\nken"])
+def test_what_can_be_no_token_is_refused(token: str) -> None:
+    with pytest.raises(ConfigError, match=r"sensor\.token"):
+        Link(HubAddress("http", "127.0.0.1", 8060), token)

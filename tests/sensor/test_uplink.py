@@ -226,6 +226,35 @@ def test_hub_that_knows_the_token_under_another_name_changes_nothing(tmp_path: P
     assert spool.state.next_segment == 2
 
 
+@pytest.mark.parametrize("said", [{"hub": "a\nb"}, {"hub": "a/b"}, {"hub": "ü"}, {"hub": ""}, {"highest_segment": -1}])
+def test_hub_that_says_what_no_hub_says_of_itself_still_gets_segments(
+    tmp_path: Path, hub: Hub, said: dict[str, object]
+) -> None:
+    spool = spool_with(tmp_path, 1)
+    hub.heartbeat_answer = {"sensor": "s", "hub": "hub", "highest_segment": 0, **said}
+    ship(spool, hub, lambda: spool.backlog.oldest() is None)
+    assert hub.segments == [1]
+    assert spool.state.hub_id == ""
+
+
+@pytest.mark.usefixtures("quick")
+def test_mistake_of_ours_does_not_end_shipping(tmp_path: Path, hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    spool, calls = spool_with(tmp_path, 2), iter(range(100))
+
+    def status() -> dict[str, Any]:
+        if next(calls) < 2:
+            raise ValueError("a bug")
+        return {}
+
+    uplink = Uplink(spool, hub.address, "secret", status=status)
+    uplink._next_heartbeat = 0.0
+    uplink.start()
+    until(lambda: spool.backlog.oldest() is None)
+    uplink.stop()
+    assert hub.segments == [1, 2]
+    assert "a bug" in caplog.text
+
+
 @pytest.mark.usefixtures("quick")
 def test_segment_that_a_hub_is_too_old_for_waits(tmp_path: Path, hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
     spool = spool_with(tmp_path, 1)

@@ -74,7 +74,7 @@ def _ask(config: Config) -> str:
         raise UplinkError(f"{hub.url} does not know this token; relaytrap sensor rotate NAME there gives a new one")
     try:
         name = json.loads(answered.body)["sensor"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UplinkError(f"{hub.url} does not answer as a Relaytrap hub does (status {answered.status})") from None
     return str(name)
 

@@ -53,12 +53,13 @@ class HubAddress:
 
 def parse_hub_url(url: str, pin: str = "") -> HubAddress:
     """The hub that settings name. Raises ConfigError for what is no address or pin, or plain HTTP beyond loopback."""
-    parts = urlsplit(url)
     try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        sent = host.encode("idna").decode() + parts.path
+    except ValueError:  # UnicodeError is one: a label that is empty or too long
+        parts, host, port, sent = urlsplit(""), "", None, ""
+    if parts.scheme not in ("http", "https") or not host or not _is_sendable(sent):
         raise ConfigError(f"sensor.hub_url: {url!r} is no hub address; write https://HOST:PORT")
     if parts.scheme == "http" and not _is_loopback(parts):
         raise ConfigError(
@@ -66,7 +67,7 @@ def parse_hub_url(url: str, pin: str = "") -> HubAddress:
             "or http://127.0.0.1 for a hub on this machine"
         )
     port = port or (443 if parts.scheme == "https" else 80)
-    return HubAddress(parts.scheme, parts.hostname, port, parts.path.rstrip("/"), parse_pin(pin))
+    return HubAddress(parts.scheme, host, port, parts.path.rstrip("/"), parse_pin(pin))
 
 
 def parse_pin(text: str) -> str:
@@ -81,6 +82,11 @@ def parse_pin(text: str) -> str:
             "relaytrap hub certificate"
         )
     return digits
+
+
+def _is_sendable(text: str) -> bool:
+    """Whether it can stand in a request's head."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _is_loopback(parts: SplitResult) -> bool:
@@ -113,9 +119,14 @@ class Answered:
 
 
 class Link:
-    """One kept connection. Raises OSError or http.client.HTTPException when the way or the hub fails."""
+    """One kept connection. Its requests raise OSError or http.client.HTTPException when the way or the hub fails.
+
+    Raises ConfigError for what can be no token.
+    """
 
     def __init__(self, hub: HubAddress, token: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        if not _is_sendable(token):
+            raise ConfigError("sensor.token: there are letters in it that no token has; join again with the hub's line")
         self.hub = hub
         self._token = token
         self._timeout_s = timeout_s

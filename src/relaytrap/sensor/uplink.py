@@ -19,6 +19,7 @@ from relaytrap import clock
 from relaytrap.sensor.heartbeat import Heartbeat
 from relaytrap.sensor.link import Answered, HubAddress, Link, WrongCertificate
 from relaytrap.sensor.spool import ClosedSegment, Spool
+from relaytrap.sensor.spool_state import is_id, is_number
 
 __all__ = ["Uplink", "finish_shipping"]
 
@@ -90,6 +91,10 @@ class Uplink(threading.Thread):
                 self._ship(segment)
                 self._beat()
         except (OSError, http.client.HTTPException, HubRefused) as error:
+            self._failed(error)
+            return False
+        except Exception as error:  # the edge of one unit of work: a bug of ours must not end shipping
+            log.exception("shipping failed, it is tried again later")
             self._failed(error)
             return False
         self._wait_s, self._failures = 0.0, 0
@@ -172,8 +177,8 @@ class Uplink(threading.Thread):
         said = _object(answered.body)
         hub_id, highest = said.get("hub"), said.get("highest_segment")
         is_ours = said.get("sensor") == self._spool.sensor
-        if not is_ours or not isinstance(hub_id, str) or not isinstance(highest, int):
-            return  # an older hub, or one that knows our token under another name
+        if not is_ours or not is_id(hub_id) or not is_number(highest):
+            return  # an older hub, or one that knows our token under another name, or that says what no hub says
         again = self._spool.reconcile(hub_id, highest)
         if again:
             log.warning("the hub lost what it had acknowledged, it is shipped again: segments=%d", again)
