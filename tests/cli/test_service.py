@@ -11,6 +11,31 @@ import pytest
 
 from relaytrap.cli.service import notify_ready
 
+LOGS = """
+import logging, os, sys
+from relaytrap.cli.service import start_log
+if sys.argv[1:]:
+    here = os.fstat(2)
+    os.environ["JOURNAL_STREAM"] = f"{here.st_dev}:{here.st_ino}"
+start_log(logging.INFO)
+log = logging.getLogger("trap")
+log.debug("unsaid")
+log.warning("two\\nlines")
+"""
+
+
+def logged(*arguments: str) -> str:
+    command = [sys.executable, "-c", LOGS, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stderr
+
+
+def test_the_journal_hears_each_lines_priority_and_no_time() -> None:
+    assert logged("journal") == "<4>trap two\n<4>lines\n"
+
+
+def test_a_terminal_or_a_file_gets_times() -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:,]+ WARNING trap two\nlines\n", logged())
+
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
 def test_manager_hears_that_we_are_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:

@@ -11,7 +11,7 @@ import click
 
 from relaytrap.cli.hub_backup import backup, restore
 from relaytrap.cli.main import Settings
-from relaytrap.cli.service import notify_ready
+from relaytrap.cli.service import notify_ready, start_log
 from relaytrap.clock import now_ns
 from relaytrap.errors import ConfigError, RelaytrapError
 
@@ -96,6 +96,7 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
     from relaytrap.web.serve import bind, serve
     from relaytrap.web.site import Site
 
+    start_log()
     endpoint = parse_listen(config.web.listen)
     refuse_beyond_loopback(endpoint)
     with contextlib.ExitStack() as stack:

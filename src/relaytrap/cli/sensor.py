@@ -8,7 +8,7 @@ import click
 from relaytrap.cli.main import Settings
 from relaytrap.cli.sensor_join import join
 from relaytrap.cli.sensor_tokens import COMMANDS
-from relaytrap.cli.service import notify_ready
+from relaytrap.cli.service import notify_ready, start_log
 
 __all__ = ["command"]
 
@@ -71,9 +71,7 @@ def command(
         click.echo(f"sensor {running.sensor} {does} {where}, records in {running.spool}")
         notify_ready(f"{does} {where}")
 
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    start_log(logging.DEBUG if verbose else logging.INFO)
     if config.sensor.listen_only:
         from relaytrap.sensor.watch import run_watch
 

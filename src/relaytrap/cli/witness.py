@@ -15,6 +15,7 @@ import click
 
 from relaytrap.certificate import write_private
 from relaytrap.cli.main import Settings
+from relaytrap.cli.service import start_log
 from relaytrap.errors import DiskError, InputError, ListenError
 from relaytrap.probe.certificate import server_context, server_fingerprint
 from relaytrap.probe.channel import reason_of
@@ -70,7 +71,7 @@ def command(
     if show:
         click.echo(str(token))
         return
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    start_log(logging.INFO)
     where = [parse_place(text, WITNESS_PORT) for text in listen or EVERYWHERE]
     doors = [parse_place(text, CONTROL_PORT) for text in door] or [(place[0], CONTROL_PORT) for place in where]
     named = {version_of(place[0]): place for place in (parse_place(text, WITNESS_PORT) for text in public)}
