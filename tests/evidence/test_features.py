@@ -46,6 +46,13 @@ def test_layout_leaves_out_what_changes_on_the_way() -> None:
     assert layout.written == (b"From", b"To", b"Call-ID", b"CSeq", b"Contact")
 
 
+def test_a_value_that_somebody_padded_is_read_to_a_limit_and_not_passed_over() -> None:
+    def classed(agent: str) -> str:
+        return features_of(request(wire(f"OPTIONS sip:a@192.0.2.1 SIP/2.0\nUser-Agent: {agent}")))[0].user_agent
+
+    assert classed("friendly-scanner" + "x" * 300) == classed("friendly-scannerxx") != classed("")
+
+
 def test_in_dialog_request_is_marked() -> None:
     assert [features_of(invite(to_tag=tag))[0].in_dialog for tag in ("", "abc")] == [False, True]
 

@@ -18,7 +18,8 @@ CACHEABLE_MAX: Final = 4096
 """Messages longer than this do not enter the caches keyed by their header names, or a flood could fill memory."""
 
 SDP_LINES_MAX: Final = 200
-CACHED_VALUE_MAX: Final = 256
+VALUE_MAX: Final = 256
+"""Octets of User-Agent and Allow that are looked at: who pads a value shall not have none."""
 METHOD_MAX: Final = 32
 
 
@@ -117,8 +118,8 @@ def _noteworthy(order: tuple[bytes, ...]) -> tuple[str, ...]:
 
 
 _layout: Final = Kept(_lay_out, most=1 << 11, longest=CACHEABLE_MAX).__getitem__
-_user_agent: Final = Kept[bytes, str](USER_AGENT, most=1 << 12, longest=CACHED_VALUE_MAX).__getitem__
-_allow: Final = Kept[bytes, str](ALLOW, longest=CACHED_VALUE_MAX).__getitem__
+_user_agent: Final = Kept[bytes, str](USER_AGENT, most=1 << 12, longest=VALUE_MAX).__getitem__
+_allow: Final = Kept[bytes, str](ALLOW, longest=VALUE_MAX).__getitem__
 
 
 def _layout_of(request: Request) -> Layout:
@@ -190,8 +191,8 @@ def features_of(request: Request) -> tuple[Features, Layout, bytes]:
         FROM_TAG(request.from_tag),
         FROM(get(b"from")),
         CONTACT(get(b"contact")),
-        _user_agent(user_agent) if user_agent and len(user_agent) <= CACHED_VALUE_MAX else "",
-        _allow(allow) if allow and len(allow) <= CACHED_VALUE_MAX else "",
+        _user_agent(user_agent[:VALUE_MAX]) if user_agent else "",
+        _allow(allow[:VALUE_MAX]) if allow else "",
         layout.order,
         sdp,
         layout.has,

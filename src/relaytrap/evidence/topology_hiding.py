@@ -18,10 +18,10 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from relaytrap.evidence.path import address_text
+from relaytrap.kept import Kept
 
 __all__ = [
     "BUILT_IN_KEY",
@@ -74,11 +74,6 @@ def masked_text(value: bytes) -> bytes | None:
     return None
 
 
-def unmask(value: bytes) -> bytes | None:
-    """What a masked value stands for under the built-in key; None when it is not masked with that."""
-    return (_unmask_cached if len(value) <= LONGEST else _unmask)(value)
-
-
 def _unmask(value: bytes) -> bytes | None:
     text = masked_text(value)
     if not text or len(text) > LONGEST:
@@ -87,7 +82,12 @@ def _unmask(value: bytes) -> bytes | None:
     return plain if plain and all(32 <= octet < 127 for octet in plain) else None
 
 
-_unmask_cached = lru_cache(1 << 12)(_unmask)
+_kept: Final = Kept(_unmask, most=1 << 12, longest=LONGEST)
+
+
+def unmask(value: bytes) -> bytes | None:
+    """What a masked value stands for under the built-in key; None when it is not masked with that."""
+    return _kept[value]
 
 
 def _plain(text: bytes, values: dict[int, int]) -> bytes | None:
