@@ -62,6 +62,11 @@ def test_html_has_everything_in_order(hostile: dict[str, Any]) -> None:
         assert product in text
 
 
+def test_verdict_in_one_sentence_is_said_once(hostile: dict[str, Any]) -> None:
+    (_, sentence), *_ = hostile["classes"]
+    assert " ".join(read(render_html(hostile)).text.split()).count(" ".join(sentence.split())) == 1
+
+
 def test_message_is_shown_line_by_line(hostile: dict[str, Any]) -> None:
     text = read(render_html(hostile)).text
     assert "OPTIONS sip:x SIP/2.0\nVia: SIP/2.0/UDP 203.0.113.5\nServer: " in text

@@ -39,6 +39,7 @@ def overview(request: Ask, site: Site) -> Response[bytes]:
         countries=countries,
         sources=site.ask("leading_sources", where, limit=LEADERS),
         newest=site.ask("messages", Filter(direction="in"), limit=NEWEST),
+        kept=NEWEST,
         campaigns=site.ask("campaigns", limit=CAMPAIGNS, sort="last_seen", relayed=True),
         map=map_context(countries, window),
         json_twin=url("/api/totals", **window.query),

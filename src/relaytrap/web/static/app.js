@@ -77,7 +77,7 @@ for (const button of document.querySelectorAll("[data-shows]")) {
 const ticker = $("table[data-ticker] tbody");
 const light = $("[data-live]");
 if (ticker && light && window.EventSource) {
-  const KEPT_ROWS = 60;
+  const kept = Number(ticker.closest("table").dataset.ticker);
   const stream = new EventSource("/live?direction=in");
   stream.addEventListener("open", () => { light.textContent = "live"; light.classList.add("on"); });
   stream.addEventListener("error", () => { light.textContent = "reconnecting"; light.classList.remove("on"); });
@@ -86,7 +86,7 @@ if (ticker && light && window.EventSource) {
     rows.innerHTML = event.data;
     for (const row of rows.content.querySelectorAll("tr")) row.classList.add("new");
     ticker.prepend(rows.content);
-    while (ticker.rows.length > KEPT_ROWS) ticker.rows[ticker.rows.length - 1].remove();
+    while (ticker.rows.length > kept) ticker.rows[ticker.rows.length - 1].remove();
   });
   addEventListener("pagehide", () => stream.close());
 }
