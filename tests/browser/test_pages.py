@@ -128,3 +128,27 @@ def test_point_of_a_campaign_tells_what_it_is_and_opens_its_message(watched: Wat
     assert f"through {scene.RELAY}" in page.locator("#tip").inner_text()
     point.click()
     page.wait_for_url("**/messages/*")
+
+
+@pytest.mark.parametrize("watched", [{"viewport": NARROW}], indirect=True)
+def test_names_in_the_fan_do_not_lie_over_each_other_on_a_narrow_page(watched: Watched) -> None:
+    page = watched.open(f"/origins/{scene.ORIGIN}")
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('.fan text')].map((each) => each.getBoundingClientRect()).filter((b) => b.width)"
+        ".map((b) => [b.left, b.top, b.right, b.bottom])"
+    )
+    assert len(boxes) >= 2
+    for number, one in enumerate(boxes):
+        for other in boxes[number + 1 :]:
+            apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+            assert apart, (one, other)
+
+
+def test_overview_keeps_as_many_newest_messages_as_it_shows_whole(watched: Watched) -> None:
+    page = watched.open("/")
+    hidden = page.evaluate(
+        "(() => { const box = document.querySelector('[data-ticker]').parentElement;"
+        " return box.scrollHeight - box.clientHeight; })()"
+    )
+    assert hidden <= 0
+    assert int(page.locator("[data-ticker]").get_attribute("data-ticker") or 0) > 0

@@ -54,7 +54,10 @@ async function draw() {
   if (turn !== drawing) return; // a later call draws
   for (const layer of spec.layer) if (layer.encoding?.color) layer.encoding.color.legend.title = measure === "sources" ? "Unique sources" : "Messages";
   spec.height = Math.round(Math.max(190, Math.min(540, box.clientWidth * 0.47)));
-  if (box.clientWidth < 600) spec.config.legend.orient = "bottom";
+  if (box.clientWidth < 600) {
+    spec.config.legend.orient = "bottom";
+    spec.padding = { left: 14, right: 14, top: 0, bottom: 10 };
+  }
   const stage = document.createElement("div");
   box.append(stage);
   const made = await vegaEmbed(stage, spec, { ast: true, actions: false, defaultStyle: false, tooltip: false, renderer: "canvas" });
