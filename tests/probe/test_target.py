@@ -36,7 +36,19 @@ def test_ipv6_address_is_canonical(text: str, port: int) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["10.0.0.1", "127.0.0.1", "::1", "fe80::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "240.0.0.1"],
+    [
+        *(
+            "10.0.0.1",
+            "127.0.0.1",
+            "::1",
+            "fe80::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "240.0.0.1",
+        ),
+        *("fec0::1", "64:ff9b:1::7f00:1", "::7f00:1", "::ffff:0:7f00:1", "5f00::1", "fc00::1"),
+    ],
 )
 def test_private_address_is_refused_in_every_disguise(address: str) -> None:
     assert refusal(address, private_allowed=False)
@@ -50,6 +62,7 @@ def test_address_of_no_single_host_is_refused_even_to_the_command_line(address: 
 def test_public_address_may_be_tested() -> None:
     assert not refusal("1.1.1.1", private_allowed=False)
     assert not refusal("2606:4700::1111", private_allowed=False)
+    assert not refusal("64:ff9b::101:101", private_allowed=False)
 
 
 def test_target_knows_each_address_once_and_its_name_without_the_port() -> None:

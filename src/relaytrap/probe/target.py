@@ -29,6 +29,9 @@ ADDRESSES_MAX = 4
 # RFC 3261 section 25.1, hostname; `_` is none of its, and in the field all the same.
 NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?")
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# What the world's IPv6 addresses begin with (RFC 4291 section 2.4). Python takes all else that is in no special range
+# for public: site-local fec0::/10 (RFC 3879), and 64:ff9b:1::/48 for a network's own NAT64 (RFC 8215).
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 HOST_PORT = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/\[\]]+))(?::(?P<port>\d{1,5}))?")
 
 
@@ -86,7 +89,7 @@ def refusal(address: str, *, private_allowed: bool) -> str:
         return "is a multicast address"
     if ip.is_unspecified or ip == ipaddress.ip_address("255.255.255.255"):
         return "is no host's address"
-    if not private_allowed and not ip.is_global:
+    if not private_allowed and (not ip.is_global or (ip.version == 6 and ip not in GLOBAL_UNICAST)):
         return "is a private or reserved address"
     return ""
 
