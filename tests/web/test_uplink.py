@@ -112,10 +112,20 @@ def test_heartbeat_shows_on_the_sensors_page(taker: Hub, token: str) -> None:
     assert re.search(r">-[0-9.]+ s<", page)
 
 
+NESTED = [b'{"x":' + b"[" * depth + b"]" * depth + b"}" for depth in (*range(850, 1_000, 10), 30_000)]
+
+
 @pytest.mark.parametrize("body", [b"", b"[1]", b"nonsense", b"\xff"])
 def test_heartbeat_that_is_no_object_is_refused(taker: Hub, token: str, body: bytes) -> None:
     headers = {"authorization": f"Bearer {token}"}
     assert taker.client.post("/api/heartbeat", content=body, headers=headers).status_code == 400
+
+
+def test_heartbeat_with_brackets_in_brackets_is_taken_or_refused(taker: Hub, token: str) -> None:
+    headers = {"authorization": f"Bearer {token}"}
+    statuses = [taker.client.post("/api/heartbeat", content=body, headers=headers).status_code for body in NESTED]
+    assert set(statuses) <= {200, 400}
+    assert statuses[-1] == 400
 
 
 def test_import_needs_the_local_token(taker: Hub, token: str) -> None:

@@ -100,7 +100,7 @@ async def take_heartbeat(request: Ask, site: Site) -> Response[Any]:
         return _later(503, "too many heartbeats come at once", RoomFull.retry_after_s)
     try:
         status = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last for brackets in brackets
         raise ClientException(detail="A heartbeat is a JSON object.") from None
     try:
         sent_at_ns = parse_rfc3339(str(status.get("clock", "")))
