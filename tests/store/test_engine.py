@@ -106,8 +106,20 @@ def test_a_wrong_statement_is_a_store_error(store):
 def test_no_room_is_told_apart_from_other_failures():
     from clickhouse_connect.driver.exceptions import DatabaseError
 
-    with pytest.raises(DiskError, match="no room"), _sentences():
+    with pytest.raises(DiskError, match="no room"), _sentences(embedded=True):
         raise DatabaseError("Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space. (NOT_ENOUGH_SPACE)")
+
+
+def test_only_where_a_server_is_named_is_it_said_not_to_answer():
+    from clickhouse_connect.driver.exceptions import OperationalError
+
+    with pytest.raises(StoreError, match=r"server of store\.url does not answer"), _sentences(embedded=False):
+        raise OperationalError("connection refused")
+    with (
+        pytest.raises(StoreError, match=r"^the store refused a statement: the engine ended$"),
+        _sentences(embedded=True),
+    ):
+        raise OperationalError("the engine ended")
 
 
 def test_parameters_are_bound_not_written_into_the_statement(store):

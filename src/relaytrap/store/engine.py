@@ -88,7 +88,7 @@ class Store:
         """Rows of a SELECT one by one, in bounded memory; close the iterator to stop early."""
         with (
             self._client() as client,
-            _sentences(),
+            _sentences(self.embedded),
             client.raw_stream(f"{sql} FORMAT JSONEachRow", _bound(params)) as data,
         ):
             rest = b""
@@ -100,13 +100,13 @@ class Store:
 
     def raw(self, sql: str, params: Mapping[str, Any] | None = None, fmt: str = "JSONEachRow") -> bytes:
         """The result of a SELECT in one of ClickHouse's formats."""
-        with self._client() as client, _sentences():
+        with self._client() as client, _sentences(self.embedded):
             data: bytes = client.raw_query(f"{sql} FORMAT {fmt}", parameters=_bound(params))
         return data
 
     def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
         """Run a statement that returns no rows."""
-        with self._client() as client, _sentences():
+        with self._client() as client, _sentences(self.embedded):
             client.command(sql, parameters=_bound(params))
 
     def insert_block(self, table: str, block: bytes, token: str) -> None:
@@ -116,7 +116,7 @@ class Store:
         """
         settings = {"insert_deduplication_token": token}
         turn = self.gate.passing() if table == "messages" else contextlib.nullcontext()
-        with turn, self._client() as client, _sentences():
+        with turn, self._client() as client, _sentences(self.embedded):
             client.raw_insert(table, insert_block=block, fmt="Native", settings=settings)
 
     def insert_rows(self, table: str, rows: list[Row], token: str = "") -> None:
@@ -125,7 +125,7 @@ class Store:
             return
         settings = {"insert_deduplication_token": token} if token else {"insert_deduplicate": 0}
         block = b"\n".join(ENCODER.encode(row) for row in rows)
-        with self._client() as client, _sentences():
+        with self._client() as client, _sentences(self.embedded):
             client.raw_insert(table, list(rows[0]), insert_block=block, fmt="JSONEachRow", settings=settings)
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class Store:
 
     def _connect_first(self) -> None:
         first = self._connect(None if self.embedded else "default")
-        with _sentences():
+        with _sentences(self.embedded):
             first.command(f"CREATE DATABASE IF NOT EXISTS {quoted(self.database)}{self.layout.on_cluster}")
             first.database = self.database
         self._idle.append(first)
@@ -248,7 +248,7 @@ def _bound(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _sentences() -> Iterator[None]:
+def _sentences(embedded: bool) -> Iterator[None]:
     """Turns the driver's errors into ours: no room on the disk, and no server, apart from everything else."""
     from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
@@ -260,7 +260,7 @@ def _sentences() -> Iterator[None]:
             raise DiskError(
                 f"the store has no room to write ({text}); free space or lower store.retention_bytes"
             ) from error
-        if isinstance(error, OperationalError):
+        if isinstance(error, OperationalError) and not embedded:
             raise StoreError(
                 f"the ClickHouse server of store.url does not answer ({_reason(error)}); see that it runs"
             ) from error
