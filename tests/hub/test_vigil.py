@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from relaytrap.clock import now_ns
 from relaytrap.hub.fares import Fares
 from relaytrap.hub.keys import Keys
-from relaytrap.hub.vigil import Run, Vigil, judge_heartbeat, judge_runs
+from relaytrap.hub.vigil import RUNS_MAX, Run, Vigil, judge_heartbeat, judge_runs
 from relaytrap.observation import FORMAT_VERSION
 
 S = 1_000_000_000
@@ -145,6 +145,15 @@ def test_answer_tells_which_hub_this_is_and_what_it_has(vigil, database, ledger)
     ledger.record("cellar", "s1", 7, b"x", 1)
     answer = vigil.take("cellar", status(), None, "192.0.2.1")
     assert (answer["hub"], answer["sensor"], answer["highest_segment"]) == (ledger.hub_id, "cellar", 7)
+
+
+def test_sensor_that_starts_again_and_again_leaves_few_processes_to_look_at(vigil, database) -> None:
+    Keys(database).add("cellar")
+    for number in range(3 * RUNS_MAX):
+        vigil.take("cellar", status() | {"run": f"r{number}"}, None, "192.0.2.1")
+    with database.transaction() as connection:
+        runs = {run for (run,) in connection.execute("SELECT run FROM runs")}
+    assert runs == {f"r{number}" for number in range(2 * RUNS_MAX, 3 * RUNS_MAX)}
 
 
 def test_wrong_clock_is_told_in_minutes(vigil, database, ledger) -> None:

@@ -23,6 +23,8 @@ CLOCK_OFF_MS: Final = 5_000
 TOGETHER_NS: Final = 60_000_000_000
 """Two processes heard of within this time run side by side; one that comes back later was restored."""
 FORGET_RUNS_NS: Final = 86_400_000_000_000
+RUNS_MAX: Final = 16
+"""Of one sensor; all are read with each heartbeat, and a service that starts again and again would have thousands."""
 
 Status = Mapping[str, Any]
 
@@ -94,8 +96,11 @@ class Vigil:
                 (sensor, current.run, current.first_ns, current.last_ns, *_said(current)),
             )
             if len(runs) > 1:
-                oldest_ns = current.last_ns - FORGET_RUNS_NS
-                connection.execute("DELETE FROM runs WHERE sensor = ? AND last_ns < ?", (sensor, oldest_ns))
+                newest = "SELECT run FROM runs WHERE sensor = ? ORDER BY last_ns DESC LIMIT ?"
+                connection.execute(
+                    f"DELETE FROM runs WHERE sensor = ? AND (last_ns < ? OR run NOT IN ({newest}))",
+                    (sensor, current.last_ns - FORGET_RUNS_NS, sensor, RUNS_MAX),
+                )
         return runs
 
 
