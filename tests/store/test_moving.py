@@ -3,7 +3,7 @@ import itertools
 
 import pytest
 
-from relaytrap.errors import StoreError
+from relaytrap.errors import InputError, StoreError
 from relaytrap.store import Store, moving
 from relaytrap.store.moving import Moved, move_messages
 from tests.storing import keep, opened_store, row
@@ -84,6 +84,29 @@ def test_the_journal_of_another_move_does_not_count(source, elsewhere, tmp_path)
     (tmp_path / "move.json").write_text('{"id": "00", "stores": "one to other", "days": {"20260922": [5, 5]}}')
     list(move_messages(source, elsewhere, tmp_path))
     assert content(elsewhere) == content(source)
+
+
+@pytest.mark.parametrize(
+    "held", [b'{"id": "00", "stores"', b"\xff", b'{"id": "00", "stores": "a", "days": [', b"[" * 9999]
+)
+def test_a_journal_that_cannot_be_read_is_named(tmp_path, held):
+    (tmp_path / "move.json").write_bytes(held)
+    with pytest.raises(InputError, match=r"move\.json: the journal of an unfinished move cannot be read"):
+        moving._Journal(tmp_path / "move.json", "one to other")
+
+
+def test_a_journal_is_there_whole_or_not_at_all(source, tmp_path, monkeypatch):
+    journal = moving._Journal(tmp_path / "move.json", "one to other")
+    journal.before("20260922", source)
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", dies)
+    with pytest.raises(KeyboardInterrupt):
+        journal.before("20260923", source)
+    again = moving._Journal(tmp_path / "move.json", "one to other")
+    assert (again.resumed, list(again._held.days)) == (True, ["20260922"])
 
 
 def test_stores_are_told_apart_without_their_passwords(elsewhere):

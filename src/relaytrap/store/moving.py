@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from relaytrap.errors import StoreError
+from relaytrap.certificate import write_private
+from relaytrap.errors import InputError, StoreError
 from relaytrap.store.rebuild import check_rollups, list_days
 from relaytrap.store.schema import NAMES
 
@@ -136,7 +137,13 @@ class _Journal:
     def __init__(self, path: Path, stores: str) -> None:
         self.path = path
         self._held = _Held(secrets.token_hex(8), stores)
-        held = msgspec.json.decode(path.read_bytes(), type=_Held) if path.exists() else None
+        try:
+            held = msgspec.json.decode(path.read_bytes(), type=_Held) if path.exists() else None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InputError(
+                f"{path}: the journal of an unfinished move cannot be read ({error}); remove it, empty the "
+                "target, and move again"
+            ) from None
         self.resumed = held is not None and held.stores == stores
         if held and self.resumed:
             self._held = held
@@ -150,6 +157,5 @@ class _Journal:
         """What the target held of a day before this move."""
         if day not in self._held.days:
             self._held.days[day] = _content(target, day)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_bytes(msgspec.json.encode(self._held))
+            write_private(self.path, msgspec.json.encode(self._held))
         return self._held.days[day]
