@@ -15,6 +15,7 @@ from relaytrap.hub.hep.reception import (
     NOT_HEP,
     NOT_SIP,
     OTHERS,
+    Agent,
     Reception,
 )
 from tests.hub.hep.packets import NOON_S, hep
@@ -79,6 +80,21 @@ def test_time_that_cannot_be_gives_way_to_that_of_arrival(at_s: int) -> None:
 
 def test_message_inside_tls_is_told_from_one_over_tcp() -> None:
     assert [took(hep(protocol=number))[0][0].transport for number in (6, 17, 22)] == ["tcp", "udp", "tls"]
+
+
+def test_invented_agents_are_one_that_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    class Counted(Agent):
+        def __init__(self, sensor: str, directions: Directions) -> None:
+            made.append(sensor)
+            super().__init__(sensor, directions)
+
+    monkeypatch.setattr("relaytrap.hub.hep.reception.Agent", Counted)
+    reception = Reception(Directions())
+    for number in range(AGENTS_MAX + 50):
+        took(hep(capture_id=number), reception)
+    assert made.count(OTHERS) == 1
 
 
 def test_invented_agents_fill_bounded_memory() -> None:

@@ -82,7 +82,8 @@ class Reception:
         if agent is None:
             if len(self.agents) >= AGENTS_MAX:
                 name = OTHERS
-            agent = self.agents.setdefault(name, Agent(name, self._directions))
+            agent = self.agents.get(name) or Agent(name, self._directions)
+            self.agents[name] = agent
         return agent
 
 
