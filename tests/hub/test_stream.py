@@ -24,7 +24,7 @@ from relaytrap.hub.ledger import CLOCK_AHEAD_NS, Ledger
 from relaytrap.hub.outbox import NotTaken
 from relaytrap.hub.parcel import Parcel, pack
 from relaytrap.hub.restore import restore_backup
-from relaytrap.hub.stream import Stream
+from relaytrap.hub.stream import Stream, _told
 from relaytrap.hub.workers import Workers
 from tests.clickhouse import running_clickhouse
 from tests.hub.traffic import request, seen, segment
@@ -478,3 +478,26 @@ def test_a_stream_that_is_not_there_is_one_sentence(hub):
 def test_hubs_that_share_no_store_may_share_no_segments(nats, store, config, ledger, workers):
     with pytest.raises(ConfigError, match=r"^hub\.nats_url: hubs that share segments need a store that they share"):
         Stream(nats.url, Ingest(store, config, ledger, workers)).start()
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        "",
+        "1",
+        "1 2",
+        "1 2 3 4",
+        "1 -2 3",
+        "1 3 2",
+        f"1 0 {10**30}",
+        f"{10**30} 0 1",
+        f"1 0 {2**63}",
+        "1 2 \u0663",
+        "a b c",
+    ],
+)
+def test_what_no_hub_says_of_what_was_stored_is_passed_over(numbers):
+    """A hub looks at each hour of it."""
+    assert _told(f"other {numbers}".encode())[1] is None
+    assert _told(b"") == ("", None)
+    assert _told(b"other 1 2 3") == ("other", Taken(1, 2, 3))

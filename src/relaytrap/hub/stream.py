@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from relaytrap.errors import ConfigError, InputError, MissingExtra, RelaytrapError, StoreError
+from relaytrap.hub.arrival import EPOCH_MAX_NS
 from relaytrap.hub.ingest import HubBusy, HubTooOld, Ingest, Taken
 from relaytrap.hub.outbox import NotTaken, Outbox
 from relaytrap.hub.parcel import Parcel, Segment, inflated, unpack
@@ -55,6 +56,7 @@ INSERTING: Final = 2
 """Parcels at work beyond those that a worker process has: they are inserted meanwhile."""
 CONFLICT: Final = 409
 FORMAT: Final = "1"
+DIGITS_MAX: Final = 19
 HEADERS_BYTES: Final = 4096
 """Room for subject and headers within the largest message."""
 
@@ -258,11 +260,19 @@ class Stream:
             asyncio.run_coroutine_threadsafe(self._client.publish(TAKEN, text), self._loop)
 
     async def _hear(self, message: "Msg") -> None:
-        name, *numbers = message.data.decode("ascii", "replace").split()
-        if name != self._name and len(numbers) == 3 and all(number.isdigit() for number in numbers):
-            taken = Taken(*map(int, numbers))
+        name, taken = _told(message.data)
+        if taken is not None and name != self._name:
             others = [listener for listener in self._ingest.listeners if listener != self._announce]
             await self._loop.run_in_executor(None, lambda: [listener(taken) for listener in others])
+
+
+def _told(data: bytes) -> tuple[str, Taken | None]:
+    """Which hub says that it stored something, and what; None for what no hub says."""
+    name, *numbers = data.decode("ascii", "replace").split() or [""]
+    if len(numbers) != 3 or not all(number.isdigit() and len(number) <= DIGITS_MAX for number in numbers):
+        return name, None
+    taken = Taken(*map(int, numbers))
+    return name, taken if taken.first_ns <= taken.last_ns <= EPOCH_MAX_NS else None
 
 
 def _segments(message: "Msg") -> list[Segment]:
