@@ -86,7 +86,9 @@ def _leave_out_removed(store: "Store", day: str) -> None:
 def _beside(store: "Store", names: Iterable[str]) -> Iterator[None]:
     """Tables beside the real ones, empty; removed at the end."""
     _drop_beside(store, names)
-    made = messages_ddl(store.layout, f"messages{REBUILT}") if "messages" in names else rollup_ddl(store.layout, REBUILT)
+    made = (
+        messages_ddl(store.layout, f"messages{REBUILT}") if "messages" in names else rollup_ddl(store.layout, REBUILT)
+    )
     for statement in made:
         store.command(statement)
     try:
