@@ -4,13 +4,16 @@ A sensor makes one for each message it receives or sends; an import makes one fo
 it is interpreted: `evidence` does that, and may do it again years later from the same bytes.
 """
 
+import re
 from typing import Final, Literal
 
 import msgspec
 
-__all__ = ["FORMAT_VERSION", "Direction", "Observation", "Transport"]
+__all__ = ["FORMAT_VERSION", "SENSOR_NAME", "Direction", "Observation", "Transport"]
 
 FORMAT_VERSION: Final = 1
+SENSOR_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+"""What a hub and a sensor take for a sensor's name; captures and agents may bring others."""
 
 Direction = Literal["in", "out"]
 Transport = Literal["udp", "tcp", "tls", "ws", "wss", "sctp"]

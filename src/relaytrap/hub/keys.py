@@ -5,7 +5,6 @@ A token has 256 random bits, so a plain hash guards it: there is nothing to gues
 
 import hashlib
 import json
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from typing import Any, Final
 from relaytrap.clock import now_ns
 from relaytrap.errors import InputError
 from relaytrap.hub.database import HubDatabase
+from relaytrap.observation import SENSOR_NAME
 
 __all__ = ["Keys", "Sensor"]
 
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 STATUS_MAX: Final = 16_384
 
 
@@ -48,7 +47,7 @@ class Keys:
 
         Raises InputError for a name that is taken or unusable.
         """
-        if not NAME.fullmatch(name):
+        if not SENSOR_NAME.fullmatch(name):
             raise InputError(f"{name!r} cannot name a sensor; use letters, digits, dots and dashes, at most 63")
         token = secrets.token_urlsafe(32)
         with self._database.transaction() as connection:

@@ -3,21 +3,18 @@
 import asyncio
 import gc
 import logging
-import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from relaytrap.config import SensorConfig
 from relaytrap.errors import ConfigError
+from relaytrap.observation import SENSOR_NAME
 from relaytrap.sensor.spool import Spool, SpoolLimits
 
 __all__ = ["every", "loop_factory", "open_spool", "sensor_name", "spare_collections"]
 
 log = logging.getLogger(__name__)
-
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 async def every(seconds: float, do: Callable[[], None]) -> None:
@@ -52,7 +49,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 def sensor_name(configured: str) -> str:
     """The sensor's name: it becomes a folder and a header's value."""
     name = configured or socket.gethostname().partition(".")[0] or "sensor"
-    if not NAME.fullmatch(name):
+    if not SENSOR_NAME.fullmatch(name):
         raise ConfigError(f"sensor.name: {name!r} will not do; take letters, digits, dots, dashes and underscores")
     return name
 
