@@ -20,7 +20,7 @@ RELAY = SEEN | {
 ORIGIN = SEEN | {
     "address": "192.0.2.7", "confidence": 9, "messages": 1, "vouched": 1, "associated": 0, "direct": 0, "relays": 1,
     "networks": 1, "countries": 2, "contradictions": 1, "campaign": "0" * 12,
-    "by_relays": [{"requests": 1, "relay": HOSTILE, "how": "vouched"}],
+    "contradicted_by": [HOSTILE], "by_relays": [{"requests": 1, "relay": HOSTILE, "how": "vouched"}],
 }  # fmt: skip
 CAMPAIGN = SEEN | {
     "id": "0" * 12, "title": "Toll-fraud probing", "origin": None, "behind": HOSTILE, "confidence": 0,

@@ -274,6 +274,9 @@ def test_one_campaign_relay_and_origin_say_why(store, setting, scene):
     assert [(each["origin"], each["how"]) for each in relay["for_origins"]] == [(A, "association")]
     (origin,) = run_query(store, "origin", {"address": A})
     assert {each["how"] for each in origin["by_relays"]} == {"vouched", "association"}
+    assert len({each["relay"] for each in origin["by_relays"]}) == len(origin["by_relays"])
+    assert sum(each["how"] == "vouched" for each in origin["by_relays"]) == origin["relays"]
+    assert origin["contradicted_by"] == ["203.0.113.41"]
     assert run_query(store, "relay", {"address": "192.0.2.77"}) == []
     assert run_query(store, "campaign", {"id": "000000000000"}) == []
 

@@ -59,8 +59,8 @@ def origin_lines(row: Row) -> Iterator[str]:
     yield field("", ways(row))
     witnesses = f"{count(row['relays'], 'relay')} in {count(row['networks'], 'network')}"
     yield field("Vouched by", witnesses + (f", {count(row['countries'], 'country')}" if row["countries"] else ""))
-    if row["contradictions"]:
-        yield field("Against it", f"{count(row['contradictions'], 'relay')} that name somebody else")
+    for relay in row["contradicted_by"][:LISTED]:
+        yield field("Against it", f"{for_terminal(relay)} names somebody else")
     yield field("Campaign", row["campaign"])
     for each in row["by_relays"][:LISTED]:
         yield f"  {each['requests']:8,}  {for_terminal(each['relay'])}  {each['how']}"

@@ -245,23 +245,35 @@ def _direct(store: "Store", addresses: Sequence[str]) -> "dict[str, Row]":
 
 
 def get_origin(store: "Store", *, address: str) -> "list[Row]":
-    """One origin as in `origins`, with `by_relays`: each relay, its requests, how, first and last seen."""
+    """One origin as in `origins`, with `by_relays`, a row for each relay that it came through: relay, how, requests,
+    associated (of them by association), names (addresses that it falsely names), first_seen, last_seen; and with
+    `contradicted_by`: the relays among them that name somebody else.
+
+    how: "vouched" when it saw the origin itself and wrote it down, "through" when it handed on the word of a relay
+    before it, "association" when neither.
+    """
     rows = list_origins(store, address=address, limit=1)
     for row in rows:
         params = {"only": storage_address(address)}
         own = (
-            f"SELECT relay, {BELIEVED} AS key, openers AS n, first AS f, last AS l, 'vouched' AS how "
+            f"SELECT relay, {BELIEVED} AS key, openers AS n, first AS f, last AS l, "
+            f"if(origin = key AND inner = {NONE}, 'vouched', 'through') AS way "
             "FROM (SELECT *, relay AS source FROM relay_hours FINAL)"
         )
         placed = (
-            f"SELECT source AS relay, origin AS key, 1 AS n, at AS f, at AS l, 'association' AS how FROM ({PLACED})"
+            f"SELECT source AS relay, origin AS key, 1 AS n, at AS f, at AS l, 'association' AS way FROM ({PLACED})"
         )
         sql = (
-            f"SELECT {_address('relay')} AS relay, how, sum(n) AS requests, {moment('min(f)')} AS first_seen, "
-            f"{moment('max(l)')} AS last_seen FROM ({own} UNION ALL {placed}) WHERE key = {{only:IPv6}} "
-            f"GROUP BY relay, how HAVING requests > 0 ORDER BY requests DESC LIMIT 1000"
+            f"SELECT {_address('relay')} AS relay, multiIf(countIf(way = 'vouched' AND n > 0) > 0, 'vouched', "
+            "countIf(way = 'through' AND n > 0) > 0, 'through', 'association') AS how, sum(n) AS requests, "
+            "sumIf(n, way = 'association') AS associated, "
+            f"{moment('min(f)')} AS first_seen, {moment('max(l)')} AS last_seen "
+            f"FROM ({own} UNION ALL {placed}) WHERE key = {{only:IPv6}} "
+            "GROUP BY relay HAVING requests > 0 ORDER BY requests DESC, relay LIMIT 1000"
         )
-        row["by_relays"] = store.rows(sql, params)
+        lying = _notes(store)["lying"]
+        row["by_relays"] = [{**each, "names": lying.get(each["relay"], [])} for each in store.rows(sql, params)]
+        row["contradicted_by"] = [each["relay"] for each in row["by_relays"] if each["names"]]
     return rows
 
 
