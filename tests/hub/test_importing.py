@@ -1,8 +1,10 @@
+import threading
+
 import pytest
 
 from relaytrap.errors import InputError
 from relaytrap.hub.importing import BATCH_MESSAGES, INSERT_DAYS, import_captures
-from relaytrap.hub.ingest import Ingest
+from relaytrap.hub.ingest import HubBusy, Ingest
 from relaytrap.store.rebuild import check_rollups
 from tests.hub.traffic import request, seen, segment, write_pcap
 from tests.storing import NOON_NS, clear
@@ -75,6 +77,43 @@ def test_a_spool_segment_that_was_shipped_is_not_stored_again_when_it_is_importe
     file.write_bytes(data)
     (done,) = import_captures(store, config, [file], ledger=ledger)
     assert (done.stored, done.known, count(store)) == (0, 3, 3)
+
+
+def test_a_sensor_waits_while_a_spool_segment_of_its_own_is_imported(
+    store, config, ledger, workers, tmp_path, monkeypatch
+):
+    """Else it could ship that segment between the look at what is known and the insert."""
+    data = segment((seen(request(n), n, sensor="edge-1") for n in range(3)), sensor="edge-1", number=4)
+    file = tmp_path / "00000004.pcapng"
+    file.write_bytes(data)
+    ingest, insert, sent_away = Ingest(store, config, ledger, workers), store.insert_block, []
+
+    def watched(*given):
+        with pytest.raises(HubBusy), ingest.turn("edge-1"):
+            pass
+        with ingest.turn("edge-2"):
+            sent_away.append("edge-1")
+        insert(*given)
+
+    monkeypatch.setattr(store, "insert_block", watched)
+    assert ingest.import_captures([file])[0].stored == 3
+    monkeypatch.undo()
+    assert sent_away == ["edge-1"]
+    with ingest.turn("edge-1"):
+        assert ingest.ingest_segment("edge-1", 4, data, spool="s1").messages == 0
+
+
+def test_an_import_waits_for_a_segment_that_its_sensor_ships(store, config, ledger, workers, tmp_path):
+    data = segment((seen(request(n), n, sensor="edge-1") for n in range(3)), sensor="edge-1", number=4)
+    file = tmp_path / "00000004.pcapng"
+    file.write_bytes(data)
+    ingest, done = Ingest(store, config, ledger, workers), []
+    importing = threading.Thread(target=lambda: done.extend(ingest.import_captures([file])))
+    with ingest.turn("edge-1"):
+        importing.start()
+        assert ingest.ingest_segment("edge-1", 4, data, spool="s1").messages == 3
+    importing.join()
+    assert (done[0].stored, done[0].known, count(store)) == (0, 3, 3)
 
 
 def test_a_spool_segment_that_was_imported_half_written_is_completed_when_it_is_shipped(

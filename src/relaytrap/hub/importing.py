@@ -9,6 +9,7 @@ import itertools
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -32,6 +33,7 @@ from relaytrap.store import Store
 __all__ = ["Imported", "Progress", "import_captures", "import_each", "known_ids"]
 
 Progress = Callable[[str, int], None]
+Turn = Callable[[str], AbstractContextManager[object]]
 
 BATCH_MESSAGES: Final = 8_192
 INSERT_MESSAGES: Final = 32_768
@@ -90,15 +92,17 @@ def import_captures(
     workers: Workers | None = None,
     progress: Progress | None = None,
     ledger: Ledger | None = None,
+    turn: Turn = nullcontext,
 ) -> list[Imported]:
     """Import capture files ("-" is standard input) one after the other.
 
     sensor: name that stands in for a sensor; empty: each file's name without its endings. shift_ns: added to every
     time. workers: processes to use; None starts some when there is enough to do. progress: called now and then with
-    a file's name and the bytes read of it. ledger: told of spool segments, which may still be shipped. Raises
-    InputError for a file that cannot be read or is no capture; what was stored before stays.
+    a file's name and the bytes read of it. ledger: told of spool segments, which may still be shipped. turn: while it
+    is held nothing is shipped by a sensor. Raises InputError for a file that cannot be read or is no capture; what was
+    stored before stays.
     """
-    given: dict[str, Any] = {"sensor": sensor, "shift_ns": shift_ns, "workers": workers}
+    given: dict[str, Any] = {"sensor": sensor, "shift_ns": shift_ns, "workers": workers, "turn": turn}
     return list(import_each(store, config, files, progress=progress, ledger=ledger, **given))
 
 
@@ -112,9 +116,10 @@ def import_each(
     workers: Workers | None = None,
     progress: Progress | None = None,
     ledger: Ledger | None = None,
+    turn: Turn = nullcontext,
 ) -> Iterator[Imported]:
     """The same, giving what became of each file as soon as it is stored."""
-    lanes = _Lanes(store, config, workers)
+    lanes = _Lanes(store, config, workers, turn)
     try:
         for file in files:
             with opened_capture(file) as (stream, name):
@@ -188,8 +193,10 @@ def _of_few_days(observations: list[Observation]) -> Iterator[list[Observation]]
 class _Lanes:
     """Batches on their way: a few threads that each ask a worker for a block, and one that inserts some together."""
 
-    def __init__(self, store: Store, config: Config, workers: Workers | None) -> None:
+    def __init__(self, store: Store, config: Config, workers: Workers | None, turn: Turn) -> None:
         self.config = config
+        self._turn = turn
+        self._turns = ExitStack()
         self._store = store
         self._workers = workers
         self._own_workers: Workers | None = None
@@ -212,7 +219,10 @@ class _Lanes:
         """Bring a batch on its way; waits while enough are."""
         for pair in {(seen.sensor, seen.capture) for seen in observations}:
             if pair not in self._known:  # before anything of it is inserted here
-                self._known[pair] = self._has(*pair)
+                sensor, capture = pair
+                if not capture:  # nor may its sensor ship it between this look and the insert
+                    self._turns.enter_context(self._turn(sensor))
+                self._known[pair] = self._has(sensor, capture)
         if self._workers is None and len(observations) <= SMALL_MESSAGES:
             self._keep(self._here(observations))
             return
@@ -227,12 +237,13 @@ class _Lanes:
     def finish(self) -> None:
         """Wait for every batch of the capture; raises what one of them raised."""
         pending, self._pending = self._pending, []
-        try:
-            for future in pending:
-                self._keep(future.result())
-        finally:
-            self._flush()
-            self._await_insert()
+        with self._turns:
+            try:
+                for future in pending:
+                    self._keep(future.result())
+            finally:
+                self._flush()
+                self._await_insert()
 
     def close(self) -> None:
         """End threads and the processes that were started here."""

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -110,25 +111,28 @@ class Ingest:
         self._places = threading.Semaphore(self._workers.count + WAITING_MAX)
         self._import_turn = threading.Lock()
         self._at_work: set[str] = set()
-        self._mutex = threading.Lock()
+        self._turns = threading.Condition()
 
     @contextmanager
-    def turn(self, sensor: str) -> Iterator[None]:
+    def turn(self, sensor: str, *, wait: bool = False) -> Iterator[None]:
         """One segment of a sensor at a time, from before its first octet is read until it is stored.
 
         The same one may arrive twice at once, over two connections; and a token that was stolen, whatever spools it
         names, has no more of a hub's memory and threads than one segment takes. Who finds another at work is sent away
-        with HubBusy.
+        with HubBusy, unless they wait for its end.
         """
-        with self._mutex:
-            if sensor in self._at_work:
+        with self._turns:
+            if wait:
+                self._turns.wait_for(lambda: sensor not in self._at_work)
+            elif sensor in self._at_work:
                 raise HubBusy
             self._at_work.add(sensor)
         try:
             yield
         finally:
-            with self._mutex:
+            with self._turns:
                 self._at_work.remove(sensor)
+                self._turns.notify_all()
 
     def ingest_segment(self, sensor: str, number: int, data: bytes, *, spool: str = "") -> Receipt:
         """Store one segment (uncompressed pcapng) of an authenticated sensor; returns when it is safe.
@@ -207,6 +211,7 @@ class Ingest:
                 workers=self._workers,
                 progress=progress,
                 ledger=self.ledger,
+                turn=partial(self.turn, wait=True),
             )
         for each in done:
             self._tell(Taken(each.stored, each.first_ns, each.last_ns))
