@@ -10,6 +10,7 @@ from pathlib import Path
 from relaytrap.cli.doctor import check_data_dir, check_hub, check_listen
 from relaytrap.cli.finding import Finding
 from relaytrap.config import Config, SensorConfig
+from relaytrap.sensor.spool_folder import lock_folder
 
 
 def test_taken_port_is_a_note_that_names_it() -> None:
@@ -19,6 +20,20 @@ def test_taken_port_is_a_note_that_names_it() -> None:
         (found,) = check_listen(Config(Path("unused"), sensor=SensorConfig(listen=(place,))))
     assert found.state == "note"
     assert place in found.text
+
+
+def test_taken_port_is_good_while_a_sensor_of_this_data_runs(tmp_path: Path) -> None:
+    (tmp_path / "spool" / "one").mkdir(parents=True)
+    lock = lock_folder(tmp_path / "spool" / "one")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        place = f"udp:127.0.0.1:{taken.getsockname()[1]}"
+        config = Config(tmp_path, sensor=SensorConfig(listen=(place,)))
+        (found,) = check_listen(config)
+        os.close(lock)
+        (left,) = check_listen(config)
+    assert found == Finding("listen", "good", f"{place} is taken, and sensor one runs here")
+    assert left.state == "note"
 
 
 def test_dead_hub_is_told_from_a_living_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 It looks and reports; it changes nothing. Exit status 0: nothing wrong; 1: something needs mending.
 """
 
+import errno
 import importlib.metadata
 import json
 import os
@@ -122,6 +123,7 @@ def check_listen(config: Config) -> Iterator[Finding]:
         else:
             yield Finding("listen", "wrong", str(error))
         return
+    running = _running_sensors(config)
     for place in places:
         kind = socket.SOCK_DGRAM if place.is_datagram else socket.SOCK_STREAM
         with socket.socket(place.family, kind) as probe:
@@ -132,9 +134,19 @@ def check_listen(config: Config) -> Iterator[Finding]:
             except PermissionError:
                 yield _forbidden(f"{place}: this user may not open a port below 1024", "CAP_NET_BIND_SERVICE")
             except OSError as error:
-                yield Finding("listen", "note", f"{place}: {error}; another program, or a sensor that runs, has it")
+                if error.errno == errno.EADDRINUSE and running:
+                    yield Finding("listen", "good", f"{place} is taken, and sensor {', '.join(running)} runs here")
+                else:
+                    yield Finding("listen", "note", f"{place}: {error.strerror}; another program has it")
             else:
                 yield Finding("listen", "good", f"{place} is free")
+
+
+def _running_sensors(config: Config) -> list[str]:
+    """Names of the sensors that record into this data now."""
+    from relaytrap.sensor.spool_folder import is_locked
+
+    return sorted(folder.name for folder in (config.data_dir / "spool").glob("*") if is_locked(folder))
 
 
 def _forbidden(text: str, capability: str) -> Finding:

@@ -16,6 +16,7 @@ __all__ = [
     "close_left_open",
     "count_spool",
     "highest_number",
+    "is_locked",
     "lock_folder",
     "segment_files",
     "segment_number",
@@ -40,6 +41,21 @@ def lock_folder(folder: Path) -> int:
             f"{folder}: another sensor process writes this spool; stop it, or give this sensor another name"
         ) from None
     return fd
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a sensor process has this folder now."""
+    try:
+        fd = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def close_left_open(folder: Path) -> None:
