@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relaytrap.capture.content import UNFINISHED
 from relaytrap.capture.network import FRAGMENTS_CONFLICT, FRAGMENTS_MISSING
 from tests.capture.packets import (
+    CLIENT,
+    CLIENT_6,
+    SYN,
     datagram,
     ethernet,
     fragments,
@@ -202,8 +206,8 @@ TUNNELS = {
     "L2TP with length, sequence and offset": ipv4(
         udp(
             b"\x4a\x02" + struct.pack(">HHHHHH", 20 + len(INNER_4), 1, 1, 0, 0, 2) + b"\0\0\xff\x03\0\x21" + INNER_4,
+            50001,  # of its own: TShark takes what else goes between an L2TP peer's ports for L2TP
             1701,
-            50000,
         )
     ),
     "MPLS in GRE": ipv4(GRE(0, 0x8847) + b"\0\x02\x01\x40" + INNER_4, 47),
@@ -227,7 +231,44 @@ def test_a_message_is_found_with_its_inner_addresses_in(tunnel):
     (message,), reader = read_ip(TUNNELS[tunnel])
     assert message.raw == LONG
     assert message.source in ("192.0.2.1", "2001:db8:1::1")
+    assert message.notes == (f"came inside a tunnel from {CLIENT_6 if TUNNELS[tunnel][0] >> 4 == 6 else CLIENT}",)
     assert not reader.report.unread
+
+
+GTP = b"\x30\xff" + struct.pack(">HI", len(INNER_4), 1) + INNER_4
+
+
+@pytest.mark.parametrize("tunnel", [name for name, packet in TUNNELS.items() if packet[9] == 17])
+def test_a_source_port_of_a_tunnel_opens_none(tunnel):
+    port = int.from_bytes(TUNNELS[tunnel][22:24], "big")
+    messages, reader = read_ip(ipv4(udp(TUNNELS[tunnel][28:], port, 5060)))
+    assert not messages
+    assert reader.report.unread == {"UDP payload that is not SIP": 1}
+
+
+def test_a_udp_tunnel_in_a_tunnel_names_the_outermost_source_once():
+    inner = ipv4(udp(GTP, 2152, 2152), source="192.0.2.66")
+    (message,), _ = read_ip(ipv4(inner, 4))
+    assert (message.source, message.notes) == ("192.0.2.1", (f"came inside a tunnel from {CLIENT}",))
+
+
+def test_a_stream_inside_a_tunnel_is_another_than_the_one_outside_and_says_so():
+    short = request(2)
+    opening, first, forged = (
+        tcp(data, at, flags=flags)
+        for data, at, flags in ((b"", 999, SYN), (short[:50], 1000, 0x18), (short[50:], 1050, 0x18))
+    )
+    plain = [ipv4(each, 6) for each in (opening, first)]
+    tunnelled = [ipv4(ipv4(each, 6), 4, "192.0.2.200") for each in (opening, first, forged)]
+    found, outside = read_ip(*plain, *tunnelled)[0]
+    assert (found.raw, found.notes) == (short, ("came inside a tunnel from 192.0.2.200",))
+    assert (outside.raw, outside.notes) == (short[:50], (UNFINISHED,))
+
+
+def test_a_fragment_inside_a_tunnel_completes_none_outside():
+    first, *rest = fragments(INNER_4, 512)
+    (message,), _ = read_ip(first, *[ipv4(piece, 4) for piece in rest])
+    assert (message.raw, message.notes) == (LONG[:504], (FRAGMENTS_MISSING,))
 
 
 def test_fragments_inside_a_tunnel_are_joined():

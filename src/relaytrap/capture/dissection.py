@@ -21,6 +21,7 @@ CUT_BY_SNAPLEN: Final = "cut by snaplen"
 SHORT: Final = "shorter than its UDP length says"
 SHORT_CHUNK: Final = "shorter than its SCTP chunk says"
 FROM_HEP: Final = "came inside HEP"
+FROM_TUNNEL: Final = "came inside a tunnel from"
 INCOMPLETE_NOTES: Final = frozenset({FRAGMENTS_MISSING, GAP_AFTER, UNFINISHED})
 
 CUT_MESSAGE: Final = "SIP message cut by the capture's snap length (read as far as it goes)"
@@ -134,6 +135,8 @@ class Dissector:
     def _payload(self, payload: Payload, notes: tuple[str, ...], cut: bool) -> list[Observation]:
         if payload.notes:
             notes += payload.notes
+        if payload.through:
+            notes = _tunnelled_from(notes, payload.through)
         if payload.protocol == UDP:
             return self._udp(payload, notes, cut)
         if payload.protocol == TCP:
@@ -167,7 +170,7 @@ class Dissector:
         message = hep.read_hep(data, packet.moment_ns)
         if message:
             return self.hep_message(message, packet.frame, packet.moment_ns, notes)
-        inner = inside_udp(source_port, destination_port, data)
+        inner = inside_udp(destination_port, data)
         if inner and not self._in_tunnel:
             return self._tunnelled(inner, packet._replace(data=data), notes)
         self._unread[what_else(data, source_port, destination_port)] += 1
@@ -225,7 +228,8 @@ class Dissector:
 
     def _tunnelled(self, inner: Located, packet: Payload, notes: tuple[str, ...]) -> list[Observation]:
         """What a tunnel over UDP carries; one within another is not followed."""
-        payload = self._network.descend(inner, packet.data, packet.frame, packet.moment_ns)
+        through = packet.through or packet.source
+        payload = self._network.descend(inner, packet.data, packet.frame, packet.moment_ns, through)
         if payload is None:
             return []
         self._in_tunnel = True
@@ -236,12 +240,13 @@ class Dissector:
 
     def _from_streams(self, pieces: list[TcpPiece]) -> list[Observation]:
         out: list[Observation] = []
-        for source, source_port, destination, destination_port, piece in pieces:
+        for source, source_port, destination, destination_port, through, piece in pieces:
+            notes = _tunnelled_from(piece.notes, through) if through else piece.notes
             if piece.carried == "hep":
-                out += self.hep_packet(piece.raw, piece.frame, piece.moment_ns, piece.notes)
+                out += self.hep_packet(piece.raw, piece.frame, piece.moment_ns, notes)
             else:
                 ends = (source, source_port, destination, destination_port)
-                out.append(self.observe(piece.moment_ns, piece.carried, *ends, piece.raw, piece.frame, piece.notes))
+                out.append(self.observe(piece.moment_ns, piece.carried, *ends, piece.raw, piece.frame, notes))
         return out
 
     def _sctp(self, packet: Payload, notes: tuple[str, ...], cut: bool) -> list[Observation]:
@@ -259,7 +264,7 @@ class Dissector:
             whole = at + length <= len(data)
             if content and whole and flags & 3 != BEGINS | ENDS:
                 number = int.from_bytes(data[at + 4 : at + 8], "big")
-                ends = packet.source + packet.destination + data[:4]
+                ends = packet.source + packet.destination + data[:4] + packet.through
                 content = self._chunks.whole(ends, number, flags, content)
                 split = split or not content
             if content:
@@ -270,6 +275,12 @@ class Dissector:
         if not out and not split:
             self._unread[OTHER_SCTP] += 1
         return out
+
+
+def _tunnelled_from(notes: tuple[str, ...], through: bytes) -> tuple[str, ...]:
+    """With the note which host sent the tunnel: whatever stands inside, it may have made up."""
+    note = f"{FROM_TUNNEL} {address_text(through)}"
+    return notes if note in notes else (*notes, note)
 
 
 def _shortened(notes: tuple[str, ...], note: str) -> tuple[str, ...]:

@@ -49,6 +49,8 @@ class Payload(NamedTuple):
     frame: int
     moment_ns: int
     notes: tuple[str, ...] = ()
+    through: bytes = b""
+    """Source of the packet that the outermost tunnel came in, which alone the capture vouches for; b"" for none."""
 
 
 class _Datagram:
@@ -79,7 +81,7 @@ class _Datagram:
         return True
 
 
-FragmentKey = tuple[bytes, bytes, int, int]
+FragmentKey = tuple[bytes, bytes, int, int, bytes]
 
 
 class Network:
@@ -108,20 +110,25 @@ class Network:
             return None
         return self.descend(located, frame, number, moment_ns)
 
-    def descend(self, located: Located, frame: bytes, number: int, moment_ns: int) -> Payload | None:
-        """The same from a network layer already found in `frame`, through the tunnels that it opens."""
+    def descend(
+        self, located: Located, frame: bytes, number: int, moment_ns: int, through: bytes = b""
+    ) -> Payload | None:
+        """The same from a network layer already found in `frame`, through the tunnels that it opens.
+
+        through: where the tunnel that `frame` came in begins.
+        """
         for _ in range(MAX_DEPTH):
             if located is None:
                 return self._lost(CUT_HEADERS)
             kind, at = located
             if kind == CONTROL:
                 return self._lost(NOT_IP)
-            step = (self._ipv4 if kind == IPV4 else self._ipv6)(frame, at, number, moment_ns)
+            step = (self._ipv4 if kind == IPV4 else self._ipv6)(frame, at, number, moment_ns, through)
             if step is not None and step.protocol == AUTHENTICATION:  # in IPv4, where no walk has passed it
                 step = self._after_extensions(step)
             if step is None or step.protocol not in INSIDE_IP:
                 return step
-            frame = step.data
+            frame, through = step.data, through or step.source
             located = INSIDE_IP[step.protocol](frame)
         return self._lost(TOO_DEEP)
 
@@ -130,7 +137,7 @@ class Network:
         for key in list(self._datagrams):
             self._give_up(key)
 
-    def _ipv4(self, frame: bytes, at: int, number: int, moment_ns: int) -> Payload | None:
+    def _ipv4(self, frame: bytes, at: int, number: int, moment_ns: int, through: bytes) -> Payload | None:
         """RFC 791."""
         here = len(frame) - at
         if here < 20:
@@ -146,18 +153,19 @@ class Network:
         missing = max(0, total - here)
         fragment = (frame[at + 6] << 8 | frame[at + 7]) & 0x3FFF
         protocol = frame[at + 9]
+        packet = Payload(protocol, source, destination, data, missing, number, moment_ns, (), through)
         if not fragment:
-            return Payload(protocol, source, destination, data, missing, number, moment_ns)
+            return packet
         identification = frame[at + 4] << 8 | frame[at + 5]
         return self._fragment(
-            (source, destination, identification, protocol),
+            (source, destination, identification, protocol, through),
             protocol,
             (fragment & 0x1FFF) * 8,
             bool(fragment & 0x2000),
-            Payload(protocol, source, destination, data, missing, number, moment_ns),
+            packet,
         )
 
-    def _ipv6(self, frame: bytes, at: int, number: int, moment_ns: int) -> Payload | None:
+    def _ipv6(self, frame: bytes, at: int, number: int, moment_ns: int, through: bytes) -> Payload | None:
         """RFC 8200, with its extension headers."""
         here = len(frame) - at
         if here < 40:
@@ -167,9 +175,8 @@ class Network:
         length = frame[at + 4] << 8 | frame[at + 5] or here - 40  # 0: jumbogram, or left to the network card
         data = frame[at + 40 : at + 40 + length]
         missing = max(0, length + 40 - here)
-        return self._after_extensions(
-            Payload(frame[at + 6], frame[at + 8 : at + 24], frame[at + 24 : at + 40], data, missing, number, moment_ns)
-        )
+        ends = frame[at + 8 : at + 24], frame[at + 24 : at + 40]
+        return self._after_extensions(Payload(frame[at + 6], *ends, data, missing, number, moment_ns, (), through))
 
     def _after_extensions(self, packet: Payload) -> Payload | None:
         """Walk IPv6 extension headers; a fragment header may end or restart the walk."""
@@ -183,7 +190,7 @@ class Network:
                 field = data[2] << 8 | data[3]
                 piece = packet._replace(protocol=data[0], data=data[8:])
                 if field & 0xFFF9:
-                    key = (packet.source, packet.destination, int.from_bytes(data[4:8], "big"), -1)
+                    key = (packet.source, packet.destination, int.from_bytes(data[4:8], "big"), -1, packet.through)
                     whole = self._fragment(key, data[0], field & 0xFFF8, bool(field & 1), piece)
                     if whole is None:
                         return None
@@ -234,7 +241,7 @@ class Network:
         if len(self._completed) > MAX_COMPLETED:
             del self._completed[next(iter(self._completed))]
         notes = (FRAGMENTS_CONFLICT,) if datagram.assembly.conflict else ()
-        return Payload(datagram.protocol, key[0], key[1], data, 0, datagram.frame, datagram.moment_ns, notes)
+        return Payload(datagram.protocol, key[0], key[1], data, 0, datagram.frame, datagram.moment_ns, notes, key[4])
 
     def _expire(self, now_ns: int) -> None:
         """Give up on what is too old; datagrams stand in the order in which they began."""
@@ -257,5 +264,5 @@ class Network:
             return
         notes = (FRAGMENTS_MISSING, FRAGMENTS_CONFLICT) if datagram.assembly.conflict else (FRAGMENTS_MISSING,)
         self.given_up.append(
-            Payload(datagram.protocol, key[0], key[1], leading, 1, datagram.frame, datagram.moment_ns, notes)
+            Payload(datagram.protocol, key[0], key[1], leading, 1, datagram.frame, datagram.moment_ns, notes, key[4])
         )

@@ -44,8 +44,10 @@ FAR: Final = 8 << 20
 HALF: Final = 1 << 31
 WRAP: Final = 1 << 32
 
-TcpPiece = tuple[bytes, int, bytes, int, Piece]
-"""(source, source port, destination, destination port, what came out of the stream)."""
+Ends = tuple[bytes, int, bytes, int, bytes]
+"""(source, source port, destination, destination port, where the tunnel that the stream came in begins)."""
+TcpPiece = tuple[bytes, int, bytes, int, bytes, Piece]
+"""The ends of a stream, and what came out of it."""
 
 
 class _Stream:
@@ -64,7 +66,7 @@ class _Stream:
         "start",
     )
 
-    def __init__(self, ends: tuple[bytes, int, bytes, int], content: StreamContent, reference: int) -> None:
+    def __init__(self, ends: Ends, content: StreamContent, reference: int) -> None:
         self.ends = ends
         self.content = content
         self.assembly = Assembly()
@@ -123,7 +125,7 @@ class Streams:
             self._unread[DAMAGED] += 1
             return []
         sequence = int.from_bytes(data[4:8], "big")
-        key = b"".join((packet.source, packet.destination, data[:4]))
+        key = b"".join((packet.source, packet.destination, data[:4], packet.through))
         out: list[TcpPiece] = []
         if data[13] & SYN:
             sequence += 1
@@ -174,6 +176,7 @@ class Streams:
             int.from_bytes(ports[:2], "big"),
             packet.destination,
             int.from_bytes(ports[2:], "big"),
+            packet.through,
         )
         stream = _Stream(ends, self._make_content(first is not None), sequence if first is None else first)
         if first is not None:

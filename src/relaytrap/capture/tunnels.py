@@ -44,9 +44,12 @@ def _inside_gre(data: bytes) -> Located:
     return of_type(kind, data, at)
 
 
-def inside_udp(source_port: int, destination_port: int, data: bytes) -> Located:
-    """The network layer that a UDP payload carries, by either port; None for no tunnel."""
-    find = BY_PORT.get(destination_port) or BY_PORT.get(source_port)
+def inside_udp(destination_port: int, data: bytes) -> Located:
+    """The network layer that a UDP payload carries; None for no tunnel.
+
+    By the port that it goes to alone: a sender may choose its own, and so have any packet to a SIP port taken apart.
+    """
+    find = BY_PORT.get(destination_port)
     return find(data) if find else None
 
 
