@@ -3,11 +3,13 @@
 import struct
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relaytrap.capture import ReadOptions
 from relaytrap.capture.sctp import MAX_ASSOCIATIONS, MAX_CHUNKS, Chunks
-from tests.capture.packets import ipv4, read_frames, request
+from tests.capture.packets import ipv4, open_capture, pcap, read_frames, request, udp
 
 LONG = request(1, body=b"v=0\r\n" * 300)
 
@@ -39,10 +41,22 @@ def test_sctp_chunks_of_a_message_that_never_became_whole_are_counted():
     assert reader.report.unread == {"SCTP data chunk of a message that never became whole": len(LONG) // 200}
 
 
-def test_memory_for_sctp_chunks_is_bounded():
-    chunks = Chunks(unread := Counter())
-    for number in range(0, 200_000, 2):
-        assert not chunks.whole(b"%d" % (number % 1000), number, 0, bytes(100))
-    assert chunks.held <= MAX_ASSOCIATIONS * MAX_CHUNKS * 100
+@pytest.mark.parametrize("size", [1, 100, 60_000])
+def test_memory_for_sctp_chunks_is_bounded(size):
+    chunks = Chunks(unread := Counter(), max_held=1 << 20)
+    most = 0
+    for number in range(0, 20_000, 2):
+        assert not chunks.whole(b"%d" % (number % 70), number, 0, bytes(size))
+        most = max(most, chunks.held)
+    assert most <= min(1 << 20, MAX_ASSOCIATIONS * MAX_CHUNKS * size)
     chunks.finish()
-    assert (chunks.held, unread) == (0, {"SCTP data chunk of a message that never became whole": 100_000})
+    assert (chunks.held, unread) == (0, {"SCTP data chunk of a message that never became whole": 10_000})
+
+
+def test_sctp_chunks_of_a_capture_keep_within_its_bound():
+    frames = []
+    for number in range(0, 80, 2):
+        head = struct.pack(">HHIIBBHIHHI", 40000, 5060, 1, 0, 0, 0, 60_000, number, 0, 0, 0)
+        frames += [ipv4(head + bytes(60_000 - 16), 132), ipv4(udp(request(number)))]
+    reader = open_capture(pcap(frames, link_type=101), ReadOptions(max_held_bytes=1 << 20))
+    assert 120_000 <= max(reader.held for _ in reader) <= 1 << 18

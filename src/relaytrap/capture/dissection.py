@@ -60,7 +60,7 @@ class Dissector:
         self._directions = directions
         self._network = Network(report.unread, max_fragment_octets=max_held // 4)
         self._in_tunnel = False
-        self._chunks = Chunks(report.unread)
+        self._chunks = Chunks(report.unread, max_held=max_held // 4)
         self._streams = Streams(
             report.unread, lambda opened: StreamContent(report.unread, opened=opened), max_held=max_held
         )

@@ -47,7 +47,8 @@ class ReadOptions:
     """How to read captures.
 
     own_networks: addresses of the local side; where they do not decide, the first message of a flow does.
-    max_held_bytes: what unfinished TCP streams may hold together; a quarter of it goes for IP fragments on top.
+    max_held_bytes: what unfinished TCP streams may hold together; a quarter of it goes for IP fragments on top, and
+    another for SCTP chunks.
     """
 
     own_networks: tuple[IpNetwork, ...] = ()

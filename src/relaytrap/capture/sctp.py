@@ -11,6 +11,8 @@ BEGINS, ENDS = 2, 1
 MAX_CHUNKS: Final = 256
 """Of one association and direction; the largest message in chunks as small as any path asks for."""
 MAX_ASSOCIATIONS: Final = 64
+MAX_HELD: Final = 16 << 20
+"""Octets that wait in all associations together: their numbers alone would admit 1 GiB, of chunks of 64 KiB."""
 WRAP: Final = 0xFFFFFFFF
 
 Waiting = dict[int, tuple[int, bytes]]
@@ -18,13 +20,16 @@ Waiting = dict[int, tuple[int, bytes]]
 
 
 class Chunks:
-    """Chunks that wait for their neighbours; a message's chunks have numbers in a row.
+    """Chunks that wait for their neighbours, within bounds: the association that began first is given up beyond them.
+
+    A message's chunks have numbers in a row.
 
     unread: where those are counted that waited in vain. held: octets that wait.
     """
 
-    def __init__(self, unread: Counter[str]) -> None:
+    def __init__(self, unread: Counter[str], *, max_held: int = MAX_HELD) -> None:
         self._unread = unread
+        self._max_held = max_held
         self._waiting: dict[bytes, Waiting] = {}
         self.held = 0
 
@@ -44,7 +49,7 @@ class Chunks:
             return message
         if len(waiting) > MAX_CHUNKS:
             self._give_up(association)
-        if len(self._waiting) > MAX_ASSOCIATIONS:
+        while len(self._waiting) > MAX_ASSOCIATIONS or self.held > self._max_held:
             self._give_up(next(iter(self._waiting)))
         return b""
 
