@@ -42,6 +42,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "slow-loris": flood.slow_loris,
     "tls-flood": flood.tls_flood,
     "large-datagrams": flood.large_datagrams,
+    "half-requests": flood.half_requests,
     "spoofed-sources": flood.spoofed_sources,
 }
 INSIDE: Final = "FAULTS_INSIDE"

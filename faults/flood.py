@@ -10,18 +10,21 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from bench.sensor import make_request
 
-from faults.account import Account
+from faults.account import Account, spool_state
 from faults.programs import Fleet
 from faults.trial import Scale, Trial
 from faults.tunnel import Outside, datagram
+from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.keys import Keys
+from relaytrap.web.uplink import KEEP_ALIVE_S, REQUEST_HEAD_S
 
-__all__ = ["large_datagrams", "silent_connections", "slow_loris", "spoofed_sources", "tls_flood"]
+__all__ = ["half_requests", "large_datagrams", "silent_connections", "slow_loris", "spoofed_sources", "tls_flood"]
 
 CONNECTIONS: Final = 10_000
 LORISES: Final = 3_000
@@ -32,6 +35,8 @@ FLOOD_S: Final = 20.0
 FLOODED_MAX_MB: Final = 256
 ANSWERED_SHARE: Final = 0.9
 OUR_ADDRESS: Final = "203.0.113.9"
+HALVES: Final = 60
+HALF_SEGMENT: Final = 40 << 20
 LATE_ANSWERS_S: Final = 35
 """Longer than a server repeats an answer (64*T1, 32 s)."""
 
@@ -135,6 +140,39 @@ def spoofed_sources(scale: Scale, folder: Path) -> Account:
     return account
 
 
+def half_requests(scale: Scale, folder: Path) -> Account:
+    """Halves of the largest segments under one stolen token, and half heads behind whole ones, at the sensors' door."""
+    fleet = Fleet(folder)
+    door = fleet.hub_port + 1
+    fleet.hub.environment["RELAYTRAP_HUB_UPLINK_LISTEN"] = f"127.0.0.1:{door}"
+    with closing(HubDatabase(fleet.hub_data)) as database:
+        head = b"POST /api/segments HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %b\r\n" % (
+            Keys(database).add("thief").encode()
+        )
+    with Trial("half-requests", folder, scale, fleet=fleet) as trial, ExitStack() as stack:
+        heads = []
+        for number in range(2 * scale.of(HALVES)):
+            way = stack.enter_context(_encrypted(door, f"127.91.0.{number % 250 + 1}"))
+            if number % 2:
+                named = b"X-Relaytrap-Segment: 1\r\nX-Relaytrap-Spool: s%d\r\n" % number
+                with suppress(OSError):  # the hub may have had enough of it
+                    way.sendall(head + named + b"Content-Length: %d\r\n\r\n" % (64 << 20) + bytes(HALF_SEGMENT))
+            else:
+                way.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+                way.recv(10_000)
+                way.sendall(head)
+                heads.append(way)
+        before = spool_state(fleet.spool)["acknowledged"]
+        trial.wait(KEEP_ALIVE_S + REQUEST_HEAD_S + 5 if scale.size == 1 else 3)
+        trial.account.require(
+            spool_state(fleet.spool)["acknowledged"] > before, "no segment of a sensor was taken meanwhile"
+        )
+        if scale.size == 1:
+            trial.account.require(all(map(_is_closed, heads)), "connections that never end a head are kept")
+        trial.account.notes.append(f"{len(heads)} of each")
+        return trial.settle()
+
+
 class _Made(int):
     """How many connections were made. socks: those that stand, when they were kept."""
 
@@ -185,10 +223,29 @@ def _again(
 
 
 def _whole_handshake(port: int, source: str) -> None:
+    with _encrypted(port, source) as tls:
+        tls.send(b"OPTIONS sip:a SIP/2.0\r\n\r\n")
+
+
+@contextmanager
+def _encrypted(port: int, source: str) -> Iterator[ssl.SSLSocket]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with _connected(port, source) as sock, context.wrap_socket(sock) as tls:
-        tls.send(b"OPTIONS sip:a SIP/2.0\r\n\r\n")
+        yield tls
+
+
+def _is_closed(way: ssl.SSLSocket) -> bool:
+    """Whether the other side let go of a connection, behind what it may have said before."""
+    way.settimeout(0.5)
+    try:
+        while way.recv(10_000):
+            pass
+    except TimeoutError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _hello_alone(port: int, source: str) -> None:
