@@ -109,6 +109,34 @@ def test_a_deflated_message_that_is_none_or_too_large_ends_it():
         assert frames.broken
 
 
+def deflated(*messages: bytes) -> bytes:
+    """Messages in one context, a frame each."""
+    deflate = zlib.compressobj(9, wbits=-15)
+    packed = (deflate.compress(message) + deflate.flush(zlib.Z_SYNC_FLUSH) for message in messages)
+    return b"".join(frame(each[:-4], opcode=0x41) for each in packed)
+
+
+def test_a_deflated_message_is_as_long_as_a_datagram_at_most():
+    for size, broken in ((1 << 16, False), ((1 << 16) + 1, True)):
+        payload = random.Random(1).randbytes(size)
+        frames = WebSocketFrames(compressed=True)
+        assert frames.receive(deflated(payload)) == ([] if broken else [payload])
+        assert frames.broken == broken
+
+
+def test_deflated_messages_that_grow_out_of_all_proportion_end_it():
+    stream = deflated(*[request(1, body=bytes(60_000))] * 50)
+    frames = WebSocketFrames(compressed=True)
+    messages = frames.receive(stream)
+    assert frames.broken
+    assert sum(map(len, messages)) <= 64 * len(stream)
+
+
+def test_the_same_message_deflated_again_and_again_is_read_each_time():
+    messages = [request(1)] * 1000
+    assert WebSocketFrames(compressed=True).receive(deflated(*messages)) == messages
+
+
 @pytest.mark.parametrize(
     "stream", [b"\xc1\x00", b"\x81\x7f" + b"\xff" * 8, frame(b"", opcode=1, final=False) + b"\xf1\x00"]
 )

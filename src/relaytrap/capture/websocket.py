@@ -8,6 +8,11 @@ __all__ = ["MAX_HANDSHAKE", "WebSocketFrames", "begins_handshake", "offers_compr
 
 MAX_HANDSHAKE: Final = 16_384
 MAX_MESSAGE: Final = 1 << 20
+MAX_INFLATED: Final = 1 << 16
+"""Octets that a deflated message may grow to: what the largest datagram holds."""
+MAX_GROWTH: Final = 64
+"""Times the octets of a stream that its deflated messages may grow to together. A web phone's come to 8 to 20 times,
+the same OPTIONS again and again to 31; deflate itself allows a thousand."""
 TO_WEBSOCKET: Final = re.compile(rb"\nupgrade[ \t]*+:[ \t]*+websocket", re.IGNORECASE)
 FOR_SIP: Final = re.compile(rb"\nsec-websocket-protocol[ \t]*+:(?:[^\r\n]*[ \t,])?sip[ \t,\r\n]", re.IGNORECASE)
 
@@ -44,6 +49,8 @@ class WebSocketFrames:
         self._buffer = bytearray()
         self._message = bytearray()
         self._deflated = False
+        self._came = 0
+        self._grown = 0
         # One for all messages: where the peer starts each afresh, it refers to nothing before it.
         self._inflate = zlib.decompressobj(wbits=-15) if compressed else None
         self.broken = False
@@ -56,6 +63,7 @@ class WebSocketFrames:
     def receive(self, data: bytes) -> list[bytes]:
         """The messages that `data` completes."""
         self._buffer += data
+        self._came += len(data)
         messages: list[bytes] = []
         at = 0
         while not self.broken and (end := self._read_frame(at, messages)):
@@ -105,14 +113,15 @@ class WebSocketFrames:
             self._message.clear()
 
     def _inflated(self) -> bytes:
-        """The message without its compression; one that is none, or grows beyond the bound, breaks the stream."""
+        """The message without its compression; one that is none, or grows beyond the bounds, breaks the stream."""
         assert self._inflate
         try:
-            plain = self._inflate.decompress(self._message + FLUSHED, MAX_MESSAGE)
+            plain = self._inflate.decompress(self._message + FLUSHED, MAX_INFLATED)
         except zlib.error:
             self.broken = True
             return b""
-        self.broken = bool(self._inflate.unconsumed_tail)
+        self._grown += len(plain)
+        self.broken = bool(self._inflate.unconsumed_tail) or self._grown > MAX_GROWTH * self._came
         if self._inflate.eof:  # a last block: what follows starts afresh
             self._inflate = zlib.decompressobj(wbits=-15)
         return plain
