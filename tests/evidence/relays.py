@@ -12,7 +12,7 @@ from relaytrap.evidence.association import associate
 from relaytrap.evidence.kamailio import branch_hash
 from relaytrap.evidence.origin import Settled, Vouch, settle
 from relaytrap.evidence.origin import Testimony as Words
-from relaytrap.evidence.path import AddressSet, Path, PathSetting
+from relaytrap.evidence.path import AddressSet, Path, PathSetting, inner_of
 from relaytrap.evidence.relay import judge_path
 from relaytrap.evidence.topology_hiding import BUILT_IN_KEY, BUILT_IN_RESIDUE, Masked, alphabet
 from relaytrap.evidence.track import Keys, keys_of
@@ -252,7 +252,7 @@ def analyse(observations: Iterable[Observation]) -> tuple[list[Belief], Settled]
     found = associate(tracks, visits)
     placed = {place.visit.id: place for place in found.placements}
     vouches = {
-        Vouch(path.relay or "", path.origin, path.chain[-1] if path.chain else "", deeper_of(path), path.confidence)
+        Vouch(path.relay or "", path.origin, inner_of(path.chain), deeper_of(path), path.confidence)
         for _, path, _ in judged
         if path.verdict == "relayed" and path.origin
     }
@@ -274,10 +274,10 @@ def believe(seen: Observation, path: Path, keys: Keys, settled: Settled, place: 
     if verdict == "direct" and (seen.source, keys.stack) in settled.hiding:
         verdict = "hidden"
     if verdict == "relayed" and origin:
-        origin = settled.believed(origin, path.chain[-1] if path.chain else "", deeper_of(path)) or None
+        origin = settled.believed(origin, inner_of(path.chain), deeper_of(path)) or None
     association = origin != path.origin
-    doubted = path.origin is not None and settled.is_doubted(path.origin)
+    doubted = path.origin is not None and path.origin in settled.doubts
     if verdict in ("relayed", "hidden") and not origin and not doubted and place and place.origin:
-        liars = settled.unseen.union(*settled.lying.values())
+        liars = settled.unseen | settled.lies
         origin, association = (place.origin, True) if place.origin not in liars else (None, False)
     return Belief(verdict, origin, association)

@@ -353,6 +353,31 @@ def test_nothing_gives_nothing():
     assert associate({}, []) == ([], [])
 
 
+@pytest.mark.parametrize("times", [2, 3])
+@pytest.mark.parametrize("relay", [HIDING[0], LYING], ids=["b2bua", "liar"])
+def test_who_tries_everything_twice_is_seen_through_as_well(relay, times):
+    scene, order = Scene(), list(range(100, 280))
+    random.Random(1).shuffle(order)
+    relays = [*HONEST, relay]
+    for number, target in enumerate(order):
+        for again in range(times):
+            message = request(A, str(target), serial=number * times + again)
+            at = number * 2 + again * 0.05
+            scene.send(message, A, relays[number % len(relays)], at=at, sensor=SENSORS[number // len(relays) % 3])
+    right, none, wrong, _, settled = outcome(scene)
+    assert (right, none, wrong) == (len(order) * times, 0, 0)
+    assert settled.origins.keys() == {A}
+
+
+def test_what_contact_says_makes_no_relay_a_liar():
+    """Six relays bring what A sends in B's name; nothing of it fits into B's campaign, so they tell the truth."""
+    scene = Scene()
+    sweep(scene, B, range(500, 650), [(kamailio, f"203.0.113.{n}") for n in range(100, 120)])
+    sweep(scene, A, range(100, 160), HONEST, contact=B)
+    _, none, wrong, _, settled = outcome(scene)
+    assert (none, wrong, settled.lying) == (0, 0, {})
+
+
 def test_origins_made_up_by_the_thousand_crowd_out_nobody_whom_more_relays_name():
     hosts = {f"10.0.{n // 256}.{n % 256}": host(f"10.0.{n // 256}.{n % 256}", {"r"}) for n in range(3000)}
     hosts[A] = host(A, {"r", "s", "t"})

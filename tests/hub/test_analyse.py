@@ -110,6 +110,21 @@ def test_a_relay_seen_only_behind_others_is_one_of_the_list_and_has_its_network(
     assert run_query(store, "relay", {"address": inner})[0]["kind"] == "inner"
 
 
+def test_what_comes_through_a_relays_inner_hop_is_its_senders_whatever_contact_says(store, setting):
+    made = Scene()
+    sweep(made, B, range(500, 560), HONEST)
+    for number in range(40):
+        message = request(A, str(100 + number), serial=number, contact=B)
+        kamailio(message, "10.0.0.5", A, 5074)
+        made.send(message, "10.0.0.5", (kamailio, "203.0.113.51"), at=number * 3)
+    put(store, setting, made.seen)
+    Analysis(store).update()
+    through = [row for row in run_query(store, "messages", {"limit": 0}) if row["via_count"] == 3]
+    assert {row["origin"] for row in through} == {A}
+    relays = {row["address"] for row in run_query(store, "relays", {"limit": 0})}
+    assert relays == {"203.0.113.51", *(address for _, address in HONEST)}
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_batches_in_any_order_give_the_same_findings(store, setting, scene, expected, seed):
     drawn = random.Random(seed)

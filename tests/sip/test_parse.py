@@ -94,6 +94,13 @@ def test_bare_carriage_returns_end_lines_although_the_body_holds_a_line_feed() -
     assert (parsed.call_id, parsed.body) == (b"843817637684230@998sdasdh09", b"\x89\n\n\x00")
 
 
+def test_two_carriage_returns_in_a_value_end_no_header_where_lines_end_in_crlf() -> None:
+    data = message(OPTIONS).replace(b"\r\n", b"\r\nSubject: a\r\rb\r\n", 1)
+    parsed = request(data)
+    assert (len(parsed.vias), parsed.call_id) == (1, b"843817637684230@998sdasdh09")
+    assert parsed.headers.get(b"subject") == b"a\r\rb"
+
+
 def test_lines_that_end_in_several_carriage_returns_are_lines() -> None:
     parsed = request(message(OPTIONS).replace(b"\r\n", b"\r\r\n"))
     assert parsed.call_id == b"843817637684230@998sdasdh09"

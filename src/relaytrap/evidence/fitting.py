@@ -41,7 +41,7 @@ def fit_group(
     inside = fitting = 0
     log_odds = 0.0
     of_shape: dict[int, list[Host]] = {}
-    common: set[int] = set()
+    passed_over: set[int] = set()
     filled: set[Hole] = set()
     for visit in guests:
         shape = tracks[visit.track].shape
@@ -49,8 +49,8 @@ def fit_group(
             is_known = bool(candidates.of_shape(shape))
             of_shape[shape] = [host for host in likely if not is_known or shape in host.shapes]
         said = _against_chance(visit, of_shape[shape], filled, anew=visit.id not in certain)
-        if said is not None and said.common and not (best and visit.claim == best):
-            common.add(visit.id)
+        if said is REPEATED or (said is not None and said.common and not (best and visit.claim == best)):
+            passed_over.add(visit.id)
         elif said is not None:
             inside += 1
             fitting += said.fitting
@@ -59,13 +59,13 @@ def fit_group(
         return None
     pairs = between = 0
     for origin, placed_there in members.items():
-        those = [visit for visit in placed_there if visit.id not in common]
+        those = [visit for visit in placed_there if visit.id not in passed_over]
         if those and (host := hosts.get(origin)):
             pairs += len(those) - 1
             between += sum(host.is_between(one, other) for one, other in pairwise(those))
     claims = sum(bool(best) and visit.claim == best for visit in guests)
     verdict = tracks[guests[0].track].verdict
-    visits = len(guests) - len(common)
+    visits = len(guests) - len(passed_over)
     return GroupFit(key, verdict, best, visits, inside, fitting, pairs, between, log_odds, claims)
 
 
@@ -102,9 +102,12 @@ def _against_chance(visit: Visit, hosts: Sequence[Host], filled: set[Hole], *, a
     if best.log_odds > 0 and not best.taken:
         hole = next((hole for fit, hole in found if fit.log_odds > 0 and not fit.taken and hole not in filled), None)
         if hole is None:
-            return Said(False, 0.0, False)
+            return REPEATED
         filled.add(hole)
     return Said(best.log_odds > 0, best.log_odds - math.log(len(found)), best.common)
 
 
 BY_ODDS: Final = attrgetter("log_odds")
+REPEATED: Final = Said(False, 0.0, False)
+"""A guest that tries again what another of its group filled a hole with: one that was asked for a password, or one who
+tries the same thing over and over."""

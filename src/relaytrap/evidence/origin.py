@@ -131,7 +131,8 @@ class Settled:
     of what looks direct and is a relay's, with how sure. inner: relays seen only behind other relays. chained: (inner,
     origin) → whom to believe instead of the origin that inner names, "" for nobody. behind: (address, deeper) → whom to
     believe when the address is a relay and names deeper. doubted: like lying, but too little to say more than that.
-    unseen: addresses that only hops behind relays name, none of them believed.
+    unseen: addresses that only hops behind relays name, none of them believed. lies, doubts: all addresses in lying, in
+    doubted.
     """
 
     origins: dict[str, Origin] = field(default_factory=dict)
@@ -142,20 +143,18 @@ class Settled:
     chained: dict[tuple[str, str], str] = field(default_factory=dict)
     behind: dict[tuple[str, str], str] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)
+    lies: set[str] = field(default_factory=set)
+    doubts: set[str] = field(default_factory=set)
 
     def believed(self, origin: str, inner: str = "", deeper: str = "") -> str:
         """The origin to believe when relays name one, whichever they are: itself, another, or "" for nobody."""
-        if self.is_doubted(origin) or any(origin in origins for origins in self.lying.values()):
+        if origin in self.lies or origin in self.doubts:
             return ""
         if inner:
             return self.chained.get((inner, origin), origin)
         if deeper:
             return self.behind.get((origin, deeper), origin)
         return origin
-
-    def is_doubted(self, origin: str) -> bool:
-        """Whether too little speaks for an address that some relay names."""
-        return any(origin in origins for origins in self.doubted.values())
 
 
 # A group that looks direct must fit this well before its source is called a relay: one chance in 60,000, six requests,
@@ -194,6 +193,7 @@ def settle(testimony: Testimony, groups: Iterable[GroupFit]) -> Settled:
     sums = sum_groups(groups)
     settled.hiding = _hiding(testimony, sums)
     settled.lying, settled.doubted = _lying(testimony, sums)
+    settled.lies, settled.doubts = (set().union(*named.values()) for named in (settled.lying, settled.doubted))
     sources = testimony.sources | {source for source, _ in settled.hiding}
     _settle_chains(settled, testimony, sources)
     _weigh_origins(settled, testimony, sums)
@@ -346,7 +346,7 @@ def _fits_others(fits: Sequence[GroupFit], wanted: float, trusted: bool) -> bool
     claims, visits = sum(fit.claims for fit in fits), sum(fit.visits for fit in fits)
     if odds >= wanted and fitting >= LYING_SHARE * max(inside, 1):
         return True
-    return claims >= LYING_CLAIMS and claims * 2 >= visits and not trusted
+    return odds > 0 and claims >= LYING_CLAIMS and claims * 2 >= visits and not trusted
 
 
 def _main_host(fits: Sequence[GroupFit]) -> str:
@@ -384,22 +384,21 @@ def _is_vouched(testimony: Testimony, settled: Settled, origin: str, besides: st
     standing = testimony.standing.get(origin)
     if standing is None or standing.only == besides:
         return False
-    return not any(origin in origins for origins in (*settled.lying.values(), *settled.doubted.values()))
+    return origin not in settled.lies and origin not in settled.doubts
 
 
 def _weigh_origins(settled: Settled, testimony: Testimony, sums: Mapping[GroupKey, GroupFit]) -> None:
     """Origins that remain, with confidence from their independent witnesses."""
-    lied = set().union(*settled.lying.values(), *settled.doubted.values())
-    against: dict[str, int] = defaultdict(int)
+    against: dict[str, set[str]] = defaultdict(set)
     for key, fit in sums.items():
         if key.origin in settled.lying.get(key.source, ()):
-            against[fit.host] += 1
+            against[fit.host].add(key.source)
     for address, standing in testimony.standing.items():
-        if address in lied:
+        if address in settled.lies or address in settled.doubts:
             continue
         score = confidence(standing, testimony.is_trusted(standing.only))
         settled.origins[address] = Origin(
-            address, score, standing.relays, standing.networks, standing.countries, against[address]
+            address, score, standing.relays, standing.networks, standing.countries, len(against[address])
         )
     best: dict[str, int] = defaultdict(int)
     for vouch in testimony.chained:

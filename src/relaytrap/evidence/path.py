@@ -7,7 +7,7 @@ honest: that address is *vouched for* by the relay. All else in a message is a c
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -28,6 +28,7 @@ __all__ = [
     "Standing",
     "Verdict",
     "address_text",
+    "inner_of",
     "is_public",
     "transport_text",
 ]
@@ -133,8 +134,9 @@ class Path(NamedTuple):
     verdict: "direct" (from the source itself), "relayed" (the source handed it on and says for whom), "hidden" (it was
         handed on and the source hides for whom), "forged" (direct, with made-up hops), "unknown", or "" (not judged).
     relay: the source, when it handed on. origin: the furthest address that is vouched for; None when nobody vouches.
-    origin_port: 0 when unknown. chain: the relays between `relay` and `origin`, nearest first; `origin` is then only
-    as good as each of them. claim: an address that only claims name and that may lie further back; None for none.
+    origin_port: 0 when unknown. chain: the relays between `relay` and `origin`, nearest first, "" for one that only the
+    relay above it can reach and that is a part of it; `origin` is then only as good as each of them. claim: an address
+    that only claims name and that may lie further back; None for none.
     kind: what this message tells of the relay (see docs/reference/evidence-rules.md); "" for nothing.
     mask: hops masked with a secret key, for evidence.topology_hiding; b"" otherwise.
     start: Max-Forwards the sender must have started with if every hop counted; -1 unknown.
@@ -155,6 +157,12 @@ class Path(NamedTuple):
 
 
 NOT_JUDGED: Final = Path("")
+
+
+def inner_of(chain: Sequence[str]) -> str:
+    """The relay in a chain that says whom the origin is; "" when that is the one that handed the message to us."""
+    return next((hop for hop in reversed(chain) if hop), "")
+
 
 TRANSPORTS: Final = {name.encode(): name for name in ("UDP", "TCP", "TLS", "WS", "WSS", "SCTP")}
 

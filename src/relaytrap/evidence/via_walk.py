@@ -223,7 +223,7 @@ class ViaWalk:
             origin=origin,
             port=link.port if origin else 0,
             # What only the relay can reach is a part of it: the same private address stands for others elsewhere.
-            chain=tuple([each.address for each in links[top + 1 : index] if each.address and is_public(each.address)]),
+            chain=tuple([at if (at := each.address) and is_public(at) else "" for each in links[top + 1 : index]]),
             claim=claim,
             kind=self._kind(relay, origin),
             made_up=index + 1 if more_below and claim is None else len(links),

@@ -111,11 +111,12 @@ def unfold(raw_value: bytes, line_end: bytes) -> bytes:
 def scan_lines(data: bytes, start: int, end: int, limit: int) -> tuple[list[Line], int]:
     """Header lines of data[start:end] with their folds, and the offset behind the empty line that ends them.
 
-    Lines end in CRLF or LF; in CR where no LF stands before the empty line. The offset is -1 when no empty line was
-    met. Lines beyond `limit` are stepped over.
+    Lines end in CRLF or LF; in CR where no LF stands before the empty line, and none ends the line before these. The
+    offset is -1 when no empty line was met. Lines beyond `limit` are stepped over.
     """
     first = data.find(b"\n", start, end)
-    line_end = b"\n" if first >= 0 and not ends_in_cr(data, start, first) else b"\r"
+    ends_in_lf = data[start - 1 : start] == b"\n" or (first >= 0 and not ends_in_cr(data, start, first))
+    line_end = b"\n" if ends_in_lf else b"\r"
     spans: list[list[int]] = []
     position, body = start, -1
     while position < end:

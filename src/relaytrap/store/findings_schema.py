@@ -93,7 +93,7 @@ def findings_ddl(layout: Layout = EMBEDDED) -> list[str]:
 
 NONE: Final = "toIPv6('::')"
 REQUESTS: Final = "direction = 'in' AND kind = 'request'"
-INNER: Final = f"if(empty(chain), {NONE}, toIPv6OrDefault(chain[-1]))"
+INNER: Final = "toIPv6OrDefault(arrayFilter(hop -> hop != '', chain)[-1])"
 # More Vias than were walked: what the furthest one names is a claim about somebody further back.
 DEEPER: Final = f"if(relay != {NONE} AND via_count > length(chain) + 2, claim, {NONE})"
 # A Via that Kamailio wrote, by its form; the hash was checked when the path was judged.

@@ -121,7 +121,7 @@ COLUMNS: Final = (
     Column("origin", "IPv6", "Where it is inferred to start; :: for none", TEXT),
     Column("origin_port", "UInt16", "Port there; 0 when unknown"),
     Column("origin_confidence", "UInt8", "0 to 100"),
-    Column("chain", WORDS, "Relays between relay and origin, nearest first"),
+    Column("chain", WORDS, "Relays between relay and origin, nearest first; empty for one inside another's network"),
     Column("claim", "IPv6", "Address that only claims name and that may lie further back; :: for none", TEXT),
     Column("path_kind", WORD, "What this message tells of its relay; empty for nothing"),
     Column("mask", "String", "Hops masked with a relay's secret key", TEXT),

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from relaytrap.evidence.campaign import campaign_id
 from relaytrap.evidence.origin import Settled
+from relaytrap.evidence.path import inner_of
 from relaytrap.store.findings_schema import NONE
 from relaytrap.store.queries.believed import PLACED_AT
 from relaytrap.store.queries.filter import storage_address
@@ -74,7 +75,7 @@ def _believe(row: "Row", settled: Settled) -> bool:
         said = _believed(row, settled)
         row["campaign"] = campaign_id("origin", said) if said else campaign_id("behind", row["source"])
         if said != row["origin"]:
-            doubted = settled.is_doubted(row["origin"])
+            doubted = row["origin"] in settled.doubts
             row |= {"origin": said or None, "association": bool(said)}
             return not said and not doubted
         return False
@@ -83,9 +84,8 @@ def _believe(row: "Row", settled: Settled) -> bool:
 
 
 def _believed(row: "Row", settled: Settled) -> str:
-    inner = row["chain"][-1] if row["chain"] else ""
     deeper = row["claim"] or "" if row["via_count"] > len(row["chain"]) + 2 else ""
-    return settled.believed(row["origin"], inner, deeper)
+    return settled.believed(row["origin"], inner_of(row["chain"]), deeper)
 
 
 def _place(row: "Row", place: "Row | None") -> None:
@@ -121,9 +121,9 @@ def _add(settled: Settled, row: "Row") -> None:
         case "hiding":
             settled.hiding[one, int(other)] = row["confidence"]
         case "lying":
-            settled.lying.setdefault(one, set()).add(other)
+            settled.lies.add(other)
         case "doubted":
-            settled.doubted.setdefault(one, set()).add(other)
+            settled.doubts.add(other)
         case "chained":
             settled.chained[one, other] = row["said"]
         case "behind":
