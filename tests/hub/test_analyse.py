@@ -110,6 +110,16 @@ def test_a_relay_seen_only_behind_others_is_one_of_the_list_and_has_its_network(
     assert run_query(store, "relay", {"address": inner})[0]["kind"] == "inner"
 
 
+def test_an_ack_of_a_host_that_hides_is_nobodys(store, setting, scene):
+    """By its bytes it came straight from there, as what the host makes anew does; it names no campaign."""
+    hiding, made = "203.0.113.31", Scene(list(scene.seen), list(scene.truth))
+    made.send(request(hiding, "100", method="ACK"), hiding, at=20)
+    put(store, setting, made.seen)
+    Analysis(store).update()
+    (ack,) = run_query(store, "messages", {"method": "ACK"})
+    assert (ack["path_verdict"], ack["campaign"]) == ("unknown", None)
+
+
 def test_what_comes_through_a_relays_inner_hop_is_its_senders_whatever_contact_says(store, setting):
     made = Scene()
     sweep(made, B, range(500, 560), HONEST)

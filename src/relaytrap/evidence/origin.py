@@ -131,8 +131,8 @@ class Settled:
     of what looks direct and is a relay's, with how sure. inner: relays seen only behind other relays. chained: (inner,
     origin) → whom to believe instead of the origin that inner names, "" for nobody. behind: (address, deeper) → whom to
     believe when the address is a relay and names deeper. doubted: like lying, but too little to say more than that.
-    unseen: addresses that only hops behind relays name, none of them believed. lies, doubts: all addresses in lying, in
-    doubted.
+    unseen: addresses that only hops behind relays name, none of them believed. lies, doubts, hosts: all addresses in
+    lying and in doubted, all sources in hiding.
     """
 
     origins: dict[str, Origin] = field(default_factory=dict)
@@ -145,6 +145,7 @@ class Settled:
     unseen: set[str] = field(default_factory=set)
     lies: set[str] = field(default_factory=set)
     doubts: set[str] = field(default_factory=set)
+    hosts: set[str] = field(default_factory=set)
 
     def believed(self, origin: str, inner: str = "", deeper: str = "") -> str:
         """The origin to believe when relays name one, whichever they are: itself, another, or "" for nobody."""
@@ -194,8 +195,8 @@ def settle(testimony: Testimony, groups: Iterable[GroupFit]) -> Settled:
     settled.hiding = _hiding(testimony, sums)
     settled.lying, settled.doubted = _lying(testimony, sums)
     settled.lies, settled.doubts = (set().union(*named.values()) for named in (settled.lying, settled.doubted))
-    sources = testimony.sources | {source for source, _ in settled.hiding}
-    _settle_chains(settled, testimony, sources)
+    settled.hosts = {source for source, _ in settled.hiding}
+    _settle_chains(settled, testimony, testimony.sources | settled.hosts)
     _weigh_origins(settled, testimony, sums)
     settled.unseen = {origin for _, origin in settled.chained} - settled.origins.keys()
     return settled

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["attach_campaigns"]
 
 NO_TRACK: Final = "0" * 16
+NO_STACK: Final = "0" * 16
 FIRST: Final = "SETTINGS prefer_column_name_to_alias = 1"
 
 
@@ -64,6 +65,9 @@ def _believe(row: "Row", settled: Settled) -> bool:
     if row["track"] == NO_TRACK:
         return False
     verdict = row["path_verdict"]
+    if verdict == "direct" and row["stack"] == NO_STACK and row["source"] in settled.hosts:
+        row["path_verdict"] = "unknown"  # an ACK or BYE: its own, or for whom it hides
+        return False
     if verdict in ("direct", "forged"):
         if verdict == "forged" or (row["source"], int(row["stack"], 16)) not in settled.hiding:
             row["campaign"] = campaign_id("origin", row["source"])
@@ -120,6 +124,7 @@ def _add(settled: Settled, row: "Row") -> None:
     match row["kind"]:
         case "hiding":
             settled.hiding[one, int(other)] = row["confidence"]
+            settled.hosts.add(one)
         case "lying":
             settled.lies.add(other)
         case "doubted":
