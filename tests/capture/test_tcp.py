@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from relaytrap.capture import ReadOptions
 from relaytrap.capture.content import GAP_AFTER, GAP_BEFORE, UNFINISHED
+from relaytrap.capture.proxy import NO_SOURCE
 from relaytrap.capture.tcp import DISPUTED, MAX_CHUNKS
 from tests.capture.packets import (
     SYN,
@@ -267,18 +268,55 @@ def test_sip_quoted_in_a_web_page_is_not_a_message():
     assert raws([START, *cut(page, 60)]) == []
 
 
+V2 = b"\r\n\r\n\0\r\nQUIT\n"
+ENDS_4 = b"\xc0\x00\x02\x09\xcb\x00\x71\x05\xc3\x50\x13\xc4"
+CLAIMED = "PROXY header before this says it came from 192.0.2.9 port 50000"
+PROXY_HEADERS = {
+    b"PROXY TCP4 192.0.2.9 203.0.113.5 50000 5060\r\n": CLAIMED,
+    V2 + b"\x21\x11\0\x0c" + ENDS_4: CLAIMED,
+    V2 + b"\x21\x11\0\x10" + ENDS_4 + b"\x04\0\x01x": CLAIMED,
+    V2 + b"\x21\x21\0\x24" + bytes(15) + b"\x01" + bytes(16) + b"\0\x07\x13\xc4": CLAIMED.replace(
+        "192.0.2.9 port 50000", "::1 port 7"
+    ),
+    V2 + b"\x20\0\0\0": NO_SOURCE,
+    V2 + b"\x21\x11\0\x04" + bytes(4): NO_SOURCE,
+    b"PROXY UNKNOWN\r\n": NO_SOURCE,
+    b"PROXY TCP4 1.2.3 203.0.113.5 50000 5060\r\n": NO_SOURCE,
+}
+
+
+@pytest.mark.parametrize("header", PROXY_HEADERS)
+def test_whom_a_load_balancers_header_names_is_noted_at_each_message_and_is_not_its_source(header):
+    for places in ((), (len(header),), (3, 14, len(header) - 1), range(1, len(header) + 9)):
+        messages, reader = read_frames([START, *cut(header + STREAM, *places)])
+        assert [(message.raw, message.notes) for message in messages] == [
+            (raw, (PROXY_HEADERS[header],)) for raw in MESSAGES
+        ]
+        assert {message.source for message in messages if message.direction == "in"} == {"198.51.100.7"}
+        assert reader.report.unread["PROXY header"] == 1
+
+
+def test_a_second_load_balancers_header_is_no_sip():
+    stream = b"PROXY UNKNOWN\r\n" * 4000 + request(1)
+    messages, reader = read_frames([START, *cut(stream, 59_990)])
+    assert not messages
+    assert reader.report.unread["PROXY header"] == 1
+
+
 @pytest.mark.parametrize(
     "lead",
     [
-        b"PROXY TCP4 192.0.2.9 203.0.113.5 50000 5060\r\n",
-        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12),
         b"hello\r\n",
+        b"<134>Nov 22 10:00:00 sbc kamailio: rejected:\r\n",
+        b"EHLO x\r\nMAIL FROM:<a@b>\r\nDATA\r\n",
+        b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$300\r\n",
+        V2 + b"\x31\x11\0\x0c" + ENDS_4,
     ],
 )
-def test_what_stands_before_the_first_message_in_its_segment_is_passed_over(lead):
-    messages, reader = read_frames([START, *cut(lead + STREAM)])
-    assert [message.raw for message in messages] == MESSAGES
-    assert reader.report.unread["junk between SIP messages in a TCP stream"] == 1
+def test_a_message_quoted_behind_something_else_is_none_of_the_sender(lead):
+    messages, reader = read_frames([START, *cut(lead + request(1, method=b"INVITE"))])
+    assert not messages
+    assert reader.report.unread["TCP payload that is not SIP"] == 1
 
 
 def test_hundreds_of_tiny_segments_in_reverse_order():

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 from relaytrap.capture import hep
+from relaytrap.capture.proxy import may_begin_proxy, read_proxy
 from relaytrap.capture.recognition import (
     KEEPALIVE,
     begins_message,
-    begins_web,
     find_message,
     is_one_message,
     may_begin,
@@ -35,15 +35,12 @@ UNFINISHED: Final = "TCP stream ends within this"
 NOT_SIP: Final = "TCP payload that is not SIP"
 HEADLESS: Final = "TCP payload whose message began before the capture or in a gap"
 HANDSHAKE: Final = "WebSocket handshake"
+PROXY: Final = "PROXY header"
 JUNK: Final = "junk between SIP messages in a TCP stream"
 MAX_SEEK: Final = 16_384
 """Octets kept while a start line may be coming together."""
 MAX_SOUGHT: Final = 1 << 20
 """Octets passed over in search of a start line before the stream counts as something else."""
-
-
-MAX_LEAD: Final = 4096
-"""Octets of a first segment to look through for a message behind junk, such as a load balancer's PROXY header."""
 
 
 class Piece(NamedTuple):
@@ -69,6 +66,7 @@ class StreamContent:
 
     __slots__ = (
         "_buffer",
+        "_claimed",
         "_frame",
         "_lost_before",
         "_moment_ns",
@@ -84,6 +82,7 @@ class StreamContent:
         self._parser: StreamParser | None = None
         self._websocket: WebSocketFrames | None = None
         self._buffer = b""
+        self._claimed: tuple[str, ...] = ()
         self._lost_before = False
         self._frame = 0
         self._sought = 0
@@ -136,12 +135,13 @@ class StreamContent:
             self._read = self._hep
         elif begins_message(data):
             return self._enter_sip(data, frame, moment_ns)
-        elif may_begin(data):
+        elif may_begin(data) or (not self._claimed and may_begin_proxy(data)):
             self._buffer = data
             return []
-        elif not begins_web(data) and (at := find_message(data[:MAX_LEAD])) > 0:
-            self._unread[JUNK] += 1
-            return self._enter_sip(data[at:], frame, moment_ns)
+        elif not self._claimed and (end := (claim := read_proxy(data))[0]):
+            self._claimed = (claim[1],)
+            self._unread[PROXY] += 1
+            return self._decide(data[end:], frame, moment_ns) if len(data) > end else []
         else:
             self._read = self._handshake if begins_handshake(data) else self._foreign
         return self._read(data, frame, moment_ns)
@@ -168,7 +168,7 @@ class StreamContent:
         return pieces
 
     def _notes(self, note: str) -> tuple[str, ...]:
-        notes = (GAP_BEFORE,) if self._lost_before else ()
+        notes = (*self._claimed, GAP_BEFORE) if self._lost_before else self._claimed
         self._lost_before = False
         return (*notes, note) if note else notes
 
@@ -229,7 +229,7 @@ class StreamContent:
         pieces = []
         for message in self._websocket.receive(data):
             if begins_message(message):
-                pieces.append(Piece(message, frame, moment_ns, (), "ws"))
+                pieces.append(Piece(message, frame, moment_ns, self._notes(""), "ws"))
             else:
                 self._unread[KEEPALIVE if not message.strip(b"\r\n") else JUNK] += 1
         if self._websocket.broken:

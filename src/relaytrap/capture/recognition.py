@@ -12,7 +12,6 @@ __all__ = [
     "KEEPALIVE",
     "begins_cut_request",
     "begins_message",
-    "begins_web",
     "find_message",
     "is_one_message",
     "is_response",
@@ -92,11 +91,6 @@ def find_message(octets: bytes, start: int = 0) -> int:
         return -1
     behind = BEHIND_BODY.match(octets, match.start())
     return behind.start(1) if behind else match.start()
-
-
-def begins_web(octets: bytes) -> bool:
-    """Whether a stream starts like HTTP, where a message in a body is only quoted."""
-    return HTTP_LINE.match(octets) is not None
 
 
 def is_response(message: bytes) -> bool:
