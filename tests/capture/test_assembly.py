@@ -10,15 +10,18 @@ PIECES = st.lists(st.tuples(st.integers(0, 40), st.binary(min_size=1, max_size=1
 
 @given(PIECES)
 def test_it_keeps_exactly_what_a_map_of_octets_would(pieces):
-    assembly, octets, conflict = Assembly(), {}, False
+    assembly, octets, conflicts = Assembly(), {}, set()
     for start, data in pieces:
         assembly.add(start, data, 0, 0)
         for at, octet in enumerate(data, start):
-            conflict |= octets.setdefault(at, octet) != octet
+            if octets.setdefault(at, octet) != octet:
+                conflicts.add(at)
     kept = {at: octet for start, data, _, _ in assembly.chunks for at, octet in enumerate(data, start)}
     assert kept == octets
     assert assembly.octets == len(octets)
-    assert assembly.conflict == conflict
+    disputed = {at for begin, end in assembly.disputes.spans for at in range(begin, end)}
+    assert conflicts <= disputed
+    assert bool(conflicts) == bool(disputed)
     starts = [chunk[0] for chunk in assembly.chunks]
     assert starts == sorted(starts)
 

@@ -226,6 +226,56 @@ def test_segments_that_disagree_while_they_wait_are_noted_at_their_message():
     assert [(message.raw, message.notes) for message in messages] == [(first, ()), (second, (DISPUTED,))]
 
 
+def disputed(frames):
+    """Call-ID and whether segments disagree about it, of each message."""
+    return [(message.raw.split(b"Call-ID: ")[1][:1], DISPUTED in message.notes) for message in read_frames(frames)[0]]
+
+
+def altered(stream: bytes, *places: int) -> bytes:
+    return bytes(octet ^ 1 if at in places else octet for at, octet in enumerate(stream))
+
+
+@pytest.mark.parametrize("more", [1, 2, len(MESSAGES[1]), len(MESSAGES[1]) + 30])
+def test_a_message_sent_again_with_other_octets_and_more_behind_it_is_read_by_itself_too(more):
+    first, second = MESSAGES[:2]
+    frames = [START, *cut(first), *cut((FORGED + second + second)[: len(first) + more])]
+    frames += cut(second[more:], first=1000 + len(first) + more)
+    found = [(message.raw, message.notes) for message in read_frames(frames)[0]]
+    assert found[:3] == [(first, ()), (FORGED, (DISPUTED,)), (second, ())]
+
+
+def test_a_longer_message_in_place_of_a_shorter_one_is_read_whole():
+    longer = request(9, body=b"b" * 40)
+    found = [(message.raw, message.notes) for message in read_frames([START, *cut(MESSAGES[0]), *cut(longer)])[0]]
+    assert found == [(MESSAGES[0], ()), (longer, (DISPUTED,))]
+
+
+def test_a_disagreement_is_noted_at_the_message_that_it_is_about():
+    first, second = MESSAGES[:2]
+    stream, end, half = first + second, len(first), len(first) + 60
+    late = [segment(stream[:1], 1000), segment(stream[half:], 1000 + half)]  # lets the segments between wait
+    waits = segment(stream[1:half], 1001)
+    in_first, in_second = (segment(altered(stream, at)[1:half], 1001) for at in (5, end + 30))
+    assert disputed([START, waits, in_first, *late]) == [(b"1", True), (b"2", False)]
+    assert disputed([START, waits, in_second, *late]) == [(b"1", False), (b"2", True)]
+    assert disputed([START, waits, in_first, in_second, *late]) == [(b"1", True), (b"2", True)]
+    assert disputed([START, waits, in_second, in_first, *late]) == [(b"1", True), (b"2", True)]
+
+
+def test_a_message_behind_one_retold_otherwise_in_the_same_segment_is_not_disputed():
+    stream = altered(MESSAGES[0], 55) + MESSAGES[1]
+    assert disputed([START, *cut(MESSAGES[0]), segment(stream[50:], 1050)]) == [(b"1", False), (b"2", False)]
+
+
+@pytest.mark.parametrize("last", [5, len(MESSAGES[0]) + 30])
+def test_however_many_disagreements_come_before_none_is_forgotten(last):
+    stream = MESSAGES[0] + MESSAGES[1]
+    places = [*range(len(MESSAGES[0]) + 31, len(MESSAGES[0]) + 131, 2), last]
+    others = [segment(altered(stream, at)[at : at + 1], 1000 + at) for at in places]
+    frames = [START, segment(stream[1:], 1001), *others, segment(stream[:1], 1000)]
+    assert all(noted for _, noted in disputed(frames))
+
+
 def test_other_octets_of_a_message_handed_on_that_begin_none_are_counted():
     messages, reader = read_frames([START, *cut(MESSAGES[0]), segment(b"X" * 20, 1010)])
     assert [(message.raw, message.notes) for message in messages] == [(MESSAGES[0], ())]

@@ -1,24 +1,60 @@
 """Octets that arrive in pieces, in any order, twice or overlapping: what fragments and TCP segments have in common."""
 
 from bisect import bisect_right
+from typing import Final
 
-__all__ = ["Assembly", "Chunk"]
+__all__ = ["Assembly", "Chunk", "Disputes", "difference"]
 
 Chunk = tuple[int, bytes, int, int]
 """(offset, octets, frame number of the packet that brought them, its time in ns)."""
+
+MAX_SPANS: Final = 16
+
+
+class Disputes:
+    """Where pieces said otherwise about the same octets.
+
+    Few places are kept; the last one takes in those beyond, so that too many octets count as disputed, never too few.
+    """
+
+    __slots__ = ("spans",)
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[int, int]] = []
+        """(begin, end) of each, in the order in which they were found."""
+
+    def add(self, begin: int, end: int) -> None:
+        if len(self.spans) == MAX_SPANS:
+            last = self.spans.pop()
+            begin, end = min(begin, last[0]), max(end, last[1])
+        self.spans.append((begin, end))
+
+    def settle(self, boundary: int) -> bool:
+        """Whether any octets before the boundary are disputed; those are forgotten."""
+        found = any(begin < boundary for begin, _ in self.spans)
+        if found:
+            self.spans = [(max(begin, boundary), end) for begin, end in self.spans if end > boundary]
+        return found
+
+
+def difference(one: bytes, other: bytes) -> tuple[int, int]:
+    """From the first to behind the last octet in which octets of the same length differ; (0, 0) for nowhere."""
+    if one == other:
+        return 0, 0
+    differing = (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).to_bytes(len(one), "big")
+    return len(one) - len(differing.lstrip(b"\0")), len(differing.rstrip(b"\0"))
 
 
 class Assembly:
     """Chunks in order of their offset, never overlapping: where two claim the same octets, the first keeps them."""
 
-    __slots__ = ("_starts", "chunks", "conflict", "octets")
+    __slots__ = ("_starts", "chunks", "disputes", "octets")
 
     def __init__(self) -> None:
         self._starts: list[int] = []
         self.chunks: list[Chunk] = []
         self.octets = 0
-        self.conflict = False
-        """Whether a later piece ever said otherwise than an earlier one about the same octets."""
+        self.disputes = Disputes()
 
     def __len__(self) -> int:
         return len(self.chunks)
@@ -40,8 +76,11 @@ class Assembly:
                 index += 1
                 at = held_start
             overlap_end = min(end, held_start + len(held))
-            if data[at - start : overlap_end - start] != held[at - held_start : overlap_end - held_start]:
-                self.conflict = True
+            first, last = difference(
+                data[at - start : overlap_end - start], held[at - held_start : overlap_end - held_start]
+            )
+            if last:
+                self.disputes.add(at + first, at + last)
             at = held_start + len(held)
             index += 1
 

@@ -240,7 +240,7 @@ class Network:
         self._completed[key] = data
         if len(self._completed) > MAX_COMPLETED:
             del self._completed[next(iter(self._completed))]
-        notes = (FRAGMENTS_CONFLICT,) if datagram.assembly.conflict else ()
+        notes = (FRAGMENTS_CONFLICT,) if datagram.assembly.disputes.spans else ()
         return Payload(datagram.protocol, key[0], key[1], data, 0, datagram.frame, datagram.moment_ns, notes, key[4])
 
     def _expire(self, now_ns: int) -> None:
@@ -262,7 +262,7 @@ class Network:
         if not leading:
             self._unread[LONE_FRAGMENTS] += datagram.fragments
             return
-        notes = (FRAGMENTS_MISSING, FRAGMENTS_CONFLICT) if datagram.assembly.conflict else (FRAGMENTS_MISSING,)
+        notes = (FRAGMENTS_MISSING, FRAGMENTS_CONFLICT) if datagram.assembly.disputes.spans else (FRAGMENTS_MISSING,)
         self.given_up.append(
             Payload(datagram.protocol, key[0], key[1], leading, 1, datagram.frame, datagram.moment_ns, notes, key[4])
         )

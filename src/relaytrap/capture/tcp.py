@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from relaytrap.capture.assembly import Assembly
+from relaytrap.capture.assembly import Assembly, difference
 from relaytrap.capture.content import Piece, StreamContent
 from relaytrap.capture.network import Payload
 from relaytrap.capture.recognition import begins_message
@@ -35,7 +35,6 @@ CHUNK_COST: Final = 128
 """Octets that a waiting segment takes beside its own."""
 MAX_RECENT: Final = 2048
 """Octets of a stream that are kept after they were handed on, to tell a repetition from something else."""
-NOWHERE: Final = 1 << 62
 MAX_WAIT_NS: Final = 30_000_000_000
 UNKNOWN_START_CHUNKS: Final = 8
 """Segments to collect, when a capture begins within a connection, before the lowest counts as its start."""
@@ -56,7 +55,6 @@ class _Stream:
     __slots__ = (
         "assembly",
         "content",
-        "disputed",
         "ends",
         "held",
         "next",
@@ -77,23 +75,24 @@ class _Stream:
         self.opened = False
         self.recent = b""
         """The last octets before `next`."""
-        self.disputed = NOWHERE
-        """The lowest offset at which segments disagree in what was not handed on yet."""
 
     def offset(self, sequence: int) -> int:
         """The offset nearest to where the stream stands that has this sequence number."""
         near = self.next if self.next >= 0 else self.reference
         return near + ((sequence - near + HALF) & (WRAP - 1)) - HALF
 
-    def repeats(self, offset: int, payload: bytes) -> bool:
-        """Whether a segment says the same as before, as far as that is still known."""
+    def difference(self, offset: int, payload: bytes) -> tuple[int, int]:
+        """From where to where a segment says otherwise than before, as far as that is known; (0, 0) for nowhere."""
         if len(payload) == 1 and offset == self.next - 1:  # a keep-alive, whose octet may be any (RFC 1122 4.2.3.6)
-            return True
+            return 0, 0
         known_from = self.next - len(self.recent)
         begin, end = max(offset, known_from), min(offset + len(payload), self.next)
-        return (
-            begin >= end or payload[begin - offset : end - offset] == self.recent[begin - known_from : end - known_from]
+        if begin >= end:
+            return 0, 0
+        first, last = difference(
+            payload[begin - offset : end - offset], self.recent[begin - known_from : end - known_from]
         )
+        return (begin + first, begin + last) if last else (0, 0)
 
 
 class Streams:
@@ -188,7 +187,7 @@ class Streams:
     def _take(self, stream: _Stream, offset: int, packet: Payload, payload: bytes, out: list[TcpPiece]) -> None:
         end = offset + len(payload)
         if stream.next < 0:
-            self._keep(stream, offset, payload, packet)
+            stream.assembly.add(offset, payload, packet.frame, packet.moment_ns)
             self._settle_start(stream, out)
             return
         if abs(offset - stream.next) > FAR:
@@ -197,40 +196,38 @@ class Streams:
         if end <= stream.next:
             if end <= stream.start and not stream.opened:
                 self._by_itself(stream, packet, payload, (), out)  # what lies between may never come
-            elif stream.repeats(offset, payload):
+            elif not self._disagrees(stream, offset, packet, payload, out):
                 self._unread[SEEN_BEFORE] += 1
-            else:
-                self._disagree(stream, offset, packet, payload, out)
             return
-        if offset < stream.next and not stream.repeats(offset, payload):
-            stream.disputed = min(stream.disputed, offset)
+        if offset < stream.next:
+            self._disagrees(stream, offset, packet, payload, out)
         if offset <= stream.next and not stream.assembly.chunks:
             fresh = payload[stream.next - offset :] if offset < stream.next else payload
             self._feed(stream, fresh, packet.frame, packet.moment_ns, out)
         else:
             ahead = max(offset, stream.next)
-            self._keep(stream, ahead, payload[ahead - offset :], packet)
+            stream.assembly.add(ahead, payload[ahead - offset :], packet.frame, packet.moment_ns)
             self._drain(stream, out, packet)
             self._skip_holes(stream, packet.moment_ns, out)
         if packet.missing and stream.next == end:
             self._hole(stream, end + packet.missing, out)
 
-    def _keep(self, stream: _Stream, offset: int, data: bytes, packet: Payload) -> None:
-        """Let octets wait for those before them."""
-        assembly = stream.assembly
-        assembly.add(offset, data, packet.frame, packet.moment_ns)
-        if assembly.conflict:
-            stream.disputed = min(stream.disputed, offset)
-            assembly.conflict = False
+    def _disagrees(self, stream: _Stream, offset: int, packet: Payload, payload: bytes, out: list[TcpPiece]) -> bool:
+        """Whether a segment says otherwise about octets fed before.
 
-    def _disagree(self, stream: _Stream, offset: int, packet: Payload, payload: bytes, out: list[TcpPiece]) -> None:
-        """A segment about octets handed on before that says something else than they did."""
-        if offset + len(payload) > stream.next - stream.content.held:
-            stream.disputed = min(stream.disputed, offset)
-        elif begins_message(payload):
-            self._by_itself(stream, packet, payload, (DISPUTED,), out)
-            return
-        self._unread[DISAGREES] += 1
+        What it says of a message in progress is noted there; a message in place of one handed on is read by itself.
+        """
+        first, last = stream.difference(offset, payload)
+        if not last:
+            return False
+        handed_on = stream.next - stream.content.held
+        if last > handed_on:
+            stream.assembly.disputes.add(max(first, handed_on), last)
+        if first < handed_on and begins_message(payload):
+            self._by_itself(stream, packet, payload, (DISPUTED,), out, known=stream.next - offset)
+        else:
+            self._unread[DISAGREES] += 1
+        return True
 
     def _adopt_start(self, stream: _Stream, offset: int, out: list[TcpPiece]) -> None:
         """The opening of a connection that was joined midway, as it seemed, and of which nothing was handed on yet."""
@@ -255,15 +252,28 @@ class Streams:
         stream.reference = offset
         stream.next = stream.start = -1
         stream.recent = b""
-        self._keep(stream, offset, payload, packet)
+        stream.assembly.add(offset, payload, packet.frame, packet.moment_ns)
         self._settle_start(stream, out)
 
     def _by_itself(
-        self, stream: _Stream, packet: Payload, payload: bytes, notes: tuple[str, ...], out: list[TcpPiece]
+        self,
+        stream: _Stream,
+        packet: Payload,
+        payload: bytes,
+        notes: tuple[str, ...],
+        out: list[TcpPiece],
+        *,
+        known: int | None = None,
     ) -> None:
-        """Read a segment without the stream that it stands beside."""
+        """Read a segment without the stream that it stands beside.
+
+        known: how many of its octets the stream had before; a message that begins behind them is the stream's to read.
+        """
         content = self._make_content(False)
-        pieces = content.feed(payload, packet.frame, packet.moment_ns) + content.close()
+        pieces = content.feed(payload[:known], packet.frame, packet.moment_ns)
+        rest = payload[known:] if known is not None and content.held else b""
+        more = content.feed(rest, packet.frame, packet.moment_ns)[:1] if rest else []
+        pieces += more or content.close()
         out += [(*stream.ends, piece._replace(notes=piece.notes + notes)) for piece in pieces]
 
     def _feed(self, stream: _Stream, data: bytes, frame: int, moment_ns: int, out: list[TcpPiece]) -> None:
@@ -274,8 +284,7 @@ class Streams:
             self._hand_on(stream, pieces, out)
 
     def _hand_on(self, stream: _Stream, pieces: list[Piece], out: list[TcpPiece]) -> None:
-        if pieces and stream.disputed < stream.next:
-            stream.disputed = NOWHERE
+        if pieces and stream.assembly.disputes.settle(stream.next - stream.content.held):
             pieces = [piece._replace(notes=(*piece.notes, DISPUTED)) for piece in pieces]
         out += [(*stream.ends, piece) for piece in pieces]
 
@@ -313,7 +322,7 @@ class Streams:
             else:
                 self._drain(stream, out, None)
         self._hand_on(stream, stream.content.close(), out)
-        stream.disputed = NOWHERE
+        stream.assembly.disputes.spans.clear()
 
     def _finish(self, stream: _Stream, out: list[TcpPiece]) -> None:
         self._close(stream, out)
