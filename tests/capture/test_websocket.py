@@ -163,4 +163,15 @@ def test_small_frames_are_added_to_a_large_message_without_copying_it():
         assert tracemalloc.get_traced_memory()[1] < 450_000
     finally:
         tracemalloc.stop()
-    assert frames.held == 900_101
+    assert frames.held == len(frame(bytes(900_000))) + 101 * len(small)
+
+
+def test_what_is_held_begins_where_the_message_in_progress_does():
+    frames = WebSocketFrames()
+    begun = (
+        frame(b"one", final=False, key=b"abcd") + frame(b"", opcode=9) + frame(b"t", opcode=0, final=False) + b"\x80"
+    )
+    assert frames.receive(frame(b"ping", opcode=9) + frame(b"first") + frame(b"", opcode=9) + begun) == [b"first"]
+    assert frames.held == len(begun)
+    assert frames.receive(b"\0") == [b"onet"]
+    assert frames.held == 0

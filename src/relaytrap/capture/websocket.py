@@ -48,6 +48,8 @@ class WebSocketFrames:
     def __init__(self, *, compressed: bool = False) -> None:
         self._buffer = bytearray()
         self._message = bytearray()
+        self._framed = 0
+        self._goes_on = False
         self._deflated = False
         self._came = 0
         self._grown = 0
@@ -58,7 +60,8 @@ class WebSocketFrames:
 
     @property
     def held(self) -> int:
-        return len(self._buffer) + len(self._message)
+        """Octets of the stream from where the message in progress begins."""
+        return len(self._buffer) + self._framed
 
     def receive(self, data: bytes) -> list[bytes]:
         """The messages that `data` completes."""
@@ -91,6 +94,7 @@ class WebSocketFrames:
             return 0
         payload = bytes(buffer[payload_at:end])
         self._keep(first, _unmask(payload, bytes(buffer[at:payload_at])) if masked else payload, messages)
+        self._framed = self._framed + end - start if self._goes_on else 0
         return end
 
     def _knows(self, first: int) -> bool:
@@ -106,7 +110,8 @@ class WebSocketFrames:
         if opcode != CONTINUATION:
             self._deflated = bool(first & COMPRESSED)
         self._message += payload
-        if first & FINAL:
+        self._goes_on = not first & FINAL
+        if not self._goes_on:
             message = self._inflated() if self._deflated else bytes(self._message)
             if not self.broken:
                 messages.append(message)
