@@ -116,6 +116,25 @@ def deflated(*messages: bytes) -> bytes:
     return b"".join(frame(each[:-4], opcode=0x41) for each in packed)
 
 
+def last_block(octets: bytes) -> bytes:
+    return zlib.compress(octets, wbits=-15)
+
+
+@pytest.mark.parametrize("end", [b"", b"\0"])
+def test_a_message_in_a_block_that_says_it_is_the_last_is_read_and_so_is_the_next(end):
+    stream = b"".join(frame(last_block(request(number)) + end, opcode=0x41) for number in (1, 2))
+    frames = WebSocketFrames(compressed=True)
+    assert frames.receive(stream) == [request(1), request(2)]
+
+
+def test_octets_behind_the_last_block_of_a_deflated_message_end_it_and_are_counted():
+    hidden = frame(last_block(request(1)[:6]) + last_block(request(1)[6:]), opcode=0x41)
+    offer = ASK[:-2] + b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+    messages, reader = read_frames([OPEN[0], segment(offer + hidden + frame(request(2)), 1000)])
+    assert not messages
+    assert reader.report.unread["TCP payload that is not SIP"] == 1
+
+
 def test_a_deflated_message_is_as_long_as_a_datagram_at_most():
     for size, broken in ((1 << 16, False), ((1 << 16) + 1, True)):
         payload = random.Random(1).randbytes(size)

@@ -235,6 +235,7 @@ class StreamContent:
         if self._websocket.broken:
             self._websocket = None
             self._read = self._foreign
+            self._unread[NOT_SIP] += 1
         return pieces
 
     def _hep(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:

@@ -22,6 +22,8 @@ CONTINUATION, TEXT, BINARY = 0, 1, 2
 FINAL, COMPRESSED, RESERVED_BITS = 0x80, 0x40, 0x70
 FLUSHED: Final = b"\0\0\xff\xff"
 """What a deflater ends a message with, and leaves out (RFC 7692 section 7.2.1)."""
+BEHIND_LAST: Final = (FLUSHED, b"\0" + FLUSHED)
+"""What stands behind a block that says it is the last: nothing, or the empty block of RFC 7692 section 7.2.3.4."""
 
 
 def begins_handshake(octets: bytes) -> bool:
@@ -127,7 +129,10 @@ class WebSocketFrames:
             return b""
         self._grown += len(plain)
         self.broken = bool(self._inflate.unconsumed_tail) or self._grown > MAX_GROWTH * self._came
-        if self._inflate.eof:  # a last block: what follows starts afresh
+        if (
+            self._inflate.eof
+        ):  # a last block: the next message starts afresh, and no other may hide behind it in this one
+            self.broken = self.broken or self._inflate.unused_data not in BEHIND_LAST
             self._inflate = zlib.decompressobj(wbits=-15)
         return plain
 
