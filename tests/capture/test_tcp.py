@@ -2,15 +2,17 @@
 
 import itertools
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaytrap.capture import ReadOptions
+from relaytrap.capture.assembly import Assembly
 from relaytrap.capture.content import GAP_AFTER, GAP_BEFORE, UNFINISHED
 from relaytrap.capture.proxy import NO_SOURCE
-from relaytrap.capture.tcp import DISPUTED, MAX_CHUNKS
+from relaytrap.capture.tcp import CHUNK_COST, DISPUTED, MAX_CHUNKS
 from tests.capture.packets import (
     SYN,
     answer_segment,
@@ -388,6 +390,20 @@ def test_memory_for_streams_is_bounded():
     assert len(messages) == 300
     assert messages[0].frame == 2
     assert reader.report.incomplete == 300
+
+
+def test_what_waiting_segments_take_beside_their_octets_is_counted():
+    assembly = Assembly()
+    tracemalloc.start()
+    try:
+        for number in range(MAX_CHUNKS):
+            assembly.add(
+                1000 + 3 * number, number.to_bytes(2, "big"), 1000 + number, 1_700_000_000_000_000_000 + number
+            )
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert taken <= 1.1 * (assembly.octets + CHUNK_COST * len(assembly))
 
 
 def test_hep_over_tcp_is_unwrapped():

@@ -31,10 +31,11 @@ MAX_WAITING: Final = 256 << 10
 """Octets that wait behind a hole in one flow before it counts as lost; a SIP peer sends far less unacknowledged."""
 MAX_CHUNKS: Final = 4096
 """Segments that wait behind a hole; some stacks send an octet in each."""
-CHUNK_COST: Final = 128
-"""Octets that a waiting segment takes beside its own."""
+CHUNK_COST: Final = 224
+"""Octets that a waiting segment takes beside its own: 221 to 225, measured with CPython 3.11 on 64 bits."""
 MAX_RECENT: Final = 2048
-"""Octets of a stream that are kept after they were handed on, to tell a repetition from something else."""
+"""Octets of a stream that are kept after they were handed on, to tell a repetition from something else: in all flows
+together as much as MAX_HELD, and more than any message over TCP of the public captures has (565 at the median)."""
 MAX_WAIT_NS: Final = 30_000_000_000
 UNKNOWN_START_CHUNKS: Final = 8
 """Segments to collect, when a capture begins within a connection, before the lowest counts as its start."""
