@@ -230,6 +230,23 @@ def test_a_stream_killed_while_many_sensors_ship_loses_and_doubles_nothing(hub, 
     assert stored(other.store)["n"] == 540
 
 
+def test_a_parcel_that_another_hub_stores_meanwhile_is_stored_once(hub, monkeypatch):
+    """The second hub sees a part of it as known and the rest not; the engine knows a token again only for as much."""
+    door, other = hub("door"), hub("other")
+    segments = [Segment("trap", "s", number, made_segment(number)) for number in range(1, 5)]
+    look, looks = other._known, []
+
+    def look_while_it_is_stored(segment):
+        looks.append(segment.number)
+        if len(looks) == 2:
+            door.store_parcel(segments, again=False)
+        return look(segment)
+
+    monkeypatch.setattr(other, "_known", look_while_it_is_stored)
+    assert other.store_parcel(segments, again=True) == 0
+    assert stored(other.store) == {"n": 12, "ids": 12, "sensors": 1}
+
+
 def test_a_segment_whose_hub_died_before_it_noted_it_is_kept_once_also_when_its_second_parcel_comes_first(
     hub, nats, monkeypatch
 ):

@@ -6,7 +6,7 @@ that comes under a used number with other bytes is stored and reported.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +42,8 @@ APART_S: Final = 1.0
 """Inserts begin at this distance, unless ENOUGH segments wait. With 1,250 messages an insert and the merging after it
 cost 47 us a message, with 2,500 they cost 29, with 10,000 15."""
 ENOUGH: Final = 16
+LOOKS_MAX: Final = 8
+"""A store that changes between so many looks is busy with the same segments; they come again."""
 APART_NS: Final = 10_000_000_000
 """Parts of a parcel that lie no further from one another are told of as one."""
 
@@ -167,7 +169,8 @@ class Ingest:
         for segment in segments:
             self._look_at_format(segment.sensor, segment.data)
         with self._place():
-            batches = [self._readable_batch(each, again=again, patient=patient) for each in segments]
+            known = self._known_at_once(segments, again=again)
+            batches = [self._readable_batch(*each, patient=patient) for each in zip(segments, known, strict=True)]
             batch = _joined(batches)
             # Under a token that follows from the parcel: a stream that was killed may have forgotten that it handed the
             # parcel out, to this hub or another, and then the store alone can tell that it has it.
@@ -233,12 +236,29 @@ class Ingest:
             self.ledger.record(segment.sensor, segment.spool, segment.number, segment.digest, batch.rows)
         return batch
 
-    def _readable_batch(self, segment: Segment, *, again: bool, patient: bool) -> Batch:
-        try:
-            known = self._known(segment) if again or self._may_be_stored(segment) else ()
-        except InputError as error:
-            return self._refused(segment, error)
-        # A store that fails, above, is nothing that the segment did.
+    def _known_at_once(self, segments: Sequence[Segment], *, again: bool) -> list[frozenset[int]]:
+        """What the store had of each segment at one and the same moment.
+
+        The parcel may be on its way into the store elsewhere, all of it at once: under its token the engine knows it
+        again, but only while as many segments bring something. So all of that insert must be seen, or nothing. What is
+        known only grows: when nothing has changed from one look to the next, both saw what was there in between.
+        """
+        asked = [each for each in segments if again or self._may_be_stored(each)]
+        before: dict[str, frozenset[int]] = {}
+        for _ in range(LOOKS_MAX):
+            known = {each.token: self._known_of_any(each) for each in asked}
+            if known == before or len(asked) < 2:
+                return [known.get(each.token, frozenset()) for each in segments]
+            before = known
+        raise HubBusy
+
+    def _known_of_any(self, segment: Segment) -> frozenset[int]:
+        """What the store has of a segment; nothing of what cannot be read, which is said where it is read whole."""
+        with suppress(InputError):
+            return frozenset(self._known(segment))
+        return frozenset()
+
+    def _readable_batch(self, segment: Segment, known: frozenset[int], *, patient: bool) -> Batch:
         try:
             return self._batch(segment, known)
         except InputError as error:
@@ -252,9 +272,9 @@ class Ingest:
         self.refuse(segment, str(error))
         return Batch(0, 0, 0, 0, b"")
 
-    def _batch(self, segment: Segment, known: Sequence[int] = ()) -> Batch:
+    def _batch(self, segment: Segment, known: Iterable[int] = ()) -> Batch:
         given = (segment.data, segment.sensor, segment.arrived_ns, now_ns() // 1_000_000)
-        return self._workers.segment_batch(*given, known=known)
+        return self._workers.segment_batch(*given, known=tuple(known))
 
     def _may_be_stored(self, segment: Segment) -> bool:
         """Whether the ledger may have forgotten it; its first message tells when it begins, if it can be believed."""
