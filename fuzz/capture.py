@@ -27,7 +27,7 @@ def check(data: bytes) -> None:
         reader = read_capture(io.BytesIO(data), name="fuzz", sensor="fuzz", options=ReadOptions(max_held_bytes=BOUND))
         for observation in reader:
             observations.append(observation)
-            assert reader.held <= BOUND * 5 // 4 + SLACK, reader.held
+            assert reader.held <= BOUND * 6 // 4 + SLACK, reader.held
     except InputError:
         pass
     file = io.BytesIO()

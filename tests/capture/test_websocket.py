@@ -151,6 +151,16 @@ def test_deflated_messages_that_grow_out_of_all_proportion_end_it():
     assert sum(map(len, messages)) <= 64 * len(stream)
 
 
+def test_what_came_behind_a_message_does_not_allow_it_to_grow():
+    stream = deflated(request(1, body=bytes(60_000))) + frame(bytes(10_000))
+    for ends in ((len(stream),), range(1, len(stream) + 1)):
+        frames, at = WebSocketFrames(compressed=True), 0
+        for end in ends:
+            assert frames.receive(stream[at:end]) == []
+            at = end
+        assert frames.broken
+
+
 def test_the_same_message_deflated_again_and_again_is_read_each_time():
     messages = [request(1)] * 1000
     assert WebSocketFrames(compressed=True).receive(deflated(*messages)) == messages

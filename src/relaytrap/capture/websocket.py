@@ -68,7 +68,6 @@ class WebSocketFrames:
     def receive(self, data: bytes) -> list[bytes]:
         """The messages that `data` completes."""
         self._buffer += data
-        self._came += len(data)
         messages: list[bytes] = []
         at = 0
         while not self.broken and (end := self._read_frame(at, messages)):
@@ -94,6 +93,7 @@ class WebSocketFrames:
         end = payload_at + length
         if len(buffer) < end:
             return 0
+        self._came += end - start
         payload = bytes(buffer[payload_at:end])
         self._keep(first, _unmask(payload, bytes(buffer[at:payload_at])) if masked else payload, messages)
         self._framed = self._framed + end - start if self._goes_on else 0
