@@ -1,6 +1,7 @@
 """The account notices what it is there to notice."""
 
 import io
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,8 @@ from relaytrap.hub.workers import Workers
 from relaytrap.observation import Observation
 from relaytrap.store import Store
 
+NOW_NS = time.time_ns()  # what lies years from the hub's own clock gets another time there
+
 
 def segment(number: int, *directions: Literal["in", "out"]) -> bytes:
     out = io.BytesIO()
@@ -24,7 +27,7 @@ def segment(number: int, *directions: Literal["in", "out"]) -> bytes:
     for at, direction in enumerate(directions):
         raw = b"OPTIONS sip:a SIP/2.0\r\nCall-ID: sb%016x@x\r\n\r\n" % at
         source, local = "198.51.100.7", "203.0.113.9"
-        writer.write(Observation(10**18 + at, "fault", direction, "udp", source, 5060, local, 5060, raw))
+        writer.write(Observation(NOW_NS + at, "fault", direction, "udp", source, 5060, local, 5060, raw))
     return out.getvalue()
 
 
