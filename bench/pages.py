@@ -19,6 +19,7 @@ from relaytrap.clock import now_ns
 from relaytrap.config import StoreConfig
 from relaytrap.store import Store
 from relaytrap.store.queries import CATALOGUE, run_query
+from relaytrap.web.pages.overview import FACETS
 
 BAR_MS = {"page": 150, "list": 300}
 WEEK = {"since": "7d", "until": "now"}
@@ -28,8 +29,8 @@ QUESTIONS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("overview, totals of a week", "page", "totals", WEEK),
     ("overview, totals of a day", "page", "totals", DAY),
     ("overview, timeline of a week", "page", "timeline", WEEK),
-    ("overview, leaders of a day", "page", "leaders", {**DAY, "facets": "network,tool,method,user_agent"}),
-    ("overview, leaders of a week", "page", "leaders", {**WEEK, "facets": "network,tool,method,user_agent"}),
+    ("overview, leaders of a day", "page", "leaders", {**DAY, "facets": FACETS}),
+    ("overview, leaders of a week", "page", "leaders", {**WEEK, "facets": FACETS}),
     ("overview, busiest sources of a week", "page", "leading_sources", WEEK),
     ("map, countries of a week", "page", "countries", WEEK),
     ("map, countries hour by hour, a week", "page", "countries_by_time", WEEK),

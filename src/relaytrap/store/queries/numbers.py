@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["READING", "list_numbers", "read_cores"]
 
 LISTED_PREFIXES: Final = 40
+# Of ten million messages all took 530 ms, on a page that is to be there in 150.
+READ_ROWS: Final = 500
 ROLLED_UP: Final = frozenset({"since", "until", "country"})
 # How a core reads, the same in every list: +E.164, which sorts before bare digits, when any message gave that.
 READING: Final = (
@@ -45,12 +47,17 @@ def list_numbers(store: "Store", where: Filter, *, limit: int = 50, offset: int 
 
 
 def read_cores(store: "Store", where: Filter, cores: Sequence[str]) -> dict[str, str]:
-    """How some cores read among the messages of a filter."""
+    """How some leading cores read among the newest messages of a filter that have one of them; none for a core that
+    has not been among those."""
     if not cores:
         return {}
     clause = where.where(attack=True, extra="dialled_core IN {cores:Array(String)}")
+    newest = (
+        f"SELECT dialled_core, dialled, dialled_country, dialled_kind FROM messages {clause.sql} "
+        f"ORDER BY received_at DESC, id DESC LIMIT {READ_ROWS}"
+    )
     rows = store.rows(
-        f"SELECT dialled_core AS core, {READING} FROM messages {clause.sql} GROUP BY dialled_core {COLUMNS_FIRST}",
+        f"SELECT dialled_core AS core, {READING} FROM ({newest}) GROUP BY dialled_core {COLUMNS_FIRST}",
         clause.params | {"cores": list(cores)},
     )
     return {row["core"]: row["dialled"] for row in rows}

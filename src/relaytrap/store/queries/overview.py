@@ -83,10 +83,9 @@ def list_leaders(
     """
     names = _checked_facets(facets)
     few, many = [name for name in names if name not in MANY_VALUES], [name for name in names if name in MANY_VALUES]
-    leaders = _leaders(store, rollup(where, few, step_s=step_s), "facet, value", limit) if few else []
+    leaders = _leaders(store, rollup(where, few, step_s=step_s), limit) if few else []
     for name in many:
-        # Text is grouped by its hash: a third of the time over a million values.
-        leaders += _leaders(store, rollup(where, (name,), step_s=step_s), "facet, cityHash64(value)", limit)
+        leaders += _leaders_of_one(store, rollup(where, (name,), step_s=step_s), name, limit)
     if count_sources and leaders:
         counted = _sources_of(store, *rollup(where, names, step_s=step_s), leaders)
         for row in leaders:
@@ -98,14 +97,26 @@ def list_leaders(
     return leaders
 
 
-def _leaders(store: "Store", relation: tuple[str, dict[str, Any]], group: str, limit: int) -> "list[Row]":
+def _leaders(store: "Store", relation: tuple[str, dict[str, Any]], limit: int) -> "list[Row]":
     table, bound = relation
     rows = store.rows(
-        f"SELECT facet, any(value) AS leader, sum(messages) AS total FROM {table} WHERE value != '' "
-        f"GROUP BY {group} ORDER BY facet, total DESC, leader LIMIT {{leaders:UInt32}} BY facet",
+        f"SELECT facet, value AS leader, sum(messages) AS total FROM {table} WHERE value != '' "
+        "GROUP BY facet, value ORDER BY facet, total DESC, leader LIMIT {leaders:UInt32} BY facet",
         bound | {"leaders": limit},
     )
     return [{"facet": row["facet"], "value": row["leader"], "messages": row["total"]} for row in rows]
+
+
+def _leaders_of_one(store: "Store", relation: tuple[str, dict[str, Any]], facet: str, limit: int) -> "list[Row]":
+    """The same of a facet with many values: grouped by a hash alone, and only the leaders sorted, a million rows take
+    60 ms instead of 100."""
+    table, bound = relation
+    rows = store.rows(
+        f"SELECT any(value) AS leader, sum(messages) AS total FROM {table} WHERE value != '' "
+        "GROUP BY cityHash64(value) ORDER BY total DESC, leader LIMIT {leaders:UInt32}",
+        bound | {"leaders": limit},
+    )
+    return [{"facet": facet, "value": row["leader"], "messages": row["total"]} for row in rows]
 
 
 def _sources_of(
