@@ -3,6 +3,9 @@
 import os
 import ssl
 import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from relaytrap.certificate import DAY_NS, make_certificate, write_private
+
+NOBODY = 65534
 
 
 def test_certificate_and_key_belong_together_and_began_a_day_ago(tmp_path: Path) -> None:
@@ -65,3 +70,19 @@ def test_what_was_written_outlives_a_power_cut(tmp_path: Path, monkeypatch: pyte
     write_private(tmp_path / "new" / "file", b"precious")
     assert [path.parent if path.suffix else path for path in synced] == [tmp_path / "new", tmp_path / "new", tmp_path]
     assert synced[0].suffix == ".part"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_folder_in_one_that_may_not_be_listed_takes_files() -> None:
+    """As /srv/relaytrap for a service whose user may pass through /srv and no more."""
+    with tempfile.TemporaryDirectory() as outer:
+        os.chmod(outer, 0o711)
+        own = Path(outer, "own")
+        own.mkdir()
+        os.chown(own, NOBODY, NOBODY)
+        code = (
+            "import os\nfrom pathlib import Path\nfrom relaytrap.certificate import write_private\n"
+            f"os.setgid({NOBODY}), os.setuid({NOBODY})\nwrite_private(Path({str(own)!r}, 'key.pem'), b'secret')"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+        assert Path(own, "key.pem").read_bytes() == b"secret"

@@ -61,6 +61,7 @@ def make_certificate(
 def write_private(path: Path, data: bytes) -> None:
     """Write a file that its owner alone may read, whole or not at all; it is on the disk then. Raises OSError."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    is_new = not path.parent.is_dir()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -68,7 +69,7 @@ def write_private(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    for folder in (path.parent, path.parent.parent):  # which may be new itself
+    for folder in (path.parent, path.parent.parent) if is_new else (path.parent,):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)

@@ -5,11 +5,11 @@ it is interpreted: `evidence` does that, and may do it again years later from th
 """
 
 import re
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
-__all__ = ["FORMAT_VERSION", "SENSOR_NAME", "Direction", "Observation", "Transport"]
+__all__ = ["FORMAT_VERSION", "SENSOR_NAME", "TRANSPORTS", "Direction", "Observation", "Transport"]
 
 FORMAT_VERSION: Final = 1
 SENSOR_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -17,6 +17,7 @@ SENSOR_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 Direction = Literal["in", "out"]
 Transport = Literal["udp", "tcp", "tls", "ws", "wss", "sctp"]
+TRANSPORTS: Final[tuple[Transport, ...]] = get_args(Transport)
 
 
 class Observation(msgspec.Struct, frozen=True, gc=False):

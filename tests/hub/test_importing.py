@@ -4,7 +4,8 @@ import pytest
 
 from relaytrap.errors import InputError
 from relaytrap.hub.importing import BATCH_MESSAGES, INSERT_DAYS, import_captures
-from relaytrap.hub.ingest import HubBusy, Ingest
+from relaytrap.hub.ingest import Ingest
+from relaytrap.hub.turns import HubBusy
 from relaytrap.store.rebuild import check_rollups
 from tests.hub.traffic import request, seen, segment, write_pcap
 from tests.storing import NOON_NS, clear

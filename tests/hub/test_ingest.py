@@ -6,8 +6,9 @@ import pytest
 from relaytrap.config import Config
 from relaytrap.errors import InputError, StoreError
 from relaytrap.hub.arrival import DAYS_MAX, NS_PER_DAY
-from relaytrap.hub.ingest import WAITING_MAX, HubBusy, HubTooOld, Ingest, Segment, Taken, _Waiting
+from relaytrap.hub.ingest import WAITING_MAX, HubTooOld, Ingest, Segment, Taken, _Waiting
 from relaytrap.hub.ledger import Ledger
+from relaytrap.hub.turns import HubBusy
 from relaytrap.observation import FORMAT_VERSION
 from tests.hub.traffic import request, seen, segment
 from tests.storing import NOON_NS

@@ -6,10 +6,10 @@ import pytest
 
 from relaytrap.errors import StoreError
 from relaytrap.hub.database import HubDatabase
-from relaytrap.hub.ingest import HubBusy
 from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.outbox import NotTaken, Outbox
 from relaytrap.hub.parcel import Segment, unpack
+from relaytrap.hub.turns import HubBusy
 from tests.storing import NOON_NS
 
 

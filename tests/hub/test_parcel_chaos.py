@@ -11,10 +11,10 @@ import pytest
 
 from relaytrap.errors import StoreError
 from relaytrap.hub.database import HubDatabase
-from relaytrap.hub.ingest import HubBusy
 from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.outbox import Outbox
 from relaytrap.hub.parcel import Segment, pack, unpack
+from relaytrap.hub.turns import HubBusy
 from tests.storing import NOON_NS
 
 SENSORS, SEGMENTS, STEPS = 4, 6, 150

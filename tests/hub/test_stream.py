@@ -19,12 +19,13 @@ from relaytrap.errors import ConfigError, StoreError
 from relaytrap.hub import stream as streaming
 from relaytrap.hub.backup import Backup
 from relaytrap.hub.database import HubDatabase
-from relaytrap.hub.ingest import HubBusy, Ingest, Segment, Taken
+from relaytrap.hub.ingest import Ingest, Segment, Taken
 from relaytrap.hub.ledger import CLOCK_AHEAD_NS, Ledger
 from relaytrap.hub.outbox import NotTaken
 from relaytrap.hub.parcel import Parcel, pack
 from relaytrap.hub.restore import restore_backup
 from relaytrap.hub.stream import Stream, _told
+from relaytrap.hub.turns import HubBusy
 from relaytrap.hub.workers import Workers
 from tests.clickhouse import running_clickhouse
 from tests.hub.traffic import request, seen, segment

@@ -32,7 +32,8 @@ from relaytrap.hub.vigil import Vigil
 from relaytrap.store import Store
 from relaytrap.web import uplink
 from relaytrap.web.api import uplink as api_uplink
-from relaytrap.web.doors import SEGMENTS_BYTES_MAX, Doors
+from relaytrap.web.api.uplink import HEARTBEAT_BYTES_MAX
+from relaytrap.web.doors import HEARTBEATS_BYTES_MAX, SEGMENTS_BYTES_MAX, Doors
 from relaytrap.web.security import Endpoint
 from relaytrap.web.site import Site
 from relaytrap.web.uplink import public_url
@@ -65,11 +66,13 @@ class Door:
         return self.client.post("/api/segments", content=segment(message(b"far-%d" % number)), headers=headers)
 
     @contextlib.contextmanager
-    def half_sent(self, token: str, spool: str, octets: int) -> Iterator[ssl.SSLSocket]:
-        """A connection over which the largest segment is announced, and no more of it sent than this."""
+    def half_sent(
+        self, token: str, spool: str, octets: int, *, path: str = "/api/segments", announced: int = LARGEST
+    ) -> Iterator[ssl.SSLSocket]:
+        """A connection over which a body is announced, and no more of it sent than some octets."""
         head = (
-            f"POST /api/segments HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nX-Relaytrap-Segment: 9\r\n"
-            f"X-Relaytrap-Spool: {spool}\r\nContent-Length: {LARGEST}\r\n\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nX-Relaytrap-Segment: 9\r\n"
+            f"X-Relaytrap-Spool: {spool}\r\nContent-Length: {announced}\r\n\r\n"
         )
         with (
             socket.create_connection(self.place, 10) as plain,
@@ -121,6 +124,20 @@ def test_sensor_has_one_segment_on_its_way_whatever_spools_it_names(door: Door) 
                 assert b"retry-after" in answer.lower()
         assert memory_bytes(door.hub) - before < 16 << 20
     until(lambda: door.ship(door.token, 31).status_code == 200)
+
+
+def test_a_sensor_has_one_heartbeat_on_its_way_and_keeps_no_others_away(door: Door) -> None:
+    with contextlib.closing(HubDatabase(door.hub.data_dir)) as database:
+        other = Keys(database).add("beating")
+    with contextlib.ExitStack() as stack:
+        for number in range(HEARTBEATS_BYTES_MAX // HEARTBEAT_BYTES_MAX + 1):
+            way = door.half_sent(door.token, "s", 1, path="/api/heartbeat", announced=HEARTBEAT_BYTES_MAX)
+            waits = is_waited_for(stack.enter_context(way))
+            assert waits == (number == 0)
+        headers = {"authorization": f"Bearer {other}"}
+        assert door.client.post("/api/heartbeat", json={}, headers=headers).status_code == 200
+    headers = {"authorization": f"Bearer {door.token}"}
+    until(lambda: door.client.post("/api/heartbeat", json={}, headers=headers).status_code == 200)
 
 
 def test_segments_of_all_sensors_have_so_much_memory_and_heartbeats_their_own(door: Door) -> None:

@@ -7,9 +7,8 @@ that comes under a used number with other bytes is stored and reported.
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -26,12 +25,13 @@ from relaytrap.hub.grouping import Grouping
 from relaytrap.hub.importing import Imported, Progress, import_captures, known_ids
 from relaytrap.hub.ledger import Ledger, Seen
 from relaytrap.hub.parcel import REFUSED, Segment, token_of
+from relaytrap.hub.turns import HubBusy, Turns
 from relaytrap.hub.workers import Workers
 from relaytrap.observation import FORMAT_VERSION, Observation
 from relaytrap.store import Store
 from relaytrap.store.gate import Gate
 
-__all__ = ["HubBusy", "HubTooOld", "Ingest", "Listener", "Receipt", "Segment", "Taken"]
+__all__ = ["HubTooOld", "Ingest", "Listener", "Receipt", "Segment", "Taken"]
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ cost 47 us a message, with 2,500 they cost 29, with 10,000 15."""
 ENOUGH: Final = 16
 LOOKS_MAX: Final = 8
 """A store that changes between so many looks is busy with the same segments; they come again."""
+IMPORT_WAIT_S: Final = 60.0
 APART_NS: Final = 10_000_000_000
 """Parts of a parcel that lie no further from one another are told of as one."""
 
@@ -58,12 +59,6 @@ class HubTooOld(Exception):
             f"segments of {sensor} have format {version}, and this hub ({__version__}) reads up to {FORMAT_VERSION}: "
             "update the hub; they wait in the sensor's spool until then"
         )
-
-
-class HubBusy(Exception):
-    """Too many segments wait, or another of this sensor; it should come again later. Nothing was stored."""
-
-    retry_after_s = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,29 +107,16 @@ class Ingest:
         self._workers = workers or Workers(config)
         self._places = threading.Semaphore(self._workers.count + WAITING_MAX)
         self._import_turn = threading.Lock()
-        self._at_work: set[str] = set()
-        self._turns = threading.Condition()
+        self._turns = Turns()
 
-    @contextmanager
-    def turn(self, sensor: str, *, wait: bool = False) -> Iterator[None]:
+    def turn(self, sensor: str) -> AbstractContextManager[None]:
         """One segment of a sensor at a time, from before its first octet is read until it is stored.
 
         The same one may arrive twice at once, over two connections; and a token that was stolen, whatever spools it
         names, has no more of a hub's memory and threads than one segment takes. Who finds another at work is sent away
-        with HubBusy, unless they wait for its end.
+        with HubBusy.
         """
-        with self._turns:
-            if wait:
-                self._turns.wait_for(lambda: sensor not in self._at_work)
-            elif sensor in self._at_work:
-                raise HubBusy
-            self._at_work.add(sensor)
-        try:
-            yield
-        finally:
-            with self._turns:
-                self._at_work.remove(sensor)
-                self._turns.notify_all()
+        return self._turns.taken(sensor)
 
     def ingest_segment(self, sensor: str, number: int, data: bytes, *, spool: str = "") -> Receipt:
         """Store one segment (uncompressed pcapng) of an authenticated sensor; returns when it is safe.
@@ -214,11 +196,27 @@ class Ingest:
                 workers=self._workers,
                 progress=progress,
                 ledger=self.ledger,
-                turn=partial(self.turn, wait=True),
+                turn=self._turn_of_import,
             )
         for each in done:
             self._tell(Taken(each.stored, each.first_ns, each.last_ns))
         return done
+
+    @contextmanager
+    def _turn_of_import(self, sensor: str) -> Iterator[None]:
+        """The turn of a sensor whose messages are imported, for which its own segments wait, and the import for them.
+
+        Raises StoreError where one does not come to its end.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._turns.taken(sensor, wait_s=IMPORT_WAIT_S))
+            except HubBusy:
+                raise StoreError(
+                    f"{sensor} has had a segment on its way for {IMPORT_WAIT_S:.0f} s, and what it ships and what is "
+                    "imported of it cannot be stored at once; what was read before is stored: import the file again"
+                ) from None
+            yield
 
     @property
     def workers(self) -> int:

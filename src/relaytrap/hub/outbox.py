@@ -16,9 +16,9 @@ from typing import Final
 
 from relaytrap.errors import StoreError
 from relaytrap.hub.grouping import Grouping
-from relaytrap.hub.ingest import HubBusy
 from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.parcel import PARCEL_BYTES, Packed, Parcel, Segment, pack
+from relaytrap.hub.turns import HubBusy
 
 __all__ = ["NotTaken", "Outbox", "Send"]
 

@@ -24,9 +24,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from relaytrap.errors import ConfigError, InputError, MissingExtra, RelaytrapError, StoreError
 from relaytrap.hub.arrival import EPOCH_MAX_NS
-from relaytrap.hub.ingest import HubBusy, HubTooOld, Ingest, Taken
+from relaytrap.hub.ingest import HubTooOld, Ingest, Taken
 from relaytrap.hub.outbox import NotTaken, Outbox
 from relaytrap.hub.parcel import Parcel, Segment, inflated, unpack
+from relaytrap.hub.turns import HubBusy
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg

@@ -9,6 +9,7 @@ from relaytrap.hub.hep import HepDoor
 from relaytrap.hub.ingest import Ingest
 from relaytrap.hub.keys import Keys
 from relaytrap.hub.ledger import Ledger
+from relaytrap.hub.turns import Turns
 from relaytrap.hub.vigil import Vigil
 from relaytrap.web.room import Room
 
@@ -18,8 +19,8 @@ SEGMENTS_BYTES_MAX: Final = 256 << 20
 """Segments in memory at a time, as they come and inflated. Those of the usual sensor.segment_max_bytes deflate to a
 fifth, so some 26 fit, which is as many as may wait for the store; of the largest there are, two."""
 HEARTBEATS_BYTES_MAX: Final = 16 << 20
-"""256 of the largest, or thousands of those that sensors send; apart, so that a flood of segments makes nobody look
-silent."""
+"""256 of the largest, or thousands of those that sensors send, one of a sensor at a time; apart, so that a flood of
+segments makes nobody look silent."""
 
 
 @dataclass
@@ -28,7 +29,7 @@ class Doors:
 
     uplink_url, certificate: where sensors of other machines reach this hub, and what it shows them; "" and None when
     they cannot. analysis: what keeps relays, origins and campaigns up to date; None where another hub does.
-    segments_room, heartbeats_room: for what comes in, over all sensors.
+    segments_room, heartbeats_room: for what comes in, over all sensors. heartbeats: one of a sensor at a time.
     """
 
     ingest: Ingest
@@ -40,4 +41,5 @@ class Doors:
     certificate: HubCertificate | None = None
     segments_room: Room = field(default_factory=lambda: Room(SEGMENTS_BYTES_MAX))
     heartbeats_room: Room = field(default_factory=lambda: Room(HEARTBEATS_BYTES_MAX))
+    heartbeats: Turns = field(default_factory=Turns)
     analysis: Analysis | None = None

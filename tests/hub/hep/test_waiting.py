@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from relaytrap.errors import StoreError
 from relaytrap.hub.hep import waiting
 from relaytrap.hub.hep.waiting import Waiting
-from relaytrap.hub.ingest import HubBusy
+from relaytrap.hub.turns import HubBusy
 from relaytrap.observation import Observation
 from tests.hub.traffic import request, seen
 

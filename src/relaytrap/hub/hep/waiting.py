@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from relaytrap.errors import DiskError, StoreError
-from relaytrap.hub.ingest import HubBusy
+from relaytrap.hub.turns import HubBusy
 from relaytrap.observation import Observation
 
 __all__ = ["StoreBatch", "Waiting"]

@@ -14,6 +14,7 @@ from typing import Any, Final
 from relaytrap.clock import now_ns, parse_rfc3339
 from relaytrap.errors import InputError
 from relaytrap.kept import Kept
+from relaytrap.observation import TRANSPORTS
 from relaytrap.store.queries.believed import CAMPAIGN_CONDITION
 from relaytrap.store.schema import ATTACK
 
@@ -49,7 +50,7 @@ class Filter:
     country: str | None = condition("country = {country:String}", "String", "Country of the source (ISO code)")
     asn: int | None = condition("asn = {asn:UInt32}", "UInt32", "Autonomous system of the source")
     sensor: str | None = condition("sensor = {sensor:String}", "String", "Sensor")
-    transport: str | None = condition("transport = {transport:String}", "String", "udp, tcp, tls, ws or wss")
+    transport: str | None = condition("transport = {transport:String}", "String", "udp, tcp, tls, ws, wss or sctp")
     direction: str | None = condition("direction = {direction:String}", "String", "in or out")
     kind: str | None = condition("kind = {kind:String}", "String", "request, response or unparsed")
     method: str | None = condition("method = {method:String}", "String", "Method of the request")
@@ -217,7 +218,7 @@ def _parsed(name: str, value: Any, now: int) -> Any:
 CHOICES: Final = {
     "direction": ("in", "out"),
     "kind": ("request", "response", "unparsed"),
-    "transport": ("udp", "tcp", "tls", "ws", "wss"),
+    "transport": TRANSPORTS,
     "verdict": ("direct", "relayed", "hidden", "forged", "unknown"),
 }
 

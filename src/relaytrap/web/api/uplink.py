@@ -23,9 +23,10 @@ from litestar.exceptions import ClientException, NotAuthorizedException
 
 from relaytrap.clock import parse_rfc3339
 from relaytrap.errors import DiskError, InputError, StoreError
-from relaytrap.hub.ingest import HubBusy, HubTooOld
+from relaytrap.hub.ingest import HubTooOld
 from relaytrap.hub.keys import Keys
 from relaytrap.hub.parcel import INFLATED_MAX, inflated
+from relaytrap.hub.turns import HubBusy
 from relaytrap.web.api.catalogue import LINES
 from relaytrap.web.doors import Doors
 from relaytrap.web.room import Room, RoomFull
@@ -94,10 +95,12 @@ async def take_heartbeat(request: Ask, site: Site) -> Response[Any]:
     doors = _doors(site)
     sensor = await to_thread.run_sync(_sensor, request, doors.keys)
     try:
-        with doors.heartbeats_room.kept(_bytes_named(request, HEARTBEAT_BYTES_MAX)):
+        with doors.heartbeats.taken(sensor), doors.heartbeats_room.kept(_bytes_named(request, HEARTBEAT_BYTES_MAX)):
             body = await _body(request)
     except RoomFull:
         return _later(503, "too many heartbeats come at once", RoomFull.retry_after_s)
+    except HubBusy:
+        return _later(429, "another heartbeat of this sensor is on its way", HubBusy.retry_after_s)
     try:
         status = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last for brackets in brackets

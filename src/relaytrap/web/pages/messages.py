@@ -6,6 +6,7 @@ from typing import Any, Final
 from litestar import Response, get
 
 from relaytrap.errors import InputError
+from relaytrap.observation import TRANSPORTS
 from relaytrap.store.queries import FIELDS, Filter, parse_filter
 from relaytrap.store.queries.messages import cursor_of
 from relaytrap.web.render import url
@@ -30,7 +31,7 @@ LABELS: Final = {
 CHOICES: Final = {
     "direction": ("in", "out"),
     "kind": ("request", "response", "unparsed"),
-    "transport": ("udp", "tcp", "tls", "ws", "wss"),
+    "transport": TRANSPORTS,
     "verdict": ("direct", "relayed", "hidden", "forged", "unknown"),
     "faked": ("yes", "no"),
 }
