@@ -1,7 +1,9 @@
 """The connection to the hub: which addresses are taken, and who is believed to be the hub."""
 
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -126,3 +128,26 @@ def test_plain_http_beyond_loopback_is_refused(url: str) -> None:
 def test_what_can_be_no_token_is_refused(token: str) -> None:
     with pytest.raises(ConfigError, match=r"sensor\.token"):
         Link(HubAddress("http", "127.0.0.1", 8060), token)
+
+
+def test_a_line_that_carries_a_body_slowly_and_steadily_carries_it_whole() -> None:
+    """Three times as long as the connection may be silent."""
+    with socket.create_server(("127.0.0.1", 0)) as hub:
+        hub.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 10)
+        body = bytes(2 << 20)
+        answered: list[int] = []
+        link = Link(HubAddress("http", "127.0.0.1", hub.getsockname()[1]), "secret", timeout_s=1)
+        sensor = threading.Thread(target=lambda: answered.append(link.post("/x", body, {}).status), daemon=True)
+        sensor.start()
+        way, _ = hub.accept()
+        with way:
+            head, _, begun = way.recv(4096).partition(b"\r\n\r\n")
+            left, began = len(body) - len(begun), time.monotonic()
+            while left:
+                # So much of it a second as takes three, whatever one recv gives.
+                time.sleep(max((len(body) - left) / len(body) * 3 - (time.monotonic() - began), 0))
+                left -= len(way.recv(left))
+            way.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            sensor.join(10)
+    assert b"content-length: %d" % len(body) in head.lower()
+    assert answered == [200]

@@ -6,6 +6,7 @@ later is not lost when the backup is restored, as long as they keep it (sensor.s
 themselves.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -74,7 +75,8 @@ class Backup:
                 shutil.copy2(data_dir / name, self._folder / name)
         for path in (data_dir / REFUSED).glob("*.pcapng"):  # nobody changes them
             (self._folder / REFUSED).mkdir(exist_ok=True)
-            os.link(path, self._folder / REFUSED / path.name)
+            with contextlib.suppress(FileNotFoundError):  # but an operator may take one away
+                os.link(path, self._folder / REFUSED / path.name)
         return messages
 
     def chunks(self) -> Iterator[bytes]:

@@ -8,7 +8,9 @@ fingerprint the machine's authorities decide, as in a browser. Plain HTTP goes t
 import hashlib
 import hmac
 import http.client
+import io
 import ipaddress
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from relaytrap.errors import ConfigError
 __all__ = ["Answered", "HubAddress", "Link", "WrongCertificate", "parse_hub_url", "parse_pin"]
 
 TIMEOUT_S: Final = 30.0
+SEND_BUFFER_BYTES: Final = 64 << 10
+"""What the system holds of a body when the wait for the answer begins: on 64 kbit/s it is gone in time."""
 RETRY_AFTER_MAX_S: Final = 3600.0
 
 
@@ -152,21 +156,27 @@ class Link:
         self, connection: http.client.HTTPConnection, path: str, body: bytes, headers: Mapping[str, str]
     ) -> Answered:
         sent = {"Authorization": f"Bearer {self._token}", "User-Agent": f"relaytrap-sensor/{__version__}", **headers}
-        connection.request("POST", self.hub.prefix + path, body, sent)
+        # Piece by piece, each with the whole time: a slow line gets through whatever it goes on carrying.
+        sent["Content-Length"] = str(len(body))
+        connection.request("POST", self.hub.prefix + path, io.BytesIO(body), sent)
         response = connection.getresponse()
         return Answered(response.status, response.read(), _seconds(response.getheader("Retry-After")))
 
     def _connect(self) -> http.client.HTTPConnection:
-        hub = self.hub
+        hub, self._connection = self.hub, None
+        connection: http.client.HTTPConnection
         if hub.scheme == "http":
-            self._connection = http.client.HTTPConnection(hub.host, hub.port, timeout=self._timeout_s)
+            connection = http.client.HTTPConnection(hub.host, hub.port, timeout=self._timeout_s)
         elif hub.pin:
-            self._connection = PinnedConnection(hub, self._timeout_s)
+            connection = PinnedConnection(hub, self._timeout_s)
         else:
-            self._connection = http.client.HTTPSConnection(
+            connection = http.client.HTTPSConnection(
                 hub.host, hub.port, timeout=self._timeout_s, context=ssl.create_default_context()
             )
-        return self._connection
+        connection.connect()
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self._connection = connection
+        return connection
 
 
 class PinnedConnection(http.client.HTTPSConnection):
