@@ -2,14 +2,13 @@
 
 import ssl
 import struct
-import sys
-from types import FrameType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relaytrap.capture.client_hello import ClientHello, ClientHelloReader, begins_tls
+from tests.counting import count_calls
 
 CHROME_CIPHERS = (
     0x1301, 0x1302, 0x1303, 0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8, 0xC013, 0xC014, 0x009C, 0x009D, 0x002F,
@@ -144,20 +143,13 @@ def test_a_hello_that_arrives_in_pieces_is_the_one_that_arrives_at_once(
 def test_a_hello_in_many_small_records_costs_once_its_octets() -> None:
     records = b"\x16\x03\x01\0\x04\x01\0\xff\xf0" + b"\x16\x03\x01\0\x01\0" * 20_000
     stream, reader = bytearray(), ClientHelloReader()
-    calls = 0
 
-    def count(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal calls
-        calls += 1
-
-    sys.setprofile(count)
-    try:
+    def read() -> None:
         for at in range(0, len(records), 1400):
-            stream += records[at : at + 1400]
+            stream.extend(records[at : at + 1400])
             assert reader.read(stream) is None
-    finally:
-        sys.setprofile(None)
-    assert calls < 20 * 20_000
+
+    assert count_calls(read) < 20 * 20_000
 
 
 @given(st.one_of(st.binary(max_size=200), st.binary(max_size=200).map(lambda each: b"\x16\x03\x01\x00\x40\x01" + each)))

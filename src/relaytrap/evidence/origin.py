@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from relaytrap.evidence.host import FEW_RELAYS, OUTNUMBERED
 from relaytrap.evidence.visits import GroupFit, GroupKey
 
 __all__ = ["Origin", "Settled", "Standing", "Testimony", "Vouch", "confidence", "settle"]
@@ -183,9 +184,6 @@ SOME_RELAYS: Final = 2
 CERTAIN_ODDS: Final = 25.0
 # So many addresses that nobody else names are looked at together.
 SEVERAL_STORIES: Final = 2
-# So many relays may tell the same lie and be found out, where this many times more say otherwise.
-FEW_RELAYS: Final = 6
-OUTNUMBERED: Final = 3
 
 
 def settle(testimony: Testimony, groups: Iterable[GroupFit]) -> Settled:

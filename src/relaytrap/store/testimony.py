@@ -35,24 +35,25 @@ DOUBT_MIN: Final = 3
 SHARED_KEPT: Final = 16
 
 
+# Of windows that were not split since.
+CURRENT: Final = "(start, width, version) IN (SELECT start, width, version FROM windows FINAL WHERE alive)"
+
 # Stack and shape of several sources that fit together, though perhaps none does alone.
 POOLS: Final = (
-    "SELECT stack, shape FROM group_fits FINAL WHERE verdict = 'direct' AND (start, width, version) IN "
-    "(SELECT start, width, version FROM windows FINAL WHERE alive) GROUP BY stack, shape "
+    f"SELECT stack, shape FROM group_fits FINAL WHERE verdict = 'direct' AND {CURRENT} GROUP BY stack, shape "
     f"HAVING sum(log_odds) >= {ODDS_MIN} AND uniqExact(source) > 1"
 )
 
 
 # Addresses that few relays name, whose requests fit elsewhere though perhaps none of the relays' do alone.
 TOLD: Final = (
-    f"SELECT named FROM group_fits FINAL WHERE named != {NONE} AND (start, width, version) IN "
-    f"(SELECT start, width, version FROM windows FINAL WHERE alive) GROUP BY named HAVING sum(log_odds) >= {DOUBT_MIN}"
+    f"SELECT named FROM group_fits FINAL WHERE named != {NONE} AND {CURRENT} GROUP BY named "
+    f"HAVING sum(log_odds) >= {DOUBT_MIN}"
 )
 
 # Relays that name several addresses, whose requests fit elsewhere though perhaps no address's do alone.
 STORIES: Final = (
-    f"SELECT source FROM group_fits FINAL WHERE named != {NONE} AND (start, width, version) IN "
-    "(SELECT start, width, version FROM windows FINAL WHERE alive) GROUP BY source "
+    f"SELECT source FROM group_fits FINAL WHERE named != {NONE} AND {CURRENT} GROUP BY source "
     f"HAVING sum(log_odds) >= {DOUBT_MIN} AND uniq(named) > 1"
 )
 
@@ -64,8 +65,7 @@ def read_groups(store: "Store") -> list[GroupFit]:
         f"SELECT {address('source')} AS source, stack, shape, {address('named')} AS named, min(verdict) AS verdict, "
         f"{address('argMax(host, (visits, host))')} AS host, {sums}, sum(log_odds) AS log_odds FROM ("
         f"SELECT source, stack, shape, named, host, min(verdict) AS verdict, {sums}, sum(log_odds) AS log_odds "
-        "FROM group_fits FINAL WHERE (start, width, version) IN "
-        "(SELECT start, width, version FROM windows FINAL WHERE alive) "
+        f"FROM group_fits FINAL WHERE {CURRENT} "
         "GROUP BY source, stack, shape, named, host) GROUP BY source, stack, shape, named "
         f"HAVING sum(log_odds) >= {ODDS_MIN} OR sum(claims) >= {CLAIMS_MIN} OR (stack, shape) IN ({POOLS}) OR named "
         f"IN ({TOLD}) OR (named != {NONE} AND source IN ({STORIES})) SETTINGS prefer_column_name_to_alias = 1"
