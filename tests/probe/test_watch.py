@@ -36,7 +36,8 @@ class Watched:
     def __init__(
         self, folder: Path, host: str, *, proof: str = STATED, user: str = "x", made_days_ago: int = 0
     ) -> None:
-        self.service = Service(ProbeConfig(private_targets=True), folder)
+        self._folder = folder
+        self.service = self._new_service()
         self.schedules = Schedules(self.service.register.records)
         made = now_ns() - made_days_ago * DAY_NS
         asked = Asked(host, transports=("udp",))
@@ -50,8 +51,12 @@ class Watched:
         secret = self.service.register.begin(target, "x", STATED, {}, begun, schedule=self.secret)
         self.service.register.end(secret, report, begun + 1)
 
+    def _new_service(self) -> Service:
+        return Service(ProbeConfig(private_targets=True), self._folder)
+
     def run(self, *command: str) -> None:
-        asyncio.run(Watch(self.service, self.schedules, command).run_due())
+        """Run what is due as a program of its own: the witnesses that a service shares live in one event loop."""
+        asyncio.run(Watch(self._new_service(), self.schedules, command).run_due())
 
     @property
     def schedule(self) -> Schedule:
