@@ -55,8 +55,9 @@ class Watched:
         return Service(ProbeConfig(private_targets=True), self._folder)
 
     def run(self, *command: str) -> None:
-        """Run what is due as a program of its own: the witnesses that a service shares live in one event loop."""
-        asyncio.run(Watch(self._new_service(), self.schedules, command).run_due())
+        """Run what is due; the witnesses that a service shares live in one event loop, so the next run gets its own."""
+        asyncio.run(Watch(self.service, self.schedules, command).run_due())
+        self.service = self._new_service()
 
     @property
     def schedule(self) -> Schedule:
