@@ -19,7 +19,7 @@ from relaytrap.certificate import write_private
 from relaytrap.clock import now_ns
 from relaytrap.config import Config
 from relaytrap.errors import InputError, RelaytrapError, StoreError
-from relaytrap.hub.arrival import given_ns, is_believed
+from relaytrap.hub.arrival import is_believed
 from relaytrap.hub.batch import Batch
 from relaytrap.hub.grouping import Grouping
 from relaytrap.hub.importing import Imported, Progress, import_captures, known_ids
@@ -45,6 +45,7 @@ ENOUGH: Final = 16
 LOOKS_MAX: Final = 8
 """A store that changes between so many looks is busy with the same segments; they come again."""
 IMPORT_WAIT_S: Final = 60.0
+"""A segment is stored within seconds; one that trickles in shall hold up no import."""
 APART_NS: Final = 10_000_000_000
 """Parts of a parcel that lie no further from one another are told of as one."""
 
@@ -322,9 +323,7 @@ class Ingest:
 
     def _known(self, segment: Segment) -> list[int]:
         """Identifiers of a sensor's messages that are in the store and came with times within a segment's span."""
-        name = f"segment of {segment.sensor}"
-        times = [given_ns(seen) for seen in read_segment(BytesIO(segment.data), name=name)]
-        return known_ids(self.store, min(times), max(times), sensor=segment.sensor, capture="") if times else []
+        return known_ids(self.store, *segment.span, sensor=segment.sensor, capture="") if segment.span else []
 
     def _look_at_format(self, sensor: str, data: bytes) -> None:
         mark = mark_of(data[:HEAD_BYTES])

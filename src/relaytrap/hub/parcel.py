@@ -13,12 +13,15 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BytesIO
 from typing import Annotated, Final
 
 import msgspec
 
+from relaytrap.capture.segment import read_segment
 from relaytrap.clock import now_ns
 from relaytrap.errors import InputError
+from relaytrap.hub.arrival import given_ns
 from relaytrap.hub.ledger import SegmentKey, digest_of
 
 __all__ = ["PARCEL_BYTES", "REFUSED", "Packed", "Parcel", "Segment", "inflated", "pack", "token_of", "unpack"]
@@ -52,6 +55,15 @@ class Segment:
     def digest(self) -> bytes:
         """What tells it from another one under the same number."""
         return digest_of(self.data)
+
+    @cached_property
+    def span(self) -> tuple[int, int] | None:
+        """The first and the last time that its messages came with (arrival.given_ns); None without messages.
+
+        Raises InputError for bytes that are no segment.
+        """
+        times = [given_ns(seen) for seen in read_segment(BytesIO(self.data), name=f"segment of {self.sensor}")]
+        return (min(times), max(times)) if times else None
 
     @property
     def key(self) -> SegmentKey:
