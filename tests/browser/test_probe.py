@@ -53,7 +53,7 @@ def test_owner_watches_a_test_reads_its_result_and_has_it_repeated(owner: Watche
         page.check("input[value=udp]")
         page.click("button.primary")
         page.wait_for_selector("#progress progress[value]")
-        page.wait_for_function("document.querySelector('[data-left]')?.textContent.includes('s left')")
+        page.wait_for_selector("[data-left]:has-text('s left')")
         page.wait_for_selector("text=Closed.", timeout=120_000)
     assert "alert(1)" in page.inner_text("main")
     page.click("text=Test every week")
