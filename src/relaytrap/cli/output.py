@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -22,7 +23,6 @@ CELL_MAX_CHARS = 200
 MOMENTS = {"received_at": 23, "first_seen": 19, "last_seen": 19, "started": 19, "since": 19, "heard": 19}
 SHARES = frozenset({"coverage"})
 NONE_KNOWN = frozenset({"asn"})
-SHORT_CHARS = 26
 
 
 def output_options(command: F) -> F:
@@ -86,7 +86,6 @@ def emit(
     *,
     as_json: bool,
     as_csv: bool,
-    title: str = "",
     empty: str = "nothing found",
 ) -> int:
     """Print rows and return how many there were.
@@ -98,7 +97,7 @@ def emit(
         return _emit_json(rows)
     if as_csv:
         return _emit_csv(rows, columns)
-    return _emit_table(rows, columns, title, empty)
+    return _emit_table(rows, columns, empty)
 
 
 def _emit_json(rows: Iterable[Row]) -> int:
@@ -123,25 +122,22 @@ def _emit_csv(rows: Iterable[Row], columns: Sequence[tuple[str, str]]) -> int:
     return count
 
 
-def _emit_table(rows: Iterable[Row], columns: Sequence[tuple[str, str]], title: str, empty: str) -> int:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _emit_table(rows: Iterable[Row], columns: Sequence[tuple[str, str]], empty: str) -> int:
+    from relaytrap.cli.table import Column, print_table
 
     kept = list(rows)
     if not kept:
         click.echo(empty)
         return 0
-    cells = [[_table_cell(key, row.get(key)) for key, _ in columns] for row in kept]
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for place, (key, heading) in enumerate(columns):
-        numeric = all(isinstance(row.get(key), (int, float, type(None))) for row in kept)
-        # Short columns (times, addresses, identifiers to copy) stay whole; long text folds to what room there is.
-        short = max(len(line[place]) for line in cells) <= SHORT_CHARS
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold", no_wrap=short)
-    for line in cells:
-        table.add_row(*map(Text, line))
+    told = [
+        Column(
+            key,
+            heading,
+            [_table_cell(key, row.get(key)) for row in kept],
+            all(isinstance(row.get(key), (int, float, type(None))) for row in kept),
+        )
+        for key, heading in columns
+    ]
     # Not a terminal: as wide as the content needs, so that a pipe loses nothing.
-    width = None if sys.stdout.isatty() else sum(max(map(len, column)) + 2 for column in zip(*cells, strict=True)) + 400
-    Console(width=width, highlight=False).print(table)
+    print_table(told, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
     return len(kept)
