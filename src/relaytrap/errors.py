@@ -10,7 +10,6 @@ RelaytrapError
  ├── UplinkError        9   the hub did not take what the sensor sent
  ├── DiskError         10   no room or no permission to write
  ├── MissingExtra      11   this installation lacks the packages of that command
- ├── FeedError         12   a feed cannot be made
  └── WorkerError       13   a process that this one needs has ended
 
 The number is the exit status of the command line. Hostile bytes from the network are data, not errors: they never
@@ -20,7 +19,6 @@ raise one of these. A traceback on the terminal is a bug of ours.
 __all__ = [
     "ConfigError",
     "DiskError",
-    "FeedError",
     "InputError",
     "ListenError",
     "MissingExtra",
@@ -91,12 +89,6 @@ class MissingExtra(RelaytrapError):
     """This installation lacks the packages that a command needs."""
 
     exit_status = 11
-
-
-class FeedError(RelaytrapError):
-    """A feed cannot be made."""
-
-    exit_status = 12
 
 
 class WorkerError(RelaytrapError):

@@ -157,14 +157,6 @@ def test_a_restart_in_between_changes_nothing(store, setting, scene, expected):
     assert told(store) == expected
 
 
-def test_all_of_it_again_gives_the_same_findings(store, setting, scene, expected):
-    put(store, setting, scene.seen)
-    analysis = Analysis(store)
-    analysis.update()
-    analysis.rebuild()
-    assert told(store) == expected
-
-
 def test_an_hour_of_many_tracks_is_summed_up_in_parts(store, setting, scene, expected, monkeypatch):
     monkeypatch.setattr(findings, "TRACKS_AT_ONCE", 3)
     put(store, setting, scene.seen)

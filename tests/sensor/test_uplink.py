@@ -146,9 +146,8 @@ def test_segment_is_sent_again_until_the_hub_really_acknowledges_it(tmp_path: Pa
 def test_segment_that_the_hub_cannot_read_is_kept_aside_and_holds_up_nothing(tmp_path: Path, hub: Hub) -> None:
     spool = spool_with(tmp_path, 2)
     hub.script = [(422, {}, b"")]
-    uplink = ship(spool, hub, lambda: spool.backlog.oldest() is None)
+    ship(spool, hub, lambda: spool.backlog.oldest() is None)
     assert hub.segments == [2]
-    assert uplink.refused_segments == 1
     assert (tmp_path / "00000001.pcapng.refused").exists()
 
 

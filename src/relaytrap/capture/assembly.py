@@ -96,9 +96,9 @@ class Assembly:
     def first(self) -> Chunk | None:
         return self.chunks[0] if self.chunks else None
 
-    def leading(self, start: int = 0) -> bytes:
-        """The octets from `start` up to the first hole."""
-        parts = []
+    def leading(self) -> bytes:
+        """The octets from the beginning up to the first hole."""
+        parts, start = [], 0
         for offset, data, _, _ in self.chunks:
             if offset != start:
                 break

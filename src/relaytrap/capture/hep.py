@@ -19,10 +19,9 @@ MAX_HEP_BYTES: Final = 65_535
 MAX_UNPACKED: Final = 1 << 20
 
 IP_PROTOCOL, SOURCE_4, DESTINATION_4, SOURCE_6, DESTINATION_6, SOURCE_PORT, DESTINATION_PORT = 2, 3, 4, 5, 6, 7, 8
-SECONDS, MICROSECONDS, PROTOCOL_TYPE, CAPTURE_ID, KEY, PAYLOAD, COMPRESSED_PAYLOAD = 9, 10, 11, 12, 14, 15, 16
+SECONDS, MICROSECONDS, CAPTURE_ID, KEY, PAYLOAD, COMPRESSED_PAYLOAD = 9, 10, 12, 14, 15, 16
 NODE: Final = 19
 """Not in the specification: the agent's name, as heplify and captagent send it."""
-SIP: Final = 1
 FAMILY_4, FAMILY_6 = 2, 10
 
 
@@ -41,7 +40,6 @@ class HepMessage:
     payload: bytes
     missing: int
     """Octets of the payload that are not there, because the HEP packet itself was cut."""
-    is_sip: bool
     capture_id: int = 0
     """Number that the operator gave the agent; 0 when the packet does not say."""
     node: bytes = b""
@@ -104,7 +102,6 @@ def _read_3(datagram: bytes) -> HepMessage | None:
         seconds * 1_000_000_000 + _number(chunks, MICROSECONDS, 4) * 1000 if seconds else None,
         payload,
         missing,
-        _number(chunks, PROTOCOL_TYPE, 1) == SIP or begins_message(payload),
         _number(chunks, CAPTURE_ID, 4),
         chunks.get(NODE, (b"", 0))[0],
         chunks.get(KEY, (b"", 0))[0],
@@ -158,7 +155,6 @@ def _read_1_or_2(datagram: bytes, now_ns: int) -> HepMessage | None:
         moment_ns,
         datagram[at:],
         0,
-        True,
         capture_id,
     )
 

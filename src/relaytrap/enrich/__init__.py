@@ -1,7 +1,6 @@
 """Addresses to countries and networks, from local tables only: nothing is ever asked of the network."""
 
-from relaytrap.enrich.mapping import map_country
 from relaytrap.enrich.network import Enricher, Network
 from relaytrap.enrich.tables import Table
 
-__all__ = ["Enricher", "Network", "Table", "map_country"]
+__all__ = ["Enricher", "Network", "Table"]

@@ -70,13 +70,6 @@ class Analysis:
             self._settle(sorted({bucket.start - bucket.start % HOUR_S for bucket in changed}))
             return bool(changed)
 
-    def rebuild(self) -> None:
-        """Forget all findings and work them out again."""
-        with self._turn:
-            findings.clear_findings(self.store)
-            self._origins, self._conclusions, self._standing = {}, None, None
-        self.update()
-
     def _changed(self, spans: list[Span] | None) -> list[Bucket]:
         """Buckets that are not as they were last worked on; what has lost messages is dropped first, whole days.
 

@@ -48,8 +48,6 @@ class Uplink(threading.Thread):
 
     def __init__(self, spool: Spool, hub: HubAddress, token: str, *, status: Callable[[], Mapping[str, Any]]) -> None:
         super().__init__(name="uplink", daemon=True)
-        self.shipped_segments = 0
-        self.refused_segments = 0
         self.is_connected = False
         self._spool = spool
         self._link = Link(hub, token)
@@ -142,13 +140,11 @@ class Uplink(threading.Thread):
         )
         if answered.status == 200 and _acknowledges(answered.body, segment.number):
             self._spool.acknowledge(segment)
-            self.shipped_segments += 1
             self._works()
         elif answered.status == HUB_IS_BEHIND and self._catch_up():
             pass  # what it lost goes first
         elif answered.status in UNREADABLE:
             self._spool.backlog.set_aside(segment)
-            self.refused_segments += 1
             log.error("the hub cannot read a segment, it is kept as .refused: segment=%d", segment.number)
         else:
             raise HubRefused(answered)

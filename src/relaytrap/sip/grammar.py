@@ -40,8 +40,6 @@ __all__ = [
     "WARNING",
 ]
 
-# alphanum  =  ALPHA / DIGIT
-ALPHANUM: Final = rb"A-Za-z0-9"
 # token  =  1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~")
 TOKEN_CLASS: Final = rb"[A-Za-z0-9.!%*_+`'~-]"
 TOKEN: Final = re.compile(TOKEN_CLASS + rb"++")

@@ -6,8 +6,6 @@ at a time, because the driver serialises the calls of one client; a stream keeps
 
 import contextlib
 import logging
-import os
-import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -119,11 +117,11 @@ class Store:
         with turn, self._client() as client, _sentences(self.embedded):
             client.raw_insert(table, insert_block=block, fmt="Native", settings=settings)
 
-    def insert_rows(self, table: str, rows: list[Row], token: str = "") -> None:
+    def insert_rows(self, table: str, rows: list[Row]) -> None:
         """Insert a few dicts (findings, small tables): values as JSON, keys as column names."""
         if not rows:
             return
-        settings = {"insert_deduplication_token": token} if token else {"insert_deduplicate": 0}
+        settings = {"insert_deduplicate": 0}
         block = b"\n".join(ENCODER.encode(row) for row in rows)
         with self._client() as client, _sentences(self.embedded):
             client.raw_insert(table, list(rows[0]), insert_block=block, fmt="JSONEachRow", settings=settings)
@@ -192,10 +190,6 @@ class Store:
     def _where(self) -> str:
         # Never the address: it holds the password.
         return str(self.data_dir / "store") if self.embedded else "the ClickHouse server of store.url"
-
-    def free_bytes(self) -> int:
-        """Room left on the disk that holds the embedded store."""
-        return shutil.disk_usage(self.data_dir).free if os.path.isdir(self.data_dir) else 0
 
 
 ENCODER: Final = msgspec.json.Encoder()

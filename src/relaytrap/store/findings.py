@@ -22,7 +22,6 @@ __all__ = [
     "BUCKET_S",
     "Bucket",
     "Window",
-    "clear_findings",
     "drop_days",
     "newest_version",
     "read_buckets",
@@ -109,12 +108,6 @@ def _between(column: str, since: int, until: int) -> str:
     if not until:
         return "1"
     return f"{column} >= toDateTime({int(since)}, 'UTC') AND {column} < toDateTime({int(until)}, 'UTC')"
-
-
-def clear_findings(store: "Store") -> None:
-    """Empty every table of findings."""
-    for name in FINDINGS:
-        store.command(f"TRUNCATE TABLE {name}")
 
 
 def drop_days(store: "Store", days: Iterable[str]) -> None:

@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from relaytrap.enrich import map_country
 from relaytrap.web.pictures.shapes import JOINED, WORLD_FILE, countries, country_name, on_map, small_countries
 
 
@@ -50,7 +49,6 @@ def test_centres_are_about_right_also_across_the_antimeridian(code: str, lon: fl
 
 def test_territories_are_joined_to_the_country_that_draws_them() -> None:
     assert all(on_map(code) == wanted for code, wanted in JOINED.items())
-    assert all(map_country(code) == wanted for code, wanted in JOINED.items())
 
 
 @pytest.mark.parametrize("code", ["", "ZZ", "EU", "<b>"])

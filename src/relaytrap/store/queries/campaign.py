@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from relaytrap.clock import parse_rfc3339
 from relaytrap.evidence.campaign import schedule_of
 from relaytrap.store.findings_schema import NONE, REQUESTS
-from relaytrap.store.queries.believed import APPARENT, BEHIND, BELIEVED, PLACED, campaign_of
+from relaytrap.store.queries.believed import APPARENT, BEHIND, BELIEVED, PLACED
 from relaytrap.store.queries.filter import storage_address
 from relaytrap.store.queries.numbers import READING
 from relaytrap.store.queries.shape import address, hex_id, moment
@@ -188,8 +188,3 @@ def _reasons(store: "Store", base: str, params: dict[str, Any], row: "Row") -> "
     )
     placed = store.rows(sql, params)
     return reasons + [{"why": each["reason"], "requests": each["requests"], "association": True} for each in placed]
-
-
-def find_campaign(column: str, base: str = "origin") -> str:
-    """SQL of the campaign of an address column."""
-    return campaign_of(base, column)
