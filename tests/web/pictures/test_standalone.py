@@ -57,4 +57,3 @@ def test_themes_of_pictures_and_pages_have_the_same_colours() -> None:
     for theme in THEMES.values():
         for number, colour in enumerate(theme.series):
             assert f"--s{number}: {colour}" in sheet
-        assert f"--land: {theme.land}" in sheet

@@ -24,7 +24,6 @@ class Theme:
     line: str
     land: str
     border: str
-    accent: str
     ramp: tuple[str, ...]
     series: tuple[str, ...]
 
@@ -36,7 +35,6 @@ LIGHT = Theme(
     line="#e2e6ec",
     land="#e7eaef",
     border="#ffffff",
-    accent="#0a63c9",
     ramp=("#fde7c8", "#fbc47f", "#f4983f", "#d9651b", "#a93c0b", "#6d1f06"),
     series=("#1769aa", "#d9651b", "#2f8f6b", "#8a4fa3", "#b08900", "#c23b5a", "#4a5f78", "#5aa6d6"),
 )
@@ -47,7 +45,6 @@ DARK = Theme(
     line="#28323d",
     land="#26303b",
     border="#151c24",
-    accent="#62abff",
     ramp=("#4a2f1d", "#7d431a", "#b45f1c", "#e08632", "#f8b566", "#ffe3b3"),
     series=("#62abff", "#f29a4a", "#5cc79a", "#c194dc", "#dcb84a", "#ee7a95", "#9fb2c8", "#8fd0f2"),
 )
