@@ -1,10 +1,12 @@
-"""`relaytrap up`: where it may listen."""
+"""`relaytrap up`: where it may listen, and what it says of that."""
 
 import socket
+from types import SimpleNamespace
 
 import pytest
 
-from relaytrap.cli.up import free_places
+from relaytrap.cli.up import free_places, tell
+from relaytrap.config import SensorConfig
 from relaytrap.errors import ConfigError
 
 
@@ -23,3 +25,32 @@ def test_port_that_is_taken_is_replaced_for_every_transport_of_the_address() -> 
     ports = {int(place.rpartition(":")[2]) for place in places}
     assert len(ports) == 1
     assert min(ports) > port
+
+
+def told(capsys: pytest.CaptureFixture[str], places: tuple[str, ...], doors: object = None) -> dict[str, str]:
+    """What it says: first word of a line → the rest."""
+    config = SimpleNamespace(sensor=SensorConfig(listen_only="" if places else "eth0", listen_only_ports=(5060, 5061)))
+    tell(SimpleNamespace(config=config, doors=doors), "http://127.0.0.1:8060", places)
+    return {line.split()[0]: line[12:] for line in capsys.readouterr().out.splitlines() if line}
+
+
+def test_it_says_what_to_open_and_what_to_try(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, ("udp:127.0.0.1:5070", "tcp:127.0.0.1:5070"))
+    assert list(said) == ["Open", "Sensor", "Try", "Stop"]
+    assert said["Open"] == "http://127.0.0.1:8060"
+    assert said["Sensor"] == "udp:127.0.0.1:5070, tcp:127.0.0.1:5070"
+    assert "5070" in said["Try"]
+
+
+def test_a_sensor_that_reads_along_is_not_said_to_listen(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, ())
+    assert said["Sensor"] == "reads eth0 (ports 5060, 5061), answers nobody"
+    assert "Try" not in said
+
+
+def test_it_says_where_other_sensors_and_capture_agents_reach_it(capsys: pytest.CaptureFixture[str]) -> None:
+    listening = [SimpleNamespace(listening=place) for place in ("udp:127.0.0.1:9060", "tls:127.0.0.1:9061")]
+    hep = SimpleNamespace(status=lambda: SimpleNamespace(places=listening))
+    said = told(capsys, ("udp:127.0.0.1:5060",), SimpleNamespace(uplink_url="https://192.0.2.1:8061", hep=hep))
+    assert said["Sensors"] == "https://192.0.2.1:8061"
+    assert said["HEP"] == "udp:127.0.0.1:9060, tls:127.0.0.1:9061"

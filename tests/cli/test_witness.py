@@ -74,10 +74,11 @@ def test_it_says_where_it_listens_hides_the_token_from_a_log_and_ends_when_asked
         command(tmp_path, "--listen", f"{HERE}:5079"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert running.stdout
-    first = running.stdout.readline()
+    first, second = running.stdout.readline(), running.stdout.readline()
     os.kill(running.pid, number)
     said, complained = running.communicate(timeout=30)
     assert first == f"relaytrap witness: listening on {HERE}:5079; testers join at {HERE}:5059\n"
+    assert second.startswith("On the tester's machine: relaytrap probe SERVER ")
     assert token not in said + complained
     assert running.returncode == 0
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from relaytrap.web.doors import Doors
     from relaytrap.web.site import Site
 
-__all__ = ["command", "run_hub"]
+__all__ = ["command", "doors_of", "run_hub"]
 
 log = logging.getLogger(__name__)
 UPKEEP_S = 3600.0
@@ -41,9 +41,17 @@ def command(ctx: click.Context, listen: str | None, uplink: str | None) -> None:
 
 def tell(site: "Site", url: str) -> None:
     """Where the hub answers."""
-    where = url + (f", sensors: {site.doors.uplink_url}" if site.doors and site.doors.uplink_url else "")
+    where = "; ".join([f"page at {url}", *(f"{what} at {place}" for what, place in doors_of(site))])
     click.echo(f"relaytrap hub: {where}")
     notify_ready(where)
+
+
+def doors_of(site: "Site") -> "Iterator[tuple[str, str]]":
+    """Who reaches this hub where, beside its page: sensors of other machines, capture agents."""
+    if site.doors and site.doors.uplink_url:
+        yield "sensors", site.doors.uplink_url
+    if site.doors and (places := site.doors.hep.status().places):
+        yield "HEP", ", ".join(place.listening for place in places)
 
 
 @command.command()

@@ -68,7 +68,8 @@ def command(
     def say(running: Running) -> None:
         does = f"plays {running.persona}, listens on" if running.persona else "answers nobody, reads"
         where = ", ".join(running.listening)
-        click.echo(f"sensor {running.sensor} {does} {where}, records in {running.spool}")
+        ships = f"ships to {config.sensor.hub_url}" if config.sensor.hub_url else "ships to no hub"
+        click.echo(f"sensor {running.sensor} {does} {where}, records in {running.spool}, {ships}")
         notify_ready(f"{does} {where}")
 
     start_log(logging.DEBUG if verbose else logging.INFO)

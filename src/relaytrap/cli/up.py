@@ -21,7 +21,7 @@ from relaytrap.clock import monotonic
 from relaytrap.errors import ConfigError, ListenError, RelaytrapError, StoreLocked
 
 if TYPE_CHECKING:
-    from relaytrap.config import Config
+    from relaytrap.config import Config, SensorConfig
     from relaytrap.web.site import Site
 
 __all__ = ["command", "free_places"]
@@ -43,12 +43,13 @@ def command(settings: Settings, sample: bool, listen: tuple[str, ...], page: str
     config: Config = settings.load(sensor__listen=list(listen) or None, web__listen=page)
     web_listen = free_places((f"tcp:{config.web.listen}",))[0].removeprefix("tcp:")
     config = replace(config, web=replace(config.web, listen=web_listen))
-    places = free_places(config.sensor.listen)
+    # A sensor that reads along listens nowhere.
+    places = () if config.sensor.listen_only else free_places(config.sensor.listen)
     from relaytrap.cli.hub import run_hub
     from relaytrap.hub.restore import finish_restore
 
     def ready(site: "Site", url: str) -> None:
-        tell(url, places)
+        tell(site, url, places)
         if sample:
             load_sample(site)
 
@@ -136,14 +137,25 @@ def _token_for(config: "Config", name: str) -> str:
         return keys.rotate(name) if name in known else keys.add(name)
 
 
-def tell(url: str, places: Sequence[str]) -> None:
+def tell(site: "Site", url: str, places: Sequence[str]) -> None:
     """What to open, and how to send a first request."""
+    from relaytrap.cli.hub import doors_of
+
     click.echo(f"\n  Open      {url}")
-    click.echo(f"  Sensor    {', '.join(places)}")
+    click.echo(f"  Sensor    {', '.join(places) or reads_along(site.config.sensor)}")
+    for what, place in doors_of(site):
+        click.echo(f"  {what.capitalize() if what.islower() else what:9} {place}")
     udp = next((place.partition(":")[2] for place in places if place.startswith("udp:")), "")
     if udp:
         click.echo(f"  Try       {first_request(udp)}")
     click.echo("  Stop      Ctrl-C\n")
+
+
+def reads_along(config: "SensorConfig") -> str:
+    """What a sensor that listens nowhere does instead."""
+    from relaytrap.sensor.sniff import what_is_read
+
+    return f"reads {what_is_read(config.listen_only, config.listen_only_ports)}, answers nobody"
 
 
 def first_request(where: str) -> str:

@@ -127,9 +127,12 @@ def _explained(place: Place, option: str, *, must: bool) -> Iterator[None]:
 
 def _tell(listening: list[str], joins: list[str], token: JoinToken) -> None:
     click.echo(f"relaytrap witness: listening on {' and '.join(listening)}; testers join at {' and '.join(joins)}")
+    line = "relaytrap probe SERVER --i-run-this-server --witness THIS-HOST --witness-token"
     # A terminal's owner may see it; a log file is no place for a secret.
-    shown = str(token) if sys.stdout.isatty() else "$(relaytrap witness --token)"
-    click.echo(f"relaytrap probe SERVER --i-run-this-server --witness THIS-HOST --witness-token {shown}")
+    if sys.stdout.isatty():
+        click.echo(f"On the tester's machine: {line} {token}")
+    else:
+        click.echo(f"On the tester's machine: {line} TOKEN (relaytrap witness --token prints it, here)")
 
 
 def _read_secret(path: Path) -> str:

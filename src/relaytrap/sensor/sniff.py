@@ -16,7 +16,7 @@ from relaytrap.clock import now_ns
 from relaytrap.errors import ListenError
 from relaytrap.sensor.packet_filter import attach, build_filter, packed
 
-__all__ = ["Sniffer", "Taken"]
+__all__ = ["Sniffer", "Taken", "what_is_read"]
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,13 @@ LARGEST_PACKET: Final = 1 << 17
 ANCILLARY_BYTES: Final = 64
 PACKETS_A_TURN: Final = 512
 ETHERNET, RAW_IP = 1, 101
+
+
+def what_is_read(interface: str, ports: Sequence[int]) -> str:
+    """An interface and its ports, for people."""
+    if not ports:
+        return f"{interface} (all ports)"
+    return f"{interface} ({'port' if len(ports) == 1 else 'ports'} {', '.join(map(str, ports))})"
 
 
 class Sniffer:

@@ -24,7 +24,7 @@ from relaytrap.sensor.link import parse_hub_url
 from relaytrap.sensor.own_addresses import own_networks
 from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name, spare_collections
 from relaytrap.sensor.run import Running
-from relaytrap.sensor.sniff import Sniffer
+from relaytrap.sensor.sniff import Sniffer, what_is_read
 from relaytrap.sensor.uplink import Uplink, finish_shipping
 
 __all__ = ["Watch", "run_watch"]
@@ -84,8 +84,7 @@ class Watch:
     @property
     def listening(self) -> tuple[str, ...]:
         """What is read, for people."""
-        ports = ", ".join(map(str, self._config.listen_only_ports))
-        return (f"{self._config.listen_only} only reading" + (f", ports {ports}" if ports else ""),)
+        return (what_is_read(self._config.listen_only, self._config.listen_only_ports),)
 
     def status(self) -> dict[str, Any]:
         """What a heartbeat tells. Only reads."""
