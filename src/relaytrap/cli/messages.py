@@ -6,13 +6,12 @@ from typing import Any
 import click
 
 from relaytrap.cli.filtering import filter_options
+from relaytrap.cli.listing import list_rows, listing_options
 from relaytrap.cli.main import Settings
-from relaytrap.cli.output import emit, output_options
-from relaytrap.cli.session import open_session
+from relaytrap.cli.output import moment
 
 __all__ = ["command"]
 
-TABLE_ROWS = 50
 COLUMNS = (
     ("time", "received (UTC)"),
     ("sensor", "sensor"),
@@ -31,26 +30,16 @@ WHOLE = tuple((name, name) for name in NAMED)
 
 
 @click.command(name="messages")
-@click.option(
-    "--limit", type=click.IntRange(min=0), help="At most this many; 0: all. Default: 50, or all as JSON or CSV."
-)
 @click.option("--before", default="", metavar="CURSOR", help="Only older than TIME_ID of a listed message.")
 @filter_options()
-@output_options
+@listing_options
 @click.pass_obj
-def command(settings: Settings, /, limit: int | None, before: str, as_json: bool, as_csv: bool, **given: Any) -> None:
+def command(settings: Settings, /, limit: int | None, as_json: bool, as_csv: bool, **given: Any) -> None:
     """Messages, newest first; as JSON with everything that was found out and the bytes themselves (base64)."""
     whole = as_json or as_csv
-    wanted = {
-        **given,
-        "limit": limit if limit is not None else 0 if whole else TABLE_ROWS,
-        "before": before,
-        "with_raw": whole,
-    }
-    with open_session(settings.load()) as session:
-        rows = session.query("messages", wanted)
-        told, columns = (rows, WHOLE) if whole else (_told(rows), COLUMNS)
-        emit(told, columns, as_json=as_json, as_csv=as_csv, empty="no messages")
+    wanted = {**given, "with_raw": whole}
+    columns = WHOLE if whole else COLUMNS
+    list_rows(settings, "messages", wanted, columns, limit=limit, as_json=as_json, as_csv=as_csv, told=_told)
 
 
 def _told(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -59,7 +48,7 @@ def _told(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         what = row["method"] or (row["status_code"] and f"{row['status_code']} {row['cseq_method']}") or row["kind"]
         yield {
             **row,
-            "time": row["received_at"][:23].replace("T", " "),
+            "time": moment(row["received_at"], 23),
             "what": f"← {what}" if row["direction"] == "out" else what,
             "whom": row["dialled"] or row["target"] or row["request_uri"],
         }

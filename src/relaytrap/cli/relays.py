@@ -1,14 +1,14 @@
 """`relaytrap relays`: hosts that forwarded traffic for others."""
 
+from typing import Any
+
 import click
 
+from relaytrap.cli.listing import list_rows, listing_options, sort_option
 from relaytrap.cli.main import Settings
-from relaytrap.cli.output import emit, output_options
-from relaytrap.cli.session import open_session
 
 __all__ = ["command"]
 
-TABLE_ROWS = 50
 COLUMNS = (
     ("address", "relay"),
     ("country", "country"),
@@ -26,22 +26,12 @@ COLUMNS = (
 
 
 @click.command(name="relays")
-@click.option(
-    "--limit", type=click.IntRange(min=0), help="At most this many; 0: all. Default: 50, or all as JSON or CSV."
-)
-@click.option(
-    "--sort",
-    type=click.Choice(["messages", "last_seen", "first_seen", "origins"]),
-    default="messages",
-    help="What counts, largest first.",
-)
-@output_options
+@sort_option("messages", "last_seen", "first_seen", "origins")
+@listing_options
 @click.pass_obj
-def command(settings: Settings, /, limit: int | None, sort: str, as_json: bool, as_csv: bool) -> None:
+def command(settings: Settings, /, sort: str, **output: Any) -> None:
     """Hosts that forwarded traffic for others: victims, not attackers.
 
     `relaytrap show ADDRESS` explains one with its evidence.
     """
-    wanted = {"sort": sort, "limit": limit if limit is not None else 0 if as_json or as_csv else TABLE_ROWS}
-    with open_session(settings.load()) as session:
-        emit(session.query("relays", wanted), COLUMNS, as_json=as_json, as_csv=as_csv, empty="no relays")
+    list_rows(settings, "relays", {"sort": sort}, COLUMNS, **output)
