@@ -4,7 +4,6 @@ Every claim on these pages is one step from the bytes: a link to the messages it
 reasons beside its raw text.
 """
 
-import ipaddress
 import re
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from litestar.exceptions import NotFoundException
 from relaytrap.clock import parse_rfc3339, rfc3339
 from relaytrap.evidence.product import KINDS
 from relaytrap.store.queries import Filter
+from relaytrap.web.pages.paging import Paging, asked_address
 from relaytrap.web.pictures.fan import draw_fan
 from relaytrap.web.pictures.shapes import country_name
 from relaytrap.web.pictures.standalone import draw_standalone, to_png
@@ -25,7 +25,6 @@ from relaytrap.web.window import Window, step_for
 
 __all__ = ["HANDLERS"]
 
-PAGE_ROWS: Final = 100
 POINTS: Final = 4000
 EXAMPLES: Final = 8
 WITNESSES: Final = 500
@@ -48,25 +47,21 @@ CAMPAIGN_ID: Final = re.compile(r"[0-9a-f]{12}")
 
 @get("/relays", sync_to_thread=True, include_in_schema=False)
 def relays(request: Ask, site: Site) -> Response[bytes]:
-    sort, page, window = _sort(request, RELAY_SORTS), _page(request), site.window(request)
-    rows = site.ask("relays", limit=PAGE_ROWS + 1, offset=page * PAGE_ROWS, sort=sort)
+    paging, window = Paging.of(request, "/relays", RELAY_SORTS), site.window(request)
     return site.page(
         request,
         "pages/relays.html",
-        rows=rows[:PAGE_ROWS],
         kinds=KINDS,
-        sort=sort,
         sorts=RELAY_SORTS,
         window=window,
         by_country=_relays_by_country(site, window),
-        **_pager("/relays", sort, page, len(rows)),
-        json_twin=url("/api/relays", sort=sort, limit=PAGE_ROWS, offset=page * PAGE_ROWS or None),
+        **paging.shown(site.ask("relays", **paging.options), {}),
     )
 
 
 @get("/relays/{address:str}", sync_to_thread=True, include_in_schema=False)
 def relay(request: Ask, site: Site, address: str) -> Response[bytes]:
-    canonical = _canonical(address, "/relays")
+    canonical = asked_address(address, "/relays")
     found = site.ask("relay", address=canonical)
     if not found:
         return site.page(request, "pages/no_finding.html", status=404, address=canonical, kind="relay")
@@ -86,20 +81,13 @@ def relay(request: Ask, site: Site, address: str) -> Response[bytes]:
 
 @get("/origins", sync_to_thread=True, include_in_schema=False)
 def origins(request: Ask, site: Site) -> Response[bytes]:
-    page = _page(request)
-    rows = site.ask("origins", limit=PAGE_ROWS + 1, offset=page * PAGE_ROWS)
-    return site.page(
-        request,
-        "pages/origins.html",
-        rows=rows[:PAGE_ROWS],
-        **_pager("/origins", "", page, len(rows)),
-        json_twin=url("/api/origins", limit=PAGE_ROWS, offset=page * PAGE_ROWS or None),
-    )
+    paging = Paging.of(request, "/origins")
+    return site.page(request, "pages/origins.html", **paging.shown(site.ask("origins", **paging.options), {}))
 
 
 @get("/origins/{address:str}", sync_to_thread=True, include_in_schema=False)
 def origin(request: Ask, site: Site, address: str) -> Response[bytes]:
-    canonical = _canonical(address, "/origins")
+    canonical = asked_address(address, "/origins")
     found = site.ask("origin", address=canonical)
     if not found:
         return site.page(request, "pages/no_finding.html", status=404, address=canonical, kind="origin")
@@ -116,18 +104,15 @@ def origin(request: Ask, site: Site, address: str) -> Response[bytes]:
 
 @get("/campaigns", sync_to_thread=True, include_in_schema=False)
 def campaigns(request: Ask, site: Site) -> Response[bytes]:
-    sort, page = _sort(request, CAMPAIGN_SORTS), _page(request)
+    paging = Paging.of(request, "/campaigns", CAMPAIGN_SORTS)
     relayed = request.query_params.get("relayed", "") == "1"
-    rows = site.ask("campaigns", limit=PAGE_ROWS + 1, offset=page * PAGE_ROWS, sort=sort, relayed=relayed)
+    rows = site.ask("campaigns", relayed=relayed, **paging.options)
     return site.page(
         request,
         "pages/campaigns.html",
-        rows=rows[:PAGE_ROWS],
-        sort=sort,
         sorts=CAMPAIGN_SORTS,
         relayed=relayed,
-        **_pager("/campaigns", sort, page, len(rows), relayed="1" if relayed else ""),
-        json_twin=url("/api/campaigns", sort=sort, limit=PAGE_ROWS, relayed="1" if relayed else None),
+        **paging.shown(rows, {"relayed": "1" if relayed else ""}),
     )
 
 
@@ -206,39 +191,12 @@ def _steps(row: dict[str, Any], shortest_s: int = HOUR_S) -> tuple[list[int], in
 
 
 def _floor(moment: str, step_s: int) -> str:
-
     second = _seconds(moment)
     return f"{rfc3339((second - second % step_s) * 1_000_000_000)[:19]}Z"
 
 
 def _seconds(moment: str) -> int:
-
     return parse_rfc3339(moment) // 1_000_000_000
-
-
-def _canonical(address: str, under: str) -> str:
-    try:
-        return str(ipaddress.ip_address(address))
-    except ValueError:
-        raise NotFoundException(detail=f"This is no IP address; write it as in {under}/192.0.2.7.") from None
-
-
-def _sort(request: Ask, sorts: dict[str, str]) -> str:
-    asked = request.query_params.get("sort", "")
-    return asked if asked in sorts else next(iter(sorts))
-
-
-def _page(request: Ask) -> int:
-    text = request.query_params.get("page", "")
-    return min(int(text), 10_000) if text.isascii() and text.isdigit() else 0
-
-
-def _pager(path: str, sort: str, page: int, found: int, **keep: str) -> dict[str, Any]:
-    return {
-        "first": page * PAGE_ROWS + 1,
-        "newer": url(path, sort=sort, page=page - 1, **keep) if page else "",
-        "older": url(path, sort=sort, page=page + 1, **keep) if found > PAGE_ROWS else "",
-    }
 
 
 HANDLERS = (relays, relay, origins, origin, campaigns, campaign, campaign_picture)

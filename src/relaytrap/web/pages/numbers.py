@@ -1,16 +1,13 @@
 """Numbers that were dialled: the core that recurs, under which prefixes, and where it would have led."""
 
-from typing import Final
-
 from litestar import Response, get
 
 from relaytrap.store.queries import parse_filter
+from relaytrap.web.pages.paging import PAGE_ROWS
 from relaytrap.web.render import url
 from relaytrap.web.site import Ask, Site
 
 __all__ = ["HANDLERS"]
-
-PAGE_ROWS: Final = 100
 
 
 @get("/numbers", sync_to_thread=True, include_in_schema=False)

@@ -1,19 +1,17 @@
 """Sources: the table of addresses that sent something, and what one of them did."""
 
-import ipaddress
 from typing import Final
 
 from litestar import Response, get
-from litestar.exceptions import NotFoundException
 
 from relaytrap.store.queries import Filter, parse_filter
+from relaytrap.web.pages.paging import Paging, asked_address
 from relaytrap.web.pictures.timeline import stack_timeline
 from relaytrap.web.render import url
 from relaytrap.web.site import Ask, Site
 
 __all__ = ["HANDLERS"]
 
-PAGE_ROWS: Final = 100
 SORTS: Final = {"messages": "Messages", "last_seen": "Last seen", "first_seen": "First seen", "relayed": "Came through"}
 FACETS: Final = "method,tool,user_agent,sensor,verdict,dialled_core"
 
@@ -21,39 +19,27 @@ FACETS: Final = "method,tool,user_agent,sensor,verdict,dialled_core"
 @get("/sources", sync_to_thread=True, include_in_schema=False)
 def sources(request: Ask, site: Site) -> Response[bytes]:
     window = site.window(request)
-    sort = request.query_params.get("sort", "messages")
-    sort = sort if sort in SORTS else "messages"
-    page = _page_number(request)
+    paging = Paging.of(request, "/sources", SORTS)
     narrowed = {name: request.query_params.get(name, "") for name in ("country", "asn", "sensor", "tool", "method")}
     given = {name: value for name, value in narrowed.items() if value}
     where = parse_filter({"since": window.filter().since, "until": window.filter().until, **given}, site.now_ns())
-    rows = site.ask("sources", where, limit=PAGE_ROWS + 1, offset=page * PAGE_ROWS, sort=sort)
+    rows = site.ask("sources", where, **paging.options)
     keep = {"last": window.name, **given}
     return site.page(
         request,
         "pages/sources.html",
         window=window,
-        rows=rows[:PAGE_ROWS],
         top=max((row["messages"] for row in rows), default=0),
-        sort=sort,
         sorts=SORTS,
         given=given,
         keep=keep,
-        first=page * PAGE_ROWS + 1,
-        newer=url("/sources", sort=sort, page=page - 1, **keep) if page else "",
-        older=url("/sources", sort=sort, page=page + 1, **keep) if len(rows) > PAGE_ROWS else "",
-        json_twin=url(
-            "/api/sources", sort=sort, limit=PAGE_ROWS, offset=page * PAGE_ROWS or None, **window.query, **given
-        ),
+        **paging.shown(rows, keep, window.query | given),
     )
 
 
 @get("/sources/{address:str}", sync_to_thread=True, include_in_schema=False)
 def source(request: Ask, site: Site, address: str) -> Response[bytes]:
-    try:
-        canonical = str(ipaddress.ip_address(address))
-    except ValueError:
-        raise NotFoundException(detail="A source is an IP address, as in /sources/192.0.2.7.") from None
+    canonical = asked_address(address, "/sources")
     everything = Filter(source=canonical)
     found = site.ask("sources", everything, limit=1)
     if not found:
@@ -76,11 +62,6 @@ def source(request: Ask, site: Site, address: str) -> Response[bytes]:
         newest=site.ask("messages", where, limit=25),
         json_twin=url("/api/source", address=canonical),
     )
-
-
-def _page_number(request: Ask) -> int:
-    text = request.query_params.get("page", "")
-    return min(int(text), 10_000) if text.isascii() and text.isdigit() else 0
 
 
 HANDLERS = (sources, source)
