@@ -101,8 +101,10 @@ class HubSession:
                 answer = connection.getresponse()
                 if answer.status >= 400:
                     _refuse(answer)
-                for line in answer:
+                for line in _lines(answer):
                     yield msgspec.json.decode(line)
+            except http.client.IncompleteRead:
+                raise self._broke_off() from None
             except (OSError, http.client.HTTPException) as error:
                 raise StoreError(
                     f"the hub (process {self.hub.pid}) at {self.hub.url} does not answer: {error}"
@@ -123,6 +125,8 @@ class HubSession:
                     _refuse(answer)
                 total = int(answer.getheader("X-Relaytrap-Total") or 0)
                 yield total, iter(lambda: answer.read(CHUNK_BYTES), b"")
+            except http.client.IncompleteRead:
+                raise self._broke_off() from None
             except (OSError, http.client.HTTPException) as error:
                 raise StoreError(f"the hub (process {self.hub.pid}) at {self.hub.url} has gone: {error}") from None
 
@@ -145,12 +149,17 @@ class HubSession:
                 answer = connection.getresponse()
                 if answer.status >= 400:
                     _refuse(answer)
-                yield from answer
+                yield from _lines(answer)
+            except http.client.IncompleteRead:
+                raise self._broke_off() from None
             except (OSError, http.client.HTTPException) as error:
                 raise StoreError(f"the hub (process {self.hub.pid}) at {self.hub.url} has gone: {error}") from None
 
     def close(self) -> None:
         """Nothing is kept open between questions."""
+
+    def _broke_off(self) -> StoreError:
+        return StoreError(f"the hub (process {self.hub.pid}) at {self.hub.url} broke off its answer; its log says why")
 
     def _connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self.hub.url)
@@ -216,6 +225,17 @@ def _as_text(value: Any) -> str:
 def _chunks(stream: Readable) -> Iterator[bytes]:
     while chunk := stream.read(CHUNK_BYTES):
         yield chunk
+
+
+def _lines(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Lines as they arrive. The answer's own way to them takes one that broke off between two pieces for whole."""
+    rest = b""
+    while piece := answer.read1(CHUNK_BYTES):
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line + b"\n"
+    if rest:
+        yield rest
 
 
 def _refuse(answer: http.client.HTTPResponse) -> None:

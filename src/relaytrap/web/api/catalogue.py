@@ -10,6 +10,7 @@ from litestar.response import Stream
 
 from relaytrap.store.queries import CATALOGUE, run_query
 from relaytrap.web.site import Ask, Site
+from relaytrap.web.streaming import in_threads
 
 __all__ = ["HANDLERS", "LINES"]
 
@@ -28,7 +29,7 @@ def catalogue(request: Ask, site: Site, name: str) -> Response[Any]:
     wanted = given.pop("format", "")
     rows = run_query(site.store, name, given, site.now_ns())
     if wanted == "lines" or request.headers.get("accept", "").startswith(LINES):
-        return Stream(_pieces(rows), media_type=LINES)
+        return Stream(in_threads(_pieces(rows)), media_type=LINES)
     body = ENCODER.encode({"query": name, "rows": list(rows)})
     return Response(body, media_type="application/json", headers={"cache-control": "no-cache"})
 

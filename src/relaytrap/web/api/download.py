@@ -13,6 +13,7 @@ from relaytrap.observation import Observation
 from relaytrap.store.queries import FIELDS, parse_filter
 from relaytrap.store.queries.messages import export_messages
 from relaytrap.web.site import Ask, Site
+from relaytrap.web.streaming import in_threads
 
 __all__ = ["HANDLERS", "safe_name"]
 
@@ -28,7 +29,7 @@ def download(request: Ask, site: Site) -> Stream:
     name = safe_name("-".join(["relaytrap", *given.values()]))
     rows = export_messages(site.store, where, limit=MESSAGES_MAX)
     return Stream(
-        _segment(_observation(row) for row in rows),
+        in_threads(_segment(_observation(row) for row in rows)),
         media_type="application/octet-stream",
         headers={"content-disposition": f'attachment; filename="{name}.pcapng"', "cache-control": "no-store"},
     )

@@ -17,6 +17,7 @@ from relaytrap.hub.workers import Workers
 from relaytrap.web.api.catalogue import LINES
 from relaytrap.web.api.uplink import require_local
 from relaytrap.web.site import Ask, Site
+from relaytrap.web.streaming import in_threads
 
 __all__ = ["HANDLERS"]
 
@@ -42,8 +43,7 @@ class Held(ASGIStreamingResponse):
                 await to_thread.run_sync(self._held.close)
 
     async def _in_threads(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        """Pieces, each made in a thread that is waited for even when nobody wants it any more."""
-        while (piece := await to_thread.run_sync(next, pieces, None)) is not None:
+        async for piece in in_threads(pieces):
             yield piece
         await to_thread.run_sync(self._held.close)  # who has it all may ask for the next at once
 
