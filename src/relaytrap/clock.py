@@ -4,7 +4,7 @@ import re
 import time
 from datetime import UTC, datetime
 
-__all__ = ["monotonic", "now_ns", "parse_rfc3339", "rfc3339"]
+__all__ = ["NS_PER_S", "monotonic", "now_ns", "parse_rfc3339", "rfc3339"]
 
 NS_PER_S = 1_000_000_000
 RFC3339 = re.compile(

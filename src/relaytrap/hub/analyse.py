@@ -37,7 +37,6 @@ LOAD_REQUESTS: Final = 100_000
 WIDTHS: Final = (86_400, 21_600, 3_600, 300, 60, BUCKET_S)
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
-NS_PER_S: Final = 10**9
 
 Span = tuple[int, int]
 
@@ -86,7 +85,7 @@ class Analysis:
                 self._standing = None
             for day in lost if spans is not None else ():
                 now |= findings.read_buckets(self.store, day, day + DAY_S)
-            findings.drop_days(self.store, (clock.rfc3339(day * NS_PER_S)[:10].replace("-", "") for day in lost))
+            findings.drop_days(self.store, (clock.rfc3339(day * clock.NS_PER_S)[:10].replace("-", "") for day in lost))
             changed += (
                 bucket for bucket in now.values() if _day(bucket.start) in lost or bucket != then.get(bucket.start)
             )
@@ -179,8 +178,8 @@ def _hours_of(spans: Iterable[Span]) -> list[Span]:
     """Whole hours, in seconds, that hold some spans of nanoseconds; neighbours together."""
     hours: set[int] = set()
     for first, last in spans:
-        begin = first // NS_PER_S
-        hours.update(range(begin - begin % HOUR_S, last // NS_PER_S + 1, HOUR_S))
+        begin = first // clock.NS_PER_S
+        hours.update(range(begin - begin % HOUR_S, last // clock.NS_PER_S + 1, HOUR_S))
     return [(first, last + HOUR_S) for first, last in findings.runs(sorted(hours), HOUR_S)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from relaytrap.clock import now_ns, rfc3339
+from relaytrap.clock import NS_PER_S, now_ns, rfc3339
 from relaytrap.errors import InputError, RelaytrapError
 from relaytrap.probe.ownership import OWN_ADDRESS
 from relaytrap.probe.plan import Progress
@@ -20,7 +20,6 @@ __all__ = ["Watch", "run_command"]
 log = logging.getLogger(__name__)
 
 Report = dict[str, Any]
-NS: Final = 10**9
 LOOK_EVERY_S: Final = 20.0
 # The next try when a limit was in the way, or when a result is in doubt.
 LATER_S: Final = 600
@@ -67,13 +66,13 @@ class Watch:
             except Exception:  # the edge of one unit of work: the other schedules go on
                 log.exception("a scheduled test failed target=%r", schedule.target)
                 problem = "Relaytrap made a mistake; its log says where."
-                self._schedules.set_next(schedule.secret, now_ns() + schedule.every_s * NS, problem)
+                self._schedules.set_next(schedule.secret, now_ns() + schedule.every_s * NS_PER_S, problem)
 
     async def _run(self, schedule: Schedule) -> None:
         """Run a schedule's test if it still may; what forbids it is noted on the schedule."""
         asked = Asked.again(schedule.target, schedule.options)
         stated = schedule.proof == STATED
-        next_at = now_ns() + schedule.every_s * NS
+        next_at = now_ns() + schedule.every_s * NS_PER_S
         try:
             if stated:
                 target, proof = await self._service.resolve(asked, private_allowed=True), STATED
@@ -87,7 +86,7 @@ class Watch:
                 target, schedule.user, schedule.proof, asked.options, now_ns(), schedule=schedule.secret
             )
         except InputError as error:
-            self._schedules.set_next(schedule.secret, min(next_at, now_ns() + LATER_S * NS), f"{error}.")
+            self._schedules.set_next(schedule.secret, min(next_at, now_ns() + LATER_S * NS_PER_S), f"{error}.")
             return
         self._schedules.set_next(schedule.secret, next_at)
         try:
@@ -107,7 +106,7 @@ class Watch:
         known, latest = self._earlier(schedule, secret)
         weight = weigh_change(known, latest, report)
         if weight == "doubtful":
-            self._schedules.set_next(schedule.secret, now_ns() + min(schedule.every_s, LATER_S) * NS)
+            self._schedules.set_next(schedule.secret, now_ns() + min(schedule.every_s, LATER_S) * NS_PER_S)
         if known is None or weight != "certain":
             return
         notice = Notice(now_ns(), known["verdict"], report["verdict"], report["sentence"], secret)
@@ -137,7 +136,7 @@ class Watch:
 
 def _still_holds(proof: str, schedule: Schedule) -> bool:
     """Whether what proves ownership now is enough for a schedule of its age."""
-    is_old = now_ns() - schedule.created_at_ns > ADDRESS_PROOF_DAYS * 86400 * NS
+    is_old = now_ns() - schedule.created_at_ns > ADDRESS_PROOF_DAYS * 86400 * NS_PER_S
     return bool(proof) and not (proof == OWN_ADDRESS and is_old)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from relaytrap.clock import NS_PER_S
 from relaytrap.observation import Observation
 from relaytrap.sip import Unparsed, parse_message
 
 __all__ = ["Anchors", "Stay", "Timeline"]
 
-NS_PER_S = 1_000_000_000
 S_PER_HOUR = 3600
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from relaytrap.errors import ConfigError
+from relaytrap.sensor.pattern import FIELD
 
 __all__ = [
     "Accounts",
@@ -32,7 +33,6 @@ __all__ = [
 ]
 
 FORMAT: Final = 1
-PLACE: Final = re.compile(r"\{([A-Za-z_0-9]+)(?::([0-9]+))?\}")
 COPIED: Final = ("Via", "From", "To", "Call-ID", "CSeq", "Record-Route")
 Seconds = tuple[float, float]
 
@@ -286,7 +286,7 @@ def _facts(lists: dict[str, list[str]], seed: bytes) -> dict[str, str]:
         value = values[_number(seed, b"fact", name.encode()) % len(values)]
         digest = hashlib.blake2b(b"digits/" + name.encode(), key=seed, digest_size=64).digest()
         digits = {"hex": digest.hex(), "dec": str(int.from_bytes(digest, "big"))}
-        facts[name] = _fill(PLACE.sub(partial(_digits, digits), value), facts)
+        facts[name] = _fill(FIELD.sub(partial(_digits, digits), value), facts)
     return facts
 
 
@@ -297,7 +297,7 @@ def _digits(digits: Mapping[str, str], place: re.Match[str]) -> str:
 
 
 def _fill(text: str, facts: dict[str, str]) -> str:
-    return PLACE.sub(lambda match: facts.get(match[1], match[0]) if not match[2] else match[0], text)
+    return FIELD.sub(lambda match: facts.get(match[1], match[0]) if not match[2] else match[0], text)
 
 
 def _settle(value: Any, facts: dict[str, str]) -> Any:

@@ -15,7 +15,8 @@ from typing import Final
 import msgspec
 
 from relaytrap.sensor.flow import Flow
-from relaytrap.sensor.persona import COPIED, PLACE, Answer, Persona, Wire
+from relaytrap.sensor.pattern import FIELD
+from relaytrap.sensor.persona import COPIED, Answer, Persona, Wire
 from relaytrap.sip import Request
 
 __all__ = ["Form", "Slots", "compile_form", "date_text", "stamp_via", "user_of_address"]
@@ -186,7 +187,7 @@ def _template(answer: Answer, wire: Wire, values: dict[str, str], length: bytes)
 
 
 def _places(text: str) -> bytes:
-    return PLACE.sub(lambda match: f"%({match[1]})b", text.replace("%", "%%")).encode()
+    return FIELD.sub(lambda match: f"%({match[1]})b", text.replace("%", "%%")).encode()
 
 
 def stamp_via(value: bytes, source: str, port: int, wire: Wire) -> bytes:

@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 from typing import Final
 
+from relaytrap.sensor.spool_folder import segment_number
+
 __all__ = ["ACKNOWLEDGED_SUFFIX", "Shelf"]
 
 log = logging.getLogger(__name__)
@@ -25,8 +27,8 @@ class Shelf:
         self._kept: dict[int, tuple[Path, int]] = {}
         self.size_bytes = 0
         found = [path for path in folder.glob(f"*{ACKNOWLEDGED_SUFFIX}") if path.name.partition(".")[0].isdecimal()]
-        for path in sorted(found, key=_number):
-            self._add(_number(path), path)
+        for path in sorted(found, key=segment_number):
+            self._add(segment_number(path), path)
 
     @property
     def numbers(self) -> tuple[int, int] | None:
@@ -69,7 +71,3 @@ class Shelf:
             octets = path.stat().st_size
             self._kept[number] = path, octets
             self.size_bytes += octets
-
-
-def _number(path: Path) -> int:
-    return int(path.name.partition(".")[0])

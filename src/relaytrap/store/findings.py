@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from relaytrap.clock import NS_PER_S
 from relaytrap.evidence.topology_hiding import Masked
 from relaytrap.evidence.visits import GroupFit, GroupKey, Placement, TrackInfo, Visit, WindowFindings
-from relaytrap.store.findings_schema import FINDINGS, NONE, REQUESTS, relay_hours_select, track_hours_select
+from relaytrap.store.findings_schema import FINDINGS, NO_ADDRESS, NONE, REQUESTS, relay_hours_select, track_hours_select
 from relaytrap.store.queries.filter import storage_address
 from relaytrap.store.queries.shape import address
 
@@ -41,8 +42,6 @@ BUCKET_S: Final = 20
 worked on with another width is worked on anew."""
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
-NS_PER_S: Final = 10**9
-NO_ADDRESS: Final = "::"
 
 
 class Bucket(NamedTuple):

@@ -91,7 +91,8 @@ def findings_ddl(layout: Layout = EMBEDDED) -> list[str]:
     ]
 
 
-NONE: Final = "toIPv6('::')"
+NO_ADDRESS: Final = "::"
+NONE: Final = f"toIPv6('{NO_ADDRESS}')"
 REQUESTS: Final = "direction = 'in' AND kind = 'request'"
 INNER: Final = "toIPv6OrDefault(arrayFilter(hop -> hop != '', chain)[-1])"
 # More Vias than were walked: what the furthest one names is a claim about somebody further back.

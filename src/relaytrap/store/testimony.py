@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.evidence.origin import Origin, Settled, Standing, Testimony, Vouch
 from relaytrap.evidence.visits import GroupFit, GroupKey
-from relaytrap.store.findings_schema import NONE
+from relaytrap.store.findings_schema import NO_ADDRESS, NONE
 from relaytrap.store.queries.filter import storage_address
 from relaytrap.store.queries.shape import address
 
@@ -24,8 +24,6 @@ __all__ = [
     "write_conclusions",
     "write_origins",
 ]
-
-NO_ADDRESS: Final = "::"
 
 # Groups below both of these cannot lead to any conclusion.
 ODDS_MIN: Final = 8

@@ -16,7 +16,6 @@ from relaytrap.probe.watch import Watch
 
 __all__ = ["Asked", "Tests"]
 
-NS: Final = 10**9
 EVERY_S: Final = 0.5
 FIRST: Final = Progress(0, 0, 0, 0.0, "starting")
 
@@ -67,7 +66,9 @@ class Tests:
         if not proof:
             return ""
         now = clock.now_ns()
-        secret = self.schedules.add(asked.host, user, proof, asked.options, every_s, now, now + every_s * NS)
+        secret = self.schedules.add(
+            asked.host, user, proof, asked.options, every_s, now, now + every_s * clock.NS_PER_S
+        )
         self.register.join(baseline, secret)
         return secret
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from relaytrap.clock import parse_rfc3339
+from relaytrap.clock import NS_PER_S, parse_rfc3339
 from relaytrap.sip.text import ACTING, visible
 from relaytrap.web.pictures.shapes import country_name
 
@@ -21,7 +21,6 @@ __all__ = ["TEMPLATES_DIR", "ago", "amount", "change", "compact", "environment",
 
 TEMPLATES_DIR = Path(__file__).resolve().parent / "templates"
 SHOWN_CHARS: Final = 160
-NS: Final = 1_000_000_000
 
 
 def environment() -> Environment:
@@ -136,7 +135,7 @@ def ago(moment: str | None, now_ns: int) -> str:
     """`12 s ago`, `3 h ago`, `5 days ago`, `6 years ago`; never in the future."""
     if not moment:
         return "never"
-    seconds = max(0, (now_ns - parse_rfc3339(moment)) // NS)
+    seconds = max(0, (now_ns - parse_rfc3339(moment)) // NS_PER_S)
     for unit, size in (("year", 31_557_600), ("day", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= size * (2 if unit == "year" else 1):
             count = seconds // size

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from relaytrap.clock import parse_rfc3339
+from relaytrap.clock import NS_PER_S, parse_rfc3339
 from relaytrap.store.queries import Filter
 
 __all__ = ["NAMES", "Window", "choose_window", "step_for"]
 
-NS: Final = 1_000_000_000
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
@@ -74,7 +73,7 @@ class Window:
         """Beginnings of its steps in seconds since the epoch."""
         if self.since is None or self.until is None:
             return []
-        return list(range(self.since // NS, -(-self.until // NS), self.step_s))
+        return list(range(self.since // NS_PER_S, -(-self.until // NS_PER_S), self.step_s))
 
 
 def choose_window(asked: str, now: int, first_hour: str | None, last_hour: str | None) -> Window:
@@ -98,13 +97,13 @@ def step_for(span_s: int, shortest_s: int = HOUR_S) -> int:
 
 def _span(name: str, now: int) -> Window:
     label, length_s, step_s = SPANS[name]
-    until_s = -(-now // (step_s * NS)) * step_s
-    return Window(name, label, (until_s - length_s) * NS, until_s * NS, step_s)
+    until_s = -(-now // (step_s * NS_PER_S)) * step_s
+    return Window(name, label, (until_s - length_s) * NS_PER_S, until_s * NS_PER_S, step_s)
 
 
 def _all(first_hour: str | None, last_hour: str | None, *, fallback: bool) -> Window:
     if first_hour is None or last_hour is None:
         return Window("all", "all time", None, None, HOUR_S, fallback)
-    first_s, end_s = parse_rfc3339(first_hour) // NS, parse_rfc3339(last_hour) // NS + HOUR_S
+    first_s, end_s = parse_rfc3339(first_hour) // NS_PER_S, parse_rfc3339(last_hour) // NS_PER_S + HOUR_S
     step_s = step_for(end_s - first_s)
-    return Window("all", "all time", first_s // step_s * step_s * NS, end_s * NS, step_s, fallback)
+    return Window("all", "all time", first_s // step_s * step_s * NS_PER_S, end_s * NS_PER_S, step_s, fallback)

@@ -2,10 +2,11 @@
 
 from typing import Final
 
+from relaytrap.clock import NS_PER_S
+
 __all__ = ["Rate"]
 
 SECONDS: Final = 60
-NS_PER_S: Final = 1_000_000_000
 
 
 class Rate:

@@ -16,7 +16,7 @@ from relaytrap.evidence.path import inner_of
 from relaytrap.store.findings_schema import NONE
 from relaytrap.store.queries.believed import PLACED_AT
 from relaytrap.store.queries.filter import storage_address
-from relaytrap.store.queries.shape import address, hex_id
+from relaytrap.store.queries.shape import COLUMNS_FIRST, address, hex_id
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
@@ -25,7 +25,6 @@ __all__ = ["attach_campaigns"]
 
 NO_TRACK: Final = "0" * 16
 NO_STACK: Final = "0" * 16
-FIRST: Final = "SETTINGS prefer_column_name_to_alias = 1"
 
 
 @dataclass(slots=True)
@@ -139,7 +138,7 @@ def _places(store: "Store", ids: list[int]) -> "dict[str, Row]":
     sql = (
         f"SELECT {hex_id('id')} AS id, if({PLACED_AT} = {NONE}, NULL, {address('origin')}) AS origin, odds, why, "
         "inferred "
-        f"FROM placements FINAL WHERE id IN {{ids:Array(UInt64)}} {FIRST}"
+        f"FROM placements FINAL WHERE id IN {{ids:Array(UInt64)}} {COLUMNS_FIRST}"
     )
     return {row["id"]: row for row in store.rows(sql, {"ids": ids})}
 
@@ -150,6 +149,6 @@ def _scores(store: "Store", origins: Iterable[str]) -> dict[str, int]:
         return {}
     sql = (
         f"SELECT {address('origin')} AS origin, confidence FROM origin_findings FINAL "
-        f"WHERE origin IN {{wanted:Array(IPv6)}} {FIRST}"
+        f"WHERE origin IN {{wanted:Array(IPv6)}} {COLUMNS_FIRST}"
     )
     return {row["origin"]: row["confidence"] for row in store.rows(sql, {"wanted": wanted})}

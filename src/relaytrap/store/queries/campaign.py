@@ -9,14 +9,13 @@ from relaytrap.store.findings_schema import NONE, REQUESTS
 from relaytrap.store.queries.believed import APPARENT, BEHIND, BELIEVED, PLACED
 from relaytrap.store.queries.filter import storage_address
 from relaytrap.store.queries.numbers import READING
-from relaytrap.store.queries.shape import address, hex_id, moment
+from relaytrap.store.queries.shape import COLUMNS_FIRST, address, hex_id, moment
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
 
 __all__ = ["details_of", "query_fan", "query_relay_hours", "query_sweep"]
 
-FIRST: Final = "SETTINGS prefer_column_name_to_alias = 1"
 LISTED: Final = 50
 POINTS: Final = 20_000
 
@@ -68,7 +67,7 @@ def query_sweep(store: "Store", *, id: str, limit: int = POINTS) -> "list[Row]":
         "association FROM ("
         f"SELECT id, received_at, target, target_key, relay, source, sensor, method, id IN ({guests}) AS guest "
         f"FROM messages WHERE {REQUESTS} AND opener AND {_between(row)} AND (track IN ({TRACKS[base]}) OR guest) "
-        f"AND id % {step} = 0) ORDER BY received_at, id LIMIT {int(limit)} {FIRST}"
+        f"AND id % {step} = 0) ORDER BY received_at, id LIMIT {int(limit)} {COLUMNS_FIRST}"
     )
     return store.rows(sql, params)
 
@@ -95,7 +94,7 @@ def query_relay_hours(store: "Store", *, id: str) -> "list[Row]":
     sql = (
         f"SELECT {moment('hour')} AS hour, sum(n) AS requests, uniqExact(relay) AS relays, "
         "sumMap(map(country, toUInt64(n))) AS countries "
-        f"FROM ({own} UNION ALL {placed}) GROUP BY hour ORDER BY hour {FIRST}"
+        f"FROM ({own} UNION ALL {placed}) GROUP BY hour ORDER BY hour {COLUMNS_FIRST}"
     )
     return store.rows(sql, params)
 
@@ -117,8 +116,9 @@ def query_fan(store: "Store", *, id: str, limit: int = 500) -> "list[Row]":
         f"SELECT {address('source')} AS relay, sensor, count() AS requests, true AS association FROM ({PLACES[base]}) "
         "GROUP BY source, sensor"
     )
-    sql = f"SELECT * FROM ({own} UNION ALL {placed}) ORDER BY requests DESC, relay, sensor LIMIT {int(limit)} {FIRST}"
-    return [{"origin": row["origin"], **edge} for edge in store.rows(sql, params)]
+    order = f"ORDER BY requests DESC, relay, sensor LIMIT {int(limit)} {COLUMNS_FIRST}"
+    edges = store.rows(f"SELECT * FROM ({own} UNION ALL {placed}) {order}", params)
+    return [{"origin": row["origin"], **edge} for edge in edges]
 
 
 def details_of(store: "Store", row: "Row") -> dict[str, Any]:
@@ -130,7 +130,7 @@ def details_of(store: "Store", row: "Row") -> dict[str, Any]:
     numbers = store.rows(
         f"SELECT dialled_core AS core, {READING}, groupUniqArray(24)(dialled_prefix) AS prefixes, "
         f"count() AS requests FROM messages WHERE {mine} AND dialled_core != '' "
-        f"GROUP BY core ORDER BY requests DESC LIMIT {LISTED} {FIRST}",
+        f"GROUP BY core ORDER BY requests DESC LIMIT {LISTED} {COLUMNS_FIRST}",
         params,
     )
     return {
@@ -165,7 +165,7 @@ def _passwords(store: "Store", mine: str, params: dict[str, Any]) -> "list[Row]"
     sql = (
         "SELECT JSONExtractString(each, 4) AS tried, count() AS requests FROM ("
         f"SELECT arrayJoin(JSONExtractArrayRaw(decoded)) AS each FROM messages WHERE {mine} AND goal = 'password' "
-        f"AND decoded != '') WHERE {place} GROUP BY tried ORDER BY requests DESC, tried LIMIT {LISTED} {FIRST}"
+        f"AND decoded != '') WHERE {place} GROUP BY tried ORDER BY requests DESC, tried LIMIT {LISTED} {COLUMNS_FIRST}"
     )
     return store.rows(sql, params)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from relaytrap.clock import now_ns, parse_rfc3339
+from relaytrap.clock import NS_PER_S, now_ns, parse_rfc3339
 from relaytrap.errors import InputError
 from relaytrap.kept import Kept
 from relaytrap.observation import TRANSPORTS
@@ -20,7 +20,6 @@ from relaytrap.store.schema import ATTACK
 
 __all__ = ["FIELDS", "Filter", "Where", "parse_filter", "parse_moment", "storage_address"]
 
-NS_PER_S: Final = 1_000_000_000
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 

@@ -18,14 +18,13 @@ from relaytrap.store.queries.believed import (
     campaign_of,
 )
 from relaytrap.store.queries.filter import storage_address
-from relaytrap.store.queries.shape import address, moment
+from relaytrap.store.queries.shape import COLUMNS_FIRST, address, moment
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
 
 __all__ = ["get_campaign", "get_origin", "get_relay", "list_campaigns", "list_origins", "list_relays"]
 
-FIRST: Final = "SETTINGS prefer_column_name_to_alias = 1"
 
 # ---- relays ------------------------------------------------------------------------------------------------------
 
@@ -80,7 +79,7 @@ def list_relays(
         "confidence_ AS best, inner_ AS inner, transports_ AS transports, country_ AS country, asn_ AS asn, "
         f"as_name_ AS as_name, hasAny(arrayConcat(own_origins_, placed_origins_), {SEEN_DIFFERENTLY}) AS rewritten "
         f"FROM ({_relay_sums(only)}) WHERE relayed_ > 0 OR b2bua_ > 0 OR inner_ > 0 OR masks_ > 0 OR (hidden_ > 0 AND "
-        f"(claims_ > 0 OR placed_ > 0)) ORDER BY {RELAY_ORDERS[sort]} {page} {FIRST}"
+        f"(claims_ > 0 OR placed_ > 0)) ORDER BY {RELAY_ORDERS[sort]} {page} {COLUMNS_FIRST}"
     )
     notes = _notes(store)
     return [_relay_row(row, notes) for row in store.rows(sql, params)]
@@ -169,7 +168,7 @@ def get_relay(store: "Store", *, address: str) -> "list[Row]":
         sql = (
             f"SELECT {_address('key')} AS origin, {campaign_of('origin', 'key')} AS campaign, n AS requests, "
             f"{moment('f')} AS first_seen, {moment('l')} AS last_seen, how FROM ({own} UNION ALL {placed}) "
-            f"WHERE key != {NONE} AND n > 0 ORDER BY n DESC LIMIT 200 {FIRST}"
+            f"WHERE key != {NONE} AND n > 0 ORDER BY n DESC LIMIT 200 {COLUMNS_FIRST}"
         )
         row["for_origins"] = store.rows(sql, params)
     return rows
@@ -222,7 +221,7 @@ def list_origins(store: "Store", *, limit: int = 50, offset: int = 0, address: s
         "as_name, vouched, placed AS "
         f"associated, {campaign_of('origin', 'key')} AS campaign FROM ({both}) AS b "
         "LEFT JOIN (SELECT * FROM origin_findings FINAL) AS o ON b.key = o.origin "
-        f"ORDER BY vouched + placed DESC, key {page} {FIRST}"
+        f"ORDER BY vouched + placed DESC, key {page} {COLUMNS_FIRST}"
     )
     rows = store.rows(sql, params)
     direct = _direct(store, [row["address"] for row in rows])
@@ -238,7 +237,7 @@ def _direct(store: "Store", addresses: Sequence[str]) -> "dict[str, Row]":
         return {}
     sql = (
         f"SELECT {_address('source')} AS address, sum(openers) AS direct FROM track_hours FINAL WHERE {APPARENT} "
-        f"AND source IN {{wanted:Array(IPv6)}} GROUP BY source {FIRST}"
+        f"AND source IN {{wanted:Array(IPv6)}} GROUP BY source {COLUMNS_FIRST}"
     )
     rows = store.rows(sql, {"wanted": [storage_address(each) for each in addresses]})
     return {row.pop("address"): row for row in rows}
@@ -352,7 +351,7 @@ def list_campaigns(
         "direct_sum, vouched_sum, placed_sum, hours_, confidence, dateDiff('second', first_, last_) AS seconds_ "
         f"FROM ({CAMPAIGN_SUMS} GROUP BY base, key {having}) AS c "
         "LEFT JOIN (SELECT * FROM origin_findings FINAL) AS o ON c.key = o.origin "
-        f"ORDER BY {CAMPAIGN_ORDERS[sort]} {page} {FIRST}"
+        f"ORDER BY {CAMPAIGN_ORDERS[sort]} {page} {COLUMNS_FIRST}"
     )
     return [_campaign_row(row) for row in store.rows(sql, {"id": id} if id else {})]
 

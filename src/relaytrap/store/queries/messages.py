@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from relaytrap.clock import parse_rfc3339
+from relaytrap.clock import NS_PER_S, parse_rfc3339
 from relaytrap.errors import InputError
 from relaytrap.store.queries.attach import attach_campaigns
 from relaytrap.store.queries.filter import Filter
@@ -41,7 +41,6 @@ SEEN: Final = ", ".join(
 )
 DECODE: Final = msgspec.json.Decoder().decode
 BATCH: Final = 500
-NS_PER_S: Final = 1_000_000_000
 # True of every message. With any condition the engine reads the wide columns of the rows that it will show; without one
 # it reads those of whole granules (35 against 160 ms at ten million messages).
 EVER: Final = "received_at >= toDateTime64(0, 9, 'UTC')"
