@@ -59,7 +59,7 @@ def test_hours_are_numbered_by_their_step() -> None:
 
 
 def test_map_is_drawn_without_a_browser_small_countries_as_circles() -> None:
-    picture = draw_world(ROWS, width=500)
+    picture = draw_world(ROWS)
     assert picture.startswith("<svg")
     assert "<script" not in picture
     assert picture.count('aria-roledescription="circle"') == 1

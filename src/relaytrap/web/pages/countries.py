@@ -10,7 +10,7 @@ from relaytrap.web.pages.world import draw_world, hours_on_map, map_context
 from relaytrap.web.pictures.shapes import countries as known_countries
 from relaytrap.web.pictures.theme import THEMES
 from relaytrap.web.pictures.timeline import stack_timeline
-from relaytrap.web.pictures.world import world_spec
+from relaytrap.web.pictures.world import Measure, world_spec
 from relaytrap.web.render import url
 from relaytrap.web.site import Ask, Rows, Site
 
@@ -81,9 +81,7 @@ def map_spec(site: Site, theme: str) -> Response[dict[str, Any]]:
     """The map's spec without counts: the page's script fills them in."""
     if theme not in THEMES:
         raise NotFoundException(detail="There is a light and a dark map.")
-    spec = world_spec(
-        [], theme=THEMES["dark" if theme == "dark" else "light"], world=site.assets.address("world.topo.json")
-    )
+    spec = world_spec([], theme=THEMES[theme], world=site.assets.address("world.topo.json"))
     return Response(spec, headers={"cache-control": "public, max-age=3600"})
 
 
@@ -99,13 +97,11 @@ def map_hours(request: Ask, site: Site) -> Response[dict[str, Any]]:
 def map_picture(request: Ask, site: Site) -> Response[bytes]:
     """The map as a picture, for a reader without scripts."""
     window = site.window(request)
-    measure = "sources" if request.query_params.get("measure") == "sources" else "messages"
+    measure: Measure = "sources" if request.query_params.get("measure") == "sources" else "messages"
     key = ("picture", window, measure)
     picture: str = site.answers.get(
         key,
-        lambda: draw_world(
-            site.ask("countries", window.filter()), measure="sources" if measure == "sources" else "messages"
-        ),
+        lambda: draw_world(site.ask("countries", window.filter()), measure),
     )
     return Response(picture.encode(), media_type="image/svg+xml", headers={"cache-control": CACHED})
 

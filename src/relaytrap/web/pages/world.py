@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
-from relaytrap.clock import parse_rfc3339
+from relaytrap.clock import NS_PER_S, parse_rfc3339
 from relaytrap.web.pictures.shapes import WORLD_FILE, country_name, on_map
-from relaytrap.web.pictures.theme import THEMES, ThemeName
+from relaytrap.web.pictures.theme import LIGHT
 from relaytrap.web.pictures.world import Measure, counts_on_map, world_spec
 from relaytrap.web.window import Window
 
 __all__ = ["draw_world", "hours_on_map", "map_context"]
 
-NS = 1_000_000_000
+PICTURE_WIDTH: Final = 1000
 
 
 def map_context(countries: Iterable[Mapping[str, Any]], window: Window) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def hours_on_map(rows: Iterable[Mapping[str, Any]], window: Window) -> dict[str,
     number_of = {start: number for number, start in enumerate(window.steps)}
     countries: dict[str, dict[int, list[int]]] = {}
     for row in rows:
-        code, number = on_map(row["country"]), number_of.get(parse_rfc3339(row["start"]) // NS)
+        code, number = on_map(row["country"]), number_of.get(parse_rfc3339(row["start"]) // NS_PER_S)
         if not code or number is None:
             continue
         cell = countries.setdefault(code, {}).setdefault(number, [number, 0, 0])
@@ -43,12 +43,9 @@ def hours_on_map(rows: Iterable[Mapping[str, Any]], window: Window) -> dict[str,
 
 def draw_world(
     countries: Iterable[Mapping[str, Any]],
-    *,
     measure: Measure = "messages",
-    theme: ThemeName = "light",
-    width: int = 1000,
 ) -> str:
-    """The same map as an SVG, for readers without scripts, reports and terminals. Takes a few hundred milliseconds."""
+    """The same map as a light SVG, for readers without scripts. Takes a few hundred milliseconds."""
     import vl_convert
 
     from relaytrap.web.pictures.bundle import VEGA_LITE
@@ -56,9 +53,9 @@ def draw_world(
     spec = world_spec(
         counts_on_map(countries),
         measure=measure,
-        theme=THEMES[theme],
+        theme=LIGHT,
         world=json.loads(WORLD_FILE.read_bytes()),
-        width=width,
-        height=width * 47 // 100,
+        width=PICTURE_WIDTH,
+        height=PICTURE_WIDTH * 47 // 100,
     )
     return str(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE))

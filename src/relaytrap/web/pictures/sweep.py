@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from relaytrap.clock import parse_rfc3339
+from relaytrap.clock import NS_PER_S, parse_rfc3339
 from relaytrap.web.pictures.timeline import Tick, nice_top
 
 __all__ = ["Point", "Sweep", "draw_sweep"]
 
-NS: Final = 1_000_000_000
 HEIGHT: Final = 340
 COLOURS: Final = 8
 SHAPES: Final = 4
@@ -61,17 +60,17 @@ class Sweep:
     left_out: int
 
 
-def draw_sweep(rows: Iterable[Mapping[str, Any]], height: int = HEIGHT) -> Sweep:
+def draw_sweep(rows: Iterable[Mapping[str, Any]]) -> Sweep:
     """A chart of rows of the question `sweep` (message, received_at, target, number, relay, sensor, association).
 
     Numbers of a range stand on a scale; other targets get a line each, the most tried ones.
     """
     kept = [row for row in rows if row["target"] or row["number"] is not None]
     kept.sort(key=lambda row: row["received_at"])
-    times = [parse_rfc3339(row["received_at"]) / NS for row in kept]
+    times = [parse_rfc3339(row["received_at"]) / NS_PER_S for row in kept]
     relays = {name: number for number, name in enumerate(_first_seen(row["relay"] for row in kept))}
     sensors = _first_seen(row["sensor"] for row in kept)
-    rises, up, what, height = _rises(kept, height)
+    rises, up, what, height = _rises(kept)
     spans = _spans(times, LEFT[what])
     points = tuple(
         Point(
@@ -133,11 +132,11 @@ def _place(at: float, spans: Sequence[_Span]) -> float:
     return span.x + span.width * (at - span.first) / span.length
 
 
-def _rises(rows: Sequence[Mapping[str, Any]], height: int) -> tuple[list[float | None], tuple[Tick, ...], str, int]:
+def _rises(rows: Sequence[Mapping[str, Any]]) -> tuple[list[float | None], tuple[Tick, ...], str, int]:
     """Pixels from the top of each row's target, the labels, what they are, and how high the picture has to be."""
     numbers = [row["number"] for row in rows if row["number"] is not None and EXTENSION.fullmatch(str(row["number"]))]
     if numbers and len(numbers) >= len(rows) / 2 and len(set(numbers)) > 1:
-        return *_on_scale(rows, min(numbers), max(numbers), height), "extension", height
+        return *_on_scale(rows, min(numbers), max(numbers)), "extension", HEIGHT
     tried: dict[str, int] = {}
     for row in rows:
         tried[row["target"]] = tried.get(row["target"], 0) + 1
@@ -147,17 +146,15 @@ def _rises(rows: Sequence[Mapping[str, Any]], height: int) -> tuple[list[float |
     return [at_row.get(row["target"]) for row in rows], ticks, "target", 16 + ROW * max(len(names), 3)
 
 
-def _on_scale(
-    rows: Sequence[Mapping[str, Any]], low: int, high: int, height: int
-) -> tuple[list[float | None], tuple[Tick, ...]]:
+def _on_scale(rows: Sequence[Mapping[str, Any]], low: int, high: int) -> tuple[list[float | None], tuple[Tick, ...]]:
     step = max(nice_top((high - low) / 4) // 2 * 2, 1)
     labels = [low, *range((low // step + 1) * step, high - step // 4, step), high]
-    scale = (height - 12) / (high - low)
+    scale = (HEIGHT - 12) / (high - low)
 
     def rise(number: int | None) -> float | None:
-        return None if number is None or not low <= number <= high else height - 6 - (number - low) * scale
+        return None if number is None or not low <= number <= high else HEIGHT - 6 - (number - low) * scale
 
-    ticks = tuple(Tick(round(height - 6 - (each - low) * scale, 1), f"{each}") for each in labels)
+    ticks = tuple(Tick(round(HEIGHT - 6 - (each - low) * scale, 1), f"{each}") for each in labels)
     return [rise(row["number"]) for row in rows], ticks
 
 

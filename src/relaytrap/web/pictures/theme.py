@@ -48,7 +48,7 @@ DARK = Theme(
     ramp=("#4a2f1d", "#7d431a", "#b45f1c", "#e08632", "#f8b566", "#ffe3b3"),
     series=("#62abff", "#f29a4a", "#5cc79a", "#c194dc", "#dcb84a", "#ee7a95", "#9fb2c8", "#8fd0f2"),
 )
-THEMES: dict[ThemeName, Theme] = {"light": LIGHT, "dark": DARK}
+THEMES: dict[str, Theme] = {"light": LIGHT, "dark": DARK}
 
 
 def vega_config(theme: Theme) -> dict[str, Any]:

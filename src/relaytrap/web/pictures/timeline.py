@@ -63,10 +63,9 @@ def stack_timeline(
     step_s: int,
     *,
     height: int = 120,
-    count: str = "messages",
     bare: bool = False,
 ) -> Timeline:
-    """Rows with `start` (as RFC 3339 to the second), `value` and a count, stacked by value over steps.
+    """Rows with `start` (as RFC 3339 to the second), `value` and `messages`, stacked by value over steps.
 
     steps: beginnings in seconds since the epoch, `step_s` apart; rows outside them are left out. The values that occur
     most get a colour each, the rest share one. bare: bars only, nothing to label or click.
@@ -76,8 +75,8 @@ def stack_timeline(
     for row in rows:
         cell = cells.get(row["start"])
         if cell is not None:
-            cell[row["value"]] = cell.get(row["value"], 0) + row[count]
-            sums[row["value"]] = sums.get(row["value"], 0) + row[count]
+            cell[row["value"]] = cell.get(row["value"], 0) + row["messages"]
+            sums[row["value"]] = sums.get(row["value"], 0) + row["messages"]
     names = _names(sums)
     stacked = [_by_name(values, names) for values in cells.values()]
     top = nice_top(max((sum(values.values()) for values in stacked), default=0))
