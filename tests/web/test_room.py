@@ -1,5 +1,7 @@
 """Memory lent to bodies that come in."""
 
+import asyncio
+
 import pytest
 
 from relaytrap.web.room import Room, RoomFull
@@ -20,5 +22,35 @@ def test_room_is_given_back_by_what_fails() -> None:
     room = Room(10)
     with pytest.raises(ValueError, match="bad"), room.kept(10):
         raise ValueError("bad")
+    with room.kept(10):
+        pass
+
+
+def test_who_waits_gets_in_when_another_is_gone() -> None:
+    async def two() -> list[str]:
+        said: list[str] = []
+
+        async def keep(name: str, seconds: float) -> None:
+            async with room.kept_soon(6, 10):
+                said.append(name)
+                await asyncio.sleep(seconds)
+
+        await asyncio.gather(keep("first", 0.1), keep("second", 0))
+        return said
+
+    room = Room(10)
+    assert asyncio.run(two()) == ["first", "second"]
+    with room.kept(10):
+        pass
+
+
+def test_who_waits_in_vain_is_sent_away_and_takes_nothing_along() -> None:
+    async def late() -> None:
+        async with room.kept_soon(6, 0.1):
+            pass
+
+    room = Room(10)
+    with room.kept(6), pytest.raises(RoomFull):
+        asyncio.run(late())
     with room.kept(10):
         pass

@@ -34,6 +34,7 @@ from relaytrap.web import uplink
 from relaytrap.web.api import uplink as api_uplink
 from relaytrap.web.api.uplink import HEARTBEAT_BYTES_MAX
 from relaytrap.web.doors import HEARTBEATS_BYTES_MAX, SEGMENTS_BYTES_MAX, Doors
+from relaytrap.web.room import Room
 from relaytrap.web.security import Endpoint
 from relaytrap.web.site import Site
 from relaytrap.web.uplink import public_url
@@ -246,12 +247,12 @@ def test_connection_that_asks_again_and_again_is_kept(monkeypatch: pytest.Monkey
 
 
 @contextlib.contextmanager
-def door_of_our_own(folder: Path, ingest: Ingest) -> Iterator[tuple[Litestar, str]]:
+def door_of_our_own(folder: Path, ingest: Ingest, **rooms: Room) -> Iterator[tuple[Litestar, str]]:
     """The application of the door in this process, and a sensor's token."""
     config = Config(data_dir=folder, hub=HubConfig(nats_url="nats://127.0.0.1:1"))
     with contextlib.closing(HubDatabase(folder)) as database:
         keys, ledger = Keys(database), Ledger(database)
-        doors = Doors(ingest, keys, ledger, Vigil(database, keys, ledger), cast(HepDoor, None))
+        doors = Doors(ingest, keys, ledger, Vigil(database, keys, ledger), cast(HepDoor, None), **rooms)
         yield uplink.create_uplink_app(Site(cast(Store, None), config, doors=doors)), keys.add("far")
 
 
@@ -310,6 +311,37 @@ def test_many_segments_wait_at_once_where_a_stream_takes_them(tmp_path: Path) ->
 
     with door_of_our_own(tmp_path, Waiting()) as own:
         assert asyncio.run(acknowledged(*own)) == together
+
+
+@pytest.mark.parametrize("short_of", ["body", "inflated"])
+def test_segment_waits_a_while_for_memory_that_another_one_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short_of: str
+) -> None:
+    data = bytes(100_000)
+    body = zlib.compress(data)
+
+    class Storing(PatientIngest):
+        def ingest_segment(self, sensor: str, number: int, data: bytes, *, spool: str = "") -> Receipt:
+            return Receipt(number, 0, "new")
+
+    async def answers(app: Litestar, token: str, room: Room) -> list[int]:
+        head = {"authorization": f"Bearer {token}", "x-relaytrap-segment": "1", "content-encoding": "deflate"}
+        head["x-relaytrap-octets"] = str(len(data))
+        said = []
+        async with client_of(app) as client, asyncio.TaskGroup() as group:
+            with room.kept(len(data) if short_of == "inflated" else len(data) + 1):
+                waiting = group.create_task(client.post("/api/segments", content=body, headers=head))
+                await asyncio.sleep(0.3)
+                assert not waiting.done()
+            said.append((await waiting).status_code)
+            monkeypatch.setattr(api_uplink, "ROOM_WAIT_S", 0.1)
+            with room.kept(len(data)):
+                said.append((await client.post("/api/segments", content=body, headers=head)).status_code)
+        return said
+
+    room = Room(len(data) + len(body))
+    with door_of_our_own(tmp_path, Storing(), segments_room=room) as own:
+        assert asyncio.run(answers(*own, room)) == [200, 503]
 
 
 def is_waited_for(way: ssl.SSLSocket) -> bool:

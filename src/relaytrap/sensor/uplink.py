@@ -134,6 +134,7 @@ class Uplink(threading.Thread):
             {
                 "Content-Type": "application/x-pcapng",
                 "Content-Encoding": "deflate",
+                "X-Relaytrap-Octets": str(len(data)),
                 "X-Relaytrap-Segment": str(segment.number),
                 "X-Relaytrap-Acknowledged": f"{self._spool.state.hub_id}/{self._spool.state.acknowledged}",
             },

@@ -44,14 +44,17 @@ BODY_PAUSE_S: Final = 30.0
 """Without an octet for so long, a body has no end any more: a sensor gives a connection up after this time as well."""
 BODY_S: Final = 600.0
 """A whole body takes no longer: 64 MiB at a megabit a second."""
+ROOM_WAIT_S: Final = 2.0
+"""Memory for a segment is free again when another one is stored, mostly in less; to send it twice costs a line more."""
 INFLATING: Final = threading.Semaphore(2)
-"""How large a segment is shows when it is inflated: two at a time, or 128 MiB beside what there is room for."""
+"""How large a segment really is shows when it is inflated: two at a time, or 128 MiB beside what there is room for."""
 
 
 @post("/api/segments", status_code=200, request_max_body_size=INFLATED_MAX)
 async def take_segment(request: Ask, site: Site) -> Response[Any]:
     """One closed spool segment of a sensor: headers X-Relaytrap-Segment (number) and X-Relaytrap-Spool, body pcapng,
-    optionally Content-Encoding: deflate. 200 {"acknowledged": number} once it is safely stored.
+    optionally Content-Encoding: deflate, then with its inflated size in X-Relaytrap-Octets. 200 {"acknowledged":
+    number} once it is safely stored.
 
     X-Relaytrap-Acknowledged (hub/number): what the sensor believes this hub has. 409 when it has less: say so in a
     heartbeat, and hear what it has. 426 when the hub must be updated first."""
@@ -61,18 +64,24 @@ async def take_segment(request: Ask, site: Site) -> Response[Any]:
     # The token is looked at before the body is read: a stranger's 64 MiB never reach memory.
     sensor = await to_thread.run_sync(_sensor, request, doors.keys)
 
+    room = doors.segments_room
+    octets = _bytes_told(request) if packed else 0
+
     def take(body: bytes) -> int:
         if _believed(request, doors.ledger.hub_id) > doors.ledger.highest(sensor, spool):
             raise ClientException(detail="This hub has less of this spool than it acknowledged.", status_code=BEHIND)
-        with _unpacked(body, doors.segments_room) if packed else nullcontext(body) as data:
+        with _unpacked(body, room, octets) if packed else nullcontext(body) as data:
             receipt = doors.ingest.ingest_segment(sensor, number, data, spool=spool)
         doors.keys.note_seen(sensor)
         return receipt.number
 
     try:
-        with doors.ingest.turn(sensor), doors.segments_room.kept(_bytes_named(request, INFLATED_MAX)):
-            body = await _body(request)
-            return Response({"acknowledged": await to_thread.run_sync(take, body)})
+        with doors.ingest.turn(sensor):
+            async with room.kept_soon(_bytes_named(request, INFLATED_MAX), ROOM_WAIT_S):
+                body = await _body(request)
+                # For what it is inflated to there must be room only now: on a slow line a body takes minutes.
+                async with room.kept_soon(octets, ROOM_WAIT_S):
+                    return Response({"acknowledged": await to_thread.run_sync(take, body)})
     except RoomFull:
         return _later(503, "segments of others take all the memory there is; send it again", RoomFull.retry_after_s)
     except HubBusy:
@@ -176,6 +185,12 @@ def _bytes_named(request: Ask, at_most: int) -> int:
     return at_most if named is None else min(named, at_most)
 
 
+def _bytes_told(request: Ask) -> int:
+    """What the sensor says that its segment is inflated to; 0 when it does not."""
+    text = request.headers.get("x-relaytrap-octets", "")
+    return min(int(text), INFLATED_MAX) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+
+
 async def _body(request: Ask) -> bytes:
     """The body, of a size for which there is room. 408 for one that does not go on."""
     now = asyncio.get_running_loop().time
@@ -191,11 +206,11 @@ async def _body(request: Ask) -> bytes:
 
 
 @contextmanager
-def _unpacked(body: bytes, room: Room) -> Iterator[bytes]:
-    """A deflated segment's bytes, while there is room for them."""
+def _unpacked(body: bytes, room: Room, kept: int) -> Iterator[bytes]:
+    """A deflated segment's bytes, while there is room for them. kept: what is kept for them already."""
     with INFLATING:
         data = inflated(body)
-    with room.kept(len(data)):
+    with room.kept(max(0, len(data) - kept)):
         yield data
 
 
