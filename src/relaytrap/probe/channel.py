@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable
 
 from relaytrap.probe.certificate import any_peer
-from relaytrap.probe.tricks import host_port
+from relaytrap.probe.place import host_port
 from relaytrap.probe.websocket import SipWebSocket, WebSocketError
 from relaytrap.sip.stream import StreamParser
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from relaytrap.errors import DiskError
+from relaytrap.probe.place import Place
 from relaytrap.probe.remote import (
     LINE_MAX_BYTES,
     PROTOCOL,
@@ -27,7 +28,7 @@ from relaytrap.probe.remote import (
     read_tester,
 )
 from relaytrap.probe.target import refusal, version_of
-from relaytrap.probe.witness import Knock, Place, Witness, WitnessedRequest, tokens_of
+from relaytrap.probe.witness import Knock, Witness, WitnessedRequest, tokens_of
 from relaytrap.sip import Response
 
 __all__ = ["Outpost"]

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from relaytrap.probe.channel import UdpSocket
+from relaytrap.probe.place import host_port
 from relaytrap.probe.target import Endpoint, Target, refusal
-from relaytrap.probe.tricks import host_port
 from relaytrap.sip import Response, parse_message
 
 __all__ = ["OWN_ADDRESS", "PROOFS", "Claim", "ownership_token", "prove_ownership"]

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 from relaytrap.clock import monotonic
 from relaytrap.probe.channel import ChannelError, StreamChannel, UdpSocket, reason_of
+from relaytrap.probe.place import Place, host_port
 from relaytrap.probe.plan import Plan, new_token
 from relaytrap.probe.target import Endpoint, version_of
-from relaytrap.probe.tricks import host_port
-from relaytrap.probe.witness import Knock, Place, Watch, WitnessedRequest
+from relaytrap.probe.witness import Knock, Watch, WitnessedRequest
 from relaytrap.sip import Response, Via
 
 __all__ = ["Outside", "Pinholes", "find_offered"]

@@ -27,9 +27,9 @@ import msgspec
 from relaytrap.errors import InputError
 from relaytrap.probe.certificate import fingerprint, pinning_peer
 from relaytrap.probe.channel import reason_of
+from relaytrap.probe.place import Place, host_port
 from relaytrap.probe.target import version_of
-from relaytrap.probe.tricks import host_port
-from relaytrap.probe.witness import Knock, Place, Watcher, WitnessedRequest
+from relaytrap.probe.witness import Knock, Watcher, WitnessedRequest
 from relaytrap.sip import Request, Response, parse_message
 
 __all__ = [

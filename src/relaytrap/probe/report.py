@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from relaytrap.probe.advice import advice_for
-from relaytrap.probe.tricks import TRICKS, host_port
+from relaytrap.probe.place import host_port
+from relaytrap.probe.tricks import TRICKS
 from relaytrap.probe.verdict import CLASSES, EXIT_OPEN, Answer, Arrival, Outcome, ServerClass, judge_server
 
 __all__ = ["FORMAT", "Report", "build_report", "not_run"]

@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass, replace
 
 from relaytrap import __version__
-from relaytrap.probe.tricks import TRICKS, Ends, Shape, host_port
+from relaytrap.probe.place import host_port
+from relaytrap.probe.tricks import TRICKS, Ends, Shape
 from relaytrap.sip import Response
 
 __all__ = ["METHODS", "TOKEN_CHARS", "UNDO_CSEQ", "Probe", "build_follow_up", "build_probe", "find_token"]

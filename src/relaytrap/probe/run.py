@@ -12,14 +12,14 @@ from relaytrap.clock import monotonic
 from relaytrap.errors import ListenError
 from relaytrap.probe.channel import ChannelError, StreamChannel, UdpSocket
 from relaytrap.probe.ending import Ending
+from relaytrap.probe.place import Place, host_port
 from relaytrap.probe.plan import Plan, Progress, Way, make_ends, new_token, plan_probes
 from relaytrap.probe.reach import Outside, Pinholes, find_offered
 from relaytrap.probe.request import Probe, build_probe
 from relaytrap.probe.running import Running
 from relaytrap.probe.target import Endpoint, refusal, version_of
-from relaytrap.probe.tricks import host_port
 from relaytrap.probe.verdict import LOSABLE, Outcome
-from relaytrap.probe.witness import Place, Watch, WitnessedRequest, tokens_of
+from relaytrap.probe.witness import Watch, WitnessedRequest, tokens_of
 from relaytrap.sip import Response
 
 __all__ = ["Run"]

@@ -8,18 +8,14 @@ among them, so that a server on which one works is found all the same.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-__all__ = ["STANDARD", "TRICKS", "Ends", "Shape", "Trick", "host_port"]
+from relaytrap.probe.place import host_port
+
+__all__ = ["STANDARD", "TRICKS", "Ends", "Shape", "Trick"]
 
 Group = Literal["standard", "thorough", "asked"]
 Kind = Literal["plain", "from", "route", "in-dialog", "number", "registrar"]
-
-
-def host_port(address: str, port: int | None) -> str:
-    """Address and port as a URI's hostport; IPv6 in brackets (RFC 3261 section 25.1)."""
-    host = f"[{address}]" if ":" in address else address
-    return f"{host}:{port}" if port else host
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,232 +89,185 @@ class Trick:
     group: Group = "thorough"
 
 
-def own(ends: Ends, *, routes: tuple[str, ...] = (), via_params: str = ";rport") -> Shape:
-    """A request to the server itself, of which another header leads to the witness."""
-    return Shape(request_uri=ends.at_server(), to=ends.at_server(), routes=routes, via_params=via_params)
+def user_at(host: str) -> str:
+    """A SIP URI of an ordinary user at a host."""
+    return f"sip:100@{host_port(host, None)}"
 
 
-def _tricks() -> tuple[Trick, ...]:
-    return (
-        Trick("plain", "plain", "a foreign Request-URI, nothing else", lambda e: Shape(), "standard"),
-        Trick(
-            "from-address",
-            "from",
-            "From names the server's own address",
-            lambda e: Shape(from_uri=f"sip:100@{host_port(e.server, None)}"),
-            "standard",
-        ),
-        Trick(
-            "from-domain",
-            "from",
-            "From names the server's own domain",
-            lambda e: Shape(from_uri=f"sip:100@{host_port(e.domain, None)}"),
-            "standard",
-        ),
-        Trick("to-tag", "in-dialog", "a made-up To tag", lambda e: Shape(to_tag=True), "standard"),
-        Trick(
-            "to-tag-route",
-            "in-dialog",
-            "a made-up To tag and a Route through the server",
-            lambda e: Shape(to_tag=True, routes=(e.server_route,)),
-            "standard",
-        ),
-        Trick(
-            "same-transport",
-            "plain",
-            "the witness by the transport that the probe came by (not over UDP)",
-            lambda e: Shape(request_uri=e.at_witness(params=f";transport={e.transport}")),
-            "standard",
-        ),
-        Trick(
-            "route",
-            "route",
-            "a preloaded Route: the server, then the witness",
-            lambda e: own(e, routes=(e.server_route, e.witness_route)),
-            "standard",
-        ),
-        Trick("route-server", "route", "a Route through the server", lambda e: Shape(routes=(e.server_route,))),
-        Trick("route-witness", "route", "a Route to the witness only", lambda e: own(e, routes=(e.witness_route,))),
-        Trick(
-            "route-foreign",
-            "route",
-            "a Route to the witness under a name that does not exist",
-            lambda e: Shape(request_uri=f"sip:{e.token}@nowhere.invalid", routes=(e.witness_route,)),
-        ),
-        Trick(
-            "route-strict",
-            "route",
-            "a strict Route to the witness",
-            lambda e: Shape(request_uri=f"sip:{host_port(e.server, e.server_port)}", routes=(f"<{e.at_witness()}>",)),
-        ),
-        Trick(
-            "to-tag-route-witness",
-            "in-dialog",
-            "a made-up To tag and a Route to the witness",
-            lambda e: Shape(request_uri=e.at_server(), to_tag=True, routes=(e.witness_route,)),
-        ),
-        Trick(
-            "to-tag-route-both",
-            "in-dialog",
-            "a made-up To tag and a Route: the server, then the witness",
-            lambda e: Shape(request_uri=e.at_server(), to_tag=True, routes=(e.server_route, e.witness_route)),
-        ),
-        Trick("to-server", "plain", "To names the server", lambda e: Shape(to=e.at_server())),
-        Trick(
-            "from-to-server",
-            "from",
-            "From and To name the server",
-            lambda e: Shape(from_uri=f"sip:100@{host_port(e.domain, None)}", to=e.at_server()),
-        ),
-        Trick(
-            "from-witness",
-            "plain",
-            "From names the witness",
-            lambda e: Shape(from_uri=f"sip:100@{host_port(e.witness, None)}"),
-        ),
-        Trick(
-            "from-anonymous", "plain", "an anonymous From", lambda e: Shape(from_uri="sip:anonymous@anonymous.invalid")
-        ),
-        Trick(
-            "asserted",
-            "from",
-            "P-Asserted-Identity of the server's domain",
-            lambda e: Shape(headers=(f"P-Asserted-Identity: <sip:100@{host_port(e.domain, None)}>",)),
-        ),
-        Trick(
-            "number-at-witness", "plain", "digits at the witness", lambda e: Shape(request_uri=e.at_witness(e.number))
-        ),
-        Trick(
-            "user-phone",
-            "plain",
-            "a global number at the witness, user=phone",
-            lambda e: Shape(request_uri=e.at_witness("+" + e.number, ";user=phone")),
-        ),
-        Trick("tel", "plain", "a tel: URI", lambda e: Shape(request_uri=f"tel:+{e.number}", to=f"tel:+{e.number}")),
-        Trick(
-            "maddr", "plain", "maddr names the witness", lambda e: own_uri(e, f";maddr={host_port(e.witness, None)}")
-        ),
-        Trick("received", "plain", "received names the witness", lambda e: own_uri(e, f";received={e.witness}")),
-        Trick(
-            "alias",
-            "in-dialog",
-            "alias names the witness",
-            lambda e: Shape(
-                request_uri=e.at_server(params=f";alias={e.witness}~{e.witness_port}~1"),
-                to=e.at_server(),
-                to_tag=True,
-            ),
-        ),
-        Trick(
-            "user-host",
-            "plain",
-            "the witness in the user part, as user%40host",
-            lambda e: Shape(
-                request_uri=e.at_server(f"{e.token}%40{host_port(e.witness, e.witness_port)}"), to=e.at_server()
-            ),
-        ),
-        Trick(
-            "percent",
-            "plain",
-            "the witness in the user part, as user%25host",
-            lambda e: Shape(request_uri=e.at_server(f"{e.token}%25{e.witness}"), to=e.at_server()),
-        ),
-        Trick(
-            "transport-tcp",
-            "plain",
-            "the witness by TCP",
-            lambda e: Shape(request_uri=e.at_witness(params=";transport=tcp")),
-        ),
-        Trick(
-            "transport-udp",
-            "plain",
-            "the witness by UDP",
-            lambda e: Shape(request_uri=e.at_witness(params=";transport=udp")),
-        ),
-        Trick(
-            "transport-tls",
-            "plain",
-            "the witness by TLS",
-            lambda e: Shape(request_uri=e.at_witness(params=";transport=tls")),
-        ),
-        Trick(
-            "transport-ws",
-            "plain",
-            "the witness by WebSocket",
-            lambda e: Shape(request_uri=e.at_witness(params=";transport=ws")),
-        ),
-        Trick("sips", "plain", "a sips: URI at the witness", lambda e: Shape(request_uri="sips" + e.at_witness()[3:])),
-        Trick(
-            "other-version",
-            "plain",
-            "the witness at its address of the other IP version",
-            lambda e: Shape(),
-        ),
-        Trick(
-            "no-user",
-            "plain",
-            "no user part",
-            lambda e: Shape(
-                request_uri=f"sip:{host_port(e.witness, e.witness_port)}",
-                to=f"sip:{e.token}@{host_port(e.witness, None)}",
-            ),
-        ),
-        Trick("no-max-forwards", "plain", "no Max-Forwards", lambda e: Shape(max_forwards=-1)),
-        Trick("max-forwards-1", "plain", "Max-Forwards 1", lambda e: Shape(max_forwards=1)),
-        Trick(
-            "proxy-require",
-            "plain",
-            "Proxy-Require of something unknown",
-            lambda e: Shape(headers=("Proxy-Require: relaytrap-unknown",)),
-        ),
-        Trick(
-            "via-maddr",
-            "plain",
-            "our Via's maddr names the witness",
-            lambda e: own(e, via_params=f";maddr={e.witness}"),
-        ),
-        Trick(
-            "via-received",
-            "plain",
-            "our Via's received names the witness",
-            lambda e: own(e, via_params=f";received={e.witness}"),
-        ),
-        Trick(
-            "number",
-            "number",
-            "a number at the server, as a stranger's call to the telephone network",
-            lambda e: Shape(
-                request_uri=f"sip:{e.number}@{host_port(e.server, e.server_port)}",
-                to=f"sip:{e.number}@{host_port(e.server, None)}",
-            ),
-            "asked",
-        ),
-        Trick(
-            "register",
-            "registrar",
-            "register a random user whose contact is the witness",
-            lambda e: Shape(
-                request_uri=f"sip:{host_port(e.domain, None)}",
-                to=f"sip:{e.number}@{host_port(e.domain, None)}",
-                from_uri=f"sip:{e.number}@{host_port(e.domain, None)}",
-                contact=e.at_witness(e.number),
-            ),
-            "asked",
-        ),
-        Trick(
-            "registered",
-            "registrar",
-            "call the user just registered",
-            lambda e: Shape(request_uri=f"sip:{e.number}@{host_port(e.domain, None)}"),
-            "asked",
-        ),
-    )
+def own(ends: Ends, user: str = "", params: str = "", **more: Any) -> Shape:
+    """A request to the server itself; user, params (of its Request-URI) or a header leads to the witness."""
+    return Shape(request_uri=ends.at_server(user, params), to=ends.at_server(), **more)
 
 
-def own_uri(ends: Ends, params: str) -> Shape:
-    """A request to the server itself whose Request-URI parameters lead to the witness."""
-    return Shape(request_uri=ends.at_server(params=params), to=ends.at_server())
+def by_transport(transport: str) -> Callable[[Ends], Shape]:
+    """A request for the witness by a transport that the Request-URI names."""
+    return lambda ends: Shape(request_uri=ends.at_witness(params=f";transport={transport}"))
 
 
-TRICKS: Final[Mapping[str, Trick]] = {trick.name: trick for trick in _tricks()}
+_TRICKS: Final = (
+    Trick("plain", "plain", "a foreign Request-URI, nothing else", lambda e: Shape(), "standard"),
+    Trick(
+        "from-address",
+        "from",
+        "From names the server's own address",
+        lambda e: Shape(from_uri=user_at(e.server)),
+        "standard",
+    ),
+    Trick(
+        "from-domain",
+        "from",
+        "From names the server's own domain",
+        lambda e: Shape(from_uri=user_at(e.domain)),
+        "standard",
+    ),
+    Trick("to-tag", "in-dialog", "a made-up To tag", lambda e: Shape(to_tag=True), "standard"),
+    Trick(
+        "to-tag-route",
+        "in-dialog",
+        "a made-up To tag and a Route through the server",
+        lambda e: Shape(to_tag=True, routes=(e.server_route,)),
+        "standard",
+    ),
+    Trick(
+        "same-transport",
+        "plain",
+        "the witness by the transport that the probe came by (not over UDP)",
+        lambda e: by_transport(e.transport)(e),
+        "standard",
+    ),
+    Trick(
+        "route",
+        "route",
+        "a preloaded Route: the server, then the witness",
+        lambda e: own(e, routes=(e.server_route, e.witness_route)),
+        "standard",
+    ),
+    Trick("route-server", "route", "a Route through the server", lambda e: Shape(routes=(e.server_route,))),
+    Trick("route-witness", "route", "a Route to the witness only", lambda e: own(e, routes=(e.witness_route,))),
+    Trick(
+        "route-foreign",
+        "route",
+        "a Route to the witness under a name that does not exist",
+        lambda e: Shape(request_uri=f"sip:{e.token}@nowhere.invalid", routes=(e.witness_route,)),
+    ),
+    Trick(
+        "route-strict",
+        "route",
+        "a strict Route to the witness",
+        lambda e: Shape(request_uri=f"sip:{host_port(e.server, e.server_port)}", routes=(f"<{e.at_witness()}>",)),
+    ),
+    Trick(
+        "to-tag-route-witness",
+        "in-dialog",
+        "a made-up To tag and a Route to the witness",
+        lambda e: Shape(request_uri=e.at_server(), to_tag=True, routes=(e.witness_route,)),
+    ),
+    Trick(
+        "to-tag-route-both",
+        "in-dialog",
+        "a made-up To tag and a Route: the server, then the witness",
+        lambda e: Shape(request_uri=e.at_server(), to_tag=True, routes=(e.server_route, e.witness_route)),
+    ),
+    Trick("to-server", "plain", "To names the server", lambda e: Shape(to=e.at_server())),
+    Trick(
+        "from-to-server",
+        "from",
+        "From and To name the server",
+        lambda e: Shape(from_uri=user_at(e.domain), to=e.at_server()),
+    ),
+    Trick("from-witness", "plain", "From names the witness", lambda e: Shape(from_uri=user_at(e.witness))),
+    Trick("from-anonymous", "plain", "an anonymous From", lambda e: Shape(from_uri="sip:anonymous@anonymous.invalid")),
+    Trick(
+        "asserted",
+        "from",
+        "P-Asserted-Identity of the server's domain",
+        lambda e: Shape(headers=(f"P-Asserted-Identity: <sip:100@{host_port(e.domain, None)}>",)),
+    ),
+    Trick("number-at-witness", "plain", "digits at the witness", lambda e: Shape(request_uri=e.at_witness(e.number))),
+    Trick(
+        "user-phone",
+        "plain",
+        "a global number at the witness, user=phone",
+        lambda e: Shape(request_uri=e.at_witness("+" + e.number, ";user=phone")),
+    ),
+    Trick("tel", "plain", "a tel: URI", lambda e: Shape(request_uri=f"tel:+{e.number}", to=f"tel:+{e.number}")),
+    Trick("maddr", "plain", "maddr names the witness", lambda e: own(e, params=f";maddr={host_port(e.witness, None)}")),
+    Trick("received", "plain", "received names the witness", lambda e: own(e, params=f";received={e.witness}")),
+    Trick(
+        "alias",
+        "in-dialog",
+        "alias names the witness",
+        lambda e: own(e, params=f";alias={e.witness}~{e.witness_port}~1", to_tag=True),
+    ),
+    Trick(
+        "user-host",
+        "plain",
+        "the witness in the user part, as user%40host",
+        lambda e: own(e, f"{e.token}%40{host_port(e.witness, e.witness_port)}"),
+    ),
+    Trick(
+        "percent", "plain", "the witness in the user part, as user%25host", lambda e: own(e, f"{e.token}%25{e.witness}")
+    ),
+    Trick("transport-tcp", "plain", "the witness by TCP", by_transport("tcp")),
+    Trick("transport-udp", "plain", "the witness by UDP", by_transport("udp")),
+    Trick("transport-tls", "plain", "the witness by TLS", by_transport("tls")),
+    Trick("transport-ws", "plain", "the witness by WebSocket", by_transport("ws")),
+    Trick("sips", "plain", "a sips: URI at the witness", lambda e: Shape(request_uri="sips" + e.at_witness()[3:])),
+    Trick("other-version", "plain", "the witness at its address of the other IP version", lambda e: Shape()),
+    Trick(
+        "no-user",
+        "plain",
+        "no user part",
+        lambda e: Shape(
+            request_uri=f"sip:{host_port(e.witness, e.witness_port)}", to=f"sip:{e.token}@{host_port(e.witness, None)}"
+        ),
+    ),
+    Trick("no-max-forwards", "plain", "no Max-Forwards", lambda e: Shape(max_forwards=-1)),
+    Trick("max-forwards-1", "plain", "Max-Forwards 1", lambda e: Shape(max_forwards=1)),
+    Trick(
+        "proxy-require",
+        "plain",
+        "Proxy-Require of something unknown",
+        lambda e: Shape(headers=("Proxy-Require: relaytrap-unknown",)),
+    ),
+    Trick(
+        "via-maddr", "plain", "our Via's maddr names the witness", lambda e: own(e, via_params=f";maddr={e.witness}")
+    ),
+    Trick(
+        "via-received",
+        "plain",
+        "our Via's received names the witness",
+        lambda e: own(e, via_params=f";received={e.witness}"),
+    ),
+    Trick(
+        "number",
+        "number",
+        "a number at the server, as a stranger's call to the telephone network",
+        lambda e: Shape(
+            request_uri=f"sip:{e.number}@{host_port(e.server, e.server_port)}",
+            to=f"sip:{e.number}@{host_port(e.server, None)}",
+        ),
+        "asked",
+    ),
+    Trick(
+        "register",
+        "registrar",
+        "register a random user whose contact is the witness",
+        lambda e: Shape(
+            request_uri=f"sip:{host_port(e.domain, None)}",
+            to=f"sip:{e.number}@{host_port(e.domain, None)}",
+            from_uri=f"sip:{e.number}@{host_port(e.domain, None)}",
+            contact=e.at_witness(e.number),
+        ),
+        "asked",
+    ),
+    Trick(
+        "registered",
+        "registrar",
+        "call the user just registered",
+        lambda e: Shape(request_uri=f"sip:{e.number}@{host_port(e.domain, None)}"),
+        "asked",
+    ),
+)
+TRICKS: Final[Mapping[str, Trick]] = {trick.name: trick for trick in _TRICKS}
 STANDARD: Final = tuple(name for name, trick in TRICKS.items() if trick.group == "standard")

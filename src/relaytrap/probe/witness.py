@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from relaytrap.probe.listener import Listener
+from relaytrap.probe.place import Place
 from relaytrap.probe.request import Probe, build_probe, find_token
 from relaytrap.probe.tricks import Ends
 from relaytrap.sip import Request, Response, parse_message
@@ -24,7 +25,6 @@ __all__ = [
     "WITNESS_TAG",
     "Knock",
     "LocalWatch",
-    "Place",
     "Watch",
     "Watcher",
     "Witness",
@@ -32,8 +32,6 @@ __all__ = [
     "Witnesses",
     "tokens_of",
 ]
-
-Place = tuple[str, int]
 
 # Some relays reach only SIP's own port.
 WITNESS_PORT = 5060
