@@ -15,6 +15,7 @@ from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
 from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.sensor_wheel import sensor_wheel
+from tests.storing import run_child
 
 
 def sensor(data: Path, *arguments: str, config: bool = False) -> subprocess.CompletedProcess[str]:
@@ -46,6 +47,18 @@ def test_line_for_another_machine_names_the_hubs_address_and_fingerprint(tmp_pat
     assert f"relaytrap sensor join https://hub.example:8061 --pin {pin} --token " in line
     assert "--trusted-host hub.example:8061" in line
     assert sensor_wheel().digest in line
+
+
+def test_line_is_made_without_the_page(tmp_path: Path) -> None:
+    told = run_child(f"""
+        import sys
+        from relaytrap.cli.main import main
+        try:
+            main(["--data", {str(tmp_path)!r}, "sensor", "add", "cellar"])
+        except SystemExit as ended:
+            print(ended.code, {{"litestar", "uvicorn"}} & set(sys.modules))
+    """)
+    assert told.splitlines()[-1] == "0 set()"
 
 
 def test_line_for_this_machine_only_says_so(tmp_path: Path) -> None:

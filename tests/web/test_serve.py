@@ -11,6 +11,7 @@ import pytest
 from relaytrap.errors import ListenError
 from relaytrap.web.security import Endpoint
 from relaytrap.web.serve import bind, write_note
+from tests.storing import run_child
 from tests.web.conftest import relaytrap, start_hub
 
 
@@ -64,3 +65,7 @@ def test_note_replaces_one_that_a_dead_hub_left(tmp_path: Path) -> None:
     (tmp_path / "hub.json").write_text("old")
     write_note(tmp_path, "http://127.0.0.1:1", "token")
     assert json.loads((tmp_path / "hub.json").read_text())["url"] == "http://127.0.0.1:1"
+
+
+def test_hub_does_without_what_a_pdf_alone_needs() -> None:
+    assert run_child("import relaytrap.web.app, sys; print({'fpdf', 'numpy', 'PIL'} & set(sys.modules))") == "set()"

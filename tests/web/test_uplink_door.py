@@ -35,9 +35,8 @@ from relaytrap.web.api import uplink as api_uplink
 from relaytrap.web.api.uplink import HEARTBEAT_BYTES_MAX
 from relaytrap.web.doors import HEARTBEATS_BYTES_MAX, SEGMENTS_BYTES_MAX, Doors
 from relaytrap.web.room import Room
-from relaytrap.web.security import Endpoint
+from relaytrap.web.security import Endpoint, public_url
 from relaytrap.web.site import Site
-from relaytrap.web.uplink import public_url
 from tests.cli.test_sensor_tokens import token_in
 from tests.fleet.fleet import until
 from tests.web.conftest import Hub, relaytrap, start_hub

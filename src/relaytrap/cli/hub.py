@@ -146,9 +146,9 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
 def uplink_door(site: "Site", doors: "Doors") -> "Iterator[None]":
     """Answer sensors of other machines while this block runs; where, is noted in the doors."""
     from relaytrap.hub.certificate import load_certificate
-    from relaytrap.web.security import Endpoint, parse_listen
+    from relaytrap.web.security import Endpoint, parse_listen, public_url
     from relaytrap.web.serve import bind
-    from relaytrap.web.uplink import UplinkServer, public_url
+    from relaytrap.web.uplink import UplinkServer
 
     config = site.config.hub
     doors.certificate = certificate = load_certificate(config, site.config.data_dir)

@@ -133,8 +133,7 @@ def _print_line(settings: Settings, url: str | None, make: "Callable[[Keys], str
 
 def _configured_url(config: Config) -> str:
     """Where sensors of other machines will reach a hub that does not run now; "" when nowhere."""
-    from relaytrap.web.security import parse_listen
-    from relaytrap.web.uplink import public_url
+    from relaytrap.web.security import parse_listen, public_url
 
     if config.hub.uplink_url or not config.hub.uplink_listen:
         return config.hub.uplink_url

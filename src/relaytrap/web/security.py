@@ -6,6 +6,7 @@ page elsewhere that posts here (the Origin header gives it away).
 """
 
 import ipaddress
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 from relaytrap.errors import ConfigError
 
-__all__ = ["Endpoint", "Guard", "is_local_host", "parse_listen", "refuse_beyond_loopback"]
+__all__ = ["Endpoint", "Guard", "is_local_host", "parse_listen", "public_url", "refuse_beyond_loopback"]
 
 # ASGI as its specification has it: a scope, a way to receive, a way to send; all of them plain dicts and callables.
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -66,6 +67,24 @@ def parse_listen(text: str, setting: str = "web.listen") -> Endpoint:
             f"{setting}: {text!r} is no address and port; write 127.0.0.1:8060, or [::1]:8060 for IPv6"
         ) from None
     return Endpoint(str(address), number)
+
+
+def public_url(endpoint: Endpoint) -> str:
+    """Where sensors reach an endpoint, as far as this machine can tell: the address by which it leaves for others."""
+    host = endpoint.host
+    if host in ("0.0.0.0", "::"):
+        host = _own_address(socket.AF_INET6 if ":" in host else socket.AF_INET) or socket.getfqdn()
+    return f"https://[{host}]:{endpoint.port}" if ":" in host else f"https://{host}:{endpoint.port}"
+
+
+def _own_address(family: socket.AddressFamily) -> str:
+    """Our address towards the documentation network: connecting a UDP socket asks the routes and sends nothing."""
+    with socket.socket(family, socket.SOCK_DGRAM) as way:
+        try:
+            way.connect(("2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1", 9))
+        except OSError:
+            return ""
+        return str(way.getsockname()[0])
 
 
 def refuse_beyond_loopback(endpoint: Endpoint) -> None:

@@ -23,10 +23,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from relaytrap.errors import RelaytrapError
 from relaytrap.hub.certificate import HubCertificate
 from relaytrap.web.api import join, uplink
-from relaytrap.web.security import Endpoint
 from relaytrap.web.site import Site
 
-__all__ = ["UplinkServer", "create_uplink_app", "public_url"]
+__all__ = ["UplinkServer", "create_uplink_app"]
 
 log = logging.getLogger(__name__)
 
@@ -161,21 +160,3 @@ class Impatient(H11Protocol):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
-
-
-def public_url(endpoint: Endpoint) -> str:
-    """Where sensors reach an endpoint, as far as this machine can tell: the address by which it leaves for others."""
-    host = endpoint.host
-    if host in ("0.0.0.0", "::"):
-        host = _own_address(socket.AF_INET6 if ":" in host else socket.AF_INET) or socket.getfqdn()
-    return f"https://[{host}]:{endpoint.port}" if ":" in host else f"https://{host}:{endpoint.port}"
-
-
-def _own_address(family: socket.AddressFamily) -> str:
-    """Our address towards the documentation network: connecting a UDP socket asks the routes and sends nothing."""
-    with socket.socket(family, socket.SOCK_DGRAM) as way:
-        try:
-            way.connect(("2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1", 9))
-        except OSError:
-            return ""
-        return str(way.getsockname()[0])

@@ -20,7 +20,6 @@ from relaytrap.probe.schedule import parse_every
 from relaytrap.probe.target import TRANSPORTS
 from relaytrap.probe.tricks import STANDARD, TRICKS
 from relaytrap.web.api.download import safe_name
-from relaytrap.web.probe_pdf import render_pdf
 from relaytrap.web.probe_report import render_html, shown_result
 from relaytrap.web.probing import Asked, Tests
 from relaytrap.web.site import Ask, Site
@@ -81,6 +80,8 @@ def result_html(site: Site, secret: str) -> Response[bytes]:
 
 @get("/probe/{secret:str}/report.pdf", sync_to_thread=True, include_in_schema=False)
 def result_pdf(site: Site, secret: str) -> Response[bytes]:
+    from relaytrap.web.probe_pdf import render_pdf  # with numpy: a third of a second and 20 MB
+
     entry, report = _finished(site, secret)
     return _file(entry, render_pdf(report), "application/pdf", "pdf")
 
