@@ -2,7 +2,15 @@
 
 import pytest
 
-from relaytrap.evidence.campaign import GOALS, Deeds, campaign_id, goal_of_campaign, schedule_of
+from relaytrap.evidence.campaign import (
+    GOALS,
+    Deeds,
+    Tried,
+    campaign_id,
+    goal_of_campaign,
+    schedule_of,
+    title_of_campaign,
+)
 from relaytrap.evidence.product import KINDS, product_of, relay_kind
 
 DAY, HOUR = 86_400, 3_600
@@ -33,6 +41,36 @@ def test_an_identifier_depends_on_base_and_address_alone():
 def test_the_goal_follows_from_what_the_requests_are_for(goals, methods, targets, coverage, goal):
     assert goal_of_campaign(Deeds(goals, methods, targets, sensors=4, coverage=coverage)) == goal
     assert goal in GOALS
+
+
+def tried(extensions, others=0):
+    smallest = sorted(extensions)[:5]
+    low, high = min(extensions, default=0), max(extensions, default=0)
+    return Tried(len(extensions) + others, len(extensions), low, high, smallest)
+
+
+@pytest.mark.parametrize(
+    ("goal", "targets", "title"),
+    [
+        ("extension", tried({100}), "Extension 100"),
+        ("extension", tried({9999, 100, 1000, 200}), "Extensions 100, 200, 1000 and 9999"),
+        ("extension", tried({100, 9999}, others=1), "3 extensions 100–9999"),
+        ("extension", tried(set(), others=2), "2 extensions"),
+        ("extension", tried(set(range(100, 104))), "Extensions 100, 101, 102 and 103"),
+        ("extension", tried(set(range(100, 105))), "Extension sweep 100–104"),
+        ("extension", tried(set(range(1000, 21_000, 1000))), "20 extensions 1000–20000"),
+        ("extension", tried(set(range(1000, 22_000, 1000))), "Extension sweep 1000–21000"),
+        ("toll", tried({100, 9999}, others=2), "Toll-fraud probing"),
+    ],
+)
+def test_a_title_says_sweep_only_of_many_or_of_most_of_a_range(goal, targets, title):
+    assert title_of_campaign(goal, targets) == title
+
+
+def test_coverage_is_of_a_range_of_two_numbers_at_least():
+    assert tried({100}).coverage is None
+    assert tried(set(), others=3).coverage is None
+    assert tried({100, 103}).coverage == 0.5
 
 
 def test_a_campaign_that_comes_every_day_for_some_hours_is_daily():

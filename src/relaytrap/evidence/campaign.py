@@ -11,7 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["GOALS", "Deeds", "Schedule", "campaign_id", "goal_of_campaign", "schedule_of"]
+__all__ = [
+    "GOALS",
+    "NAMED_MAX",
+    "Deeds",
+    "Schedule",
+    "Tried",
+    "campaign_id",
+    "goal_of_campaign",
+    "schedule_of",
+    "title_of_campaign",
+]
 
 Base = Literal["origin", "behind"]
 ID_DIGITS: Final = 12
@@ -33,6 +43,11 @@ SWEEP_COVERAGE: Final = 0.5
 # So many registrations in all, and so many for each name, are guesses at its password, answered by a challenge or not.
 GUESSES: Final = 10
 GUESSES_EACH: Final = 8
+# A title names so many extensions one by one.
+NAMED_MAX: Final = 4
+# What is tried so rarely, over so little of its range, is a handful of well-known extensions and no sweep.
+FEW: Final = 20
+THIN: Final = 0.05
 
 
 def campaign_id(base: Base, address: str) -> str:
@@ -78,6 +93,39 @@ def _guesses(deeds: Deeds) -> bool:
     registrations = deeds.methods.get("REGISTER", 0)
     many = registrations >= GUESSES and registrations * 2 > sum(deeds.methods.values())
     return many and 0 < deeds.targets * GUESSES_EACH <= registrations
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Different targets of a campaign. targets: how many; extensions: how many of them are numbers, from low to high;
+    smallest: those of them that come first, one more than a title names."""
+
+    targets: int
+    extensions: int
+    low: int
+    high: int
+    smallest: Sequence[int]
+
+    @property
+    def coverage(self) -> float | None:
+        """The part of the range of numbers that was tried; None without one."""
+        span = self.high - self.low + 1 if self.extensions else 0
+        return round(self.extensions / span, 3) if span > 1 else None
+
+
+def title_of_campaign(goal: str, tried: Tried) -> str:
+    """What a campaign is, in a few words: with the range when it tried one, with the extensions when they are few."""
+    text = GOALS[goal].capitalize()
+    between = f"{tried.low}–{tried.high}" if tried.extensions > 1 else ""
+    is_thin = tried.coverage is not None and tried.coverage < THIN
+    if tried.targets > FEW or (tried.targets >= SWEEP_TARGETS and not is_thin):
+        return f"{text} {between}".rstrip()
+    if goal != "extension":
+        return text
+    if tried.targets == tried.extensions <= NAMED_MAX:
+        *others, last = map(str, sorted(tried.smallest))
+        return f"Extensions {', '.join(others)} and {last}" if others else f"Extension {last}"
+    return f"{tried.targets} extensions {between}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)

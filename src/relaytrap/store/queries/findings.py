@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.errors import InputError
-from relaytrap.evidence.campaign import GOALS, SWEEP_TARGETS, Deeds, campaign_id, goal_of_campaign
+from relaytrap.evidence.campaign import (
+    NAMED_MAX,
+    Deeds,
+    Tried,
+    campaign_id,
+    goal_of_campaign,
+    title_of_campaign,
+)
 from relaytrap.evidence.product import product_of, relay_kind
 from relaytrap.store.findings_schema import COUNTS, NONE, WORDS
 from relaytrap.store.queries.believed import (
@@ -299,18 +306,13 @@ CAMPAIGN_PARTS: Final = (
     "uniqState(source) AS relays, toUInt64(0) AS direct_, toUInt64(0) AS vouched_, count() AS placed_ "
     f"FROM ({PLACED}) GROUP BY believed, base, key, hour"
 )
-# A title names so many extensions one by one.
-NAMED: Final = 4
-# What is tried so rarely, over so little of its range, is a handful of well-known extensions and no sweep.
-FEW: Final = 20
-THIN: Final = 0.05
 NUMERIC: Final = "bitmapSubsetInRange(groupBitmapMergeState(targets), toUInt64(1), toUInt64(10000000))"
 CAMPAIGN_SUMS: Final = (
     "SELECT base, key, sum(openers) AS messages_, min(first) AS first_, max(last) AS last_, "
     "groupUniqArrayArray(64)(sensors) AS sensors_, sumMap(methods) AS methods_, sumMap(goals) AS goals_, "
     "sumMap(tools) AS tools_, groupUniqArrayArray(12)(agents) AS agents_, groupBitmapMerge(targets) AS targets_, "
     f"bitmapMin({NUMERIC}) AS low_, bitmapMax({NUMERIC}) AS high_, bitmapCardinality({NUMERIC}) AS extensions_, "
-    f"bitmapToArray(bitmapSubsetLimit({NUMERIC}, toUInt64(1), toUInt64({NAMED + 1}))) AS some_extensions_, "
+    f"bitmapToArray(bitmapSubsetLimit({NUMERIC}, toUInt64(1), toUInt64({NAMED_MAX + 1}))) AS some_extensions_, "
     "uniqMerge(relays) AS relays_, sum(direct_) AS direct_sum, sum(vouched_) AS vouched_sum, sum(placed_) AS "
     "placed_sum, "
     "uniqExact(hour) AS hours_ "
@@ -358,13 +360,14 @@ def list_campaigns(
 
 def _campaign_row(row: "Row") -> "Row":
     through = row["base"] == "origin"
-    span = row["high_"] - row["low_"] + 1 if row["extensions_"] else 0
-    coverage = round(row["extensions_"] / span, 3) if span > 1 else None
-    goal = goal_of_campaign(Deeds(row["goals_"], row["methods_"], row["targets_"], len(row["sensors_"]), coverage))
+    tried = Tried(row["targets_"], row["extensions_"], row["low_"], row["high_"], row["some_extensions_"])
+    goal = goal_of_campaign(
+        Deeds(row["goals_"], row["methods_"], row["targets_"], len(row["sensors_"]), tried.coverage)
+    )
     return {
         "id": campaign_id(row["base"], row["address"]),
         "goal": goal,
-        "title": _title(goal, row, coverage),
+        "title": title_of_campaign(goal, tried),
         "origin": row["address"] if through else None,
         "behind": None if through else row["address"],
         "confidence": (row["confidence"] or None) if through else None,
@@ -378,7 +381,7 @@ def _campaign_row(row: "Row") -> "Row":
         "sensors": sorted(row["sensors_"]),
         "targets": row["targets_"],
         "range": [row["low_"], row["high_"]] if row["extensions_"] > 1 else None,
-        "coverage": coverage,
+        "coverage": tried.coverage,
         "methods": row["methods_"],
         "goals": row["goals_"],
         "tools": row["tools_"],
@@ -386,20 +389,6 @@ def _campaign_row(row: "Row") -> "Row":
         "per_hour": round(row["messages_"] / max(row["seconds_"] / 3600, 1.0), 1),
         "active_hours": row["hours_"],
     }
-
-
-def _title(goal: str, row: "Row", coverage: float | None) -> str:
-    """What a campaign is, in a few words: with the range when it tried one, with the extensions when they are few."""
-    text = GOALS[goal].capitalize()
-    between = f"{row['low_']}–{row['high_']}" if row["extensions_"] > 1 else ""
-    if row["targets_"] > FEW or (row["targets_"] >= SWEEP_TARGETS and (coverage is None or coverage >= THIN)):
-        return f"{text} {between}".rstrip()
-    if goal != "extension":
-        return text
-    if row["targets_"] == row["extensions_"] <= NAMED:
-        *others, last = map(str, sorted(row["some_extensions_"]))
-        return f"Extensions {', '.join(others)} and {last}" if others else f"Extension {last}"
-    return f"{row['targets_']} extensions {between}".rstrip()
 
 
 def get_campaign(store: "Store", *, id: str) -> "list[Row]":
