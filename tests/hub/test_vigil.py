@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from relaytrap.clock import now_ns
 from relaytrap.hub.fares import Fares
 from relaytrap.hub.keys import Keys
-from relaytrap.hub.vigil import RUNS_MAX, Run, Vigil, judge_heartbeat, judge_runs
+from relaytrap.hub.vigil import RUNS_MAX, Run, Vigil, judge_clock, judge_heartbeat, judge_runs
 from relaytrap.observation import FORMAT_VERSION
 
 S = 1_000_000_000
@@ -162,6 +162,43 @@ def test_wrong_clock_is_told_in_minutes(vigil, database, ledger) -> None:
     (incident,) = ledger.list_incidents()
     assert incident["kind"] == "clock-off"
     assert "60 minutes behind" in incident["text"]
+
+
+HOUR_MS = 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("heard", "is_hubs"),
+    [
+        ([HOUR_MS] * 3, True),
+        ([HOUR_MS, HOUR_MS + 4_000, HOUR_MS - 4_000, 0, 0], True),
+        ([HOUR_MS] * 2, False),
+        ([HOUR_MS] * 3 + [0] * 3, False),
+        ([HOUR_MS, 2 * HOUR_MS, -HOUR_MS, 5 * HOUR_MS], False),
+        ([HOUR_MS, -HOUR_MS, -HOUR_MS, -HOUR_MS], False),
+        ([], False),
+    ],
+)
+def test_a_clock_that_most_sensors_contradict_in_the_same_way_is_the_hubs(heard: list[int], is_hubs: bool) -> None:
+    (incident,) = judge_clock("cellar", HOUR_MS, heard)
+    assert incident.kind == "clock-off"
+    assert "60 minutes ahead of this hub's" in incident.text
+    assert ("Set it here" in incident.text) == is_hubs
+
+
+def test_clocks_that_agree_with_the_hub_are_no_incident() -> None:
+    assert list(judge_clock("cellar", 4_900, [4_900] * 9)) == []
+
+
+def test_a_hub_with_a_wrong_clock_hears_so_from_its_sensors_but_not_from_the_one_on_its_machine(
+    vigil, database, ledger
+) -> None:
+    for name, trust, ahead_s in (("own", "loopback", 0), ("one", "pinned x", 60), ("two", "", 61), ("three", "", 59)):
+        Keys(database).add(name)
+        vigil.take(name, status() | {"sensor": name, "hub_trust": trust}, now_ns() + ahead_s * S, "192.0.2.1")
+    said = {each["sensor"]: each["text"] for each in ledger.list_incidents()}
+    assert sorted(said) == ["one", "three", "two"]
+    assert "it is likely this hub's that is wrong" in said["three"]
 
 
 def test_what_goes_on_is_one_incident(vigil, database, ledger) -> None:

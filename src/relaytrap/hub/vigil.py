@@ -5,21 +5,26 @@ speak under the same name. What is found becomes an incident: on the Sensors pag
 `relaytrap doctor`. Heartbeats of older sensors say less; what they do not say is not judged.
 """
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from relaytrap import __version__
-from relaytrap.clock import now_ns
+from relaytrap.clock import monotonic, now_ns
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.fares import find_number, find_text
 from relaytrap.hub.keys import Keys
 from relaytrap.hub.ledger import Ledger
 from relaytrap.observation import FORMAT_VERSION
 
-__all__ = ["Incident", "Run", "Vigil", "judge_heartbeat", "judge_runs"]
+__all__ = ["Incident", "Run", "Vigil", "judge_clock", "judge_heartbeat", "judge_runs"]
 
 CLOCK_OFF_MS: Final = 5_000
+AGREEING_MIN: Final = 3
+"""So many machines that are off by the same, and more than do not, are right: the hub is wrong. Two may be a pair."""
+HEARD_S: Final = 60.0
+"""A clock that was not heard of for so long says nothing any more."""
 TOGETHER_NS: Final = 60_000_000_000
 """Two processes heard of within this time run side by side; one that comes back later was restored."""
 FORGET_RUNS_NS: Final = 86_400_000_000_000
@@ -56,6 +61,8 @@ class Vigil:
         self._database = database
         self._keys = keys
         self._ledger = ledger
+        self._guard = threading.Lock()
+        self._clocks: dict[str, tuple[float, int]] = {}
 
     def take(self, sensor: str, status: Status, sent_at_ns: int | None, address: str) -> dict[str, Any]:
         """Note a heartbeat of an authenticated sensor, report what is wrong, and give what the hub answers.
@@ -67,8 +74,9 @@ class Vigil:
         spool = find_text(status, "spool", "id")
         highest = self._ledger.highest(sensor, spool)
         found = list(judge_heartbeat(sensor, before, status, hub_id=self._ledger.hub_id, highest=highest))
-        if sent_at_ns is not None and abs(sent_at_ns - now) > CLOCK_OFF_MS * 1_000_000:
-            found.append(_clock_off(sensor, round((sent_at_ns - now) / 1e9)))
+        if sent_at_ns is not None:
+            ahead_ms = (sent_at_ns - now) // 1_000_000
+            found += judge_clock(sensor, ahead_ms, self._note_clock(sensor, status, ahead_ms))
         if run := find_text(status, "run"):
             current = Run(run, now, now, _number(status, "beat"), find_text(status, "clock"), address)
             others = self._note_run(sensor, current)
@@ -83,6 +91,17 @@ class Vigil:
             "format": FORMAT_VERSION,
             "highest_segment": highest,
         }
+
+    def _note_clock(self, sensor: str, status: Status, ahead_ms: int) -> list[int]:
+        """Remember how far a clock is ahead; all that other machines' sensors said lately, this one's among them."""
+        now = monotonic()
+        with self._guard:
+            if find_text(status, "hub_trust") != "loopback":  # this machine's own has our clock
+                self._clocks[sensor] = now, ahead_ms
+            if abs(ahead_ms) <= CLOCK_OFF_MS:
+                return []
+            self._clocks = {name: each for name, each in self._clocks.items() if now - each[0] <= HEARD_S}
+            return [each for _, each in self._clocks.values()]
 
     def _note_run(self, sensor: str, current: Run) -> list[Run]:
         """Remember who speaks; the processes that were heard of before under this name, this one among them."""
@@ -176,10 +195,22 @@ def _hub_set_back(sensor: str, now: Status, acknowledged: int, highest: int) -> 
     return f"{text}."
 
 
-def _clock_off(sensor: str, seconds: int) -> Incident:
+def judge_clock(sensor: str, ahead_ms: int, heard: Iterable[int]) -> Iterator[Incident]:
+    """Whose clock is wrong when a sensor's is not the hub's. heard: how far those of other machines are ahead."""
+    if abs(ahead_ms) <= CLOCK_OFF_MS:
+        return
+    seconds = round(ahead_ms / 1000)
     side = "ahead of" if seconds >= 0 else "behind"
     much = f"{abs(seconds)} s" if abs(seconds) < 120 else f"{round(abs(seconds) / 60):,} minutes"
-    return Incident(
+    agreeing = [abs(each - ahead_ms) <= CLOCK_OFF_MS for each in heard]
+    if sum(agreeing) >= AGREEING_MIN and sum(agreeing) * 2 > len(agreeing):
+        yield Incident(
+            "clock-off",
+            f"The clock of {sensor} is {much} {side} this hub's, and so are those of most sensors, by as much: it is "
+            "likely this hub's that is wrong. Set it here (timedatectl set-ntp true).",
+        )
+        return
+    yield Incident(
         "clock-off",
         f"The clock of {sensor} is {much} {side} this hub's, and its messages carry its time: set it there "
         "(timedatectl set-ntp true).",
