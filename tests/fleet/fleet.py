@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.loopback import free_port
 from tests.web.conftest import start_hub
 
 PATIENCE_S = 60.0
@@ -30,11 +31,6 @@ def until(true: Callable[[], Any], what: str = "it") -> Any:
         assert time.monotonic() < end, f"{what} did not happen"
         time.sleep(0.1)
     return found
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 class Fleet:

@@ -17,24 +17,12 @@ from relaytrap.store.findings import Bucket, Window
 from relaytrap.store.queries import run_query
 from tests.evidence.relays import Scene, b2bua, kamailio, liar, request, stripper
 from tests.evidence.test_association import sweep
-from tests.storing import clear, opened_store
+from tests.storing import clear
 
 A, B, INNOCENT = "198.51.100.66", "198.51.100.67", "198.51.100.200"
 HONEST = [(kamailio, f"203.0.113.{n}") for n in range(11, 17)]
 RELAYS = [*HONEST, (b2bua, "203.0.113.31"), (stripper, "203.0.113.32"), (liar(INNOCENT), "203.0.113.41")]
 DAY = 86_400
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    with opened_store(tmp_path_factory.mktemp("analyse")) as store:
-        yield store
-
-
-@pytest.fixture
-def store(engine):
-    clear(engine)
-    return engine
 
 
 @pytest.fixture(scope="module")

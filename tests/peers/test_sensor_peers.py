@@ -6,7 +6,6 @@ What the tools sent is told by tcpdump on the loopback interface, not by us.
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ import pytest
 from relaytrap.sensor import personas
 from relaytrap.sensor.persona import Persona
 from relaytrap.sensor.personas import load_persona
+from tests.loopback import free_port
 from tests.sensor.live import SensorProcess, recorded
 
 pytestmark = pytest.mark.peer
@@ -57,12 +57,6 @@ def wire(peer: Peer, port: str, into: Path) -> Iterator[Callable[[], Counter[byt
             watcher.kill()
             watcher.wait()
         watcher.stderr.close()
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def run(command: list[str], home: Path, seconds: float = 60) -> str:

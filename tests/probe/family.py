@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..loopback import loopback
+from ..loopback import free_port, loopback
 
 MODULES = "/usr/lib/x86_64-linux-gnu/kamailio/modules/"
 OWN = """
@@ -127,13 +127,6 @@ def make_certificate(folder: Path) -> None:
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=family"]
     command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
     subprocess.run(command, check=True, capture_output=True)
-
-
-def free_port(address: str) -> int:
-    """A port that UDP and TCP may have."""
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
-        one.bind((address, 0))
-        return int(one.getsockname()[1])
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from relaytrap.probe.run import Run
 from relaytrap.probe.target import Endpoint, Target
 from relaytrap.probe.verdict import judge_server
 
-from .test_run import QUICK, Server, reply, watching
+from .answering import reply
+from .test_run import QUICK, Server, watching
 
 SERVER, TESTER, WITNESS = "127.0.49.1", "127.0.49.2", "127.0.49.3"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -25,8 +24,9 @@ from relaytrap.probe.run import Run
 from relaytrap.probe.target import Endpoint, Target
 from relaytrap.probe.witness import Knock, Witness
 
-from ..loopback import loopback
-from .test_run import QUICK, Server, reply
+from ..loopback import free_port, loopback
+from .answering import reply
+from .test_run import QUICK, Server
 from .test_witness import OTHER, TOKEN, Seen, deliver, request, statuses, until
 
 DOOR, WITNESS, SERVER, TESTER = "127.0.46.1", "127.0.46.2", "127.0.46.3", "127.0.46.4"
@@ -394,12 +394,6 @@ def test_remote_witness_that_falls_silent_on_the_way_never_makes_a_server_closed
             process.kill()
     assert not one.witness_reachable
     assert one.not_offered == ["The witness did not answer: what arrived there later is not known"]
-
-
-def free_port(address: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as one:
-        one.bind((address, 0))
-        return int(one.getsockname()[1])
 
 
 def test_place_of_the_witness_is_what_the_probes_name(folder: Path) -> None:

@@ -7,10 +7,13 @@ from typing import cast
 
 import pytest
 
+from relaytrap.probe.place import Place
 from relaytrap.probe.plan import Plan, Timing
 from relaytrap.probe.run import Run
 from relaytrap.probe.target import Endpoint, Target
-from relaytrap.probe.witness import LocalWatch, Place
+from relaytrap.probe.witness import LocalWatch
+
+from .answering import reply
 
 SERVER, TESTER, WITNESS = "127.0.43.1", "127.0.43.2", "127.0.43.3"
 QUICK = Timing(resend=(0.2, 0.4), settle=0.2, cancelled=0.8, stray=1.5, pace=0.001, knocks=(0.0, 0.1))
@@ -46,13 +49,6 @@ class Server(asyncio.DatagramProtocol):
 
     def of(self, method: str) -> list[bytes]:
         return [request for request in self.requests if request.startswith(method.encode() + b" ")]
-
-
-def reply(request: bytes, status: str, *more: str) -> bytes:
-    """The answer to a request, its own fields copied."""
-    copied = [line for line in request.split(b"\r\n") if re.match(rb"(?:Via|From|To|Call-ID|CSeq): ", line)]
-    lines = [f"SIP/2.0 {status}".encode(), *copied, *(line.encode() for line in more), b"Content-Length: 0"]
-    return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 def call_ids(requests: list[bytes]) -> set[bytes]:

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaytrap.probe.channel import StreamChannel, UdpSocket
+from relaytrap.probe.place import Place
 from relaytrap.probe.request import METHODS, Probe, build_probe
 from relaytrap.probe.tricks import Ends
-from relaytrap.probe.witness import Knock, LocalWatch, Place, Witness, WitnessedRequest, Witnesses
+from relaytrap.probe.witness import Knock, LocalWatch, Witness, WitnessedRequest, Witnesses
 from relaytrap.sip import Response, parse_message
 
 ADDRESSES = ["127.0.44.1", "::1"]

@@ -21,9 +21,9 @@ from relaytrap.probe.register import Register
 from relaytrap.web.pages.probe import client_of
 from relaytrap.web.site import Ask
 
-from ..loopback import loopback
+from ..loopback import free_port, loopback
 from ..probe.answering import answering_server, reply
-from ..probe.family import ROUTES, SIX, free_port, main_configuration, make_certificate, running, start_kamailio
+from ..probe.family import ROUTES, SIX, main_configuration, make_certificate, running, start_kamailio
 from .conftest import Hub, start_hub
 
 NOBODY = "198.51.100.7"
