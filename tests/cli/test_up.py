@@ -1,13 +1,16 @@
 """`relaytrap up`: where it may listen, and what it says of that."""
 
+import shlex
 import socket
+import subprocess
 from types import SimpleNamespace
 
 import pytest
 
-from relaytrap.cli.up import free_places, tell
+from relaytrap.cli.up import first_request, free_places, tell
 from relaytrap.config import SensorConfig
 from relaytrap.errors import ConfigError
+from relaytrap.sip import Request, parse_message
 
 
 @pytest.mark.parametrize("place", ["udp:127.0.0.1", "foo", "udp:[::1]:x", "tcp:nonsense", "udp::5060"])
@@ -54,3 +57,23 @@ def test_it_says_where_other_sensors_and_capture_agents_reach_it(capsys: pytest.
     said = told(capsys, ("udp:127.0.0.1:5060",), SimpleNamespace(uplink_url="https://192.0.2.1:8061", hep=hep))
     assert said["Sensors"] == "https://192.0.2.1:8061"
     assert said["HEP"] == "udp:127.0.0.1:9060, tls:127.0.0.1:9061"
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.44.2"), (socket.AF_INET6, "::1")])
+def test_a_first_request_without_any_tool_is_one_datagram_and_shows_the_answer(
+    monkeypatch: pytest.MonkeyPatch, family: socket.AddressFamily, host: str
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with socket.socket(family, socket.SOCK_DGRAM) as sensor:
+        sensor.bind((host, 0))
+        sensor.settimeout(10)
+        where = f"[{host}]" if ":" in host else host
+        line = first_request(f"{where}:{sensor.getsockname()[1]}")
+        with subprocess.Popen(shlex.split(line), stdout=subprocess.PIPE) as asking:
+            data, client = sensor.recvfrom(65535)
+            sensor.sendto(b"SIP/2.0 200 OK", client)
+            shown, _ = asking.communicate(timeout=10)
+    message = parse_message(data)
+    assert isinstance(message, Request)
+    assert message.anomalies == ()
+    assert shown.strip() == b"SIP/2.0 200 OK"

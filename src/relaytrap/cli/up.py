@@ -6,6 +6,7 @@ and ships its segments over loopback with a token of its own.
 
 import contextlib
 import os
+import shlex
 import shutil
 import socket
 import sys
@@ -167,16 +168,24 @@ def first_request(where: str) -> str:
         return f"sipsak -s sip:100@{where}"
     lines = (
         f"OPTIONS sip:100@{where} SIP/2.0",
-        f"Via: SIP/2.0/UDP {where};rport;branch=z9hG4bK1",
+        "Via: SIP/2.0/UDP first.invalid;rport;branch=z9hG4bK1",
         f"From: <sip:me@{host}>;tag=1",
         f"To: <sip:100@{host}>",
         "Call-ID: first",
         "CSeq: 1 OPTIONS",
         "Max-Forwards: 70",
+        "User-Agent: first",
+        "Accept: application/sdp",
         "Content-Length: 0",
     )
     text = "".join(f"{line}\\r\\n" for line in (*lines, ""))
-    return f"bash -c \"printf '{text}' > /dev/udp/{host.strip('[]')}/{port}\""
+    family = "AF_INET6" if host.startswith("[") else "AF_INET"
+    # Not by a shell's /dev/udp: it sends each line as a datagram.
+    code = (
+        f"import socket as s; w = s.socket(s.{family}, s.SOCK_DGRAM); w.connect(('{host.strip('[]')}', {port})); "
+        f"w.settimeout(5); w.send(b'{text}'); print(w.recv(65535).decode())"
+    )
+    return f'{shlex.quote(sys.executable)} -c "{code}"'
 
 
 def load_sample(site: "Site") -> None:
@@ -190,4 +199,4 @@ def load_sample(site: "Site") -> None:
         click.echo(f"relaytrap: the sample could not be loaded: {error}", err=True)
         return
     seconds = monotonic() - started
-    click.echo(f"  Sample    {count} messages in {seconds:.1f} s; remove them with: relaytrap sample remove")
+    click.echo(f"  Sample    {count:,} messages in {seconds:.1f} s; remove them with: relaytrap sample remove")
