@@ -1,6 +1,8 @@
 """How a command comes to the data: through the hub that has them, or by itself, or after a wait."""
 
 import json
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -8,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from relaytrap.cli import session
+from relaytrap.cli import hub_backup, session
 from relaytrap.cli.session import HubSession, StoreSession, open_session
 from relaytrap.config import Config
-from relaytrap.errors import StoreLocked
+from relaytrap.errors import StoreError, StoreLocked
 
 # Has the data directory until its standard input ends.
 OWNER = (
@@ -55,3 +57,32 @@ def test_who_neither_answers_nor_ends_is_named_in_the_end(owner, tmp_path: Path,
     monkeypatch.setattr(session, "WAIT_S", 0.3)
     with pytest.raises(StoreLocked, match=f"in use by process {owner.pid}"), open_session(Config(tmp_path)):
         pass
+
+
+@pytest.fixture
+def leaving():
+    """A hub that sends the beginning of an answer, and then resets the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def serve() -> None:
+            way, _ = door.accept()
+            with way:
+                way.recv(65536)
+                way.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + bytes(1000))
+                heard.wait(10)
+                way.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        heard = threading.Event()
+        server = threading.Thread(target=serve)
+        server.start()
+        yield HubSession(session.RunningHub(1, f"http://127.0.0.1:{door.getsockname()[1]}", "t")), heard
+        heard.set()
+        server.join(10)
+
+
+def test_hub_that_leaves_during_a_backup_is_not_taken_for_a_full_disk(leaving, tmp_path: Path) -> None:
+    hub, heard = leaving
+    with hub.download("/api/backup") as (_, pieces):
+        heard.set()
+        with pytest.raises(StoreError, match="does not answer"):
+            hub_backup._write(tmp_path / "hub.tar", pieces, lambda done: None)

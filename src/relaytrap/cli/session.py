@@ -83,8 +83,7 @@ class HubSession:
 
     def query(self, name: str, given: Mapping[str, Any]) -> Iterator[Row]:
         """Rows of one question, as they arrive."""
-        path = f"/api/{name}?{urlencode({key: _as_text(value) for key, value in _set(given).items()})}"
-        return self.lines("GET", path)
+        return self.lines("GET", _path(name, given))
 
     def lines(
         self, method: str, path: str, body: Readable | None = None, headers: Mapping[str, str] | None = None
@@ -93,22 +92,9 @@ class HubSession:
 
         Raises InputError or StoreError with the hub's own sentence.
         """
-        connection = self._connect()
-        with contextlib.closing(connection):
-            sent = {"Accept": LINES, "Authorization": f"Bearer {self.hub.token}", **(headers or {})}
-            try:
-                connection.request(method, path, _chunks(body) if body else None, sent, encode_chunked=body is not None)
-                answer = connection.getresponse()
-                if answer.status >= 400:
-                    _refuse(answer)
-                for line in _lines(answer):
-                    yield msgspec.json.decode(line)
-            except http.client.IncompleteRead:
-                raise self._broke_off() from None
-            except (OSError, http.client.HTTPException) as error:
-                raise StoreError(
-                    f"the hub (process {self.hub.pid}) at {self.hub.url} does not answer: {error}"
-                ) from None
+        with self._answer(method, path, body, {"Accept": LINES, **(headers or {})}) as answer:
+            for line in _lines(answer):
+                yield msgspec.json.decode(line)
 
     @contextlib.contextmanager
     def download(self, path: str) -> Iterator[tuple[int, Iterator[bytes]]]:
@@ -116,50 +102,51 @@ class HubSession:
 
         Raises InputError or StoreError with the hub's own sentence.
         """
-        connection = self._connect()
-        with contextlib.closing(connection):
-            try:
-                connection.request("POST", path, b"", {"Authorization": f"Bearer {self.hub.token}"})
-                answer = connection.getresponse()
-                if answer.status >= 400:
-                    _refuse(answer)
-                total = int(answer.getheader("X-Relaytrap-Total") or 0)
-                yield total, iter(lambda: answer.read(CHUNK_BYTES), b"")
-            except http.client.IncompleteRead:
-                raise self._broke_off() from None
-            except (OSError, http.client.HTTPException) as error:
-                raise StoreError(f"the hub (process {self.hub.pid}) at {self.hub.url} has gone: {error}") from None
+        with self._answer("POST", path) as answer:
+            total = int(answer.getheader("X-Relaytrap-Total") or 0)
+            yield total, self._pieces(answer)
 
     def events(self, name: str, given: Mapping[str, Any]) -> Iterator[Row]:
         """Objects of a live stream (server-sent events) as they arrive, until the hub ends.
 
         Raises InputError or StoreError with the hub's own sentence.
         """
-        path = f"/api/{name}?{urlencode({key: _as_text(value) for key, value in _set(given).items()})}"
-        for line in self._answer_lines(path):
-            # A line without its end was cut: the hub ended in the middle of it.
-            if line.startswith(b"data: ") and line.endswith(b"\n"):
-                yield msgspec.json.decode(line[len(b"data: ") :])
-
-    def _answer_lines(self, path: str) -> Iterator[bytes]:
-        connection = self._connect()
-        with contextlib.closing(connection):
-            try:
-                connection.request("GET", path, None, {"Authorization": f"Bearer {self.hub.token}"})
-                answer = connection.getresponse()
-                if answer.status >= 400:
-                    _refuse(answer)
-                yield from _lines(answer)
-            except http.client.IncompleteRead:
-                raise self._broke_off() from None
-            except (OSError, http.client.HTTPException) as error:
-                raise StoreError(f"the hub (process {self.hub.pid}) at {self.hub.url} has gone: {error}") from None
+        with self._answer("GET", _path(name, given)) as answer:
+            for line in _lines(answer):
+                # A line without its end was cut: the hub ended in the middle of it.
+                if line.startswith(b"data: ") and line.endswith(b"\n"):
+                    yield msgspec.json.decode(line[len(b"data: ") :])
 
     def close(self) -> None:
         """Nothing is kept open between questions."""
 
-    def _broke_off(self) -> StoreError:
-        return StoreError(f"the hub (process {self.hub.pid}) at {self.hub.url} broke off its answer; its log says why")
+    @contextlib.contextmanager
+    def _answer(
+        self, method: str, path: str, body: Readable | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """The hub's answer, to be read while the block runs."""
+        sent = {"Authorization": f"Bearer {self.hub.token}", **(headers or {})}
+        with contextlib.closing(self._connect()) as connection, self._sentences():
+            connection.request(method, path, _chunks(body) if body else None, sent, encode_chunked=body is not None)
+            answer = connection.getresponse()
+            if answer.status >= 400:
+                _refuse(answer)
+            yield answer
+
+    @contextlib.contextmanager
+    def _sentences(self) -> Iterator[None]:
+        hub = f"the hub (process {self.hub.pid}) at {self.hub.url}"
+        try:
+            yield
+        except http.client.IncompleteRead:
+            raise StoreError(f"{hub} broke off its answer; its log says why") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise StoreError(f"{hub} does not answer: {error}") from None
+
+    def _pieces(self, answer: http.client.HTTPResponse) -> Iterator[bytes]:
+        with self._sentences():  # here as well: whoever writes them elsewhere has an OSError of its own
+            while piece := answer.read(CHUNK_BYTES):
+                yield piece
 
     def _connect(self) -> http.client.HTTPConnection:
         parts = urlsplit(self.hub.url)
@@ -212,6 +199,10 @@ def running_hub(data_dir: Path) -> RunningHub | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return hub if hub.pid == owner else None
+
+
+def _path(name: str, given: Mapping[str, Any]) -> str:
+    return f"/api/{name}?{urlencode({key: _as_text(value) for key, value in _set(given).items()})}"
 
 
 def _set(given: Mapping[str, Any]) -> dict[str, Any]:
