@@ -118,11 +118,11 @@ class CaptureReader:
         if head.startswith(hep.HEP3_MAGIC):
             return self._hep_packets()
         if self._decompressed and self._decompressed.damaged:
-            raise InputError(f"{self._name} cannot be unpacked: it is damaged or cut within its first block.")
+            raise InputError(f"{self._name} cannot be unpacked: it is damaged or cut within its first block")
         if not head:
-            raise InputError(f"{self._name} is empty: there is nothing to read.")
+            raise InputError(f"{self._name} is empty: there is nothing to read")
         raise InputError(
-            f"{self._name} is no capture that Relaytrap reads: it is not pcap, pcapng or HEP3, plain or compressed."
+            f"{self._name} is no capture that Relaytrap reads: it is not pcap, pcapng or HEP3, plain or compressed"
         )
 
     def _packets(self, packets: Iterator[Packet]) -> Iterator[Observation]:

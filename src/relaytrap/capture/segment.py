@@ -57,7 +57,7 @@ def read_segment(stream: Readable, *, name: str = "segment") -> "SegmentReader":
     source = PacketSource(stream)
     source.have(12)
     if not is_pcapng(source.buffer):
-        raise InputError(f"{name} is not a Relaytrap segment: it does not start like a pcapng file.")
+        raise InputError(f"{name} is not a Relaytrap segment: it does not start like a pcapng file")
     return SegmentReader(source, name)
 
 
@@ -106,10 +106,10 @@ class SegmentReader:
 def check_mark(mark: dict[str, Any] | None, name: str) -> None:
     """Raise InputError unless this version of Relaytrap reads sections marked so."""
     if mark is None:
-        raise InputError(f"{name} is a pcapng file but not a Relaytrap segment; use `relaytrap import` for captures.")
+        raise InputError(f"{name} is a pcapng file but not a Relaytrap segment; use `relaytrap import` for captures")
     if mark["format"] > FORMAT_VERSION:
         raise InputError(
-            f"{name} has segment format {mark['format']}, and this Relaytrap reads up to {FORMAT_VERSION}: update it."
+            f"{name} has segment format {mark['format']}, and this Relaytrap reads up to {FORMAT_VERSION}: update it"
         )
 
 
