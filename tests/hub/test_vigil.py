@@ -73,6 +73,12 @@ def test_spool_from_a_snapshot_shows_by_numbers_that_are_here_already() -> None:
     assert "2 segments waited" in text
 
 
+def test_spool_that_lost_its_memory_is_not_taken_for_a_machine_from_a_snapshot() -> None:
+    said = found(status(next_segment=1, acknowledged=0, begun_anew=True))
+    assert list(said) == ["spool-begun-anew"]
+    assert "segment 1, and 10 is here already" in said["spool-begun-anew"]
+
+
 def test_hub_from_a_backup_names_what_comes_again_and_what_is_lost() -> None:
     text = found(status(kept=[8, 10]), highest=5)["hub-set-back"]
     assert "8 to 10 and ships them again; 6 to 7 are lost" in text

@@ -13,6 +13,7 @@ NAME = "state.json"
 def test_state_is_the_same_after_it_was_saved(tmp_path: Path) -> None:
     state = SpoolState.load(tmp_path)
     state.hub_id, state.acknowledged, state.next_segment = "hub", 4, 6
+    assert not state.begun_anew
     state.save(tmp_path)
     assert SpoolState.load(tmp_path) == state
 
@@ -24,7 +25,10 @@ def test_spool_whose_memory_was_lost_keeps_its_name_and_says_so(
     before = SpoolState.load(tmp_path)
     before.save(tmp_path)
     (tmp_path / NAME).write_text(left, encoding="utf-8")
-    assert SpoolState.load(tmp_path).spool_id == before.spool_id
+    state = SpoolState.load(tmp_path)
+    assert (state.spool_id, state.begun_anew) == (before.spool_id, True)
+    state.save(tmp_path)
+    assert SpoolState.load(tmp_path).begun_anew
     assert "its counts begin anew" in caplog.text
 
 

@@ -333,8 +333,8 @@ class Ingest:
     def _report_other(self, sensor: str, number: int, batch: Batch) -> None:
         text = (
             f"Segment {number} came again with other contents: {batch.rows} new messages are kept, {batch.skipped} "
-            f"were here already. Either {sensor} was restored from an older copy, or two machines use its token: give "
-            "each its own."
+            f"were here already. Either {sensor} was restored from an older copy, or lost its spool's memory "
+            "(state.json), or two machines use its token: give each its own."
         )
         log.warning("segment number used twice sensor=%s number=%d messages=%d", sensor, number, batch.rows)
         self.ledger.report(sensor, "segment-number-reused", text)

@@ -169,6 +169,13 @@ def _set_back(sensor: str, before: Status, now: Status, hub_id: str, highest: in
     acknowledged, following = _number(now, "spool", "acknowledged"), _number(now, "spool", "next_segment")
     if find_text(now, "spool", "hub") == hub_id and acknowledged > highest:
         yield Incident("hub-set-back", _hub_set_back(sensor, now, acknowledged, highest))
+    elif 0 < following <= highest and find_number(now, "spool", "begun_anew"):
+        yield Incident(
+            "spool-begun-anew",
+            f"{sensor} lost its spool's memory (state.json), as when its power was cut: it was about to write segment "
+            f"{following}, and {highest} is here already. It goes on behind that, and no message is lost by this; its "
+            "counts of what was lost begin anew.",
+        )
     elif 0 < following <= highest:
         waited = _number(before, "spool", "waiting_segments")
         yield Incident(

@@ -269,6 +269,7 @@ class Spool:
             state.next_segment = max(state.next_segment, highest + 1)
             if is_behind or hub_id != state.hub_id:
                 state.hub_id, state.acknowledged = hub_id, highest
+            state.begun_anew = False
         self._save_state()
         return len(back)
 
@@ -293,6 +294,7 @@ class Spool:
             "kept": self.shelf.numbers,
             "kept_bytes": self.shelf.size_bytes,
             "is_full": self.is_full,
+            "begun_anew": self.state.begun_anew,
             **self.lost(),
         }
 

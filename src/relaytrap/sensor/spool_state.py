@@ -29,6 +29,7 @@ class SpoolState:
     segments know the numbers; under another name, what the hub had taken and not acknowledged would be taken twice.
     hub_id, acknowledged: the hub that took the last segment, and the highest number that it acknowledged.
     lost_observations: received or sent, and never on disk. dropped_*: on disk, never acknowledged, removed for room.
+    begun_anew: the rest of it was lost, and no hub has said yet what it has.
     """
 
     spool_id: str
@@ -38,20 +39,22 @@ class SpoolState:
     lost_observations: int = 0
     dropped_segments: int = 0
     dropped_observations: int = 0
+    begun_anew: bool = False
 
     @classmethod
     def load(cls, folder: Path) -> "SpoolState":
         """What the files say; begun anew where there is none, or none that can be read."""
         kept = _read(folder)
-        spool_id, hub_id = kept.get("spool_id"), kept.get("hub_id")
+        spool_id, hub_id, own_id = kept.get("spool_id"), kept.get("hub_id"), _read_id(folder)
         if not is_id(spool_id):
-            spool_id = _read_id(folder) or secrets.token_hex(8)
+            spool_id = own_id or secrets.token_hex(8)
         state = cls(spool_id, hub_id if is_id(hub_id) else "")
+        state.begun_anew = kept.get("begun_anew") is True or bool(own_id and not kept)
         for name in COUNTS:
             value = kept.get(name)
             if isinstance(value, int) and value >= 0:
                 setattr(state, name, value)
-        if _read_id(folder) != spool_id:
+        if own_id != spool_id:
             _write_id(folder, spool_id)
         return state
 
