@@ -2,7 +2,8 @@
 
 One request a connection: it gets a WebSocket when it asks for one that speaks SIP, else the persona's page; that only
 on a port where the operator expects HTTP, since a product's SIP port has none. Whatever was sent is recorded octet by
-octet, also what is no HTTP. Framing is h11's and wsproto's.
+octet, also what is no HTTP. SIP behind such a request is recorded and not answered: the connection is over, as with
+Kamailio (5.6), which closes one that begins with a GET. Framing is h11's and wsproto's.
 """
 
 import base64
