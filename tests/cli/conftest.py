@@ -8,6 +8,7 @@ import pytest
 
 from relaytrap.cli.main import main
 from tests.hub.traffic import request, write_pcap
+from tests.once import hand_on, keep_made
 
 MARKUP = b"<script>alert(1)</script>"
 ESCAPES = b"\x1b[31mred\x1b]0;title\x07"
@@ -58,7 +59,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hostile = [request(20 + n, agent=payload, user=b"hostile") for n, payload in enumerate(PAYLOADS)]
     (folder / "relaytrap.toml").write_text(SETTINGS)
     capture = write_pcap(folder / "scan.pcap", [*plain, *calls, *hostile])
+    hand_on(folder / "data")
     with pytest.raises(SystemExit) as stop:
         main(["--config", str(folder / "relaytrap.toml"), "--data", str(folder / "data"), "import", str(capture)])
     assert not stop.value.code
+    keep_made(folder / "data")
     return folder / "data"

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.once import hand_on, keep_made
 from tests.web.scene import write_scene
 
 START_S = 40
@@ -39,6 +40,7 @@ class Hub:
         return found
 
     def stop(self) -> int:
+        keep_made(self.data_dir)
         self.client.close()
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(20)
@@ -52,13 +54,14 @@ def relaytrap(*arguments: str, config: Path | None = None, data: Path) -> list[s
 def start_hub(data: Path, config: Path | None = None, listen: str = "127.0.0.1:0") -> Hub:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RELAYTRAP_")}
     process = subprocess.Popen(
-        relaytrap("hub", "--listen", listen, config=config, data=data), env=environment, stdout=subprocess.PIPE
+        relaytrap("hub", "--listen", listen, config=config, data=hand_on(data)), env=environment, stdout=subprocess.PIPE
     )
     note = data / "hub.json"
     for _ in range(START_S * 20):
         if note.exists():
             told = json.loads(note.read_text())
             client = httpx.Client(base_url=told["url"], timeout=30)
+            keep_made(data)
             return Hub(process, data, told["url"], told["token"], client)
         if process.poll() is not None:
             break
@@ -73,7 +76,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     folder = tmp_path_factory.mktemp("hub")
     config, capture = write_scene(folder)
     data = folder / "data"
-    subprocess.run(relaytrap("import", str(capture), config=config, data=data), check=True, stdout=subprocess.DEVNULL)
+    command = relaytrap("import", str(capture), config=config, data=hand_on(data))
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     running = start_hub(data, config)
     yield running
     running.stop()
