@@ -5,10 +5,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPResponse
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 
+from relaytrap.cli import session
 from relaytrap.cli.session import HubSession, running_hub
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
@@ -42,13 +45,15 @@ def first_followed(hub: Hub, path: str, kind: str, begun: threading.Event) -> st
     running = running_hub(hub.data_dir)
     assert running is not None
 
-    class Following(HubSession):
-        def _answer_lines(self, path: str) -> Iterator[bytes]:
-            for line in super()._answer_lines(path):
-                begun.set()
-                yield line
+    lines_of = session._lines
 
-    return json.dumps(next(Following(running).events(path.removeprefix("/api/"), {})))
+    def followed(answer: HTTPResponse) -> Iterator[bytes]:
+        for line in lines_of(answer):
+            begun.set()
+            yield line
+
+    with patch.object(session, "_lines", followed):
+        return json.dumps(next(HubSession(running).events(path.removeprefix("/api/"), {})))
 
 
 def received(

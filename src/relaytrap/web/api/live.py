@@ -5,7 +5,8 @@ with the same filter share one answer. A message becomes visible when its batch 
 order, so each question looks a little way back.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -33,13 +34,13 @@ STILL_HERE: Final = ServerSentEventMessage(comment="still here", data=None)
 @get("/api/live")
 async def live(request: Ask, site: Site) -> ServerSentEvent:
     """Messages that fit the filter as they are taken in: event `message`, data one JSON object, id its identifier."""
-    return ServerSentEvent(_as_json(site, _filter(request, site)), retry_duration=RETRY_MS)
+    return ServerSentEvent(_told(site, _filter(request, site), _as_json), retry_duration=RETRY_MS)
 
 
 @get("/live", include_in_schema=False)
 async def live_rows(request: Ask, site: Site) -> ServerSentEvent:
     """The same for the page's ticker: event `rows`, data finished table rows, newest first."""
-    return ServerSentEvent(_as_html(site, _filter(request, site)), retry_duration=RETRY_MS)
+    return ServerSentEvent(_told(site, _filter(request, site), partial(_as_html, site)), retry_duration=RETRY_MS)
 
 
 async def arrivals(site: Site, where: Filter) -> AsyncIterator[Rows]:
@@ -63,26 +64,28 @@ async def _recent(site: Site, where: Filter) -> Rows:
     return await to_thread.run_sync(ask)
 
 
-async def _as_json(site: Site, where: Filter) -> AsyncIterator[ServerSentEventMessage]:
+async def _told(
+    site: Site, where: Filter, tell: Callable[[Rows], Iterable[ServerSentEventMessage]]
+) -> AsyncIterator[ServerSentEventMessage]:
+    """New messages as `tell` puts them into events, and now and then a word that the hub is still here."""
     quiet = PING_EVERY
     async for rows in arrivals(site, where):
-        for row in rows:
-            yield ServerSentEventMessage(data=msgspec.json.encode(row).decode(), event="message", id=row["id"])
+        for message in tell(rows):
+            yield message
         quiet = 0 if rows else quiet + 1
         if quiet >= PING_EVERY:
             yield STILL_HERE
             quiet = 0
 
 
-async def _as_html(site: Site, where: Filter) -> AsyncIterator[ServerSentEventMessage]:
-    quiet = PING_EVERY
-    async for rows in arrivals(site, where):
-        if rows:
-            yield ServerSentEventMessage(data=site.render_rows(rows[: -ROWS_ON_PAGE - 1 : -1]), event="rows")
-        quiet = 0 if rows else quiet + 1
-        if quiet >= PING_EVERY:
-            yield STILL_HERE
-            quiet = 0
+def _as_json(rows: Rows) -> Iterator[ServerSentEventMessage]:
+    for row in rows:
+        yield ServerSentEventMessage(data=msgspec.json.encode(row).decode(), event="message", id=row["id"])
+
+
+def _as_html(site: Site, rows: Rows) -> Iterator[ServerSentEventMessage]:
+    if rows:
+        yield ServerSentEventMessage(data=site.render_rows(rows[: -ROWS_ON_PAGE - 1 : -1]), event="rows")
 
 
 def _filter(request: Ask, site: Site) -> Filter:
