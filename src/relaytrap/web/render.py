@@ -40,6 +40,7 @@ def environment() -> Environment:
         "bytesize": bytesize,
         "change": change,
         "compact": compact,
+        "counted": counted,
         "country": country_name,
         "percent": percent,
         "plain": plain,
@@ -77,6 +78,15 @@ def amount(value: int | float | None) -> str:
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """1 relay; 12 relays; 3 countries."""
+    if number == 1:
+        return f"1 {noun}"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return f"{number:,} {noun[:-1]}ies"
+    return f"{number:,} {noun}s"
 
 
 def compact(value: int | float | None) -> str:
