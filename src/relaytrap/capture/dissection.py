@@ -161,7 +161,7 @@ class Dissector:
         return self._datagram(packet, source_port, destination_port, data, notes)
 
     def _datagram(
-        self, packet: Payload, source_port: int, destination_port: int, data: bytes, notes: tuple[str, ...] = ()
+        self, packet: Payload, source_port: int, destination_port: int, data: bytes, notes: tuple[str, ...]
     ) -> list[Observation]:
         """A UDP payload: a message, HEP or a tunnel around some, or something to count."""
         seen = self._message(packet, "udp", source_port, destination_port, data, notes)

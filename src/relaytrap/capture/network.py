@@ -30,7 +30,6 @@ MAX_EXTENSIONS: Final = 16
 
 FRAGMENT_LIFE_NS: Final = 60_000_000_000
 """RFC 8200 section 4.5; RFC 791's upper bound for IPv4 is longer, what hosts do is shorter."""
-MAX_FRAGMENT_OCTETS: Final = 16 << 20
 MAX_DATAGRAM: Final = 65_535
 MAX_DATAGRAMS: Final = 16_384
 MAX_COMPLETED: Final = 256
@@ -92,7 +91,7 @@ class Network:
         caller empties it.
     """
 
-    def __init__(self, unread: Counter[str], *, max_fragment_octets: int = MAX_FRAGMENT_OCTETS) -> None:
+    def __init__(self, unread: Counter[str], *, max_fragment_octets: int) -> None:
         self._unread = unread
         self._datagrams: dict[FragmentKey, _Datagram] = {}
         self._completed: dict[FragmentKey, bytes] = {}

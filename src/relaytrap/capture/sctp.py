@@ -11,8 +11,6 @@ BEGINS, ENDS = 2, 1
 MAX_CHUNKS: Final = 256
 """Of one association and direction; the largest message in chunks as small as any path asks for."""
 MAX_ASSOCIATIONS: Final = 64
-MAX_HELD: Final = 16 << 20
-"""Octets that wait in all associations together: their numbers alone would admit 1 GiB, of chunks of 64 KiB."""
 WRAP: Final = 0xFFFFFFFF
 
 Waiting = dict[int, tuple[int, bytes]]
@@ -24,10 +22,11 @@ class Chunks:
 
     A message's chunks have numbers in a row.
 
-    unread: where those are counted that waited in vain. held: octets that wait.
+    unread: where those are counted that waited in vain. max_held: octets that may wait in all associations together;
+    their numbers alone would admit 1 GiB, of chunks of 64 KiB. held: octets that wait.
     """
 
-    def __init__(self, unread: Counter[str], *, max_held: int = MAX_HELD) -> None:
+    def __init__(self, unread: Counter[str], *, max_held: int) -> None:
         self._unread = unread
         self._max_held = max_held
         self._waiting: dict[bytes, Waiting] = {}

@@ -25,8 +25,6 @@ NO_PAYLOAD: Final = "TCP segment without payload"
 
 SYN: Final = 0x02
 MAX_FLOWS: Final = 32_768
-MAX_HELD: Final = 64 << 20
-"""Octets that wait in all flows together."""
 MAX_WAITING: Final = 256 << 10
 """Octets that wait behind a hole in one flow before it counts as lost; a SIP peer sends far less unacknowledged."""
 MAX_CHUNKS: Final = 4096
@@ -35,7 +33,7 @@ CHUNK_COST: Final = 224
 """Octets that a waiting segment takes beside its own: 221 to 225, measured with CPython 3.11 on 64 bits."""
 MAX_RECENT: Final = 2048
 """Octets of a stream that are kept after they were handed on, to tell a repetition from something else: in all flows
-together as much as MAX_HELD, and more than any message over TCP of the public captures has (565 at the median)."""
+together 64 MiB, and more than any message over TCP of the public captures has (565 at the median)."""
 MAX_WAIT_NS: Final = 30_000_000_000
 UNKNOWN_START_CHUNKS: Final = 8
 """Segments to collect, when a capture begins within a connection, before the lowest counts as its start."""
@@ -104,10 +102,13 @@ class Streams:
         unread: Counter[str],
         make_content: Callable[[bool], StreamContent],
         *,
+        max_held: int,
         max_flows: int = MAX_FLOWS,
-        max_held: int = MAX_HELD,
     ) -> None:
-        """make_content: a content for a stream; told whether its first octet is the connection's first."""
+        """make_content: a content for a stream; told whether its first octet is the connection's first.
+
+        max_held: octets that may wait in all flows together.
+        """
         self._unread = unread
         self._make_content = make_content
         self._streams: OrderedDict[bytes, _Stream] = OrderedDict()

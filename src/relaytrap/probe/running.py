@@ -94,7 +94,7 @@ class Running:
         if self.probe.method == "REGISTER" and response.cseq and response.cseq.number == UNDO_CSEQ:
             self.undone = self.undone or status >= 200
 
-    def note_arrival(self, seen: WitnessedRequest, *, echoed: bool = False) -> None:
+    def note_arrival(self, seen: WitnessedRequest, *, echoed: bool) -> None:
         """A request with its token and method; it is an echo too when only we put a Via on it."""
         request = seen.request
         ours = next((via for via in request.vias if via.branch == self.probe.branch.encode()), None)

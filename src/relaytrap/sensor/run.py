@@ -46,23 +46,17 @@ class Running:
     spool: Path
 
 
-def run_sensor(
-    config: SensorConfig,
-    data_dir: Path,
-    *,
-    ready: Callable[[Running], None] = lambda _: None,
-    handle_signals: bool = True,
-) -> None:
+def run_sensor(config: SensorConfig, data_dir: Path, *, ready: Callable[[Running], None]) -> None:
     """Run a sensor in this thread until SIGTERM or SIGINT; the spool is flushed and closed at the end.
 
-    ready: called once when every address is listened on. handle_signals: False leaves signals to the caller, who then
-    cancels. Raises ConfigError, ListenError, DiskError or StoreLocked before anything is answered.
+    ready: called once when every address is listened on. Raises ConfigError, ListenError, DiskError or StoreLocked
+    before anything is answered.
     """
     sensor = Sensor(config, data_dir)
     spare_collections()
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(sensor.serve(ready, handle_signals=handle_signals))
+            runner.run(sensor.serve(ready))
     finally:
         sensor.close()
 
@@ -118,8 +112,8 @@ class Sensor:
             "spool": self._spool.status(),
         }
 
-    async def serve(self, ready: Callable[[Running], None], *, handle_signals: bool) -> None:
-        """Listen until stopped. Raises WorkerError when a worker ends of its own accord."""
+    async def serve(self, ready: Callable[[Running], None], *, handle_signals: bool = True) -> None:
+        """Listen until a signal, or until cancelled. Raises WorkerError when a worker ends of its own accord."""
         loop = asyncio.get_running_loop()
         stopped = asyncio.Event()
         if handle_signals:

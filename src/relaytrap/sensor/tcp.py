@@ -40,9 +40,9 @@ class Connections:
         *,
         connections_max: int,
         idle_s: float,
-        tls: TlsTerms | None = None,
-        web_ports: Collection[int] = (),
-        on_received: Callable[[], None] = lambda: None,
+        tls: TlsTerms | None,
+        web_ports: Collection[int],
+        on_received: Callable[[], None],
     ) -> None:
         self.station = station
         self.on_received = on_received

@@ -42,7 +42,7 @@ def run_watch(
     networks: Sequence[str],
     data_dir: Path,
     *,
-    ready: Callable[[Running], None] = lambda _: None,
+    ready: Callable[[Running], None],
 ) -> None:
     """Read along in this thread until SIGTERM or SIGINT; the spool is flushed and closed at the end.
 

@@ -109,7 +109,7 @@ class Courier:
     """
 
     def __init__(
-        self, sock: socket.socket, sensor: str, counts: Callable[[], dict[str, Any]], *, at_once: bool = False
+        self, sock: socket.socket, sensor: str, counts: Callable[[], dict[str, Any]], *, at_once: bool
     ) -> None:
         self._socket = sock
         self._counts = counts
@@ -163,8 +163,10 @@ async def _serve(sock: socket.socket, order: Order) -> None:
     sockets: dict[int, socket.socket] = {}
     bound: list[Bound] = []
     for transport, address, port, number in order.sockets:
-        kept = sockets.setdefault(number, sockets.get(number) or socket.socket(fileno=number))
-        bound.append((msgspec.convert({"transport": transport, "address": address, "port": port}, Listen), kept))
+        if number not in sockets:  # two transports may share one
+            sockets[number] = socket.socket(fileno=number)
+        listen = msgspec.convert({"transport": transport, "address": address, "port": port}, Listen)
+        bound.append((listen, sockets[number]))
     persona = load_persona(config.persona, seed=order.seed)
     certificate = Path(order.certificate) if order.certificate else None
     courier = Courier(sock, order.name, lambda: front.counts(), at_once=config.flush_interval_s <= 0)
