@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from relaytrap.cli.sensor_tokens import _row
 from relaytrap.config import HubConfig
 from relaytrap.hub.certificate import load_certificate
 from relaytrap.hub.database import HubDatabase
-from relaytrap.hub.keys import Keys
+from relaytrap.hub.keys import Keys, Sensor
 from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.sensor_wheel import sensor_wheel
 from tests.storing import run_child
@@ -71,6 +72,10 @@ def test_list_shows_what_is_wrong_with_a_sensor(tmp_path: Path) -> None:
         Ledger(database).report("cellar", "loss", "cellar has lost 3 messages.")
     (row,) = [json.loads(line) for line in sensor(tmp_path, "list", "--json").stdout.splitlines()]
     assert row["incidents"] == ["cellar has lost 3 messages."]
+
+
+def test_clock_that_is_right_has_no_sign() -> None:
+    assert str(_row(Sensor("trap", 0, None, None, -20, {}), [])["clock_s"]) == "0.0"
 
 
 def test_name_is_given_once(tmp_path: Path) -> None:

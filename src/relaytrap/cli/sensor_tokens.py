@@ -98,7 +98,8 @@ def _row(sensor: "Sensor", wrong: list[str]) -> dict[str, Any]:
         "waiting": fares.waiting,
         "spool_bytes": fares.spool_bytes,
         "lost": fares.lost,
-        "clock_s": None if sensor.clock_difference_ms is None else round(sensor.clock_difference_ms / 1000, 1),
+        # Without the sum a clock that is right would be -0.0 s off.
+        "clock_s": None if sensor.clock_difference_ms is None else round(sensor.clock_difference_ms / 1000, 1) + 0.0,
         "hub_trust": fares.trust,
         "incidents": wrong,
     }
