@@ -1,7 +1,7 @@
 """Messages out of byte streams."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaytrap.sip import parse_message
@@ -159,6 +159,7 @@ def test_message_larger_than_the_limit_given_is_framed_without_its_body() -> Non
     assert parser.receive(CALL)[0].note == "Content-Length beyond limit"
 
 
+# fuzz/sip.py holds many more streams and cuts against the same.
 stream = st.lists(
     messages().map(lambda wire: wire.data)
     | mutated()
@@ -168,6 +169,7 @@ stream = st.lists(
 ).map(b"".join)
 
 
+@settings(max_examples=40)
 @given(stream, st.data())
 def test_which_messages_come_out_does_not_depend_on_the_segments(data: bytes, draw: st.DataObject) -> None:
     whole = [frame for frame in frames(data) if frame.kind == "message"]
@@ -175,11 +177,13 @@ def test_which_messages_come_out_does_not_depend_on_the_segments(data: bytes, dr
     assert cut == whole
 
 
+@settings(max_examples=40)
 @given(stream, st.data())
 def test_every_octet_comes_out_once(data: bytes, draw: st.DataObject) -> None:
     assert b"".join(frame.raw for frame in frames(*draw.draw(cuts(data)))) == data
 
 
+@settings(max_examples=40)
 @given(st.lists(messages(), min_size=1, max_size=4))
 def test_well_formed_messages_come_out_as_they_went_in(wires: list[object]) -> None:
     sent = [wire.data for wire in wires]  # type: ignore[attr-defined]
