@@ -21,6 +21,7 @@ import msgspec
 from relaytrap.errors import ConfigError
 
 __all__ = [
+    "HUB_NOTE",
     "JOINED",
     "Config",
     "EnrichConfig",
@@ -39,6 +40,8 @@ __all__ = [
 GIB = 1 << 30
 JOINED = "joined.toml"
 """Written in the data directory by `relaytrap sensor join`."""
+HUB_NOTE = "hub.json"
+"""Written there by a hub while it runs: its process, where it answers, and a token for the command line."""
 SYSTEM_DATA = Path("/var/lib/relaytrap")
 """Where the data of a machine's services are."""
 

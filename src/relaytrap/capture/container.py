@@ -13,7 +13,6 @@ from functools import partial
 from typing import Final, Protocol
 
 __all__ = [
-    "CUT_FILE",
     "MAX_PACKET_BYTES",
     "Interface",
     "Packet",

@@ -15,7 +15,7 @@ from relaytrap.capture.tcp import Streams, TcpPiece
 from relaytrap.capture.tunnels import inside_udp
 from relaytrap.observation import Direction, Observation, Transport
 
-__all__ = ["CUT_BY_SNAPLEN", "Dissector", "is_cut", "is_incomplete"]
+__all__ = ["Dissector", "is_cut", "is_incomplete"]
 
 CUT_BY_SNAPLEN: Final = "cut by snaplen"
 SHORT: Final = "shorter than its UDP length says"

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-__all__ = ["BEGINS", "ENDS", "SPLIT_CHUNK", "Chunks"]
+__all__ = ["BEGINS", "ENDS", "Chunks"]
 
 SPLIT_CHUNK: Final = "SCTP data chunk of a message that never became whole"
 

@@ -13,10 +13,8 @@ from typing import Any, Final, NamedTuple
 __all__ = [
     "IPV4_UDP",
     "TCP",
-    "TCP_PART_BYTES",
     "UDP",
     "UDP_V4_MAX",
-    "UDP_V6_MAX",
     "Endpoints",
     "SequenceNumbers",
     "endpoints",

@@ -32,10 +32,10 @@ from relaytrap.cli.finding import Finding
 from relaytrap.cli.main import Settings
 from relaytrap.cli.output import emit, for_terminal, output_options
 from relaytrap.clock import now_ns, parse_rfc3339
-from relaytrap.config import Config
+from relaytrap.config import HUB_NOTE, Config
 from relaytrap.errors import RelaytrapError
 
-__all__ = ["CHECKS", "command"]
+__all__ = ["command"]
 
 HUB_PACKAGES = ("chdb-core", "clickhouse-connect", "litestar", "maxminddb", "phonenumbers", "vl-convert-python")
 FREE_BYTES_WANTED = 1 << 30
@@ -90,7 +90,7 @@ def check_data_dir(config: Config) -> Iterator[Finding]:
 
 def check_hub(config: Config) -> Iterator[Finding]:
     """A hub that runs here, or one that died and left its note behind."""
-    note = config.data_dir / "hub.json"
+    note = config.data_dir / HUB_NOTE
     try:
         hub = json.loads(note.read_text(encoding="utf-8"))
         pid, url = int(hub["pid"]), str(hub["url"])

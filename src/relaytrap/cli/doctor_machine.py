@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from relaytrap.cli.finding import Finding
-from relaytrap.config import JOINED, Config
+from relaytrap.config import HUB_NOTE, JOINED, Config
 from relaytrap.errors import RelaytrapError
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
 TIMEX_BYTES: Final = 256
 STA_UNSYNC: Final = 0x40
 ERROR_WANTED_US: Final = 500_000
-SECRETS: Final = (JOINED, "hub.json", "hub.sqlite3", "hub-key.pem", "probe.sqlite3", "sensor.seed", "witness/secret")
+SECRETS: Final = (JOINED, HUB_NOTE, "hub.sqlite3", "hub-key.pem", "probe.sqlite3", "sensor.seed", "witness/secret")
 UNITS: Final = Path("/etc/systemd/system")
 LISTEN_ONLY: Final = "relaytrap-sensor.service.d/listen-only.conf"
 GIB: Final = 1 << 30

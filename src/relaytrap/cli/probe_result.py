@@ -9,7 +9,7 @@ from relaytrap.cli.output import emit, for_terminal
 from relaytrap.probe.request import METHODS
 from relaytrap.probe.tricks import TRICKS
 
-__all__ = ["COLOURS", "print_result"]
+__all__ = ["print_result"]
 
 COLOURS = {0: "green", 1: "red", 2: "yellow", 3: "yellow"}
 PROOFS_MAX = 3

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import click
 
 from relaytrap.cli.main import Settings
-from relaytrap.cli.session import HubSession, StoreSession, open_session
+from relaytrap.cli.session import Session, StoreSession, open_session
 from relaytrap.clock import now_ns
 from relaytrap.config import Config
 
@@ -60,7 +60,7 @@ def remove(settings: Settings) -> None:
     click.echo(f"{count:,} messages removed" if count else "there is no sample to remove")
 
 
-def _import(session: StoreSession | HubSession, config: Config, files: list[Path]) -> Iterator[dict[str, Any]]:
+def _import(session: Session, config: Config, files: list[Path]) -> Iterator[dict[str, Any]]:
     from relaytrap.hub.importing import import_captures
 
     if isinstance(session, StoreSession):
@@ -72,7 +72,7 @@ def _import(session: StoreSession | HubSession, config: Config, files: list[Path
             yield from session.lines("POST", f"/api/import?{urlencode({'name': file.name})}", stream)
 
 
-def _remove(session: StoreSession | HubSession) -> int:
+def _remove(session: Session) -> int:
     from relaytrap.sample.networks import SENSOR_PREFIX
     from relaytrap.store.retention import drop_sensors
 
@@ -81,7 +81,7 @@ def _remove(session: StoreSession | HubSession) -> int:
     return sum(int(row["removed"]) for row in session.lines("DELETE", "/api/sample"))
 
 
-def _find(session: StoreSession | HubSession, config: Config) -> None:
+def _find(session: Session, config: Config) -> None:
     """Bring relays, origins and campaigns up to date."""
     from relaytrap.hub.analyse import analyse_now
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from relaytrap.hub.database import HubDatabase
     from relaytrap.hub.keys import Keys, Sensor
 
-__all__ = ["COMMANDS", "joining_line"]
+__all__ = ["COMMANDS"]
 
 PLACES: Final = ("udp:0.0.0.0:5060", "tcp:0.0.0.0:5060")
 VENV: Final = "~/relaytrap"

@@ -11,14 +11,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
 import click
 import msgspec
 
 from relaytrap.clock import monotonic
-from relaytrap.config import Config
+from relaytrap.config import HUB_NOTE, Config
 from relaytrap.errors import InputError, StoreError, StoreLocked
 
 __all__ = ["HubSession", "Session", "StoreSession", "open_session", "running_hub"]
@@ -49,13 +49,6 @@ class Readable(Protocol):
         """Up to that many; empty at the end."""
 
 
-class Session(Protocol):
-    """What a command needs of either way."""
-
-    def query(self, name: str, given: Mapping[str, Any]) -> Iterable[Row]:
-        """Rows of one question of store.queries.CATALOGUE; None and "" count as not given."""
-
-
 class StoreSession:
     """Questions asked of the store in this process."""
 
@@ -65,7 +58,7 @@ class StoreSession:
         self.store = Store(config.store, config.data_dir)
 
     def query(self, name: str, given: Mapping[str, Any]) -> Iterable[Row]:
-        """Rows of one question."""
+        """Rows of one question of store.queries.CATALOGUE; None and "" count as not given."""
         from relaytrap.store.queries import run_query
 
         return run_query(self.store, name, _set(given))
@@ -155,8 +148,11 @@ class HubSession:
         return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
 
 
+Session: TypeAlias = StoreSession | HubSession
+
+
 @contextlib.contextmanager
-def open_session(config: Config) -> Iterator[StoreSession | HubSession]:
+def open_session(config: Config) -> Iterator[Session]:
     """A session with the hub of this data directory, or with the store itself when no hub runs.
 
     A hub that starts, or a command that has the store, is waited for. Raises StoreLocked when that takes too long.
@@ -168,7 +164,7 @@ def open_session(config: Config) -> Iterator[StoreSession | HubSession]:
         session.close()
 
 
-def _wait_for_session(config: Config) -> StoreSession | HubSession:
+def _wait_for_session(config: Config) -> Session:
     """The first way that opens: the process that owns the data begins to answer, or ends."""
     given_up = monotonic() + WAIT_S
     told = False
@@ -194,7 +190,7 @@ def running_hub(data_dir: Path) -> RunningHub | None:
     if owner is None:
         return None
     try:
-        told = json.loads((data_dir / "hub.json").read_text())
+        told = json.loads((data_dir / HUB_NOTE).read_text())
         hub = RunningHub(int(told["pid"]), str(told["url"]), str(told.get("token", "")), str(told.get("uplink", "")))
     except (OSError, ValueError, KeyError, TypeError):
         return None

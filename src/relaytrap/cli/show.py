@@ -13,13 +13,13 @@ from relaytrap.cli.explain import finding_lines
 from relaytrap.cli.main import Settings
 from relaytrap.cli.output import for_terminal
 from relaytrap.cli.picture import dot_chart
-from relaytrap.cli.session import HubSession, StoreSession, open_session
+from relaytrap.cli.session import Session, open_session
 from relaytrap.clock import parse_rfc3339
 from relaytrap.errors import InputError
 from relaytrap.sip import Unparsed, parse_message
 from relaytrap.sip.text import display, visible
 
-__all__ = ["command", "message_lines"]
+__all__ = ["command"]
 
 Row = dict[str, Any]
 MESSAGE_ID = re.compile(r"[0-9a-f]{16}")
@@ -55,7 +55,7 @@ def command(settings: Settings, what: str, as_json: bool) -> None:
         click.echo("\n".join(sweep_lines(sweep)))
 
 
-def find(session: StoreSession | HubSession, what: str) -> dict[str, Row]:
+def find(session: Session, what: str) -> dict[str, Row]:
     """What is known under an identifier or address: question → its one row."""
     given: dict[str, dict[str, str]]
     if address := _address(what):

@@ -11,7 +11,7 @@ from relaytrap.cli.output import for_terminal
 from relaytrap.cli.session import HubSession, running_hub
 from relaytrap.errors import InputError
 
-__all__ = ["command", "line_of"]
+__all__ = ["command"]
 
 
 @click.command()

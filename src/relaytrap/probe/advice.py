@@ -11,7 +11,7 @@ server's own address or domain passed 18 of 18 probes (measured).
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ADVICE", "KAMAILIO_EDITS", "Advice", "advice_for"]
+__all__ = ["KAMAILIO_EDITS", "Advice", "advice_for"]
 
 # Three edits of Debian's default kamailio.cfg, as (what stands there, what to put in its place).
 KAMAILIO_EDITS: Final = (

@@ -23,7 +23,7 @@ from relaytrap.probe.place import host_port
 from relaytrap.probe.target import Endpoint, Target, refusal
 from relaytrap.sip import Response, parse_message
 
-__all__ = ["OWN_ADDRESS", "PROOFS", "Claim", "ownership_token", "prove_ownership"]
+__all__ = ["OWN_ADDRESS", "Claim", "ownership_token", "prove_ownership"]
 
 OWN_ADDRESS: Final = "the request came from the server's own address"
 TXT_LABEL: Final = "_relaytrap"

@@ -19,7 +19,6 @@ from relaytrap.sip import Request, Response, parse_message
 from relaytrap.sip.build import build_response
 
 __all__ = [
-    "STRAY_S",
     "WITNESS_NAME",
     "WITNESS_PORT",
     "WITNESS_TAG",

@@ -12,7 +12,7 @@ from typing import Final
 from relaytrap.sensor.listen import Listen, bind
 from relaytrap.sensor.packet_filter import Instruction, attach, packed
 
-__all__ = ["bind_shared", "choose_by_source"]
+__all__ = ["bind_shared"]
 
 SO_ATTACH_REUSEPORT_CBPF: Final = 51
 NETWORK_HEADER: Final = 0xFFF00000

@@ -12,7 +12,7 @@ from typing import Final
 
 from relaytrap.sensor.spool_folder import segment_number
 
-__all__ = ["ACKNOWLEDGED_SUFFIX", "Shelf"]
+__all__ = ["Shelf"]
 
 log = logging.getLogger(__name__)
 

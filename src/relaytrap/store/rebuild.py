@@ -15,7 +15,7 @@ from relaytrap.store.schema import ATTACK, hourly_select, messages_ddl, rollup_d
 if TYPE_CHECKING:
     from relaytrap.store.engine import Store
 
-__all__ = ["REBUILT", "check_rollups", "day_of_rebuilt_messages", "list_days", "rebuild_rollups", "replace_day"]
+__all__ = ["check_rollups", "day_of_rebuilt_messages", "list_days", "rebuild_rollups", "replace_day"]
 
 REBUILT: Final = "_rebuilt"
 ROLLUPS: Final = {"hourly": hourly_select, "hourly_sources": sources_select}

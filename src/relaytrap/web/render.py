@@ -17,7 +17,7 @@ from relaytrap.clock import NS_PER_S, parse_rfc3339
 from relaytrap.sip.text import ACTING, visible
 from relaytrap.web.pictures.shapes import country_name
 
-__all__ = ["TEMPLATES_DIR", "ago", "amount", "change", "compact", "environment", "script_json", "shown", "url", "when"]
+__all__ = ["ago", "amount", "change", "compact", "environment", "script_json", "shown", "url", "when"]
 
 TEMPLATES_DIR = Path(__file__).resolve().parent / "templates"
 SHOWN_CHARS: Final = 160

@@ -16,15 +16,15 @@ from typing import Any, Final
 
 import uvicorn
 
+from relaytrap.config import HUB_NOTE
 from relaytrap.errors import DiskError, ListenError
 from relaytrap.web.app import create_app
 from relaytrap.web.security import Endpoint
 from relaytrap.web.site import Site
 
-__all__ = ["HUB_NOTE", "bind", "serve"]
+__all__ = ["bind", "serve"]
 
 log = logging.getLogger(__name__)
-HUB_NOTE: Final = "hub.json"
 BACKLOG: Final = 512
 STOP_GRACE_S: Final = 3
 # Longer than a sensor's silence between two heartbeats (5 s), so that it need not connect anew for each.

@@ -14,13 +14,11 @@ __all__ = [
     "BEHIND",
     "BELIEVED",
     "CAMPAIGN_CONDITION",
-    "GUEST",
     "HIDDEN_DIRECT",
     "INNER",
     "PLACED",
     "PLACED_AT",
     "campaign_of",
-    "on_hours",
 ]
 
 NEWEST: Final = "version = (SELECT max(version) FROM conclusions)"

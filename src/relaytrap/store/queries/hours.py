@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from relaytrap.store.queries.filter import Filter
 
-__all__ = ["hour_conditions", "short", "since_hour"]
+__all__ = ["hour_conditions", "short"]
 
 HOUR_NS: Final = 3600 * 1_000_000_000
 # Shorter spans are asked of the messages: exact to the nanosecond, and few rows.

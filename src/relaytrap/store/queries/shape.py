@@ -2,7 +2,7 @@
 
 from typing import Final
 
-__all__ = ["COLUMNS_FIRST", "MESSAGE", "address", "address_or_null", "hex_id", "moment"]
+__all__ = ["COLUMNS_FIRST", "MESSAGE", "address", "hex_id", "moment"]
 
 
 def moment(column: str) -> str:

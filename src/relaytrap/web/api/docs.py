@@ -9,7 +9,7 @@ from relaytrap import __version__
 from relaytrap.store.queries import CATALOGUE, FIELDS, options_of
 from relaytrap.web.site import Ask, Site
 
-__all__ = ["HANDLERS", "describe"]
+__all__ = ["HANDLERS"]
 
 TYPES: Final[dict[str, dict[str, Any]]] = {"Bool": {"type": "boolean"}}
 LINES: Final = {

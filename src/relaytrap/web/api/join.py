@@ -7,13 +7,12 @@ from litestar.exceptions import NotFoundException
 
 from relaytrap.hub.sensor_wheel import sensor_wheel
 
-__all__ = ["HANDLERS", "PATH"]
+__all__ = ["HANDLERS"]
 
-PATH: Final = "/join"
 WHEEL: Final = "application/zip"
 
 
-@get(f"{PATH}/{{name:str}}", sync_to_thread=True, include_in_schema=False)
+@get("/join/{name:str}", sync_to_thread=True, include_in_schema=False)
 def take_wheel(name: str) -> Response[bytes]:
     """The sensor of this version; nothing in it is secret."""
     wheel = sensor_wheel()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-__all__ = ["Column", "Tick", "Timeline", "nice_top", "stack_timeline", "time_label"]
+__all__ = ["Column", "Tick", "Timeline", "nice_top", "stack_timeline"]
 
 OTHERS: Final = "others"
 SERIES: Final = 6
