@@ -39,7 +39,7 @@ def check(data: bytes) -> None:
         for name in VALUES:
             getattr(message, name)
         for credentials in message.credentials:
-            credentials.hashcat_line(b"REGISTER")
+            credentials.john_line(b"REGISTER")
     if isinstance(message, Request):
         built = build_response(message, 400, b"x", to_tag=b"t", received=b"192.0.2.1", rport=9)
         answer = parse_message(built)

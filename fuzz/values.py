@@ -36,9 +36,9 @@ def via(value: bytes) -> None:
 
 
 def credentials(value: bytes) -> None:
-    """parse_credentials, and the lines for password crackers."""
+    """parse_credentials, and the line for password crackers."""
     read = parse_credentials(value)
-    read.get(b"nonce"), read.hashcat_line(b"INVITE"), read.john_line(b"INVITE", server=b"a", client=b"b")
+    read.get(b"nonce"), read.john_line(b"INVITE", server=b"a", client=b"b")
 
 
 def sdp(value: bytes) -> None:

@@ -57,16 +57,6 @@ class Credentials(NamedTuple):
             return None
         return b"$sip$*" + b"*".join(fields)
 
-    def hashcat_line(self, method: bytes, *, server: bytes = b"", client: bytes = b"") -> bytes | None:
-        """The line for `hashcat -m 11400`; None also when a field is longer than hashcat 6 takes."""
-        line = self.john_line(method, server=server, client=client)
-        if line is None:
-            return None
-        salt = len(self.params.get(b"username", b"")) + len(self.params.get(b"realm", b""))
-        second = len(method) + len(self.params.get(b"uri", b""))
-        third = sum(len(self.params.get(name, b"")) for name in (b"nonce", b"nc", b"cnonce", b"qop"))
-        return line if salt <= 117 and second <= 254 and third <= 980 else None
-
 
 _MD5: Final = re.compile(rb"[0-9A-Fa-f]{32}")
 # A star ends a field, a line end the line.
