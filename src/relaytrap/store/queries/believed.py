@@ -1,7 +1,7 @@
 """SQL that turns what single messages say into what is believed after everything was settled.
 
-The expressions stand over the columns verdict, source (or relay), stack, origin, inner, deeper of the tables of hours;
-`on_messages` gives the same over `messages`. Conclusions are few; each is a subquery that the engine keeps as a set.
+The expressions stand over the columns verdict, source (or relay), stack, origin, inner, deeper of the tables of hours.
+Conclusions are few; each is a subquery that the engine keeps as a set.
 """
 
 from typing import Final
