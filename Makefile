@@ -25,8 +25,11 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Many tests start programs of ours, which would each compile the package anew where no bytecode is written; and many
+# wait for real time, so two cores have work for four. tests/conftest.py says what each of them begins with.
 test: check
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m compileall -q src
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 bench: setup
 	$(BIN)/python bench/run.py

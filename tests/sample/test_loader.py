@@ -38,9 +38,9 @@ def sensors(data: Path) -> dict[str, int]:
     return {name: names.count(name) for name in set(names)}
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    running = start_hub(tmp_path)
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    running = start_hub(tmp_path_factory.mktemp("hub"))
     yield running
     running.stop()
 

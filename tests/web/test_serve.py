@@ -12,7 +12,7 @@ from relaytrap.errors import ListenError
 from relaytrap.web.security import Endpoint
 from relaytrap.web.serve import bind, write_note
 from tests.storing import run_child
-from tests.web.conftest import relaytrap, start_hub
+from tests.web.conftest import Hub, relaytrap, start_hub
 
 
 def fails(*arguments: str, data: Path) -> tuple[int, str]:
@@ -29,16 +29,12 @@ def test_hub_leaves_a_private_note_and_removes_it(tmp_path: Path) -> None:
     assert not note.exists()
 
 
-def test_second_hub_on_the_same_data_says_who_has_it(tmp_path: Path) -> None:
-    hub = start_hub(tmp_path)
-    try:
-        status, sentence = fails("hub", "--listen", "127.0.0.1:0", data=tmp_path)
-        assert status == 6
-        assert sentence.count("\n") == 1
-        assert str(hub.process.pid) in sentence
-        assert (tmp_path / "hub.json").exists()
-    finally:
-        hub.stop()
+def test_second_hub_on_the_same_data_says_who_has_it(empty_hub: Hub) -> None:
+    status, sentence = fails("hub", "--listen", "127.0.0.1:0", data=empty_hub.data_dir)
+    assert status == 6
+    assert sentence.count("\n") == 1
+    assert str(empty_hub.process.pid) in sentence
+    assert (empty_hub.data_dir / "hub.json").exists()
 
 
 def test_taken_port_is_named(tmp_path: Path) -> None:
