@@ -48,18 +48,17 @@ class Listener:
 
     async def open(self, address: str, port: int) -> None:
         """Listen; port 0 takes one that is free for both. Raises OSError when UDP or TCP cannot have it."""
-        for attempt in range(SAME_PORT_TRIES):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        for tries_left in reversed(range(SAME_PORT_TRIES)):
             self._udp = await UdpSocket.open(address, port, self._take_datagram)
             self.address, self.port = address, self._udp.port
             try:
-                family = socket.AF_INET6 if ":" in address else socket.AF_INET
                 listening = socket.create_server((address, self.port), family=family, backlog=128)
+                break
             except OSError as error:
                 self._udp.close()
-                if port or error.errno != errno.EADDRINUSE or attempt == SAME_PORT_TRIES - 1:
+                if port or error.errno != errno.EADDRINUSE or not tries_left:
                     raise
-                continue
-            break
         listening.setblocking(False)
         self._accepting = asyncio.create_task(self._accept(listening))
         # Not closed by close(): the loop watches its number until the task has ended, and a number is soon given to

@@ -14,6 +14,7 @@ from typing import Protocol
 from relaytrap.probe.listener import Listener
 from relaytrap.probe.place import Place
 from relaytrap.probe.request import Probe, build_probe, find_token
+from relaytrap.probe.target import version_of
 from relaytrap.probe.tricks import Ends
 from relaytrap.sip import Request, Response, parse_message
 from relaytrap.sip.build import build_response
@@ -215,7 +216,7 @@ class LocalWatch:
 
     async def open(self, address: str, port: int, *, public: Place | None = None) -> None:
         """Listen at an address too. public: how others reach it. Raises OSError."""
-        version = 6 if ":" in address else 4
+        version = version_of(address)
         witness = await self._pool.open(address, port)
         self._witnesses[version] = witness
         self.places[version] = public or witness.place
@@ -232,7 +233,7 @@ class LocalWatch:
             witness.watch(tokens, self._watcher)
 
     def knock(self, knock: Knock) -> None:
-        version = 6 if ":" in knock.server else 4
+        version = version_of(knock.server)
         if witness := self._witnesses.get(version):
             witness.send(knock.build(self.places[version]), knock.server, knock.server_port)
 

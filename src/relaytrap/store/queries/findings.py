@@ -25,7 +25,8 @@ from relaytrap.store.queries.believed import (
     campaign_of,
 )
 from relaytrap.store.queries.filter import storage_address
-from relaytrap.store.queries.shape import COLUMNS_FIRST, address, moment
+from relaytrap.store.queries.shape import COLUMNS_FIRST, moment
+from relaytrap.store.queries.shape import address as _address  # questions have an option of that name
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
@@ -406,7 +407,3 @@ def _only(column: str, address: str) -> tuple[str, dict[str, str]]:
         return f"WHERE {column} = {{only:IPv6}}", {"only": storage_address(address.strip("[]"))}
     except ValueError:
         raise InputError(f"address: {address!r} is no address; write 192.0.2.7 or 2001:db8::1") from None
-
-
-def _address(column: str) -> str:
-    return address(column)
