@@ -1,6 +1,17 @@
 from msgspec.structs import replace
 
-from relaytrap.hub.arrival import DAYS_MAX, EPOCH_MAX_NS, NOTE, NS_PER_DAY, Calendar, dated, given_ns, note_of
+from relaytrap.hub.arrival import (
+    DAYS_MAX,
+    EPOCH_MAX_NS,
+    NOTE,
+    NS_PER_DAY,
+    Calendar,
+    dated,
+    given_ns,
+    note_of,
+    own_ns,
+    stored_note,
+)
 from relaytrap.hub.columns import message_id
 from tests.hub.traffic import request, seen
 from tests.storing import NOON_NS
@@ -19,7 +30,7 @@ def test_a_clock_that_is_off_by_a_day_or_an_old_spool_is_believed():
 
 
 def test_a_time_that_cannot_be_gives_way_to_that_of_arrival_and_stays_in_a_note():
-    for moment_ns in (0, NOON_NS - 400 * NS_PER_DAY, NOON_NS + 4 * NS_PER_DAY, EPOCH_MAX_NS):
+    for moment_ns in (1, NOON_NS - 400 * NS_PER_DAY, NOON_NS + 4 * NS_PER_DAY, EPOCH_MAX_NS):
         message = Calendar(NOON_NS).dated(at(moment_ns, "cut"))
         assert NOON_NS < message.received_at_ns < NOON_NS + 1000
         assert message.notes == ("cut", note_of(moment_ns))
@@ -53,6 +64,11 @@ def test_a_sensor_that_writes_such_notes_itself_is_read_by_them():
     assert given_ns(dated(at(NOON_NS, note_of(5)), NOON_NS)) == 5
 
 
-def test_notes_are_in_the_order_of_times():
-    times = [0, 1, 10**9, 11 * 10**9, NOON_NS, EPOCH_MAX_NS]
-    assert sorted(map(note_of, times)) == [note_of(moment_ns) for moment_ns in times]
+def test_a_time_of_zero_is_told_from_none():
+    assert own_ns(dated(at(0), NOON_NS)) == given_ns(at(0)) == 1
+    assert own_ns(at(0, "cut")) == 0
+
+
+def test_the_store_has_one_note_for_all_times():
+    assert {stored_note(note_of(moment_ns)) for moment_ns in (1, NOON_NS)} == {NOTE.removesuffix(": ")}
+    assert stored_note("cut") == "cut"

@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from relaytrap.clock import parse_rfc3339
 from relaytrap.config import Config
 from relaytrap.errors import InputError, StoreError
 from relaytrap.hub.arrival import DAYS_MAX, NS_PER_DAY
@@ -10,6 +11,8 @@ from relaytrap.hub.ingest import WAITING_MAX, HubTooOld, Ingest, Segment, Taken,
 from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.turns import HubBusy
 from relaytrap.observation import FORMAT_VERSION
+from relaytrap.store.queries import Filter, run_query
+from relaytrap.store.queries.messages import export_messages
 from tests.hub.traffic import request, seen, segment
 from tests.storing import NOON_NS
 
@@ -83,16 +86,20 @@ def test_a_segment_on_1500_days_costs_the_store_a_few_days_and_keeps_every_messa
     assert parts(store) <= DAYS_MAX + 1
     found = store.row(
         "SELECT count() AS n, uniqExact(id) AS ids, uniqExact(received_at) AS times, max(received_at) < "
-        "now() + INTERVAL 1000 DAY AS near, uniqExact(notes[1]) AS given FROM messages"
+        "now() + INTERVAL 1000 DAY AS near, uniqExactIf(own_at, own_at > toDateTime64(0, 9)) AS given, "
+        "uniqExactArray(notes) AS notes FROM messages"
     )
     assert (found["n"], found["ids"], found["times"], found["near"]) == (1500, 1500, 1500, True)
     assert found["given"] >= 1500 - DAYS_MAX
+    assert found["notes"] == 1
 
 
 def test_times_that_are_not_believed_come_back_as_the_sensor_gave_them(ingest, store):
     ingest.ingest_segment("trap", 1, days_apart(1, first=4000))
-    (row,) = store.rows("SELECT toUnixTimestamp64Nano(received_at) AS at, notes FROM messages")
-    assert abs(row["at"] - NOON_NS) < 600 * 10**9
+    (row,) = run_query(store, "messages", {"note": "time of arrival, as its own is not believed"})
+    assert abs(parse_rfc3339(row["received_at"]) - NOON_NS) < 600 * 10**9
+    assert row["own_at"] == "2037-09-04T12:00:00.000000000Z"
+    (row,) = export_messages(store, Filter())
     assert row["notes"] == ["time of arrival, as its own is not believed: 2037-09-04T12:00:00.000000000Z"]
 
 

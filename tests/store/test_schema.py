@@ -1,5 +1,5 @@
 from relaytrap.store.findings_schema import findings_ddl
-from relaytrap.store.migrations import STEPS, migrate, schema_version
+from relaytrap.store.migrations import STEPS, keep_own_times, migrate, schema_version
 from relaytrap.store.schema import COLUMNS, FACETS, NAMES, Layout, messages_ddl, rollup_ddl, views_ddl
 from tests.storing import row
 
@@ -40,6 +40,22 @@ def test_an_older_store_gets_the_codec_of_a_new_one(store):
     for _, step in STEPS:
         step(store)
     assert codec() == made
+
+
+def test_an_older_store_gets_the_times_that_were_in_its_notes(kept):
+    note = "time of arrival, as its own is not believed"
+    old = f"{note}: 2037-09-04T12:00:00.000000005Z".encode()
+    store = kept(row(0, notes=(b"cut", old)), row(1, notes=(b"cut",)), row(2))
+    messages = store.layout.altered("messages")
+    store.command(f"ALTER TABLE {messages} DROP INDEX by_own_at")
+    store.command(f"ALTER TABLE {messages} DROP COLUMN own_at SETTINGS mutations_sync = 2")
+    for _ in range(2):
+        keep_own_times(store)
+        assert store.rows("SELECT toUnixTimestamp64Nano(own_at) AS own, notes FROM messages ORDER BY id") == [
+            {"own": 2135678400 * 10**9 + 5, "notes": ["cut", note]},
+            {"own": 0, "notes": ["cut"]},
+            {"own": 0, "notes": []},
+        ]
 
 
 def test_every_column_says_what_it_holds():

@@ -85,6 +85,8 @@ def message_lines(row: Row) -> Iterator[str]:
     ends = f"{row['source']}:{row['source_port']} {'←' if row['direction'] == 'out' else '→'} {row['sensor']}"
     yield click.style(f"{what} {for_terminal(row['request_uri'], WIDE)}".strip(), bold=True)
     yield f"{row['received_at']}  {ends} ({row['transport'].upper()} {row['local']}:{row['local_port']})"
+    if row["own_at"]:
+        yield f"Own time   {row['own_at']}"
     place = " ".join(filter(None, (row["country"], f"AS{row['asn']}" if row["asn"] else "", row["as_name"])))
     if place:
         yield f"Source     {for_terminal(place)}"

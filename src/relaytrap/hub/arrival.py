@@ -11,8 +11,20 @@ from typing import Final
 
 from relaytrap.clock import parse_rfc3339, rfc3339
 from relaytrap.observation import Observation
+from relaytrap.store.queries.shape import NOT_BELIEVED
 
-__all__ = ["EPOCH_MAX_NS", "NS_PER_DAY", "Calendar", "dated", "given_ns", "is_believed", "note_of"]
+__all__ = [
+    "EPOCH_MAX_NS",
+    "NS_PER_DAY",
+    "Calendar",
+    "dated",
+    "given_ns",
+    "is_believed",
+    "note_of",
+    "own_ns",
+    "storable",
+    "stored_note",
+]
 
 EPOCH_MAX_NS: Final = (2**32 - 1) * 1_000_000_000
 NS_PER_DAY: Final = 86_400_000_000_000
@@ -23,23 +35,38 @@ LONGEST_AHEAD_NS: Final = 2 * NS_PER_DAY
 """A clock that shows local time for UTC, or is a day off, is still known for what it is."""
 DAYS_MAX: Final = 4
 """A segment is closed after two seconds: it lies on one day, two at midnight, and more when its clock was set."""
-NOTE: Final = "time of arrival, as its own is not believed: "
+NOTE: Final = f"{NOT_BELIEVED}: "
+
+
+def own_ns(seen: Observation) -> int:
+    """The time that a message came with, where a note keeps it because it is not believed; 0 where none does."""
+    if not seen.notes:
+        return 0
+    for note in seen.notes:
+        if note.startswith(NOTE):
+            with suppress(ValueError):
+                return storable(parse_rfc3339(note.removeprefix(NOTE)))
+    return 0
 
 
 def given_ns(seen: Observation) -> int:
     """The time that a message came with, believed or not, as far as the store can hold it."""
-    given = seen.received_at_ns
-    for note in seen.notes:
-        if note.startswith(NOTE):
-            with suppress(ValueError):
-                given = parse_rfc3339(note.removeprefix(NOTE))
-                break
-    return min(max(given, 0), EPOCH_MAX_NS)
+    return own_ns(seen) or storable(seen.received_at_ns)
+
+
+def storable(moment_ns: int) -> int:
+    """A time that the store can hold; not 0, which stands for none."""
+    return min(max(moment_ns, 1), EPOCH_MAX_NS)
 
 
 def note_of(given: int) -> str:
-    """The note that keeps a time; in the order of times."""
+    """The note that keeps a time."""
     return NOTE + rfc3339(given)
+
+
+def stored_note(note: str) -> str:
+    """A note as the store has it: without the time, which has a column of its own there."""
+    return NOT_BELIEVED if note.startswith(NOTE) else note
 
 
 def dated(seen: Observation, moment_ns: int) -> Observation:

@@ -13,7 +13,7 @@ from relaytrap.evidence.fingerprint import Tool
 from relaytrap.evidence.identifiers import Decoded
 from relaytrap.evidence.path import Path
 from relaytrap.evidence.track import Keys
-from relaytrap.hub.arrival import EPOCH_MAX_NS, given_ns
+from relaytrap.hub.arrival import given_ns, own_ns, storable, stored_note
 from relaytrap.kept import Kept
 from relaytrap.observation import Observation
 from relaytrap.sip import Message, Request, Unparsed
@@ -58,11 +58,11 @@ def message_id(seen: Observation) -> int:
 
 def seen_columns(seen: Observation, ingested_ms: int) -> Row:
     """id to local_port."""
-    received_ns = min(max(seen.received_at_ns, 0), EPOCH_MAX_NS)
     sensor, capture = word(seen.sensor), word(seen.capture)
     return (
         message_id(seen),
-        received_ns,
+        storable(seen.received_at_ns),
+        own_ns(seen),
         ingested_ms,
         sensor,
         capture,
@@ -154,7 +154,7 @@ def anomalies_of(message: Message) -> tuple[bytes, ...]:
 
 
 def notes_of(seen: Observation) -> tuple[bytes, ...]:
-    return tuple(map(word, seen.notes)) if seen.notes else ()
+    return tuple(word(stored_note(note)) for note in seen.notes) if seen.notes else ()
 
 
 def number_columns(message: Request, number: DialledNumber | None, core: bytes) -> Row:

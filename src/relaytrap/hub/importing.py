@@ -20,7 +20,7 @@ from relaytrap.capture import CaptureReport, read_capture
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.config import Config
 from relaytrap.errors import InputError
-from relaytrap.hub.arrival import NS_PER_DAY, given_ns, note_of
+from relaytrap.hub.arrival import NS_PER_DAY, given_ns
 from relaytrap.hub.batch import Batch, make_batch
 from relaytrap.hub.capture_files import opened_capture, read_options
 from relaytrap.hub.ledger import Ledger
@@ -327,9 +327,9 @@ def known_ids(store: Store, first_ns: int, last_ns: int, sensor: str, capture: s
     )
     if not capture:  # shipped, and perhaps not believed
         sql += (
-            f" UNION ALL SELECT id FROM messages WHERE notEmpty(notes) AND {source} "
-            "AND arrayExists(note -> note >= {first_note:String} AND note <= {last_note:String}, notes)"
+            f" UNION ALL SELECT id FROM messages WHERE {source} "
+            "AND own_at >= fromUnixTimestamp64Nano({first:Int64}, 'UTC') "
+            "AND own_at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
         )
     params = {"sensor": sensor, "capture": capture, "first": first_ns, "last": last_ns}
-    notes = {"first_note": note_of(first_ns), "last_note": note_of(last_ns)}
-    return [row["id"] for row in store.rows(sql, params | notes)]
+    return [row["id"] for row in store.rows(sql, params)]

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Final
 from relaytrap import __version__, clock
 from relaytrap.errors import StoreTooNew
 from relaytrap.store.findings_schema import findings_ddl
-from relaytrap.store.schema import COLUMNS, column_ddl, messages_ddl, rollup_ddl, versions_ddl, views_ddl
+from relaytrap.store.queries.shape import NOT_BELIEVED
+from relaytrap.store.schema import (
+    COLUMNS,
+    column_ddl,
+    index_ddl,
+    messages_ddl,
+    rollup_ddl,
+    versions_ddl,
+    views_ddl,
+)
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Store
@@ -35,11 +44,30 @@ def read_sources_faster(store: "Store") -> None:
     store.command(f"ALTER TABLE {store.layout.altered('messages')} MODIFY COLUMN {column_ddl(source)}")
 
 
+def keep_own_times(store: "Store") -> None:
+    """A column for times that are not believed; they were in the notes, each a word of its own."""
+    layout, note = store.layout, f"{NOT_BELIEVED}: "
+    column = column_ddl(next(column for column in COLUMNS if column.name == "own_at"))
+    # A Distributed table has columns of its own.
+    for table in dict.fromkeys((layout.altered("messages"), f"messages{layout.on_cluster}")):
+        store.command(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} AFTER received_at")
+    messages = layout.altered("messages")
+    store.command(f"ALTER TABLE {messages} ADD INDEX IF NOT EXISTS {index_ddl('by_own_at')}")
+    kept = f"arrayFirst(note -> startsWith(note, '{note}'), notes)"
+    own = f"parseDateTime64BestEffortOrZero(substring({kept}, {len(note) + 1}), 9, 'UTC')"
+    store.command(
+        f"ALTER TABLE {messages} UPDATE own_at = {own}, "
+        f"notes = arrayMap(note -> if(startsWith(note, '{note}'), '{NOT_BELIEVED}', note), notes) "
+        f"WHERE arrayExists(note -> startsWith(note, '{note}'), notes) SETTINGS mutations_sync = 2"
+    )
+
+
 # Step n of the schema is STEPS[n - 1]; steps are only ever appended.
 STEPS: Final[tuple[tuple[str, Callable[["Store"], None]], ...]] = (
     ("first tables", make_first_tables),
     ("findings over sets", make_findings_tables),
     ("a faster codec for source", read_sources_faster),
+    ("times that are not believed in a column", keep_own_times),
 )
 
 

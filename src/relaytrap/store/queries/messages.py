@@ -12,7 +12,7 @@ from relaytrap.clock import NS_PER_S, parse_rfc3339
 from relaytrap.errors import InputError
 from relaytrap.store.queries.attach import attach_campaigns
 from relaytrap.store.queries.filter import Filter
-from relaytrap.store.queries.shape import COLUMNS_FIRST, MESSAGE, moment
+from relaytrap.store.queries.shape import COLUMNS_FIRST, MESSAGE, NOT_BELIEVED, moment
 from relaytrap.store.schema import JSON_LISTS, NAMES
 
 if TYPE_CHECKING:
@@ -30,12 +30,18 @@ __all__ = [
 ]
 
 SELECTED: Final = ", ".join(f"{MESSAGE.get(name, name)} AS {name}" for name in NAMES if name != "raw")
+# The notes as a reader has them: what is not believed stands in its note, and needs no column of an observation.
+TIMED_NOTES: Final = (
+    "if(toUnixTimestamp64Nano(own_at) = 0, notes, arrayMap(note -> "
+    f"if(note = '{NOT_BELIEVED}', concat(note, ': ', {moment('own_at')}), note), notes))"
+)
 # What an Observation is made of, and when the hub took it in.
 SEEN: Final = ", ".join(
     (
         *("toUnixTimestamp64Nano(received_at) AS received_at_ns", "toUnixTimestamp64Milli(ingested_at) AS ingested_ms"),
         *(f"{MESSAGE.get(name, name)} AS {name}" for name in ("sensor", "capture", "frame", "direction", "transport")),
-        *(f"{MESSAGE.get(name, name)} AS {name}" for name in ("source", "source_port", "local", "local_port", "notes")),
+        *(f"{MESSAGE.get(name, name)} AS {name}" for name in ("source", "source_port", "local", "local_port")),
+        f"{TIMED_NOTES} AS notes",
         "base64Encode(raw) AS raw",
     )
 )

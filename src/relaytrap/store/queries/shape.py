@@ -2,7 +2,10 @@
 
 from typing import Final
 
-__all__ = ["COLUMNS_FIRST", "MESSAGE", "address", "hex_id", "moment"]
+__all__ = ["COLUMNS_FIRST", "MESSAGE", "NOT_BELIEVED", "address", "hex_id", "moment"]
+
+NOT_BELIEVED: Final = "time of arrival, as its own is not believed"
+"""The note of a message whose `own_at` is not its `received_at`."""
 
 
 def moment(column: str) -> str:
@@ -36,6 +39,7 @@ MESSAGE: Final = {
     "capture": "capture",
     "frame": "frame",
     "received_at": moment("received_at"),
+    "own_at": f"if(toUnixTimestamp64Nano(own_at) = 0, NULL, {moment('own_at')})",
     "ingested_at": moment("ingested_at"),
     "sensor": "sensor",
     "direction": "direction",
