@@ -30,6 +30,12 @@ def attacked(tmp_path_factory):
     return folder / "data"
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """A data directory that nothing is put into."""
+    return tmp_path_factory.mktemp("empty")
+
+
 def lines(run, *arguments):
     return [json.loads(line) for line in run(*arguments, "--json").out.splitlines()]
 
@@ -90,12 +96,12 @@ def test_a_command_explains_one(run, attacked):
 
 
 @pytest.mark.parametrize("command", ["messages", "sources", "numbers", "relays", "origins", "campaigns"])
-def test_csv_of_nothing_has_a_header_line_of_the_same_names(run, data, attacked, tmp_path, command):
+def test_csv_of_nothing_has_a_header_line_of_the_same_names(run, data, attacked, empty, command):
     full = run("--data", data if command == "numbers" else attacked, command, "--csv").out.splitlines()[0].split(",")
-    (header,) = run("--data", tmp_path / "empty", command, "--csv").out.splitlines()
+    (header,) = run("--data", empty, command, "--csv").out.splitlines()
     assert set(header.split(",")) <= set(full)
 
 
-def test_nothing_is_said_of_nothing(run, tmp_path):
+def test_nothing_is_said_of_nothing(run, empty):
     for command in ("relays", "origins", "campaigns"):
-        assert run("--data", tmp_path / "empty", command).out == f"no {command}\n"
+        assert run("--data", empty, command).out == f"no {command}\n"
