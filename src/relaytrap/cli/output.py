@@ -87,48 +87,45 @@ def emit(
     as_json: bool,
     as_csv: bool,
     empty: str = "nothing found",
-) -> int:
-    """Print rows and return how many there were.
+) -> None:
+    """Print rows; empty: what a terminal is told when there are none.
 
     columns: (key, heading) of the terminal's table. JSON prints each row whole; CSV has a header line of every key of
     the first row, or of the columns' keys when there is none.
     """
     if as_json:
-        return _emit_json(rows)
-    if as_csv:
-        return _emit_csv(rows, columns)
-    return _emit_table(rows, columns, empty)
+        _emit_json(rows)
+    elif as_csv:
+        _emit_csv(rows, columns)
+    else:
+        _emit_table(rows, columns, empty)
 
 
-def _emit_json(rows: Iterable[Row]) -> int:
-    count = 0
+def _emit_json(rows: Iterable[Row]) -> None:
     for row in rows:
         # ASCII only: no terminal takes an escape sequence or a direction mark from a JSON line.
         sys.stdout.write(json.dumps(row, ensure_ascii=True, separators=(", ", ": ")) + "\n")
-        count += 1
-    return count
 
 
-def _emit_csv(rows: Iterable[Row], columns: Sequence[tuple[str, str]]) -> int:
+def _emit_csv(rows: Iterable[Row], columns: Sequence[tuple[str, str]]) -> None:
     writer = csv.writer(sys.stdout)
-    count = 0
+    has_header = False
     for row in rows:
-        if not count:
+        if not has_header:
             writer.writerow(row.keys())
+            has_header = True
         writer.writerow([csv_cell(value) for value in row.values()])
-        count += 1
-    if not count:
+    if not has_header:
         writer.writerow(key for key, _ in columns)
-    return count
 
 
-def _emit_table(rows: Iterable[Row], columns: Sequence[tuple[str, str]], empty: str) -> int:
+def _emit_table(rows: Iterable[Row], columns: Sequence[tuple[str, str]], empty: str) -> None:
     from relaytrap.cli.table import Column, print_table
 
     kept = list(rows)
     if not kept:
         click.echo(empty)
-        return 0
+        return
     told = [
         Column(
             key,
@@ -140,4 +137,3 @@ def _emit_table(rows: Iterable[Row], columns: Sequence[tuple[str, str]], empty: 
     ]
     # Not a terminal: as wide as the content needs, so that a pipe loses nothing.
     print_table(told, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
-    return len(kept)
