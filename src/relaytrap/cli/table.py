@@ -19,11 +19,11 @@ GAP: Final = 2
 SHORT_CHARS: Final = 26
 """What is no longer (times, addresses, identifiers to copy) stays whole; longer text folds to what room there is."""
 LESSER: Final = (
-    "incidents first_seen asn prefixes user_agent listen version persona product networks countries "
-    "coverage per_hour associated behind sensors sensor tools methods spellings range "
-    "last_seen direct contradictions vouched kind tool targets campaigns origins whom "
-    "spool_bytes clock_s user proof was problem where country"
-).split()
+    "incidents", "first_seen", "asn", "prefixes", "user_agent", "listen", "version", "persona", "product", "networks",
+    "countries", "coverage", "per_hour", "associated", "behind", "sensors", "sensor", "tools", "methods", "spellings",
+    "range", "last_seen", "direct", "contradictions", "vouched", "kind", "tool", "targets", "campaigns", "origins",
+    "whom", "spool_bytes", "clock_s", "user", "proof", "was", "problem", "where", "country",
+)  # fmt: skip
 """Keys that leave a narrow table for the line beneath, the first of them first."""
 
 
