@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from relaytrap.errors import DiskError, InputError
 from relaytrap.probe.certificate import pinning_peer, server_context, server_fingerprint
 from relaytrap.probe.outpost import Outpost
-from relaytrap.probe.place import Place, host_port
+from relaytrap.probe.place import Place
 from relaytrap.probe.plan import Plan
 from relaytrap.probe.remote import JoinToken, RemoteWatch, read_outpost, read_tester
 from relaytrap.probe.run import Run
 from relaytrap.probe.target import Endpoint, Target
 from relaytrap.probe.witness import Knock, Witness
+from relaytrap.sip.uri import host_port
 
 from ..loopback import free_port, loopback
 from .answering import reply

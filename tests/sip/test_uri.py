@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaytrap.sip import SipSyntaxError, parse_uri
-from relaytrap.sip.uri import read_uri
+from relaytrap.sip.uri import host_port, read_uri
 from tests.property.strategies import uris
 
 
@@ -151,3 +151,17 @@ def test_any_octets_are_read(text: bytes) -> None:
     uri, defects = read_uri(text)
     assert uri is not None or defects
     assert all(0 <= offset <= len(text) for _, offset in defects)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "text"),
+    [
+        ("192.0.2.1", 5060, "192.0.2.1:5060"),
+        ("192.0.2.1", 0, "192.0.2.1:0"),
+        ("2001:db8::1", 5060, "[2001:db8::1]:5060"),
+        ("2001:db8::1", None, "[2001:db8::1]"),
+        ("pbx.example.com", None, "pbx.example.com"),
+    ],
+)
+def test_host_and_port_are_written_as_in_a_uri(host: str, port: int | None, text: str) -> None:
+    assert host_port(host, port) == text

@@ -20,10 +20,11 @@ from relaytrap.errors import DiskError, InputError, ListenError
 from relaytrap.probe.certificate import server_context, server_fingerprint
 from relaytrap.probe.channel import reason_of
 from relaytrap.probe.outpost import Outpost
-from relaytrap.probe.place import Place, host_port, parse_place
+from relaytrap.probe.place import Place, parse_place
 from relaytrap.probe.remote import CONTROL_PORT, JoinToken
 from relaytrap.probe.target import version_of
 from relaytrap.probe.witness import WITNESS_PORT, Witness
+from relaytrap.sip.uri import host_port
 
 __all__ = ["command"]
 

@@ -12,9 +12,9 @@ import ssl
 from collections.abc import Callable
 
 from relaytrap.probe.certificate import any_peer
-from relaytrap.probe.place import host_port
 from relaytrap.probe.websocket import SipWebSocket, WebSocketError
 from relaytrap.sip.stream import StreamParser
+from relaytrap.sip.uri import host_port
 
 __all__ = ["ChannelError", "Receive", "StreamChannel", "UdpSocket", "reason_of"]
 

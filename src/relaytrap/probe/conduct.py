@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from relaytrap.clock import monotonic, now_ns, rfc3339
 from relaytrap.errors import InputError, ListenError, RelaytrapError
-from relaytrap.probe.place import Place, host_port, parse_name, parse_place, parse_places
+from relaytrap.probe.place import Place, parse_name, parse_place, parse_places
 from relaytrap.probe.plan import Plan, Progress
 from relaytrap.probe.remote import CONTROL_PORT, JoinToken, RemoteWatch
 from relaytrap.probe.report import Report, build_report
@@ -17,6 +17,7 @@ from relaytrap.probe.run import Run
 from relaytrap.probe.target import Target, version_of
 from relaytrap.probe.tricks import STANDARD, TRICKS
 from relaytrap.probe.witness import WITNESS_PORT, LocalWatch, Watch, Witnesses
+from relaytrap.sip.uri import host_port
 
 __all__ = ["Options", "address_towards", "conduct"]
 

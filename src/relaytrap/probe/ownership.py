@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from relaytrap.probe.channel import UdpSocket
-from relaytrap.probe.place import host_port
 from relaytrap.probe.target import Endpoint, Target, refusal
 from relaytrap.sip import Response, parse_message
+from relaytrap.sip.uri import host_port
 
 __all__ = ["OWN_ADDRESS", "Claim", "ownership_token", "prove_ownership"]
 

@@ -1,11 +1,11 @@
-"""Places, an address and its port: as a user writes them (ADDR, ADDR:PORT, [IPV6]:PORT, NAME:PORT) and as SIP does."""
+"""Places, an address and its port, as a user writes them: ADDR, ADDR:PORT, [IPV6]:PORT, NAME:PORT."""
 
 import ipaddress
 
 from relaytrap.errors import InputError
 from relaytrap.probe.target import version_of
 
-__all__ = ["Place", "host_port", "parse_name", "parse_place", "parse_places"]
+__all__ = ["Place", "parse_name", "parse_place", "parse_places"]
 
 Place = tuple[str, int]
 
@@ -38,9 +38,3 @@ def parse_name(text: str, port: int) -> Place:
     if number and not (number.isascii() and number.isdecimal() and 0 < int(number) < 65536):
         raise InputError(f"{text!r}: there is no port {number!r}")
     return host, int(number or port)
-
-
-def host_port(address: str, port: int | None) -> str:
-    """Address and port as a URI's hostport; IPv6 in brackets (RFC 3261 section 25.1)."""
-    host = f"[{address}]" if ":" in address else address
-    return f"{host}:{port}" if port else host

@@ -8,11 +8,12 @@ from itertools import pairwise
 
 from relaytrap.clock import monotonic
 from relaytrap.probe.channel import ChannelError, StreamChannel, UdpSocket, reason_of
-from relaytrap.probe.place import Place, host_port
+from relaytrap.probe.place import Place
 from relaytrap.probe.plan import Plan, new_token
 from relaytrap.probe.target import Endpoint, version_of
 from relaytrap.probe.witness import Knock, Watch, WitnessedRequest
 from relaytrap.sip import Response, Via
+from relaytrap.sip.uri import host_port
 
 __all__ = ["Outside", "Pinholes", "find_offered"]
 

@@ -27,10 +27,11 @@ import msgspec
 from relaytrap.errors import InputError
 from relaytrap.probe.certificate import fingerprint, pinning_peer
 from relaytrap.probe.channel import reason_of
-from relaytrap.probe.place import Place, host_port
+from relaytrap.probe.place import Place
 from relaytrap.probe.target import version_of
 from relaytrap.probe.witness import Knock, Watcher, WitnessedRequest
 from relaytrap.sip import Request, Response, parse_message
+from relaytrap.sip.uri import host_port
 
 __all__ = [
     "CONTROL_PORT",

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from relaytrap.probe.advice import advice_for
-from relaytrap.probe.place import host_port
 from relaytrap.probe.tricks import TRICKS
 from relaytrap.probe.verdict import CLASSES, EXIT_OPEN, Answer, Arrival, Outcome, ServerClass, judge_server
+from relaytrap.sip.uri import host_port
 
 __all__ = ["FORMAT", "Report", "build_report", "not_run"]
 

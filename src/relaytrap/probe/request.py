@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass, replace
 
 from relaytrap import __version__
-from relaytrap.probe.place import host_port
 from relaytrap.probe.tricks import TRICKS, Ends, Shape
 from relaytrap.sip import Response
+from relaytrap.sip.uri import host_port
 
 __all__ = ["METHODS", "TOKEN_CHARS", "UNDO_CSEQ", "Probe", "build_follow_up", "build_probe", "find_token"]
 

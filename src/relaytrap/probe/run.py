@@ -12,7 +12,7 @@ from relaytrap.clock import monotonic
 from relaytrap.errors import ListenError
 from relaytrap.probe.channel import ChannelError, StreamChannel, UdpSocket
 from relaytrap.probe.ending import Ending
-from relaytrap.probe.place import Place, host_port
+from relaytrap.probe.place import Place
 from relaytrap.probe.plan import Plan, Progress, Way, make_ends, new_token, plan_probes
 from relaytrap.probe.reach import Outside, Pinholes, find_offered
 from relaytrap.probe.request import Probe, build_probe
@@ -21,6 +21,7 @@ from relaytrap.probe.target import Endpoint, refusal, version_of
 from relaytrap.probe.verdict import LOSABLE, Outcome
 from relaytrap.probe.witness import Watch, WitnessedRequest, tokens_of
 from relaytrap.sip import Response
+from relaytrap.sip.uri import host_port
 
 __all__ = ["Run"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from relaytrap.probe.place import host_port
+from relaytrap.sip.uri import host_port
 
 __all__ = ["STANDARD", "TRICKS", "Ends", "Shape", "Trick"]
 
@@ -91,7 +91,7 @@ class Trick:
 
 def user_at(host: str) -> str:
     """A SIP URI of an ordinary user at a host."""
-    return f"sip:100@{host_port(host, None)}"
+    return f"sip:100@{host_port(host)}"
 
 
 def own(ends: Ends, user: str = "", params: str = "", **more: Any) -> Shape:
@@ -181,7 +181,7 @@ _TRICKS: Final = (
         "asserted",
         "from",
         "P-Asserted-Identity of the server's domain",
-        lambda e: Shape(headers=(f"P-Asserted-Identity: <sip:100@{host_port(e.domain, None)}>",)),
+        lambda e: Shape(headers=(f"P-Asserted-Identity: <sip:100@{host_port(e.domain)}>",)),
     ),
     Trick("number-at-witness", "plain", "digits at the witness", lambda e: Shape(request_uri=e.at_witness(e.number))),
     Trick(
@@ -191,7 +191,7 @@ _TRICKS: Final = (
         lambda e: Shape(request_uri=e.at_witness("+" + e.number, ";user=phone")),
     ),
     Trick("tel", "plain", "a tel: URI", lambda e: Shape(request_uri=f"tel:+{e.number}", to=f"tel:+{e.number}")),
-    Trick("maddr", "plain", "maddr names the witness", lambda e: own(e, params=f";maddr={host_port(e.witness, None)}")),
+    Trick("maddr", "plain", "maddr names the witness", lambda e: own(e, params=f";maddr={host_port(e.witness)}")),
     Trick("received", "plain", "received names the witness", lambda e: own(e, params=f";received={e.witness}")),
     Trick(
         "alias",
@@ -219,7 +219,7 @@ _TRICKS: Final = (
         "plain",
         "no user part",
         lambda e: Shape(
-            request_uri=f"sip:{host_port(e.witness, e.witness_port)}", to=f"sip:{e.token}@{host_port(e.witness, None)}"
+            request_uri=f"sip:{host_port(e.witness, e.witness_port)}", to=f"sip:{e.token}@{host_port(e.witness)}"
         ),
     ),
     Trick("no-max-forwards", "plain", "no Max-Forwards", lambda e: Shape(max_forwards=-1)),
@@ -245,7 +245,7 @@ _TRICKS: Final = (
         "a number at the server, as a stranger's call to the telephone network",
         lambda e: Shape(
             request_uri=f"sip:{e.number}@{host_port(e.server, e.server_port)}",
-            to=f"sip:{e.number}@{host_port(e.server, None)}",
+            to=f"sip:{e.number}@{host_port(e.server)}",
         ),
         "asked",
     ),
@@ -254,9 +254,9 @@ _TRICKS: Final = (
         "registrar",
         "register a random user whose contact is the witness",
         lambda e: Shape(
-            request_uri=f"sip:{host_port(e.domain, None)}",
-            to=f"sip:{e.number}@{host_port(e.domain, None)}",
-            from_uri=f"sip:{e.number}@{host_port(e.domain, None)}",
+            request_uri=f"sip:{host_port(e.domain)}",
+            to=f"sip:{e.number}@{host_port(e.domain)}",
+            from_uri=f"sip:{e.number}@{host_port(e.domain)}",
             contact=e.at_witness(e.number),
         ),
         "asked",
@@ -265,7 +265,7 @@ _TRICKS: Final = (
         "registered",
         "registrar",
         "call the user just registered",
-        lambda e: Shape(request_uri=f"sip:{e.number}@{host_port(e.domain, None)}"),
+        lambda e: Shape(request_uri=f"sip:{e.number}@{host_port(e.domain)}"),
         "asked",
     ),
 )

@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from relaytrap import __version__
 from relaytrap.errors import ConfigError
+from relaytrap.sip.uri import host_port
 
 __all__ = ["Answered", "HubAddress", "Link", "WrongCertificate", "parse_hub_url", "parse_pin"]
 
@@ -44,8 +45,7 @@ class HubAddress:
     @property
     def url(self) -> str:
         """The address as text."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}{self.prefix}"
+        return f"{self.scheme}://{host_port(self.host, self.port)}{self.prefix}"
 
     @property
     def trust(self) -> str:

@@ -14,8 +14,9 @@ from typing import Final
 
 from relaytrap.errors import ConfigError, ListenError
 from relaytrap.observation import Transport
+from relaytrap.sip.uri import host_port
 
-__all__ = ["Listen", "bind", "canonical", "parse_listen", "spelled"]
+__all__ = ["Listen", "bind", "canonical", "parse_listen"]
 
 LISTEN: Final = re.compile(r"(?P<transport>[a-z]+):(?:\[(?P<v6>[^\]]*)\]|(?P<v4>[^:\[\]]*)):(?P<port>[0-9]{1,5}|auto)")
 USUAL_PORTS: Final[dict[Transport, int]] = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
@@ -58,12 +59,7 @@ class Listen:
         return ipaddress.ip_address(self.address).is_unspecified
 
     def __str__(self) -> str:
-        return f"{self.transport}:{spelled(self.address, self.port)}"
-
-
-def spelled(address: str, port: int) -> str:
-    """address:port, with brackets around IPv6."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        return f"{self.transport}:{host_port(self.address, self.port)}"
 
 
 def parse_listen(entries: Sequence[str]) -> tuple[Listen, ...]:

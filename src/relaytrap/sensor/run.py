@@ -23,12 +23,13 @@ from relaytrap.errors import ConfigError, DiskError, WorkerError
 from relaytrap.sensor.certificate import check_certificate, load_certificate
 from relaytrap.sensor.front import Bound, Front, summed
 from relaytrap.sensor.link import parse_hub_url
-from relaytrap.sensor.listen import Listen, parse_listen, spelled
+from relaytrap.sensor.listen import Listen, parse_listen
 from relaytrap.sensor.personas import load_persona
 from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name, spare_collections
 from relaytrap.sensor.sharing import bind_shared
 from relaytrap.sensor.uplink import Uplink, finish_shipping
 from relaytrap.sensor.worker import Order, Worker
+from relaytrap.sip.uri import host_port
 
 __all__ = ["Running", "Sensor", "run_sensor"]
 
@@ -92,7 +93,7 @@ class Sensor:
     def listening(self) -> tuple[str, ...]:
         """Where this sensor listens, with real port numbers."""
         return tuple(
-            f"{listen.transport}:{spelled(listen.address, socks[0].getsockname()[1])}"
+            f"{listen.transport}:{host_port(listen.address, socks[0].getsockname()[1])}"
             for listen, socks in self._sockets
         )
 

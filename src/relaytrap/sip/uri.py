@@ -9,7 +9,7 @@ from relaytrap.sip.anomaly import Defect, SipSyntaxError
 from relaytrap.sip.grammar import ESCAPE, HEADER_CHARS, HOST, PARAM_CHARS, PASSWORD, PLAIN_URI, SCHEME, TEL_NUMBER, USER
 from relaytrap.sip.params import MAX_PARAMS, Params, find_param, plain_params
 
-__all__ = ["Uri", "is_ipv6", "parse_uri", "read_host_port", "read_uri", "unescape"]
+__all__ = ["Uri", "host_port", "is_ipv6", "parse_uri", "read_host_port", "read_uri", "unescape"]
 
 
 class Uri(NamedTuple):
@@ -255,3 +255,9 @@ def _is_ipv6(text: bytes) -> bool:
 
 is_ipv6: Final = Kept(_is_ipv6, most=1024, longest=45).__getitem__
 """Whether text is an IPv6 address without brackets and zone."""
+
+
+def host_port(host: str, port: int | None = None) -> str:
+    """A host and its port as text, as a URI has them: IPv6 in brackets (RFC 3261 section 25.1)."""
+    bracketed = f"[{host}]" if ":" in host else host
+    return bracketed if port is None else f"{bracketed}:{port}"

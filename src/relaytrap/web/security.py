@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from relaytrap.errors import ConfigError
+from relaytrap.sip.uri import host_port
 
 __all__ = ["Endpoint", "Guard", "is_local_host", "parse_listen", "public_url", "refuse_beyond_loopback"]
 
@@ -50,7 +51,7 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+        return f"http://{host_port(self.host, self.port)}"
 
 
 def parse_listen(text: str, setting: str = "web.listen") -> Endpoint:
@@ -74,7 +75,7 @@ def public_url(endpoint: Endpoint) -> str:
     host = endpoint.host
     if host in ("0.0.0.0", "::"):
         host = _own_address(socket.AF_INET6 if ":" in host else socket.AF_INET) or socket.getfqdn()
-    return f"https://[{host}]:{endpoint.port}" if ":" in host else f"https://{host}:{endpoint.port}"
+    return f"https://{host_port(host, endpoint.port)}"
 
 
 def _own_address(family: socket.AddressFamily) -> str:

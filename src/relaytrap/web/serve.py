@@ -18,6 +18,7 @@ import uvicorn
 
 from relaytrap.config import HUB_NOTE
 from relaytrap.errors import DiskError, ListenError
+from relaytrap.sip.uri import host_port
 from relaytrap.web.app import create_app
 from relaytrap.web.security import Endpoint
 from relaytrap.web.site import Site
@@ -41,7 +42,7 @@ def bind(endpoint: Endpoint, setting: str = "web.listen") -> socket.socket:
         made.listen(BACKLOG)
     except OSError as error:
         made.close()
-        where = f"{endpoint.host}:{endpoint.port}"
+        where = host_port(endpoint.host, endpoint.port)
         if error.errno == errno.EADDRINUSE:
             raise ListenError(
                 f"{setting}: {where} is taken by another program; choose another address or port"

@@ -18,6 +18,7 @@ from typing import Final
 
 from relaytrap.capture.hep import MAX_HEP_BYTES
 from relaytrap.errors import ConfigError, ListenError
+from relaytrap.sip.uri import host_port
 
 __all__ = ["NO_ROOM", "Place", "Taker", "UdpPlace", "bind", "parse_places"]
 
@@ -60,7 +61,7 @@ class Place:
 
 def spelled(transport: str, address: str, port: int) -> str:
     """As the settings write it."""
-    return f"{transport}:[{address}]:{port}" if ":" in address else f"{transport}:{address}:{port}"
+    return f"{transport}:{host_port(address, port)}"
 
 
 def parse_places(entries: tuple[str, ...]) -> list[Place]:
