@@ -102,3 +102,8 @@ def test_every_text_is_safe_in_every_cell(text):
     assert not ACTING.search(csv_cell(text))
     assert not ACTING.search(for_terminal(text))
     assert not csv_cell(text).lstrip(" ").startswith(("=", "+", "-", "@"))
+
+
+def test_what_is_wrong_with_a_sensor_reads_as_sentences_on_the_terminal(capsys):
+    emit([{"incidents": ["It lost 3.", "Its clock\x1b is off."]}], (("incidents", ""),), as_json=False, as_csv=False)
+    assert capsys.readouterr().out.strip() == r"It lost 3. Its clock\x1b is off."

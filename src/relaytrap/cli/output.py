@@ -22,6 +22,7 @@ CELL_MAX_CHARS = 200
 # A table is for people: moments to the millisecond or second, no number where none is known. JSON and CSV have all.
 MOMENTS = {"received_at": 23, "first_seen": 19, "last_seen": 19, "started": 19, "since": 19, "heard": 19}
 SHARES = frozenset({"coverage"})
+SENTENCES = frozenset({"incidents"})
 NONE_KNOWN = frozenset({"asn"})
 
 
@@ -60,6 +61,8 @@ def _table_cell(key: str, value: Any) -> str:
         return ""
     if key in SHARES and value is not None:
         return f"{value:.1%}" if value >= 0.001 else "<0.1%"
+    if key in SENTENCES:
+        return " ".join(map(for_terminal, value))
     if key == "range" and value:
         return f"{value[0]} to {value[1]}"
     return for_terminal(value)
