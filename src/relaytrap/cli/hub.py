@@ -14,6 +14,7 @@ from relaytrap.cli.main import Settings
 from relaytrap.cli.service import notify_ready, start_log
 from relaytrap.clock import now_ns
 from relaytrap.errors import ConfigError, RelaytrapError
+from relaytrap.garbage import spare_collections
 
 if TYPE_CHECKING:
     from relaytrap.config import Config
@@ -139,6 +140,7 @@ def run_hub(config: "Config", *, ready: "Callable[[Site, str], None] | None" = N
         # The map's script takes a second to make, once an installation: before the first reader asks.
         threading.Thread(target=site.bundle.asset, name="bundle", daemon=True).start()
         hep.start()
+        spare_collections()
         serve(site, listener, ready)
 
 

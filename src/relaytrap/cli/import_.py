@@ -15,6 +15,7 @@ from relaytrap.cli.output import for_terminal
 from relaytrap.cli.session import HubSession, open_session
 from relaytrap.config import Config
 from relaytrap.errors import RelaytrapError
+from relaytrap.garbage import spare_collections
 
 __all__ = ["command"]
 
@@ -69,6 +70,7 @@ def _import(config: Config, files: Sequence[str], sensor: str, progress: Progres
         if isinstance(session, HubSession):
             yield from _send(session, files, sensor, progress)
             return
+        spare_collections()
         with contextlib.closing(HubDatabase(config.data_dir)) as database:
             given: dict[str, Any] = {"sensor": sensor, "progress": progress, "ledger": Ledger(database)}
             for imported in import_each(session.store, config, files, **given):

@@ -9,6 +9,7 @@ from relaytrap.cli.main import Settings
 from relaytrap.cli.progress import message_bar
 from relaytrap.cli.session import HubSession, StoreSession, open_session
 from relaytrap.config import Config
+from relaytrap.garbage import spare_collections
 
 if TYPE_CHECKING:
     from relaytrap.store import Store
@@ -46,6 +47,7 @@ def _done_here(store: "Store", config: Config, outdated: bool) -> Iterator[dict[
     from relaytrap.hub.reanalyse import reanalyse
     from relaytrap.hub.workers import Workers
 
+    spare_collections()
     workers = Workers(config)
     try:
         for step in reanalyse(store, workers, only_outdated=outdated):

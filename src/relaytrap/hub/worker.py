@@ -3,7 +3,6 @@
 Started by workers.py as `python -m relaytrap.hub.worker FD`; ends when its parent does, because the socket closes.
 """
 
-import gc
 import logging
 import marshal
 import pickle
@@ -14,6 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from relaytrap.errors import RelaytrapError
+from relaytrap.garbage import spare_collections
 from relaytrap.hub.arrival import Calendar
 from relaytrap.hub.batch import Batch, make_batch
 from relaytrap.hub.rows import RowSetting
@@ -30,10 +30,7 @@ def serve(connection: Connection) -> None:
     An answer is a Batch's fields, or a pair: whether the input is to blame, and a sentence.
     """
     setting = RowSetting.of(pickle.loads(connection.recv_bytes()))
-    # Rows die young and hold no cycles; scanning the long-lived tables again and again costs a tenth of the time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
+    spare_collections()
     while True:
         try:
             job = connection.recv_bytes()

@@ -1,7 +1,6 @@
 """What every sensor process has, whether it answers or only reads along."""
 
 import asyncio
-import gc
 import logging
 import socket
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from relaytrap.errors import ConfigError
 from relaytrap.observation import SENSOR_NAME
 from relaytrap.sensor.spool import Spool, SpoolLimits
 
-__all__ = ["every", "loop_factory", "open_spool", "sensor_name", "spare_collections"]
+__all__ = ["every", "loop_factory", "open_spool", "sensor_name"]
 
 log = logging.getLogger(__name__)
 
@@ -25,15 +24,6 @@ async def every(seconds: float, do: Callable[[], None]) -> None:
             do()
         except Exception:
             log.exception("a periodic duty failed")
-
-
-def spare_collections() -> None:
-    """Look for reference cycles seldom: hardly anything here makes any, and the transactions kept are slow to search.
-
-    With Python's own thresholds half the time of a request under load went into that.
-    """
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

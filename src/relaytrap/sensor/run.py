@@ -20,12 +20,13 @@ from typing import Any, Final
 from relaytrap import __version__, clock
 from relaytrap.config import SensorConfig
 from relaytrap.errors import ConfigError, DiskError, WorkerError
+from relaytrap.garbage import spare_collections
 from relaytrap.sensor.certificate import check_certificate, load_certificate
 from relaytrap.sensor.front import Bound, Front, summed
 from relaytrap.sensor.link import parse_hub_url
 from relaytrap.sensor.listen import Listen, parse_listen
 from relaytrap.sensor.personas import load_persona
-from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name, spare_collections
+from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name
 from relaytrap.sensor.sharing import bind_shared
 from relaytrap.sensor.uplink import Uplink, finish_shipping
 from relaytrap.sensor.worker import Order, Worker

@@ -19,10 +19,11 @@ from relaytrap.capture.direction import Directions, IpNetwork, parse_networks
 from relaytrap.capture.dissection import Dissector
 from relaytrap.capture.report import CaptureReport
 from relaytrap.config import SensorConfig
+from relaytrap.garbage import spare_collections
 from relaytrap.observation import Observation
 from relaytrap.sensor.link import parse_hub_url
 from relaytrap.sensor.own_addresses import own_networks
-from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name, spare_collections
+from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name
 from relaytrap.sensor.run import Running
 from relaytrap.sensor.sniff import Sniffer, what_is_read
 from relaytrap.sensor.uplink import Uplink, finish_shipping

@@ -25,12 +25,13 @@ import msgspec
 
 from relaytrap.capture.pcapng import SegmentWriter
 from relaytrap.config import SensorConfig
+from relaytrap.garbage import spare_collections
 from relaytrap.observation import Observation
 from relaytrap.sensor.front import Bound, Front
 from relaytrap.sensor.listen import Listen
 from relaytrap.sensor.open_segment import Pending
 from relaytrap.sensor.personas import load_persona
-from relaytrap.sensor.process import every, loop_factory, spare_collections
+from relaytrap.sensor.process import every, loop_factory
 
 __all__ = ["Courier", "Order", "Report", "Worker"]
 
