@@ -12,7 +12,8 @@ from relaytrap.hub.arrival import (
     own_ns,
     stored_note,
 )
-from relaytrap.hub.columns import message_id
+from relaytrap.hub.columns import message_id, seen_columns
+from relaytrap.store.schema import NAMES
 from tests.hub.traffic import request, seen
 from tests.storing import NOON_NS
 
@@ -67,6 +68,10 @@ def test_a_sensor_that_writes_such_notes_itself_is_read_by_them():
 def test_a_time_of_zero_is_told_from_none():
     assert own_ns(dated(at(0), NOON_NS)) == given_ns(at(0)) == 1
     assert own_ns(at(0, "cut")) == 0
+
+
+def test_a_captures_packet_of_1970_keeps_its_time():
+    assert seen_columns(at(0), 1)[NAMES.index("received_at")] == 0
 
 
 def test_the_store_has_one_note_for_all_times():

@@ -36,6 +36,8 @@ LONGEST_AHEAD_NS: Final = 2 * NS_PER_DAY
 DAYS_MAX: Final = 4
 """A segment is closed after two seconds: it lies on one day, two at midnight, and more when its clock was set."""
 NOTE: Final = f"{NOT_BELIEVED}: "
+NO_ZERO_NS: Final = 1
+"""A clock that stands at 1970, in the column in which 0 says that there is no such time."""
 
 
 def own_ns(seen: Observation) -> int:
@@ -45,18 +47,18 @@ def own_ns(seen: Observation) -> int:
     for note in seen.notes:
         if note.startswith(NOTE):
             with suppress(ValueError):
-                return storable(parse_rfc3339(note.removeprefix(NOTE)))
+                return storable(parse_rfc3339(note.removeprefix(NOTE))) or NO_ZERO_NS
     return 0
 
 
 def given_ns(seen: Observation) -> int:
     """The time that a message came with, believed or not, as far as the store can hold it."""
-    return own_ns(seen) or storable(seen.received_at_ns)
+    return own_ns(seen) or storable(seen.received_at_ns) or NO_ZERO_NS
 
 
 def storable(moment_ns: int) -> int:
-    """A time that the store can hold; not 0, which stands for none."""
-    return min(max(moment_ns, 1), EPOCH_MAX_NS)
+    """A time that the store can hold."""
+    return min(max(moment_ns, 0), EPOCH_MAX_NS)
 
 
 def note_of(given: int) -> str:
