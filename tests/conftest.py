@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # time, while the others have work; the third shares a hub, the fourth an engine. All would wait for what takes long
 # and begins last, and idle workers take over what stands at the end, not what another begins with.
 BEGINNINGS = (
-    ("deploy/test_booted", "faults", "probe/test_family", "probe/test_advice", "deploy/test_upgrade"),
-    ("deploy/test_ansible", "fleet", "probe/test_network", "peers"),
+    ("deploy/test_booted", "faults", "probe/test_family", "probe/test_advice", "peers", "deploy/test_upgrade"),
+    ("deploy/test_ansible", "fleet", "probe/test_network"),
     ("browser", "web"),
     ("store", "hub", "sample"),
 )
