@@ -18,7 +18,19 @@ from relaytrap.store.findings_schema import FINDINGS
 from relaytrap.store.native import native_block
 from relaytrap.store.schema import COLUMNS, NAMES, Column
 
-__all__ = ["NOON_NS", "ROOT", "SECOND_NS", "address", "clear", "dedented", "keep", "opened_store", "row", "run_child"]
+__all__ = [
+    "NOON_NS",
+    "ROOT",
+    "SECOND_NS",
+    "address",
+    "clear",
+    "count_messages",
+    "dedented",
+    "keep",
+    "opened_store",
+    "row",
+    "run_child",
+]
 
 ROOT = Path(__file__).parent.parent
 
@@ -62,6 +74,11 @@ def row(number: int = 0, **given: Any) -> tuple[Any, ...]:
 def keep(store: Store, rows: Sequence[tuple[Any, ...]], token: str) -> None:
     """Insert rows as one batch."""
     store.insert_block("messages", native_block(rows), token)
+
+
+def count_messages(store: Store) -> int:
+    """How many messages a store holds."""
+    return int(store.row("SELECT count() AS n FROM messages")["n"])
 
 
 def clear(store: Store) -> None:

@@ -25,7 +25,7 @@ from relaytrap.hub.restore import check_backup, restore_backup
 from relaytrap.store import Store
 from relaytrap.store.gate import Gate
 from relaytrap.store.rebuild import check_rollups
-from tests.storing import keep, opened_store, row
+from tests.storing import count_messages, keep, opened_store, row
 
 ROWS = 50
 
@@ -65,7 +65,7 @@ def test_restored_hub_has_what_it_had_at_that_moment(made: tuple[Path, str], tmp
         assert store.row("SELECT count() AS n, uniqExact(id) AS ids FROM messages") == {"n": ROWS, "ids": ROWS}
         assert check_rollups(store) == []
         keep(store, [row(number) for number in range(ROWS, 2 * ROWS)], "second")
-        assert store.row("SELECT count() AS n FROM messages")["n"] == 2 * ROWS
+        assert count_messages(store) == 2 * ROWS
     with contextlib.closing(HubDatabase(tmp_path / "new")) as database:
         assert Keys(database).check(token) == "cellar"
     assert load_certificate(HubConfig(), tmp_path / "new").fingerprint
@@ -270,7 +270,7 @@ def test_ledger_and_store_are_of_one_moment(tmp_path: Path) -> None:
 
         shipping = threading.Thread(target=ship)
         shipping.start()
-        while store.row("SELECT count() AS n FROM messages")["n"] < 3:
+        while count_messages(store) < 3:
             time.sleep(0.01)
         files = [write(store, tmp_path / "hub", tmp_path / f"{number}.tar", gate) for number in range(3)]
         stop.set()

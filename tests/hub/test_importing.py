@@ -8,11 +8,7 @@ from relaytrap.hub.ingest import Ingest
 from relaytrap.hub.turns import HubBusy
 from relaytrap.store.rebuild import check_rollups
 from tests.hub.traffic import request, seen, segment, write_pcap
-from tests.storing import NOON_NS, clear
-
-
-def count(store):
-    return store.row("SELECT count() AS n FROM messages")["n"]
+from tests.storing import NOON_NS, clear, count_messages
 
 
 def test_messages_come_in_with_name_frame_and_bytes(store, config, tmp_path):
@@ -31,7 +27,7 @@ def test_importing_again_adds_nothing(store, config, tmp_path):
     file = write_pcap(tmp_path / "scan.pcap", [request(n) for n in range(3)])
     import_captures(store, config, [file])
     (done,) = import_captures(store, config, [file])
-    assert (done.stored, done.known, count(store)) == (0, 3, 3)
+    assert (done.stored, done.known, count_messages(store)) == (0, 3, 3)
     assert done.as_dict()["first"] is None
 
 
@@ -45,13 +41,13 @@ def test_a_file_that_has_grown_adds_what_is_new(store, config, tmp_path):
     import_captures(store, config, [file])
     write_pcap(file, [request(n) for n in range(5)])
     (done,) = import_captures(store, config, [file])
-    assert (done.stored, done.known, count(store)) == (2, 3, 5)
+    assert (done.stored, done.known, count_messages(store)) == (2, 3, 5)
     assert check_rollups(store) == []
 
 
 def test_the_same_bytes_twice_in_one_file_are_two_messages(store, config, tmp_path):
     import_captures(store, config, [write_pcap(tmp_path / "twice.pcap", [request(0), request(0)])])
-    assert count(store) == 2
+    assert count_messages(store) == 2
 
 
 def test_a_sensor_can_be_named_and_times_shifted(store, config, tmp_path):
@@ -77,7 +73,7 @@ def test_a_spool_segment_that_was_shipped_is_not_stored_again_when_it_is_importe
     file = tmp_path / "00000004.pcapng.acked"
     file.write_bytes(data)
     (done,) = import_captures(store, config, [file], ledger=ledger)
-    assert (done.stored, done.known, count(store)) == (0, 3, 3)
+    assert (done.stored, done.known, count_messages(store)) == (0, 3, 3)
 
 
 def test_a_sensor_waits_while_a_spool_segment_of_its_own_is_imported(
@@ -114,7 +110,7 @@ def test_an_import_waits_for_a_segment_that_its_sensor_ships(store, config, ledg
         importing.start()
         assert ingest.ingest_segment("edge-1", 4, data, spool="s1").messages == 3
     importing.join()
-    assert (done[0].stored, done[0].known, count(store)) == (0, 3, 3)
+    assert (done[0].stored, done[0].known, count_messages(store)) == (0, 3, 3)
 
 
 def test_a_spool_segment_that_was_imported_half_written_is_completed_when_it_is_shipped(
@@ -142,7 +138,7 @@ def test_a_spool_segment_with_a_wrong_clock_is_kept_once_by_whichever_way_it_com
     ingest = Ingest(store, config, ledger, workers)
     assert ingest.ingest_segment("edge-1", 1, data, spool="s1").messages == 5
     (done,) = import_captures(store, config, [file])
-    assert (done.stored, done.known, count(store)) == (0, 5, 5)
+    assert (done.stored, done.known, count_messages(store)) == (0, 5, 5)
     clear(store)
     assert import_captures(store, config, [file], ledger=ledger)[0].stored == 5
     assert ingest.ingest_segment("edge-1", 1, data, spool="s2").messages == 0
@@ -170,7 +166,7 @@ def test_large_captures_go_through_worker_processes_whole_and_in_place(store, co
     file = write_pcap(tmp_path / "large.pcap", messages)
     positions: list[int] = []
     done = import_captures(store, config, [file], workers=workers, progress=lambda name, at: positions.append(at))
-    assert done[0].stored == count(store) == len(messages)
+    assert done[0].stored == count_messages(store) == len(messages)
     assert store.row("SELECT uniqExact(frame) AS n, max(frame) AS m FROM messages") == {
         "n": len(messages),
         "m": len(messages),
@@ -184,7 +180,7 @@ def test_batches_that_go_in_together_and_apart_lose_nothing(store, config, worke
     monkeypatch.setattr("relaytrap.hub.importing.INSERT_MESSAGES", 350)
     file = write_pcap(tmp_path / "batches.pcap", [request(n) for n in range(1_030)])
     (imported,) = import_captures(store, config, [file], workers=workers)
-    assert imported.stored == count(store) == 1_030
+    assert imported.stored == count_messages(store) == 1_030
     assert store.row("SELECT uniqExact(frame) AS n FROM messages") == {"n": 1_030}
     assert check_rollups(store) == []
 
@@ -204,7 +200,7 @@ def test_what_was_imported_before_a_bad_file_stays(store, config, tmp_path):
     bad.write_text("this is a letter to my aunt")
     with pytest.raises(InputError, match="no capture"):
         import_captures(store, config, [good, bad])
-    assert count(store) == 1
+    assert count_messages(store) == 1
 
 
 def test_a_cut_file_gives_what_it_holds_and_says_so(store, config, tmp_path):

@@ -8,7 +8,7 @@ from relaytrap.store.retention import drop_sensors
 from relaytrap.store.schema import NAMES
 from relaytrap.store.upkeep import keep_up
 from tests.hub.traffic import request, write_pcap
-from tests.storing import NOON_NS, keep, row
+from tests.storing import NOON_NS, count_messages, keep, row
 
 DAY_S = 86_400
 
@@ -76,7 +76,7 @@ def test_what_arrives_while_a_day_is_rewritten_is_kept(scanned, workers):
     assert next(steps).messages == 20  # copied, not yet exchanged
     keep(scanned, [row(5, id=999, ingested_at=now_ns() // 1_000_000)], "arrives-meanwhile")
     list(steps)
-    assert scanned.row("SELECT count() AS n FROM messages")["n"] == 21
+    assert count_messages(scanned) == 21
     assert check_rollups(scanned) == []
 
 

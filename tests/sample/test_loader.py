@@ -20,6 +20,7 @@ from relaytrap.sample.loader import load_scene, what_is_loaded
 from relaytrap.sample.scene import load_recorded, load_truth
 from relaytrap.store import Store
 from relaytrap.web.cache import Answers
+from tests.storing import count_messages
 from tests.web.conftest import Hub, start_hub
 
 MESSAGES = sum(capture["messages"] for capture in load_truth()["captures"].values())
@@ -93,7 +94,7 @@ def test_up_loads_the_sample_once_while_it_is_fresh(tmp_path: Path) -> None:
             hub = InProcess(store, Doors(ingest))
             assert load_scene(hub) == MESSAGES
             assert load_scene(hub) == MESSAGES
-        assert store.row("SELECT count() AS n FROM messages")["n"] == MESSAGES
+        assert count_messages(store) == MESSAGES
 
 
 def row(sensor: str, last_seen: str) -> dict[str, object]:

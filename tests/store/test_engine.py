@@ -7,7 +7,7 @@ from relaytrap.errors import DiskError, StoreError, StoreLocked, StoreTooNew
 from relaytrap.store import Store
 from relaytrap.store.engine import _sentences
 from relaytrap.store.lock import owner_of
-from tests.storing import row, run_child
+from tests.storing import count_messages, row, run_child
 
 
 def test_a_second_process_is_told_who_owns_the_directory(engine):
@@ -132,7 +132,7 @@ def test_threads_ask_at_the_same_time(kept):
     found: list[int] = []
 
     def ask() -> None:
-        found.extend(store.row("SELECT count() AS n FROM messages")["n"] for _ in range(20))
+        found.extend(count_messages(store) for _ in range(20))
 
     threads = [threading.Thread(target=ask) for _ in range(6)]
     for thread in threads:
@@ -146,7 +146,7 @@ def test_a_stream_is_read_piece_by_piece_while_others_ask(kept):
     store = kept(*(row(n) for n in range(3000)))
     stream = store.stream("SELECT id FROM messages ORDER BY id")
     assert next(stream) == {"id": 1}
-    assert store.row("SELECT count() AS n FROM messages")["n"] == 3000
+    assert count_messages(store) == 3000
     assert sum(1 for _ in stream) == 2999
 
 
@@ -155,7 +155,7 @@ def test_a_stream_that_is_not_read_to_its_end_leaves_the_store_usable(kept):
     stream = store.stream("SELECT id FROM messages")
     next(stream)
     stream.close()
-    assert store.row("SELECT count() AS n FROM messages")["n"] == 3000
+    assert count_messages(store) == 3000
 
 
 def test_everything_runs_without_pandas_pyarrow_and_numpy(tmp_path):

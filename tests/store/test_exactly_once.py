@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from relaytrap.store import Store
-from tests.storing import ROOT, SECOND_NS, dedented, keep, row, run_child
+from tests.storing import ROOT, SECOND_NS, count_messages, dedented, keep, row, run_child
 
 DAY_S = 86_400
 
@@ -13,7 +13,7 @@ DAY_S = 86_400
 def counts(store: Store) -> tuple[int, int, int]:
     """Messages, and messages as the two rollups count them."""
     return (
-        store.row("SELECT count() AS n FROM messages")["n"],
+        count_messages(store),
         store.row("SELECT sum(messages) AS n FROM hourly WHERE facet = 'all'")["n"],
         store.row("SELECT sum(messages) AS n FROM hourly_sources")["n"],
     )

@@ -1,6 +1,6 @@
 from relaytrap.store import Store
 from relaytrap.store.retention import apply_retention, bytes_stored, drop_sensors
-from tests.storing import NOON_NS, SECOND_NS, row
+from tests.storing import NOON_NS, SECOND_NS, count_messages, row
 
 DAY_S = 86_400
 DAY_NS = DAY_S * SECOND_NS
@@ -22,7 +22,7 @@ def test_days_older_than_the_limit_go_with_their_rollups(kept):
     store = with_settings(kept(old(0), old(1), old(10 * DAY_S)), retention_days=5, retention_bytes=0)
     dropped = apply_retention(store, NOON_NS + 11 * DAY_NS)
     assert [(d.day, d.messages, d.reason) for d in dropped] == [("20260922", 2, "age")]
-    assert store.row("SELECT count() AS n FROM messages")["n"] == 1
+    assert count_messages(store) == 1
     assert store.row("SELECT sum(messages) AS n FROM hourly WHERE facet = 'all'")["n"] == 1
     assert store.row("SELECT sum(messages) AS n FROM hourly_sources")["n"] == 1
 
@@ -42,7 +42,7 @@ def test_the_oldest_days_go_while_the_store_is_too_large_but_never_the_newest(ke
     store = with_settings(kept(old(0), old(DAY_S), old(2 * DAY_S)), retention_days=0, retention_bytes=1)
     dropped = apply_retention(store, NOON_NS + 3 * DAY_NS)
     assert [(d.day, d.reason) for d in dropped] == [("20260922", "size"), ("20260923", "size")]
-    assert store.row("SELECT count() AS n FROM messages")["n"] == 1
+    assert count_messages(store) == 1
 
 
 def test_a_day_that_is_yet_to_come_goes_before_the_one_on_which_it_was_taken_in(kept):
