@@ -3,9 +3,9 @@ import pytest
 from relaytrap.hub.importing import import_captures
 from relaytrap.hub.reanalyse import reanalyse
 from relaytrap.hub.rows import RULES_VERSION
-from relaytrap.store.rebuild import check_rollups
+from relaytrap.store.rebuild import check_rollups, rebuild_rollups
 from relaytrap.store.retention import drop_sensors
-from relaytrap.store.schema import NAMES
+from relaytrap.store.schema import CORES_OF_DAY, NAMES
 from relaytrap.store.upkeep import keep_up
 from tests.hub.traffic import request, write_pcap
 from tests.storing import NOON_NS, count_messages, keep, row
@@ -41,8 +41,20 @@ def test_what_older_rules_said_is_replaced_in_messages_and_rollups(scanned, work
     for step in reanalyse(scanned, workers):
         assert step.of == 20
     assert everything(scanned) == before
-    assert scanned.rows("SELECT DISTINCT country FROM hourly") == [{"country": "FR"}]
+    assert scanned.rows("SELECT DISTINCT country FROM hourly WHERE facet = 'all'") == [{"country": "FR"}]
+    assert scanned.rows("SELECT tools FROM hourly_sources WHERE has(tools, 'old')") == []
     assert check_rollups(scanned) == []
+
+
+def test_days_of_dialled_cores_are_replaced_with_their_messages(scanned, workers):
+    sums = f"SELECT value, sum(messages) AS n FROM hourly WHERE facet = '{CORES_OF_DAY}' GROUP BY value"
+    before = scanned.rows(sums)
+    assert [each["n"] for each in before] == [20]
+    scanned.command("ALTER TABLE messages UPDATE dialled_core = '1' WHERE 1 SETTINGS mutations_sync = 2")
+    rebuild_rollups(scanned)
+    assert scanned.rows(sums) == [{"value": "1", "n": 20}]
+    list(reanalyse(scanned, workers))
+    assert scanned.rows(sums) == before
 
 
 def test_only_outdated_days_are_rewritten_on_request(scanned, workers):

@@ -5,13 +5,16 @@ import subprocess
 import sys
 
 from relaytrap.store import Store
+from relaytrap.store.schema import CORES_OF_DAY
 from tests.storing import ROOT, SECOND_NS, count_messages, dedented, keep, row, run_child
 
 DAY_S = 86_400
 
 
 def counts(store: Store) -> tuple[int, int, int]:
-    """Messages, and messages as the two rollups count them."""
+    """Messages, and messages as the two rollups count them, whose days and hours of dialled cores agree."""
+    days = store.row(f"SELECT sum(messages) AS n FROM hourly WHERE facet = '{CORES_OF_DAY}'")["n"]
+    assert days == store.row("SELECT sum(messages) AS n FROM hourly WHERE facet = 'dialled_core'")["n"]
     return (
         count_messages(store),
         store.row("SELECT sum(messages) AS n FROM hourly WHERE facet = 'all'")["n"],
@@ -20,9 +23,10 @@ def counts(store: Store) -> tuple[int, int, int]:
 
 
 def test_three_sends_of_one_token_leave_one_copy_also_in_rollups(store):
-    rows = [row(n, country=b"FR") for n in range(500)]
+    rows = [row(n, country=b"FR", dialled_core=b"442030000000") for n in range(500)]
     for _ in range(3):
         keep(store, rows, "three-sends")
+    assert store.row(f"SELECT sum(messages) AS n FROM hourly WHERE facet = '{CORES_OF_DAY}'") == {"n": 500}
     assert counts(store) == (500, 500, 500)
 
 

@@ -13,12 +13,29 @@ def rolled(store: Store) -> list[dict[str, object]]:
         "SELECT facet, hour, country, value, sum(messages) AS n, uniqMerge(sources) AS u FROM hourly "
         "GROUP BY ALL ORDER BY ALL"
     ) + store.rows(
-        "SELECT hour, source, sum(messages) AS n, min(first_seen) AS f FROM hourly_sources GROUP BY ALL ORDER BY ALL"
+        "SELECT hour, source, sum(messages) AS n, min(first_seen) AS f, arraySort(groupUniqArrayArray(tools)) AS t, "
+        "arraySort(groupUniqArrayArray(sensors)) AS s, arraySort(groupUniqArrayArray(methods)) AS m, "
+        "arraySort(groupUniqArrayArray(user_agents)) AS a, uniqMerge(targets) AS v FROM hourly_sources "
+        "GROUP BY hour, source ORDER BY ALL"
     )
 
 
+def traffic() -> list[tuple[object, ...]]:
+    """Sixty half-hours from two countries, with two numbers, three tools and five extensions."""
+    return [
+        row(
+            n * 1800,
+            country=b"FR" if n % 2 else b"DE",
+            tool=b"tool-%d" % (n % 3),
+            target=b"%d" % (n % 5),
+            dialled_core=(b"442030000000", b"441610000000", b"")[n % 3],
+        )
+        for n in range(60)
+    ]
+
+
 def test_rollups_made_again_are_the_same(kept):
-    store = kept(*(row(n * 1800, country=b"FR" if n % 2 else b"DE", tool=b"sipp") for n in range(60)))
+    store = kept(*traffic())
     before = rolled(store)
     rebuild_rollups(store)
     assert rolled(store) == before

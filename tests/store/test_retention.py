@@ -1,5 +1,6 @@
 from relaytrap.store import Store
 from relaytrap.store.retention import apply_retention, bytes_stored, drop_sensors
+from relaytrap.store.schema import CORES_OF_DAY
 from tests.storing import NOON_NS, SECOND_NS, count_messages, row
 
 DAY_S = 86_400
@@ -25,6 +26,23 @@ def test_days_older_than_the_limit_go_with_their_rollups(kept):
     assert count_messages(store) == 1
     assert store.row("SELECT sum(messages) AS n FROM hourly WHERE facet = 'all'")["n"] == 1
     assert store.row("SELECT sum(messages) AS n FROM hourly_sources")["n"] == 1
+
+
+def test_days_of_dialled_cores_go_with_their_day_and_with_their_sensors(kept):
+    def cores() -> list[tuple[str, int]]:
+        sql = (
+            f"SELECT value, sum(messages) AS n FROM hourly WHERE facet = '{CORES_OF_DAY}' GROUP BY value ORDER BY value"
+        )
+        return [(each["value"], each["n"]) for each in store.rows(sql)]
+
+    mine = [old(number, dialled_core=b"1") for number in (0, 10 * DAY_S)]
+    others = [old(10 * DAY_S + number, dialled_core=b"%d" % (number % 2), sensor=b"sample-a") for number in range(1, 5)]
+    store = with_settings(kept(*mine, *others), retention_days=5, retention_bytes=0)
+    assert cores() == [("0", 2), ("1", 4)]
+    apply_retention(store, NOON_NS + 11 * DAY_NS)
+    assert cores() == [("0", 2), ("1", 3)]
+    drop_sensors(store, "sample-")
+    assert cores() == [("1", 1)]
 
 
 def test_an_old_capture_imported_today_stays(kept):

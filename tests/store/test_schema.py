@@ -1,7 +1,22 @@
 from relaytrap.store.findings_schema import findings_ddl
 from relaytrap.store.migrations import STEPS, keep_own_times, migrate, schema_version
-from relaytrap.store.schema import COLUMNS, FACETS, NAMES, Layout, messages_ddl, rollup_ddl, views_ddl
-from tests.storing import row
+from relaytrap.store.rebuild import rebuild_rollups
+from relaytrap.store.schema import (
+    ATTACK,
+    COLUMNS,
+    CORES_OF_DAY,
+    FACETS,
+    LISTED_VALUES,
+    NAMES,
+    SOURCE_LISTS,
+    Layout,
+    messages_ddl,
+    rollup_ddl,
+    rollup_upgrade_ddl,
+    views_ddl,
+)
+from tests.store.test_rebuild import rolled, traffic
+from tests.storing import count_messages, keep, row
 
 
 def test_a_new_store_has_seen_every_step(store):
@@ -58,13 +73,63 @@ def test_an_older_store_gets_the_times_that_were_in_its_notes(kept):
         ]
 
 
+def test_an_older_store_gets_the_rollups_of_a_new_one(kept):
+    store = kept(*traffic())
+    made = rolled(store)
+    _as_schema_4_had_them(store)
+    keep(store, [row(5, dialled_core=b"441610000000")], "before-the-step")
+    migrate(store)
+    keep(store, [row(6, dialled_core=b"441610000000")], "after-the-step")
+    found = rolled(store)
+    assert schema_version(store) == len(STEPS)
+    assert count_messages(store) == 62
+    rebuild_rollups(store)
+    assert rolled(store) == found
+    store.command(f"DELETE FROM {store.layout.altered('messages')} WHERE id IN (6, 7) AND target = ''")
+    rebuild_rollups(store)
+    assert rolled(store) == made
+
+
+def _as_schema_4_had_them(store):
+    """Rollups without days of cores and without what sources did."""
+    layout = store.layout
+    origin, on = layout.local("messages"), layout.on_cluster
+    names, values = ", ".join(f"'{name}'" for name in FACETS), ", ".join(FACETS.values())
+    store.command(
+        f"ALTER TABLE hourly_view{on} MODIFY QUERY SELECT facet, toStartOfHour(received_at) AS hour, country, value, "
+        f"count() AS messages, uniqState(source) AS sources FROM {origin} ARRAY JOIN [{names}] AS facet, [{values}] AS "
+        f"value WHERE {ATTACK} AND (value != '' OR facet IN ('all', 'tool', 'verdict', 'user_agent')) "
+        "GROUP BY facet, hour, country, value"
+    )
+    store.command(
+        f"ALTER TABLE hourly_sources_view{on} MODIFY QUERY SELECT toStartOfHour(received_at) AS hour, source, "
+        "any(country) AS country, any(asn) AS asn, any(as_name) AS as_name, count() AS messages, "
+        "countIf(path_verdict IN ('relayed', 'hidden')) AS relayed, min(received_at) AS first_seen, "
+        f"max(received_at) AS last_seen FROM {origin} WHERE {ATTACK} GROUP BY hour, source"
+    )
+    store.command(f"DELETE FROM {layout.altered('hourly')} WHERE facet = '{CORES_OF_DAY}'")
+    dropped = ", ".join(f"DROP COLUMN {name}" for name in (*SOURCE_LISTS, "targets"))
+    for table in dict.fromkeys(("hourly_sources", layout.local("hourly_sources"))):
+        store.command(f"ALTER TABLE {table}{on} {dropped}")
+    store.command(f"DELETE FROM schema_steps{on} WHERE step > 4")
+
+
+def test_a_source_that_varies_all_it_can_keeps_few_values_an_hour(kept):
+    store = kept(*(row(n, tool=b"%d" % n, user_agent=b"%d" % n) for n in range(100)))
+    keep(store, [row(n, tool=b"%d" % n, user_agent=b"%d" % n) for n in range(100, 200)], "as-many-again")
+    store.command(f"OPTIMIZE TABLE {store.layout.altered('hourly_sources')} FINAL")
+    found = store.rows("SELECT length(tools) AS tools, length(user_agents) AS agents FROM hourly_sources")
+    assert found == [{"tools": LISTED_VALUES, "agents": LISTED_VALUES}]
+
+
 def test_every_column_says_what_it_holds():
     assert all(len(column.doc) > 5 for column in COLUMNS)
 
 
 def test_the_engine_reads_the_statements_for_a_cluster(store):
     layout = Layout("traps")
-    for statement in (*messages_ddl(layout), *rollup_ddl(layout), *views_ddl(layout), *findings_ddl(layout)):
+    made = (messages_ddl, rollup_ddl, views_ddl, rollup_upgrade_ddl, findings_ddl)
+    for statement in (statement for part in made for statement in part(layout)):
         shown = store.row("SELECT formatQuery({sql:String}) AS sql", {"sql": statement})["sql"]
         assert "ON CLUSTER traps" in shown
 
@@ -89,6 +154,9 @@ def test_the_rollup_keeps_every_facet_of_what_came_in(kept):
         "SELECT facet, value, country, sum(messages) AS n, uniqMerge(sources) AS u FROM hourly "
         "GROUP BY ALL ORDER BY facet"
     )
+    days = [each for each in found if each["facet"] == CORES_OF_DAY]
+    assert [(each["value"], each["n"], each["u"], each["country"]) for each in days] == [("442030000000", 1, 0, "")]
+    found = [each for each in found if each not in days]
     assert {each["facet"] for each in found} == set(FACETS)
     assert all((each["n"], each["u"], each["country"]) == (1, 1, "FR") for each in found)
     values = {each["facet"]: each["value"] for each in found}

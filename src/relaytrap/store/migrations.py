@@ -10,12 +10,14 @@ from relaytrap import __version__, clock
 from relaytrap.errors import StoreTooNew
 from relaytrap.store.findings_schema import findings_ddl
 from relaytrap.store.queries.shape import NOT_BELIEVED
+from relaytrap.store.rebuild import rebuild_rollups
 from relaytrap.store.schema import (
     COLUMNS,
     column_ddl,
     index_ddl,
     messages_ddl,
     rollup_ddl,
+    rollup_upgrade_ddl,
     versions_ddl,
     views_ddl,
 )
@@ -62,12 +64,20 @@ def keep_own_times(store: "Store") -> None:
     )
 
 
+def sum_up_more(store: "Store") -> None:
+    """Whole days of dialled cores, and what sources did: both rollups are made again, day by day."""
+    for statement in rollup_upgrade_ddl(store.layout):
+        store.command(statement)
+    rebuild_rollups(store)
+
+
 # Step n of the schema is STEPS[n - 1]; steps are only ever appended.
 STEPS: Final[tuple[tuple[str, Callable[["Store"], None]], ...]] = (
     ("first tables", make_first_tables),
     ("findings over sets", make_findings_tables),
     ("a faster codec for source", read_sources_faster),
     ("times that are not believed in a column", keep_own_times),
+    ("days of dialled cores, and what sources did", sum_up_more),
 )
 
 

@@ -6,6 +6,7 @@ by the next one. Messages beside the real ones belong to the one reanalysis at w
 store's gate.
 """
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from relaytrap.store.engine import Store
 
 __all__ = ["check_rollups", "day_of_rebuilt_messages", "list_days", "rebuild_rollups", "replace_day"]
+
+log = logging.getLogger(__name__)
 
 REBUILT: Final = "_rebuilt"
 ROLLUPS: Final = {"hourly": hourly_select, "hourly_sources": sources_select}
@@ -38,10 +41,15 @@ def check_rollups(store: "Store") -> list[str]:
 
 def rebuild_rollups(store: "Store", days: Iterable[str] | None = None) -> None:
     """Make the rollups of some days (all, when None) again from the stored messages."""
-    with store.gate.alone(), _beside(store, ROLLUPS):
-        for day in _rollup_days(store) if days is None else days:
-            _fill_rollups(store, "messages", day)
-            _exchange_rollups(store, day)
+    with store.gate.alone():
+        wanted = _rollup_days(store) if days is None else list(days)
+        if not wanted:
+            return
+        with _beside(store, ROLLUPS):
+            for number, day in enumerate(wanted, 1):
+                _fill_rollups(store, "messages", day)
+                _exchange_rollups(store, day)
+                log.info("rollups made again day=%s done=%d of=%d", day, number, len(wanted))
 
 
 @contextmanager

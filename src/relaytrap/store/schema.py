@@ -14,15 +14,19 @@ from typing import Final
 __all__ = [
     "ATTACK",
     "COLUMNS",
+    "CORES_OF_DAY",
     "FACETS",
     "JSON_LISTS",
+    "LISTED_VALUES",
     "NAMES",
+    "SOURCE_LISTS",
     "Column",
     "Layout",
     "column_ddl",
     "messages_ddl",
     "quoted",
     "rollup_ddl",
+    "rollup_upgrade_ddl",
     "versions_ddl",
     "views_ddl",
 ]
@@ -175,6 +179,10 @@ FACETS: Final = {
     "dialled_country": "toString(dialled_country)",
     "dialled_core": "dialled_core",
 }
+# One more that the rollup has for itself: the cores of whole days (`hour` is a day's first), without country and
+# sources. A core is dialled a few times an hour from many countries, so that hours hardly sum it up: those of a week
+# took half of the overview's time.
+CORES_OF_DAY: Final = "dialled_core_day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,13 +281,24 @@ HOURLY_COLUMNS = (
     "value String CODEC(ZSTD(1)), messages SimpleAggregateFunction(sum, UInt64), "
     "sources AggregateFunction(uniq, IPv6)"
 )
+# What `hourly_sources` lists of a source: its column → that of the messages. As many values of an hour are kept as are
+# shown: who writes another User-Agent into every message fills no disk with it.
+SOURCE_LISTS: Final = {"sensors": "sensor", "methods": "method", "tools": "tool", "user_agents": "user_agent"}
+LISTED_VALUES: Final = 8
+SOURCE_DEEDS: Final = (
+    *(
+        f"{n} SimpleAggregateFunction(groupUniqArrayArray({LISTED_VALUES}), Array(String)) CODEC({TEXT})"
+        for n in SOURCE_LISTS
+    ),
+    f"targets AggregateFunction(uniq, String) CODEC({TEXT})",
+)
 SOURCES_COLUMNS = (
     "hour DateTime('UTC') CODEC(Delta, ZSTD(1)), source IPv6 CODEC(ZSTD(1)), "
     "country SimpleAggregateFunction(anyLast, LowCardinality(String)), asn SimpleAggregateFunction(anyLast, UInt32), "
     "as_name SimpleAggregateFunction(anyLast, LowCardinality(String)), "
     "messages SimpleAggregateFunction(sum, UInt64), relayed SimpleAggregateFunction(sum, UInt64), "
     "first_seen SimpleAggregateFunction(min, DateTime64(9, 'UTC')), "
-    "last_seen SimpleAggregateFunction(max, DateTime64(9, 'UTC'))"
+    f"last_seen SimpleAggregateFunction(max, DateTime64(9, 'UTC')), {', '.join(SOURCE_DEEDS)}"
 )
 
 
@@ -305,33 +324,52 @@ def rollup_ddl(layout: Layout = EMBEDDED, suffix: str = "") -> list[str]:
 
 def views_ddl(layout: Layout = EMBEDDED) -> list[str]:
     """Statements that make the views which feed the rollups; on a cluster each shard sums up its own messages."""
-    origin = layout.local("messages")
-    views = (("hourly", hourly_select(origin)), ("hourly_sources", sources_select(origin)))
     return [
         f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name}_view{layout.on_cluster} TO {layout.local(name)} AS {select}"
-        for name, select in views
+        for name, select in _selects(layout).items()
     ]
+
+
+def rollup_upgrade_ddl(layout: Layout = EMBEDDED) -> list[str]:
+    """Statements that give rollups of an older store the columns and views of a new one, and leave their rows alone."""
+    added = ", ".join(f"ADD COLUMN IF NOT EXISTS {column}" for column in SOURCE_DEEDS)
+    tables = dict.fromkeys((layout.local("hourly_sources"), "hourly_sources"))
+    return [
+        *(f"ALTER TABLE {table}{layout.on_cluster} {added}" for table in tables),
+        *(f"ALTER TABLE {n}_view{layout.on_cluster} MODIFY QUERY {each}" for n, each in _selects(layout).items()),
+    ]
+
+
+def _selects(layout: Layout) -> dict[str, str]:
+    """Rollup → what fills it from the messages of one node."""
+    origin = layout.local("messages")
+    return {"hourly": hourly_select(origin), "hourly_sources": sources_select(origin)}
 
 
 def hourly_select(origin: str = "messages", where: str = ATTACK) -> str:
     """Rows of `hourly`: for each facet, hour, country and value the messages and the unique sources."""
-    names = ", ".join(f"'{facet}'" for facet in FACETS)
-    values = ", ".join(FACETS.values())
+    names = ", ".join(f"'{facet}'" for facet in (*FACETS, CORES_OF_DAY))
+    values = ", ".join((*FACETS.values(), FACETS["dialled_core"]))
+    daily = f"facet = '{CORES_OF_DAY}'"
     return (
-        f"SELECT facet, toStartOfHour(received_at) AS hour, country, value, count() AS messages, "
-        f"uniqState(source) AS sources FROM {origin} ARRAY JOIN [{names}] AS facet, [{values}] AS value "
+        f"SELECT facet, if({daily}, toStartOfDay(received_at), toStartOfHour(received_at)) AS hour, "
+        f"if({daily}, '', message.country) AS country, value, count() AS messages, "
+        f"uniqStateIf(source, NOT {daily}) AS sources "
+        f"FROM {origin} AS message ARRAY JOIN [{names}] AS facet, [{values}] AS value "
         f"WHERE {where} AND (value != '' OR facet IN ('all', 'tool', 'verdict', 'user_agent')) "
         "GROUP BY facet, hour, country, value"
     )
 
 
 def sources_select(origin: str = "messages", where: str = ATTACK) -> str:
-    """Rows of `hourly_sources`: for each hour and source how much it sent, and how much of that came for others."""
+    """Rows of `hourly_sources`: for each hour and source how much it sent, how much of that came for others, and what
+    it was."""
+    lists = (f"groupUniqArrayIf({LISTED_VALUES})({name}, {name} != '') AS {n}" for n, name in SOURCE_LISTS.items())
     return (
         "SELECT toStartOfHour(received_at) AS hour, source, any(country) AS country, any(asn) AS asn, "
         "any(as_name) AS as_name, count() AS messages, countIf(path_verdict IN ('relayed', 'hidden')) AS relayed, "
-        f"min(received_at) AS first_seen, max(received_at) AS last_seen FROM {origin} WHERE {where} "
-        "GROUP BY hour, source"
+        f"min(received_at) AS first_seen, max(received_at) AS last_seen, {', '.join(lists)}, "
+        f"uniqState(target) AS targets FROM {origin} WHERE {where} GROUP BY hour, source"
     )
 
 

@@ -1,7 +1,10 @@
+import itertools
+
 import pytest
 
-from relaytrap.store.queries import run_query
-from tests.storing import address, row
+from relaytrap.store.queries import Filter, run_query
+from relaytrap.store.queries.hours import core_hours
+from tests.storing import NOON_NS, SECOND_NS, address, row
 
 
 @pytest.fixture
@@ -43,3 +46,55 @@ def test_a_core_reads_the_same_wherever_it_is_listed(kept):
     assert (number["dialled"], number["country"], number["kind"]) == ("+442030000000", "GB", "fixed")
     (leader,) = run_query(store, "leaders", {"facets": "dialled_core"})
     assert (leader["value"], leader["dialled"]) == ("2030000000", "+442030000000")
+
+
+HOUR_NS = 3600 * SECOND_NS
+# Hours from noon: midnights, hours beside them, and moments within an hour.
+EDGES = [None, -60.5, -36, -12.01, -12, 0.25, 11.5, 12, 36.75]
+
+
+def test_cores_over_days_are_counted_like_the_messages_of_the_same_hours(kept):
+    """Whole days have sums of their own; nothing of the hours around them is missing or counted twice."""
+    store = kept(*(row(n * 1700, id=500 + n, dialled_core=b"%d" % (n % 7)) for n in range(-130, 130)))
+    for since, until in itertools.product(EDGES, EDGES):
+        if since is None or until is None or since < until:
+            window = _window(since, until)
+            clause = core_hours(window)
+            sums = f"SELECT value, sum(messages) AS n FROM hourly {clause.sql} GROUP BY value"
+            found = {each["value"]: each["n"] for each in store.rows(sums, clause.params)}
+            assert found == _hours_of_messages(store, window), (since, until)
+
+
+def test_leading_cores_and_numbers_come_from_whole_days_and_the_hours_around_them(kept):
+    store = kept(*(row(n * 1700, id=500 + n, dialled_core=b"%d" % (n % 7)) for n in range(-130, 130)))
+    for since, until in ((None, None), (-60.5, 36.75), (-12, 12), (-11, 11.5)):
+        window = _window(since, until)
+        given = {"since": window.since, "until": window.until}
+        leaders = run_query(store, "leaders", {**given, "facets": "dialled_core"})
+        assert {each["value"]: each["messages"] for each in leaders} == _hours_of_messages(store, window)
+        assert len(list(run_query(store, "numbers", given))) == 7
+
+
+def _window(since, until):
+    moments = (None if hours is None else NOON_NS + int(hours * HOUR_NS) for hours in (since, until))
+    return Filter(*moments)
+
+
+def _hours_of_messages(store, window):
+    """Messages of each core in the hours that a window touches, from the messages themselves."""
+    since = 0 if window.since is None else window.since // HOUR_NS * HOUR_NS
+    until = NOON_NS * 2 if window.until is None else -(-window.until // HOUR_NS) * HOUR_NS
+    rows = store.rows(
+        "SELECT dialled_core AS core, count() AS n FROM messages WHERE toUnixTimestamp64Nano(received_at) >= "
+        "{since:Int64} AND toUnixTimestamp64Nano(received_at) < {until:Int64} GROUP BY core",
+        {"since": since, "until": until},
+    )
+    return {each["core"]: each["n"] for each in rows}
+
+
+def test_cores_of_one_country_over_days_are_its_own(kept):
+    rows = [row(n * 7200, dialled_core=b"1", country=b"FR" if n % 3 else b"DE") for n in range(36)]
+    store = kept(*rows, row(1, dialled_core=b"1", country=b"FR", direction=2))
+    (leader,) = run_query(store, "leaders", {"facets": "dialled_core", "country": "FR"})
+    (number,) = run_query(store, "numbers", {"country": "FR"})
+    assert (leader["messages"], number["messages"]) == (24, 24)

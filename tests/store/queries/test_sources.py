@@ -60,3 +60,30 @@ def test_an_unknown_order_is_refused(store):
 def test_one_source_or_none(three):
     assert [each["messages"] for each in run_query(three, "source", {"address": "192.0.2.1"})] == [2]
     assert run_query(three, "source", {"address": "192.0.2.77"}) == []
+
+
+def test_what_sources_did_over_days_is_what_their_messages_say(kept):
+    def deeds(given):
+        kinds = ("address", "sensors", "methods", "tools", "user_agents", "targets")
+        return [tuple(each[kind] for kind in kinds) for each in run_query(store, "sources", given)]
+
+    store = kept(
+        *(
+            row(
+                n * 3600,
+                source=address(f"192.0.2.{1 + n % 3}"),
+                sensor=b"trap-%d" % (n % 4),
+                tool=(b"", b"sipp", b"nmap")[n // 7 % 3],
+                user_agent=b"agent %d" % (n // 12),
+                target=b"%d" % (n % 11),
+                method=b"INVITE" if n % 2 else b"OPTIONS",
+            )
+            for n in range(90)
+        )
+    )
+    for since, until in (("2026-09-22", "2026-09-26"), ("2026-09-23T05:00:00Z", "2026-09-25T17:00:00Z")):
+        window = {"since": since, "until": until}
+        # Every message is of this transport: a condition that the rollup does not know.
+        assert deeds(window) == deeds(window | {"transport": "udp"})
+        assert len(deeds(window)) == 3
+    assert deeds({"source": "192.0.2.2"}) == deeds({"source": "192.0.2.2", "transport": "udp"})

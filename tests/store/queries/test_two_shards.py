@@ -78,7 +78,7 @@ def _options(store):
     given |= {name: {"id": campaign["id"]} for name in ("campaign", "sweep", "relay_hours", "fan")}
     given |= {"source": {"address": relay["address"]}, "relay": {"address": relay["address"]}}
     given |= {"origin": {"address": ORIGIN}, "arrivals": {"since_ms": "0"}, "messages": {"limit": 1000}}
-    return given | {"leaders": every | {"facets": "tool,method"}}
+    return given | {"leaders": every | {"facets": "tool,method,dialled_core"}}
 
 
 def _spread(store, layout):

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Final
 
 from relaytrap.store.queries.filter import Filter
-from relaytrap.store.queries.hours import hour_conditions, short
-from relaytrap.store.queries.overview import HOUR_S, ROLLED_UP, THROUGH_OTHERS, rollup
+from relaytrap.store.queries.hours import hour_conditions, rolled_up
+from relaytrap.store.queries.overview import HOUR_S, THROUGH_OTHERS, rollup
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
@@ -60,7 +60,7 @@ def list_countries_by_time(store: "Store", where: Filter, *, step_s: int = HOUR_
 
 def list_relays_by_time(store: "Store", where: Filter, *, step_s: int = HOUR_S) -> "list[Row]":
     """Different sources that handed on for others, by country in steps of time: start, country, relays, messages."""
-    if where.narrowed <= ROLLED_UP and not short(where) and step_s % HOUR_S == 0:
+    if rolled_up(where) and step_s % HOUR_S == 0:
         conditions, bound = hour_conditions(where)
         clause = " AND ".join(["relayed > 0", *conditions])
         table, moment, count = f"hourly_sources WHERE {clause}", "hour", "sum(relayed)"

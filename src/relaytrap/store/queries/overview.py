@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.errors import InputError
 from relaytrap.store.queries.filter import Filter, Where
-from relaytrap.store.queries.hours import hour_conditions, short
+from relaytrap.store.queries.hours import core_hours, hour_conditions, rolled_up
 from relaytrap.store.queries.numbers import read_cores
 from relaytrap.store.queries.shape import COLUMNS_FIRST, address
 from relaytrap.store.schema import FACETS
@@ -25,8 +25,6 @@ HOUR_S: Final = 3600
 NS_PER_S: Final = 1_000_000_000
 # Facets with so many values that how they are grouped matters.
 MANY_VALUES: Final = frozenset({"dialled_core", "user_agent"})
-# Fields of a filter that the rollups can apply.
-ROLLED_UP: Final = frozenset({"since", "until", "country"})
 THROUGH_OTHERS: Final = "('relayed', 'hidden')"
 
 
@@ -85,7 +83,7 @@ def list_leaders(
     few, many = [name for name in names if name not in MANY_VALUES], [name for name in names if name in MANY_VALUES]
     leaders = _leaders(store, rollup(where, few, step_s=step_s), limit) if few else []
     for name in many:
-        leaders += _leaders_of_one(store, rollup(where, (name,), step_s=step_s), name, limit)
+        leaders += _leaders_of_one(store, _many(where, name, step_s), name, limit)
     if count_sources and leaders:
         counted = _sources_of(store, *rollup(where, names, step_s=step_s), leaders)
         for row in leaders:
@@ -105,6 +103,14 @@ def _leaders(store: "Store", relation: tuple[str, dict[str, Any]], limit: int) -
         bound | {"leaders": limit},
     )
     return [{"facet": row["facet"], "value": row["leader"], "messages": row["total"]} for row in rows]
+
+
+def _many(where: Filter, facet: str, step_s: int) -> tuple[str, dict[str, Any]]:
+    """A relation with the value and messages of a facet with many values."""
+    if facet == "dialled_core" and rolled_up(where) and step_s % HOUR_S == 0:
+        clause = core_hours(where)
+        return f"(SELECT value, messages FROM hourly {clause.sql})", clause.params
+    return rollup(where, (facet,), step_s=step_s)
 
 
 def _leaders_of_one(store: "Store", relation: tuple[str, dict[str, Any]], facet: str, limit: int) -> "list[Row]":
@@ -135,12 +141,12 @@ def _sources_of(
 
 def list_leading_sources(store: "Store", where: Filter, *, limit: int = 8) -> "list[Row]":
     """The busiest sources: address, country, asn, as_name, messages, relayed; less than `sources`, but at once."""
-    if _rolled_up(where):
+    if rolled_up(where):
         clause, counts = _hours(where), "sum(messages) AS messages_, sum(relayed) AS relayed_"
     else:
         clause = where.where(attack=True)
         counts = f"count() AS messages_, countIf(path_verdict IN {THROUGH_OTHERS}) AS relayed_"
-    table = "hourly_sources" if _rolled_up(where) else "messages"
+    table = "hourly_sources" if rolled_up(where) else "messages"
     return store.rows(
         f"SELECT {address('source')} AS address, country_ AS country, asn_ AS asn, as_name_ AS as_name, "
         "messages_ AS messages, relayed_ AS relayed FROM (SELECT source, any(country) AS country_, "
@@ -156,7 +162,7 @@ def rollup(where: Filter, facets: Sequence[str], *, step_s: int = HOUR_S) -> tup
     It is the rollup where that holds the answer, otherwise the same columns made from the messages.
     """
     named = ", ".join(f"'{name}'" for name in facets)
-    if _rolled_up(where) and step_s % HOUR_S == 0:
+    if rolled_up(where) and step_s % HOUR_S == 0:
         clause = _hours(where, f"facet IN ({named})")
         return f"(SELECT * FROM hourly {clause.sql})", clause.params
     clause = where.where(attack=True)
@@ -170,7 +176,7 @@ def rollup(where: Filter, facets: Sequence[str], *, step_s: int = HOUR_S) -> tup
 
 
 def _totals(store: "Store", where: Filter) -> "Row":
-    if _rolled_up(where):
+    if rolled_up(where):
         return _rolled_up_totals(store, where)
     clause = where.where(attack=True)
     return store.row(
@@ -207,10 +213,6 @@ def _window_before(where: Filter) -> Filter | None:
     if where.since is None or where.until is None or where.until <= where.since:
         return None
     return dataclasses.replace(where, since=2 * where.since - where.until, until=where.since)
-
-
-def _rolled_up(where: Filter) -> bool:
-    return where.narrowed <= ROLLED_UP and not short(where)
 
 
 def _hours(where: Filter, extra: str = "") -> Where:

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.errors import InputError
-from relaytrap.store.queries.filter import Filter
+from relaytrap.store.queries.filter import Filter, Where
 from relaytrap.store.queries.hours import hour_conditions, short
-from relaytrap.store.queries.shape import address, moment
+from relaytrap.store.queries.shape import COLUMNS_FIRST, address, moment
+from relaytrap.store.schema import LISTED_VALUES, SOURCE_LISTS
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
@@ -19,7 +20,6 @@ ORDERS: Final = {
     "relayed": "relayed_ DESC, messages_ DESC",
 }
 KEPT: Final = frozenset({"since", "until", "country", "asn", "source"})
-LISTED_VALUES: Final = 8
 
 
 def list_sources(
@@ -54,16 +54,12 @@ def get_source(store: "Store", where: Filter, *, address: str) -> "list[Row]":
 def _counted(where: Filter) -> tuple[str, dict[str, Any]]:
     """Sources with their sums, from the hourly rollup when it knows everything that is asked."""
     aggregates = "any(country) AS country_, any(asn) AS asn_, any(as_name) AS as_name_, "
-    if where.narrowed <= KEPT and not short(where):
-        clause = Filter(source=where.source, asn=where.asn).where()
-        conditions, params = hour_conditions(where)
-        if clause.sql:
-            conditions.append(clause.sql.removeprefix("WHERE "))
-        joined = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    if _rolled_up(where):
+        clause = _hours(where)
         sums = (
             "sum(messages) AS messages_, sum(relayed) AS relayed_, min(first_seen) AS first_, max(last_seen) AS last_"
         )
-        return f"SELECT source, {aggregates}{sums} FROM hourly_sources {joined} GROUP BY source", params | clause.params
+        return f"SELECT source, {aggregates}{sums} FROM hourly_sources {clause.sql} GROUP BY source", clause.params
     attack = where.where(attack=True)
     sums = (
         "count() AS messages_, countIf(path_verdict IN ('relayed', 'hidden')) AS relayed_, "
@@ -72,26 +68,37 @@ def _counted(where: Filter) -> tuple[str, dict[str, Any]]:
     return f"SELECT source, {aggregates}{sums} FROM messages {attack.sql} GROUP BY source", attack.params
 
 
+def _rolled_up(where: Filter) -> bool:
+    return where.narrowed <= KEPT and not short(where)
+
+
+def _hours(where: Filter, extra: str = "") -> Where:
+    """A filter as conditions on `hourly_sources`."""
+    clause = Filter(source=where.source, asn=where.asn).where(extra=extra)
+    conditions, params = hour_conditions(where)
+    joined = [*([clause.sql.removeprefix("WHERE ")] if clause.sql else []), *conditions]
+    return Where("WHERE " + " AND ".join(joined) if joined else "", params | clause.params)
+
+
 NO_DETAILS: Final[dict[str, Any]] = {"sensors": [], "methods": [], "tools": [], "user_agents": [], "targets": 0}
 
 
 def _details(store: "Store", where: Filter, addresses: list[str]) -> "dict[str, Row]":
-    """What the addresses of one page did; asked of the messages, which the address index narrows."""
+    """What the addresses of one page did; from the hourly rollup when it knows everything that is asked, otherwise from
+    the messages, which the address index narrows."""
     if not addresses:
         return {}
-    clause = where.where(attack=True, extra="source IN {addresses:Array(IPv6)}")
-    lists = ", ".join(
-        f"arraySort(groupUniqArrayIf({LISTED_VALUES})({name}, {name} != '')) AS {label}"
-        for name, label in (
-            ("sensor", "sensors"),
-            ("method", "methods"),
-            ("tool", "tools"),
-            ("user_agent", "user_agents"),
-        )
-    )
+    these = "source IN {addresses:Array(IPv6)}"
+    if _rolled_up(where):
+        clause, table, targets = _hours(where, these), "hourly_sources", "uniqMerge(targets)"
+        lists = {name: f"groupUniqArrayArray({LISTED_VALUES})({name})" for name in SOURCE_LISTS}
+    else:
+        clause, table, targets = where.where(attack=True, extra=these), "messages", "uniq(target)"
+        lists = {n: f"groupUniqArrayIf({LISTED_VALUES})({name}, {name} != '')" for n, name in SOURCE_LISTS.items()}
+    sorted_ = ", ".join(f"arraySort({values}) AS {name}" for name, values in lists.items())
     rows = store.rows(
-        f"SELECT {address('source')} AS address, {lists}, uniq(target) AS targets FROM messages {clause.sql} "
-        "GROUP BY source",
+        f"SELECT {address('source')} AS address, {sorted_}, {targets} AS targets FROM {table} {clause.sql} "
+        f"GROUP BY source {COLUMNS_FIRST}",
         {**clause.params, "addresses": addresses},
     )
     return {row.pop("address"): row for row in rows}
