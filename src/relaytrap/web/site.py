@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -73,6 +73,13 @@ class Site:
         span = self.ask("span")[0]
         return choose_window(request.query_params.get("last", ""), self.now_ns(), span["first_hour"], span["last_hour"])
 
+    def leaders(self, where: Filter, facets: Sequence[str], limit: int) -> dict[str, Rows]:
+        """The busiest values of each facet."""
+        found: dict[str, Rows] = {name: [] for name in facets}
+        for row in self.ask("leaders", where, facets=",".join(facets), limit=limit):
+            found[row["facet"]].append(row)
+        return found
+
     def totals(self, window: Window, where: Filter) -> dict[str, Any]:
         """Totals under a window's filter; `before` only where the store knows all of the window before."""
         found = self.ask("totals", where)[0]
@@ -130,5 +137,4 @@ class Site:
             "has_sample": self.has_sample,
             "json_twin": "",
             "window": None,
-            "fallback": False,
         }

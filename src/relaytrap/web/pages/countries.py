@@ -7,7 +7,6 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 
 from relaytrap.web.pages.world import draw_world, hours_on_map, map_context
-from relaytrap.web.pictures.shapes import countries as known_countries
 from relaytrap.web.pictures.theme import THEMES
 from relaytrap.web.pictures.timeline import stack_timeline
 from relaytrap.web.pictures.world import Measure, world_spec
@@ -16,7 +15,7 @@ from relaytrap.web.site import Ask, Rows, Site
 
 __all__ = ["HANDLERS"]
 
-FACETS: Final = "tool,method,user_agent,sensor,dialled_country,dialled_core,verdict"
+FACETS: Final = ("tool", "method", "user_agent", "sensor", "dialled_country", "dialled_core", "verdict")
 LEADERS: Final = 8
 CACHED: Final = "no-cache"
 # Relays and origins looked through for those of one country, the busiest first.
@@ -35,7 +34,6 @@ def countries(request: Ask, site: Site) -> Response[bytes]:
         "pages/countries.html",
         window=window,
         rows=rows,
-        total=sum(row["messages"] for row in rows),
         map=map_context(rows, window),
         json_twin=url("/api/countries", **window.query),
     )
@@ -48,9 +46,6 @@ def country(request: Ask, site: Site, code: str) -> Response[bytes]:
     code = code.upper()
     window = site.window(request)
     where = window.filter(country=code)
-    leaders: dict[str, list[dict[str, Any]]] = {name: [] for name in FACETS.split(",")}
-    for row in site.ask("leaders", where, facets=FACETS, limit=LEADERS):
-        leaders[row["facet"]].append(row)
     timeline = stack_timeline(site.ask("timeline", where, step_s=window.step_s), window.steps, window.step_s)
     return site.page(
         request,
@@ -58,16 +53,15 @@ def country(request: Ask, site: Site, code: str) -> Response[bytes]:
         window=window,
         code=code,
         findings_shown=FINDINGS_SHOWN,
-        known=known_countries().get(code),
         totals=site.totals(window, where),
         timeline=timeline,
-        leaders=leaders,
+        leaders=site.leaders(where, FACETS, LEADERS),
         networks=site.ask("networks", where, limit=LEADERS),
         sources=site.ask("leading_sources", where, limit=LEADERS),
         relays=_here(site.ask("relays", limit=FINDINGS), code),
         origins=_here(site.ask("origins", limit=FINDINGS), code),
         newest=site.ask("messages", dataclasses.replace(where, direction="in"), limit=12),
-        json_twin=url("/api/leaders", country=code, facets=FACETS, **window.query),
+        json_twin=url("/api/leaders", country=code, facets=",".join(FACETS), **window.query),
     )
 
 

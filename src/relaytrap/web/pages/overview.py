@@ -1,6 +1,6 @@
 """The first page: what happened in a stretch of time, where it came from, with what, and what arrives right now."""
 
-from typing import Any, Final
+from typing import Final
 
 from litestar import Response, get
 
@@ -12,7 +12,7 @@ from relaytrap.web.site import Ask, Site
 
 __all__ = ["HANDLERS"]
 
-FACETS: Final = "network,tool,method,sensor,dialled_country,dialled_core,verdict"
+FACETS: Final = ("network", "tool", "method", "sensor", "dialled_country", "dialled_core", "verdict")
 LEADERS: Final = 6
 NEWEST: Final = 12
 CAMPAIGNS: Final = 4
@@ -24,9 +24,6 @@ def overview(request: Ask, site: Site) -> Response[bytes]:
     if site.is_empty():
         return site.page(request, "pages/empty.html", window=window, title="Overview")
     where = window.filter()
-    leaders: dict[str, list[dict[str, Any]]] = {name: [] for name in FACETS.split(",")}
-    for row in site.ask("leaders", where, facets=FACETS, limit=LEADERS):
-        leaders[row["facet"]].append(row)
     timeline = stack_timeline(site.ask("timeline", where, step_s=window.step_s), window.steps, window.step_s)
     countries = site.ask("countries", where)
     return site.page(
@@ -35,7 +32,7 @@ def overview(request: Ask, site: Site) -> Response[bytes]:
         window=window,
         totals=site.totals(window, where),
         timeline=timeline,
-        leaders=leaders,
+        leaders=site.leaders(where, FACETS, LEADERS),
         countries=countries,
         sources=site.ask("leading_sources", where, limit=LEADERS),
         newest=site.ask("messages", Filter(direction="in"), limit=NEWEST),

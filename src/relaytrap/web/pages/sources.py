@@ -13,7 +13,8 @@ from relaytrap.web.site import Ask, Site
 __all__ = ["HANDLERS"]
 
 SORTS: Final = {"messages": "Messages", "last_seen": "Last seen", "first_seen": "First seen", "relayed": "Came through"}
-FACETS: Final = "method,tool,user_agent,sensor,verdict,dialled_core"
+FACETS: Final = ("method", "tool", "user_agent", "sensor", "verdict", "dialled_core")
+LEADERS: Final = 8
 
 
 @get("/sources", sync_to_thread=True, include_in_schema=False)
@@ -47,9 +48,6 @@ def source(request: Ask, site: Site, address: str) -> Response[bytes]:
         return site.page(request, "pages/no_source.html", status=404, address=canonical, **known)
     window = site.window(request)
     where = window.filter(source=canonical)
-    leaders: dict[str, list[dict[str, object]]] = {name: [] for name in FACETS.split(",")}
-    for row in site.ask("leaders", where, facets=FACETS, limit=8):
-        leaders[row["facet"]].append(row)
     timeline = stack_timeline(site.ask("timeline", where, step_s=window.step_s), window.steps, window.step_s)
     return site.page(
         request,
@@ -58,7 +56,7 @@ def source(request: Ask, site: Site, address: str) -> Response[bytes]:
         row=found[0],
         address=canonical,
         timeline=timeline,
-        leaders=leaders,
+        leaders=site.leaders(where, FACETS, LEADERS),
         newest=site.ask("messages", where, limit=25),
         json_twin=url("/api/source", address=canonical),
     )
