@@ -31,6 +31,14 @@ def test_importing_again_adds_nothing(store, config, tmp_path):
     assert done.as_dict()["first"] is None
 
 
+def test_a_capture_of_1970_is_kept_once_and_keeps_its_time(store, config, tmp_path):
+    file = write_pcap(tmp_path / "unset.pcap", [request(0)])
+    for stored in (1, 0):
+        (done,) = import_captures(store, config, [file], shift_ns=-NOON_NS)
+        assert done.stored == stored
+    assert store.row("SELECT toUnixTimestamp64Nano(received_at) AS ns FROM messages") == {"ns": 0}
+
+
 def test_a_file_given_twice_at_once_is_kept_once(store, config, tmp_path):
     file = write_pcap(tmp_path / "scan.pcap", [request(0)])
     assert [each.stored for each in import_captures(store, config, [file, file])] == [1, 0]

@@ -15,6 +15,7 @@ from relaytrap.store.queries.shape import NOT_BELIEVED
 
 __all__ = [
     "EPOCH_MAX_NS",
+    "NO_ZERO_NS",
     "NS_PER_DAY",
     "Calendar",
     "dated",

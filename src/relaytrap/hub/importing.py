@@ -20,7 +20,7 @@ from relaytrap.capture import CaptureReport, read_capture
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.config import Config
 from relaytrap.errors import InputError
-from relaytrap.hub.arrival import NS_PER_DAY, given_ns
+from relaytrap.hub.arrival import NO_ZERO_NS, NS_PER_DAY, given_ns
 from relaytrap.hub.batch import Batch, make_batch
 from relaytrap.hub.capture_files import opened_capture, read_options
 from relaytrap.hub.ledger import Ledger
@@ -328,8 +328,9 @@ def known_ids(store: Store, first_ns: int, last_ns: int, sensor: str, capture: s
     if not capture:  # shipped, and perhaps not believed
         sql += (
             f" UNION ALL SELECT id FROM messages WHERE {source} "
-            "AND own_at >= fromUnixTimestamp64Nano({first:Int64}, 'UTC') "
+            "AND own_at > fromUnixTimestamp64Nano({first:Int64}, 'UTC') "
             "AND own_at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
         )
-    params = {"sensor": sensor, "capture": capture, "first": first_ns, "last": last_ns}
+    # One nanosecond before: of a packet of 1970, `received_at` is 0, and given_ns is not.
+    params = {"sensor": sensor, "capture": capture, "first": first_ns - NO_ZERO_NS, "last": last_ns}
     return [row["id"] for row in store.rows(sql, params)]
