@@ -148,7 +148,7 @@ def test_file_proves_it_only_when_given_out_plainly(status: int, body: str, prov
         server = HTTPServer((HERE, 80), Handler)
     except PermissionError:
         pytest.skip("port 80 needs root")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         assert ("file" in prove(claim())) is proved
     finally:

@@ -154,13 +154,12 @@ def test_peer_that_fetches_nothing_is_let_go(tmp_path: Path, monkeypatch) -> Non
 
     def client(running: Running) -> bool:
         with connect(running) as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             number = 0
             try:
                 while number < 100_000:
                     number += 1
                     sock.sendall(request(branch=f"z9hG4bK-{number}"))
-            except OSError:
+            except ConnectionError:  # and no timeout: then the sensor only waited, too
                 return True
             return False
 

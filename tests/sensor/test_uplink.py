@@ -48,7 +48,7 @@ class Hub:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = HubAddress("http", "127.0.0.1", self.server.server_port)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> Said:
         self.requests.append((path, headers, body))
