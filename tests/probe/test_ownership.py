@@ -17,8 +17,10 @@ import pytest
 from relaytrap.probe.ownership import FILE_PATH, Claim, ownership_token, prove_ownership
 from relaytrap.probe.target import Endpoint, Target
 
+from ..loopback import loopback
+
 TOKEN = ownership_token(b"k" * 32, "pbx.example")
-HERE = "127.0.41.1"
+HERE = loopback(41, 1)
 
 
 def claim(asked_from: str = "192.0.2.9", *, port: int = 9, name_server: tuple[str, int] = ("127.0.41.9", 9)) -> Claim:
