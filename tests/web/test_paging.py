@@ -17,7 +17,7 @@ def paging(**query: str) -> Paging:
     return Paging.of(cast(Ask, SimpleNamespace(query_params=query)), "/campaigns", SORTS)
 
 
-@pytest.mark.parametrize("page", ["", "-1", "two", "\u0662", "1.5"])
+@pytest.mark.parametrize("page", ["", "-1", "two", "\u0662", "1.5", "9" * 5000])
 def test_what_is_no_page_is_the_first(page: str) -> None:
     assert paging(page=page) == Paging("/campaigns", 0, "messages")
 

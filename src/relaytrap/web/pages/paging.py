@@ -31,7 +31,7 @@ class Paging:
     def of(cls, request: Ask, path: str, sorts: Mapping[str, str] | None = None) -> "Paging":
         """What a request asks for; the first page and the first of `sorts` unless it names others."""
         text = request.query_params.get("page", "")
-        number = min(int(text), PAGES_MAX) if text.isascii() and text.isdigit() else 0
+        number = min(int(text), PAGES_MAX) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
         sort = request.query_params.get("sort", "")
         return cls(path, number, sort if sort in sorts else next(iter(sorts))) if sorts else cls(path, number)
 
