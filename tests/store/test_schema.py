@@ -60,7 +60,10 @@ def test_an_older_store_gets_the_codec_of_a_new_one(store):
 def test_an_older_store_gets_the_times_that_were_in_its_notes(kept):
     note = "time of arrival, as its own is not believed"
     old = f"{note}: 2037-09-04T12:00:00.000000005Z".encode()
-    store = kept(row(0, notes=(b"cut", old)), row(1, notes=(b"cut",)), row(2))
+    unset, bad = (f"{note}: {text}".encode() for text in ("1970-01-01T00:00:00.000000000Z", "soon"))
+    store = kept(
+        row(0, notes=(b"cut", old)), row(1, notes=(b"cut",)), row(2), row(3, notes=(unset,)), row(4, notes=(bad,))
+    )
     messages = store.layout.altered("messages")
     store.command(f"ALTER TABLE {messages} DROP INDEX by_own_at")
     store.command(f"ALTER TABLE {messages} DROP COLUMN own_at SETTINGS mutations_sync = 2")
@@ -70,6 +73,8 @@ def test_an_older_store_gets_the_times_that_were_in_its_notes(kept):
             {"own": 2135678400 * 10**9 + 5, "notes": ["cut", note]},
             {"own": 0, "notes": ["cut"]},
             {"own": 0, "notes": []},
+            {"own": 1, "notes": [note]},
+            {"own": 0, "notes": [note]},
         ]
 
 

@@ -56,7 +56,10 @@ def keep_own_times(store: "Store") -> None:
     messages = layout.altered("messages")
     store.command(f"ALTER TABLE {messages} ADD INDEX IF NOT EXISTS {index_ddl('by_own_at')}")
     kept = f"arrayFirst(note -> startsWith(note, '{note}'), notes)"
-    own = f"parseDateTime64BestEffortOrZero(substring({kept}, {len(note) + 1}), 9, 'UTC')"
+    told = f"parseDateTime64BestEffortOrNull(substring({kept}, {len(note) + 1}), 9, 'UTC')"
+    # One nanosecond at least, as of what comes in now: 0 says that there is no such time.
+    given = f"greatest(toUnixTimestamp64Nano(assumeNotNull({told})), 1)"
+    own = f"fromUnixTimestamp64Nano(if(isNull({told}), 0, {given}), 'UTC')"
     store.command(
         f"ALTER TABLE {messages} UPDATE own_at = {own}, "
         f"notes = arrayMap(note -> if(startsWith(note, '{note}'), '{NOT_BELIEVED}', note), notes) "
