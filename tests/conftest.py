@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ BEGINNINGS = (
     ("deploy/test_booted", "faults", "probe/test_family", "probe/test_advice", "peers", "deploy/test_upgrade"),
     ("deploy/test_ansible", "fleet", "probe/test_network"),
     ("browser", "web"),
-    ("store", "hub", "sample"),
+    ("hub/test_stream", "sample", "store", "hub"),
 )
 
 
@@ -30,10 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the tests for how they are dealt out: as many to each worker, in one piece (`--dist worksteal`)."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     hands: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    given = set[pytest.Item]()
     for number, names in enumerate(BEGINNINGS if workers > 1 else ()):
         for name in names:
-            hands[number % workers] += [item for item in items if item.nodeid.startswith(f"tests/{name}")]
-    given = set(chain(*hands))
+            found = [item for item in items if item.nodeid.startswith(f"tests/{name}") and item not in given]
+            hands[number % workers] += found
+            given.update(found)
     rest = iter([item for item in items if item not in given])
     left = len(items)
     items.clear()
