@@ -46,6 +46,13 @@ def test_without_the_statement_nothing_is_run(status_of: Status, capsys: Capture
     assert "--i-run-this-server" in capsys.readouterr().err
 
 
+def test_address_that_is_not_ours_is_named_without_a_port_that_nobody_chose(
+    status_of: Status, capsys: Captured
+) -> None:
+    assert status_of("--i-run-this-server", SERVER, "--from", "192.0.2.1") == 3
+    assert "cannot listen on 192.0.2.1 (" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("more", [["no-such-host.invalid"], [SERVER, "--from", "192.0.2.1"]])
 def test_test_that_cannot_be_run_is_not_run(status_of: Status, capsys: Captured, more: list[str]) -> None:
     assert status_of("--i-run-this-server", *more) == 3

@@ -170,7 +170,8 @@ async def _listen_at(watch: LocalWatch, place: Place, public: Place | None, *, a
         if any_port:
             await _listen_at(watch, (place[0], 0), public, any_port=False)
             return
+        where = host_port(place[0], place[1] or None)
         raise ListenError(
-            f"cannot listen on {host_port(*place)} ({error.strerror}); choose another with --from or --witness, or "
-            "wait if another test is running there"
+            f"cannot listen on {where} ({error.strerror}); choose another with --from or --witness, or wait if another "
+            "test is running there"
         ) from None
