@@ -132,7 +132,7 @@ class HubSession:
         try:
             yield
         except http.client.IncompleteRead:
-            raise StoreError(f"{hub} broke off its answer; its log says why") from None
+            raise StoreError(f"{hub} broke off its answer: it was stopped, or its log says why") from None
         except (OSError, http.client.HTTPException) as error:
             raise StoreError(f"{hub} does not answer: {error}") from None
 
