@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaytrap.capture import CaptureReport, inspect_capture, read_capture
+from relaytrap.capture import inspect_capture, read_capture
 from relaytrap.errors import InputError
-from relaytrap.sip import parse_message
 from tests.capture.packets import (
     TIME_S,
     block,
@@ -173,26 +172,6 @@ def test_a_call_id_that_may_be_cut_is_not_counted():
     report = inspect_capture(io.BytesIO(data), name="x")
     assert report.methods == {"OPTIONS": 1}
     assert not report.call_ids
-
-
-def test_reports_merge():
-    one, two = (CaptureReport(packets=n, messages=n, observations=n, incomplete=1) for n in (1, 2))
-    one.inspect(parse_message(request(1)))
-    two.inspect(parse_message(request(1)))
-    two.inspect(parse_message(response(2)))
-    two.unread["keepalive"] += 3
-    one.merge(two)
-    assert one.as_dict() | {"anomalies": {}} == {
-        "packets": 3,
-        "messages": 3,
-        "observations": 3,
-        "incomplete": 2,
-        "methods": {"OPTIONS": 2},
-        "status": {"200": 1},
-        "call_ids": 2,
-        "anomalies": {},
-        "unread": {"keepalive": 3},
-    }
 
 
 @given(st.binary(max_size=600))

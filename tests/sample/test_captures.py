@@ -2,9 +2,7 @@ from pathlib import Path
 
 from relaytrap.capture import read_capture
 from relaytrap.sample.captures import write_captures
-from relaytrap.sample.scene import load_observations
-
-END_NS = 1_800_000_000 * 10**9
+from tests.sample.story import END_NS, tell_story
 
 
 def test_the_written_captures_read_back_as_the_story(tmp_path: Path) -> None:
@@ -13,4 +11,4 @@ def test_the_written_captures_read_back_as_the_story(tmp_path: Path) -> None:
         with path.open("rb") as stream:
             found += list(read_capture(stream, name=path.name, sensor="ignored"))
     found.sort(key=lambda each: each.received_at_ns)
-    assert found == load_observations(END_NS)
+    assert found == tell_story()

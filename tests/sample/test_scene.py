@@ -9,12 +9,12 @@ import pytest
 
 from relaytrap.observation import Observation
 from relaytrap.sample.networks import SENSOR_PREFIX, country_of, load_networks
-from relaytrap.sample.scene import load_observations, load_recorded, load_truth
+from relaytrap.sample.scene import load_recorded, load_truth
 from relaytrap.sip import Request, parse_message
+from tests.sample.story import END_NS, tell_story
 
 TRUTH = load_truth()
 CAPTURES = sorted(TRUTH["captures"])
-END_NS = 1_800_000_000 * 10**9
 HOUR_NS = 3600 * 10**9
 
 
@@ -25,7 +25,7 @@ def recorded() -> dict[str, list[Observation]]:
 
 @pytest.fixture(scope="module")
 def told() -> list[Observation]:
-    return load_observations(END_NS)
+    return tell_story()
 
 
 def labelled(recorded: dict[str, list[Observation]]) -> list[tuple[str, list[str], Observation]]:

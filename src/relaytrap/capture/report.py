@@ -57,18 +57,6 @@ class CaptureReport:
                 return
         self.call_ids.add(int.from_bytes(blake2b(call_id, digest_size=8).digest(), "big"))
 
-    def merge(self, other: "CaptureReport") -> None:
-        """Add another report's counts to these."""
-        self.packets += other.packets
-        self.observations += other.observations
-        self.messages += other.messages
-        self.incomplete += other.incomplete
-        self.methods.update(other.methods)
-        self.status.update(other.status)
-        self.anomalies.update(other.anomalies)
-        self.unread.update(other.unread)
-        self.call_ids |= other.call_ids
-
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; Counters most frequent first, `call_ids` as their number."""
         return {

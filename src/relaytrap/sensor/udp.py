@@ -46,10 +46,6 @@ class UdpListener:
         """For the loop's add_reader."""
         return self._sock.fileno()
 
-    def close(self) -> None:
-        """Close the socket."""
-        self._sock.close()
-
     def drain(self) -> bool:
         """Take in what waits in the socket, up to a turn's share; whether there may be more."""
         arrived: list[Arrived] = []

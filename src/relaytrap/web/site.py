@@ -111,10 +111,6 @@ class Site:
         template = self.templates.get_template("parts/rows.html")
         return template.render(rows=rows, now_ns=self.now_ns())
 
-    def stop(self) -> None:
-        """Ask the server that runs this site to end; from any thread."""
-        self.on_stop()
-
     async def wait_for_stop(self, seconds: float) -> bool:
         """Wait so long; True at once when the server stops."""
         try:
