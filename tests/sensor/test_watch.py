@@ -202,7 +202,7 @@ print(sniffer.received, sniffer.dropped)
     send(here, there.address, count=500)
     out, _ = process.communicate("go\n", timeout=20)
     received, dropped = map(int, re.findall(r"\d+", out))
-    assert received == 500
+    assert 500 <= received < 510  # IPv6's reports of groups joined (RFC 9777) may come too, as extension headers do
     assert 400 < dropped < 500
 
 
