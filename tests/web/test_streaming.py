@@ -1,5 +1,6 @@
 """Answers that are sent while they are made: what goes wrong in the middle is seen at both ends."""
 
+import gc
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,31 @@ def test_a_download_that_breaks_off_does_not_look_whole(url: str, monkeypatch: p
     monkeypatch.setattr(download, "_segment", pieces)
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(f"{url}/messages.pcapng")
+
+
+@pytest.fixture
+def _no_search_for_cycles() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_search_for_cycles")
+def test_what_is_kept_for_a_reader_who_goes_away_is_let_go_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go = threading.Event()
+
+    def pieces(_: object) -> Iterator[bytes]:
+        try:
+            while True:
+                yield bytes(100_000)
+        finally:
+            let_go.set()
+
+    monkeypatch.setattr(download, "export_messages", lambda *_, **__: iter(()))
+    monkeypatch.setattr(download, "_segment", pieces)
+    with httpx.stream("GET", f"{url}/messages.pcapng") as answer:
+        next(answer.iter_raw())
+    assert let_go.wait(10)
 
 
 def test_the_command_line_says_that_an_answer_broke_off(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,15 @@
 """GET /api/<name>: rows of one question of the store's catalogue, as one JSON document or as one object a line."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Any, Final
 
 import msgspec
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
-from litestar.response import Stream
 
 from relaytrap.store.queries import CATALOGUE, run_query
 from relaytrap.web.site import Ask, Site
-from relaytrap.web.streaming import in_threads
+from relaytrap.web.streaming import streamed
 
 __all__ = ["HANDLERS", "LINES"]
 
@@ -29,12 +28,12 @@ def catalogue(request: Ask, site: Site, name: str) -> Response[Any]:
     wanted = given.pop("format", "")
     rows = run_query(site.store, name, given, site.now_ns())
     if wanted == "lines" or request.headers.get("accept", "").startswith(LINES):
-        return Stream(in_threads(_pieces(rows)), media_type=LINES)
+        return streamed(_pieces(rows), LINES)
     body = ENCODER.encode({"query": name, "rows": list(rows)})
     return Response(body, media_type="application/json", headers={"cache-control": "no-cache"})
 
 
-def _pieces(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+def _pieces(rows: Iterable[dict[str, Any]]) -> Generator[bytes, None, None]:
     piece = bytearray()
     for row in rows:
         piece += ENCODER.encode(row) + b"\n"

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Final
 
 from litestar import get
@@ -13,7 +13,7 @@ from relaytrap.observation import Observation
 from relaytrap.store.queries import FIELDS, parse_filter
 from relaytrap.store.queries.messages import export_messages
 from relaytrap.web.site import Ask, Site
-from relaytrap.web.streaming import in_threads
+from relaytrap.web.streaming import streamed
 
 __all__ = ["HANDLERS", "safe_name"]
 
@@ -28,10 +28,10 @@ def download(request: Ask, site: Site) -> Stream:
     where = parse_filter(given, site.now_ns())
     name = safe_name("-".join(["relaytrap", *given.values()]))
     rows = export_messages(site.store, where, limit=MESSAGES_MAX)
-    return Stream(
-        in_threads(_segment(_observation(row) for row in rows)),
-        media_type="application/octet-stream",
-        headers={"content-disposition": f'attachment; filename="{name}.pcapng"', "cache-control": "no-store"},
+    return streamed(
+        _segment(_observation(row) for row in rows),
+        "application/octet-stream",
+        {"content-disposition": f'attachment; filename="{name}.pcapng"', "cache-control": "no-store"},
     )
 
 
@@ -45,7 +45,7 @@ def _observation(row: Mapping[str, Any]) -> Observation:
     return Observation(**fields | {"notes": tuple(row["notes"])})
 
 
-def _segment(observations: Iterator[Observation]) -> Iterator[bytes]:
+def _segment(observations: Iterator[Observation]) -> Generator[bytes, None, None]:
     sink = io.BytesIO()
     writer = SegmentWriter(sink, sensor="download")
     for observation in observations:
