@@ -1,6 +1,6 @@
 """What holds for any octets, and for any message that we can write."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaytrap.sip import Request, Response, Unparsed, Via, parse_message, validate
@@ -32,6 +32,8 @@ def read_everything(message: Message) -> None:
         _ = message.sdp.media, message.sdp.origin, message.sdp.connection
 
 
+# fuzz/sip.py holds millions of messages against the same.
+@settings(max_examples=40)
 @given(st.binary(max_size=300) | any_message() | mutated())
 def test_any_octets_are_read_without_an_exception_and_kept(data: bytes) -> None:
     message = parse_message(data)
