@@ -3,7 +3,7 @@ import threading
 from relaytrap.store import Store
 from relaytrap.store.rebuild import check_rollups, list_days, rebuild_rollups
 from relaytrap.store.upkeep import keep_up
-from tests.storing import NOON_NS, keep, row
+from tests.storing import NOON_NS, address, keep, row
 
 DAY_S = 86_400
 
@@ -38,6 +38,18 @@ def test_rollups_made_again_are_the_same(kept):
     store = kept(*traffic())
     before = rolled(store)
     rebuild_rollups(store)
+    assert rolled(store) == before
+
+
+def test_a_day_of_many_made_up_sources_is_summed_up_in_parts(kept, monkeypatch):
+    """All at once, two million sources of a day took more memory than a question may."""
+    store = kept(*(row(n * 600, source=address(f"203.0.113.{n}"), user_agent=b"%d" % n) for n in range(90)))
+    before = rolled(store)
+    monkeypatch.setattr("relaytrap.store.rebuild.SOURCES_AT_ONCE", 20)
+    inserts, command = [], store.command
+    monkeypatch.setattr(store, "command", lambda sql: (inserts.append("INSERT" in sql), command(sql)))
+    rebuild_rollups(store, ["20260922"])
+    assert sum(inserts) == 2 * 4
     assert rolled(store) == before
 
 
