@@ -24,6 +24,11 @@ def send(port: int, count: int, start: int = 0) -> list[bytes]:
     return sent
 
 
+def test_a_password_in_the_hubs_address_is_not_said(tmp_path: Path) -> None:
+    with SensorProcess(tmp_path, "--hub", "http://me:secret@127.0.0.1:9/traps", "--token", "t") as sensor:
+        assert sensor.line.endswith(", ships to http://127.0.0.1:9/traps\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_it_with_everything_flushed_and_closed(tmp_path: Path, number: int) -> None:
     with SensorProcess(tmp_path, "--flush", "3600") as sensor:

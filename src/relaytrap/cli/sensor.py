@@ -63,13 +63,14 @@ def command(
     if count:
         _print_count(config.data_dir / "spool")
         return
+    from relaytrap.sensor.link import parse_hub_url
     from relaytrap.sensor.run import Running, run_sensor
 
     def say(running: Running) -> None:
         does = f"plays {running.persona}, listens on" if running.persona else "answers nobody, reads"
         where = ", ".join(running.listening)
-        ships = f"ships to {config.sensor.hub_url}" if config.sensor.hub_url else "ships to no hub"
-        click.echo(f"sensor {running.sensor} {does} {where}, records in {running.spool}, {ships}")
+        hub = parse_hub_url(config.sensor.hub_url).url if config.sensor.hub_url else "no hub"  # without a password
+        click.echo(f"sensor {running.sensor} {does} {where}, records in {running.spool}, ships to {hub}")
         notify_ready(f"{does} {where}")
 
     start_log(logging.DEBUG if verbose else logging.INFO)
