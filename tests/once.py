@@ -30,5 +30,5 @@ def _link(source: Path, target: Path) -> None:
     for folder, names in KINDS.items():
         for path in (source / folder).glob(names):
             (target / folder).mkdir(parents=True, exist_ok=True)
-            with suppress(FileExistsError):
+            with suppress(OSError):  # it is there, or on another disk: then it is made anew
                 os.link(path, target / folder / path.name)
