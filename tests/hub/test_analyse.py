@@ -1,11 +1,13 @@
 """Findings in the store: kept up to date by what changed, whatever the order and the batches."""
 
 import random
+import threading
 import time
 import uuid
 
 import pytest
 
+from relaytrap import clock
 from relaytrap.config import Config, EnrichConfig, NetworkConfig, NetworkName
 from relaytrap.enrich import Enricher
 from relaytrap.hub import analyse
@@ -145,8 +147,9 @@ def test_a_restart_in_between_changes_nothing(store, setting, scene, expected):
     assert told(store) == expected
 
 
-def test_an_hour_of_many_tracks_is_summed_up_in_parts(store, setting, scene, expected, monkeypatch):
-    monkeypatch.setattr(findings, "TRACKS_AT_ONCE", 3)
+@pytest.mark.parametrize("bound", ["TRACKS_AT_ONCE", "MESSAGES_AT_ONCE"])
+def test_an_hour_of_many_tracks_or_messages_is_summed_up_in_parts(store, setting, scene, expected, monkeypatch, bound):
+    monkeypatch.setattr(findings, bound, 3)
     put(store, setting, scene.seen)
     Analysis(store).update()
     assert told(store) == expected
@@ -315,7 +318,7 @@ def test_after_an_analysis_that_failed_everything_is_looked_at(store, monkeypatc
     looked, failing = [], {1, 2}
 
     class Failing(Analysis):
-        def update(self, spans=None):
+        def update(self, spans=None, *, rest=None):
             looked.append(spans)
             if len(looked) in failing:
                 raise RuntimeError("no memory")
@@ -331,3 +334,39 @@ def test_after_an_analysis_that_failed_everything_is_looked_at(store, monkeypatc
             time.sleep(0.01)
     analyst.close()
     assert looked == [None, None, None, [(3, 3)], [(4, 4)]]
+
+
+class Resting(Analysis):
+    """Rests once in each update, and notes what is due and how long it took."""
+
+    def update(self, spans=None, *, rest=None):
+        began = clock.monotonic()
+        rest()
+        self.rested_s = clock.monotonic() - began
+        return False
+
+
+@pytest.mark.parametrize(("news", "awaited"), [(True, False), (False, False), (True, True)])
+def test_a_long_update_rests_while_messages_come_in_unless_somebody_waits_for_it(store, monkeypatch, news, awaited):
+    monkeypatch.setattr(analyse, "WORK_S", 0.0)
+    monkeypatch.setattr(analyse, "REST_SHARE", 1e12)
+    monkeypatch.setattr(analyse, "REST_MAX_S", 0.4)
+    analyst = Analyst(Resting(store))
+    analyst._rested = clock.monotonic()
+    if news:
+        analyst.take(1, 1)
+    if awaited:
+        analyst.analysis._asking.add(0)
+    analyst._update(None)
+    assert (analyst.analysis.rested_s >= 0.4) is (news and not awaited)
+
+
+def test_who_waits_for_an_update_is_told_to_be_there_until_it_is_his_turn(store):
+    analysis = Analysis(store)
+    with analysis._turn:
+        waiting = threading.Thread(target=analysis.update)
+        waiting.start()
+        while not analysis.is_awaited:
+            time.sleep(0.01)
+    waiting.join()
+    assert not analysis.is_awaited

@@ -13,7 +13,7 @@ import logging
 import math
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from relaytrap import clock
@@ -49,23 +49,32 @@ class Analysis:
         self.store = store
         self._enricher = enricher
         self._turn = threading.Lock()
+        self._asking: set[int] = set()
         self._version = findings.newest_version(store)
         self._origins = testimony.read_origins(store)
         self._conclusions: list[dict[str, object]] | None = None
         self._standing: dict[str, Standing] | None = None
 
-    def update(self, spans: Iterable[Span] | None = None) -> bool:
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for an update to end."""
+        return bool(self._asking)
+
+    def update(self, spans: Iterable[Span] | None = None, *, rest: Callable[[], None] = lambda: None) -> bool:
         """Work on what changed; gives whether anything had.
 
         spans: first and last received_at (ns) of what was stored since the last call; None looks at everything.
+        rest: called between pieces of work, none of which takes longer than a few seconds.
         """
+        self._asking.add(threading.get_ident())
         with self._turn:
+            self._asking.discard(threading.get_ident())
             changed = self._changed(None if spans is None else _hours_of(spans))
             if not changed and self._conclusions is not None:
                 return False
             self._version = max(self._version + 1, clock.now_ns())
             for day, buckets in _by_day(changed).items():
-                self._work_on(day, buckets)
+                self._work_on(day, buckets, rest)
             self._settle(sorted({bucket.start - bucket.start % HOUR_S for bucket in changed}))
             return bool(changed)
 
@@ -91,10 +100,11 @@ class Analysis:
             )
         return list(dict.fromkeys(changed))
 
-    def _work_on(self, day: int, changed: list[Bucket]) -> None:
+    def _work_on(self, day: int, changed: list[Bucket], rest: Callable[[], None]) -> None:
         """One day: its hours' sums, its windows, and last the mark that this was done."""
         starts = {bucket.start for bucket in changed}
-        findings.write_hours(self.store, sorted({start - start % HOUR_S for start in starts}), self._version)
+        hours = sorted({start - start % HOUR_S for start in starts})
+        findings.write_hours(self.store, hours, self._version, rest=rest)
         buckets = findings.stored_buckets(self.store, day, day + DAY_S) | {each.start: each for each in changed}
         wanted = set(split_windows(day, buckets))
         standing = findings.read_windows(self.store, day, day + DAY_S)
@@ -103,6 +113,7 @@ class Analysis:
         todo = [window for window in sorted(wanted) if window not in standing or _within(touched, window)]
         for load in _loads(todo, buckets):
             self._associate(load)
+            rest()
         findings.write_buckets(self.store, changed, self._version)
 
     def _associate(self, windows: list[Window]) -> None:
@@ -223,6 +234,7 @@ class Analyst:
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
         self._spans: list[Span] = []
+        self._rested = -math.inf
         self._news = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="analyst", daemon=True)
@@ -246,6 +258,7 @@ class Analyst:
             self._thread.join()
 
     def _run(self) -> None:
+        self._rested = clock.monotonic()
         looked = clock.monotonic() if self._update(None) else -math.inf
         while not self._wait(LOOK_S, for_news=True):
             # Let a burst arrive before it is looked at.
@@ -253,15 +266,28 @@ class Analyst:
                 return
             with self._news:
                 spans, self._spans = self._spans, []
-            began = clock.monotonic()
+            began = self._rested = clock.monotonic()
             everything = not spans or began - looked > LOOK_MOST_S
             if not self._update(None if everything else spans):
                 looked = -math.inf
             elif everything:
                 looked = began
             # Ingest and pages want the machine as well: in a flood findings come later, messages never.
-            if self._wait(min(REST_SHARE * (clock.monotonic() - began), REST_MAX_S)):
+            if self._wait(self._due_rest()):
                 return
+
+    def _rest(self) -> None:
+        """Rest in the middle of an update that works for long, while messages come in and nobody waits for its end."""
+        if clock.monotonic() - self._rested < WORK_S or not self._spans:
+            return
+        until = clock.monotonic() + self._due_rest()
+        while (left := until - clock.monotonic()) > 0 and not self.analysis.is_awaited:
+            if self._wait(min(left, LOOK_AGAIN_S)):
+                return
+        self._rested = clock.monotonic()
+
+    def _due_rest(self) -> float:
+        return min(REST_SHARE * (clock.monotonic() - self._rested), REST_MAX_S)
 
     def _wait(self, seconds: float, *, for_news: bool = False) -> bool:
         """Wait for the end of the time, or for news; gives whether to stop."""
@@ -272,7 +298,7 @@ class Analyst:
     def _update(self, spans: list[Span] | None) -> bool:
         """Whether it worked; what a failed one leaves, a look at everything finds."""
         try:
-            self.analysis.update(spans)
+            self.analysis.update(spans, rest=self._rest)
         except Exception:  # the edge of one unit of work
             log.exception("analysis failed")
             return False
@@ -284,6 +310,8 @@ REST_SHARE: Final = 3.0
 """Rest for every second at work: a quarter of one core at most. At 9,000 messages/s an update worked for a minute and a
 half, with 0.4 of a core, on a machine that ingest had full."""
 REST_MAX_S: Final = 120.0
+WORK_S: Final = 1.0
+LOOK_AGAIN_S: Final = 0.25
 LOOK_S: Final = 60.0
 LOOK_MOST_S: Final = 3600.0
 """How long news alone are looked at when they do not end; a look at everything reads time, identifier and

@@ -4,7 +4,7 @@ Sets are formed here, in SQL over columns; only sums, and the visits of one wind
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -117,27 +117,34 @@ def drop_days(store: "Store", days: Iterable[str]) -> None:
                 store.command(f"ALTER TABLE {name} DROP PARTITION ID '{int(day)}'")
 
 
-def write_hours(store: "Store", hours: Sequence[int], version: int) -> None:
-    """Sum up some hours (seconds since the epoch) again: track_hours and relay_hours."""
+def write_hours(store: "Store", hours: Sequence[int], version: int, *, rest: Callable[[], None] = lambda: None) -> None:
+    """Sum up some hours (seconds since the epoch) again: track_hours and relay_hours. rest: called now and then."""
     for first, last in runs(sorted(hours), HOUR_S):
         where = _between("received_at", first, last + HOUR_S)
         for part in _parts(store, where):
             store.command(f"INSERT INTO track_hours {track_hours_select(part, version)}")
             store.command(f"INSERT INTO relay_hours {relay_hours_select(part, version)}")
+            rest()
 
 
 def _parts(store: "Store", where: str) -> Iterator[str]:
     """Conditions that together hold the same messages, none with many more than TRACKS_AT_ONCE tracks an hour.
 
-    A million sources in eight minutes are a million tracks; their sums at once took more than 2 GiB.
+    A million sources in eight minutes are a million tracks; their sums at once took more than 2 GiB. And summing six
+    million messages up at once takes both cores for five seconds, in which ingest falls behind.
     """
-    sql = f"SELECT uniq(track, toStartOfHour(received_at)) AS tracks FROM messages WHERE {REQUESTS} AND {where}"
-    count = store.row(sql)["tracks"] // TRACKS_AT_ONCE + 1
+    sql = (
+        "SELECT uniq(track, toStartOfHour(received_at)) AS tracks, count() AS messages "
+        f"FROM messages WHERE {REQUESTS} AND {where}"
+    )
+    row = store.row(sql)
+    count = max(row["tracks"] // TRACKS_AT_ONCE, row["messages"] // MESSAGES_AT_ONCE) + 1
     for number in range(count):
         yield f"{where} AND track % {count} = {number}" if count > 1 else where
 
 
 TRACKS_AT_ONCE: Final = 100_000
+MESSAGES_AT_ONCE: Final = 1_000_000
 
 
 def runs(starts: Sequence[int], step: int) -> Iterator[tuple[int, int]]:
