@@ -1,7 +1,7 @@
 import pytest
 
 from relaytrap.errors import InputError
-from relaytrap.store.queries import run_query
+from relaytrap.store.queries import run_query, sources
 from tests.storing import address, row
 
 SPANS = [{}, {"since": "2026-09-22T12:00:00Z", "until": "2026-09-22T13:00:00Z"}]
@@ -50,6 +50,13 @@ def test_sources_narrow_by_rollup_and_by_message_columns(three, given):
 def test_sources_sort_and_page(three):
     assert [each["address"] for each in run_query(three, "sources", {"sort": "last_seen", "limit": 1})] == ["192.0.2.2"]
     assert [each["address"] for each in run_query(three, "sources", {"limit": 1, "offset": 1})] == ["192.0.2.2"]
+
+
+@pytest.mark.parametrize("span", SPANS, ids=["rollup", "messages"])
+def test_more_sources_than_one_question_takes_are_asked_for_in_parts(three, span, monkeypatch):
+    whole = list(run_query(three, "sources", {**span, "limit": 0}))
+    monkeypatch.setattr(sources, "AT_ONCE", 1)
+    assert list(run_query(three, "sources", {**span, "limit": 0})) == whole
 
 
 def test_an_unknown_order_is_refused(store):
