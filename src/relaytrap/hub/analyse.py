@@ -311,8 +311,8 @@ REST_SHARE: Final = 3.0
 half, with 0.4 of a core, on a machine that ingest had full."""
 REST_MAX_S: Final = 120.0
 WORK_S: Final = 1.0
-"""Shorter updates do not rest in between. With rests only after updates the page was 16 s behind at 10,000 messages/s, with
-these 9 s."""
+"""Shorter updates do not rest in between. With rests only after updates the page was up to 16 s behind at 10,000
+messages/s, and only while one worked."""
 LOOK_AGAIN_S: Final = 0.25
 LOOK_S: Final = 60.0
 LOOK_MOST_S: Final = 3600.0
