@@ -25,3 +25,9 @@ def test_draws_follow_one_another_without_repeating() -> None:
     whole = Chance(b"k" * 64, b"data", FLOW)(500)
     assert b"".join(chance(size) for size in (1, 63, 64, 100, 272)) == whole
     assert len({whole[at : at + 8] for at in range(0, 496, 8)}) == 62
+
+
+def test_end_of_a_datagram_does_not_pass_for_its_source() -> None:
+    """Else whoever has 1.2.3.4 would learn what is drawn for 11.2.3.4, and could prove that address."""
+    near, far = FLOW._replace(source="1.2.3.4"), FLOW._replace(source="11.2.3.4")
+    assert draw(data=b"data1", flow=near) != draw(data=b"data", flow=far)

@@ -34,5 +34,7 @@ class Chance:
 
     def _grow(self) -> None:
         flow = self._flow
-        drawn_from = b"%b%b %d %d" % (self._data, flow.source.encode(), flow.source_port, len(self._pool))
+        # The datagram last: before anything else, its end would be the sender's to choose, and with it whose place
+        # seems to follow.
+        drawn_from = b"%b %d %d %b" % (flow.source.encode(), flow.source_port, len(self._pool), self._data)
         self._pool += hashlib.blake2b(drawn_from, key=self._key).digest()
