@@ -1,15 +1,22 @@
 """Connections over real sockets."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from relaytrap.observation import Observation
 from relaytrap.sensor import tcp as tcp_module
 from relaytrap.sensor.run import Running
+from relaytrap.sensor.station import Station
+from relaytrap.sensor.tcp import Connections, TcpConnection
 from relaytrap.sip import parse_message
 from tests.sensor.live import port_of, received, recorded, with_sensor
-from tests.sensor.talk import invite, request
+from tests.sensor.talk import Talk, invite, request
+from tests.sensor.test_web import HANDSHAKE
 
 
 def connect(running: Running) -> socket.socket:
@@ -191,3 +198,93 @@ def _any(socks: list[socket.socket], check: Callable[[socket.socket], bool]) -> 
         except TimeoutError:
             results.append(False)
     return results
+
+
+class DeafPeer(asyncio.Transport):
+    """A peer's end that reads nothing."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("198.51.100.7", 5060), "sockname": ("203.0.113.9", 5060)})
+        self.written: list[bytes] = []
+        self.is_closed = False
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def get_write_buffer_size(self) -> int:
+        return sum(map(len, self.written))
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    abort = close
+
+
+class Notebook:
+    """A recorder that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.kept: list[Observation] = []
+
+    def write(self, observation: Observation, now: float) -> bool:
+        self.kept.append(observation)
+        return True
+
+
+def made_connections(persona: str = "kamailio") -> tuple[Connections, Notebook]:
+    notebook = Notebook()
+    station = Station("t", Talk(persona).engine, notebook)
+    more = {"connections_max": 100, "idle_s": 60.0, "tls": None, "web_ports": (), "on_received": lambda: None}
+    return Connections(station, **more), notebook
+
+
+def connected(connections: Connections) -> tuple[TcpConnection, DeafPeer]:
+    connection, peer = connections.make(), DeafPeer()
+    connection.connection_made(peer)
+    return connection, peer
+
+
+def client_frame(opcode: int, data: bytes) -> bytes:
+    """A whole WebSocket frame, masked with zeros."""
+    length = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + len(data).to_bytes(2, "big")
+    return bytes([0x80 | opcode]) + length + bytes(4) + data
+
+
+@pytest.mark.parametrize("ping", [b"\r\n\r\n", client_frame(9, b"x" * 100)], ids=["keep-alive", "WebSocket ping"])
+def test_peer_that_pings_and_fetches_nothing_is_let_go(monkeypatch, ping: bytes) -> None:
+    monkeypatch.setattr(tcp_module, "UNFETCHED_MAX_BYTES", 2000)
+    connections, _ = made_connections()
+    connection, peer = connected(connections)
+    if ping[:1] != b"\r":
+        connection.data_received(HANDSHAKE)
+    for _ in range(2000):
+        connection.data_received(ping)
+    assert peer.is_closed
+    assert peer.get_write_buffer_size() < 2500
+
+
+def test_what_all_peers_leave_unfetched_is_bounded(monkeypatch) -> None:
+    monkeypatch.setattr(tcp_module, "UNFETCHED_TOTAL_BYTES", 5000)
+    connections, _ = made_connections()
+    peers = []
+    for size in (1000, 2000, 3000, 500):
+        connection, peer = connections.make(), DeafPeer()
+        peer._extra["peername"] = ("198.51.100.7", size)
+        connection.connection_made(peer)
+        peer.write(b"x" * size)
+        peers.append(peer)
+    connections.sweep(0.0)
+    assert [peer.is_closed for peer in peers] == [False, False, True, False]
+
+
+def test_answer_that_never_left_is_not_recorded_as_sent() -> None:
+    connections, notebook = made_connections()
+    connection, peer = connected(connections)
+    connection.data_received(HANDSHAKE)
+    connection.data_received(client_frame(1, request()) + client_frame(8, b"\x03\xe8"))
+    assert not any(b"SIP/2.0 200" in data for data in peer.written)
+    assert [each.raw for each in notebook.kept if each.direction == "out" and each.raw[:3] == b"SIP"] == []
+    assert request() in [each.raw for each in notebook.kept]

@@ -24,6 +24,9 @@ __all__ = ["Connections", "TcpConnection"]
 PENDING_MAX_BYTES: Final = 16 << 20
 """Held for unfinished messages of all connections together."""
 UNFETCHED_MAX_BYTES: Final = 1 << 18
+"""Held for one peer that does not read."""
+UNFETCHED_TOTAL_BYTES: Final = 16 << 20
+"""Held for all of them."""
 
 Ends: TypeAlias = tuple[str, int, str, int]
 
@@ -70,6 +73,13 @@ class Connections:
         """Close what was silent too long, and what takes too long over one message. Call it every second."""
         if self._tls is not None:
             self._tls.refill()
+        unfetched = {connection: size for connection in self._open.values() if (size := connection.unfetched)}
+        total = sum(unfetched.values())
+        for connection in sorted(unfetched, key=lambda each: unfetched[each], reverse=True):
+            if total <= UNFETCHED_TOTAL_BYTES:
+                break
+            total -= unfetched[connection]
+            connection.close("unfetched")
         for connection in list(self._open.values()):
             if connection.is_over:
                 connection.close("room")
@@ -135,6 +145,11 @@ class TcpConnection(asyncio.Protocol):
         """Whether there is nothing more to read here, though nobody has ended it yet."""
         return self._layers.is_over
 
+    @property
+    def unfetched(self) -> int:
+        """Octets written that the peer has not read."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a place in the table."""
         # uvloop's transports are not asyncio's by inheritance, only by what they do.
@@ -159,7 +174,8 @@ class TcpConnection(asyncio.Protocol):
         pieces = self._layers.receive(data)
         if pieces:
             self.began_at = self.heard_at
-        self._write(self._layers.take_out())
+        if said := self._layers.take_out():
+            self._write(said)
         for piece in pieces:
             self._take(piece)
         self._count_pending()
@@ -177,14 +193,10 @@ class TcpConnection(asyncio.Protocol):
         self._table.gone(self)
 
     def send(self, answer: Answer) -> None:
-        """Write an answer; a peer that fetches nothing is let go."""
-        if self._transport is None or self._transport.is_closing():
-            return
-        if self._transport.get_write_buffer_size() > UNFETCHED_MAX_BYTES:
-            self.close("unfetched")
-            return
-        self._write(self._layers.wrap(answer.data))
-        self._station.sent(answer)
+        """Write an answer, unless what carries it has ended."""
+        data = self._layers.wrap(answer.data)
+        if data and self._write(data):
+            self._station.sent(answer)
 
     def close(self, why: str) -> None:
         """End it from our side; what came so far is recorded."""
@@ -194,9 +206,15 @@ class TcpConnection(asyncio.Protocol):
         # At once, so that whoever made room by this has it.
         self.connection_lost(None)
 
-    def _write(self, data: bytes) -> None:
-        if data and self._transport is not None:
-            self._transport.write(data)
+    def _write(self, data: bytes) -> bool:
+        """Whether these octets are on their way; a peer that fetches nothing is let go."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        if self.unfetched > UNFETCHED_MAX_BYTES:
+            self.close("unfetched")
+            return False
+        self._transport.write(data)
+        return True
 
     def _count_pending(self) -> None:
         if self._is_over:  # let go while answering
@@ -210,9 +228,9 @@ class TcpConnection(asyncio.Protocol):
         if piece.kind == "message":
             for answer in self._station.take_in(piece.raw, self._flow_of(piece), *piece.notes):
                 self.send(answer)
-        elif piece.kind == "said":
+        elif piece.kind == "said" and not self._is_over:
             self._station.sent(Answer(piece.raw, self._flow_of(piece)))
-        else:
+        elif piece.kind == "other":
             self._record(piece)
 
     def _record(self, piece: Piece) -> None:

@@ -36,7 +36,7 @@ class TlsTerms:
         self.context.load_cert_chain(certificate)
         self.context.set_ciphers("ALL:@SECLEVEL=0")
         self.context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
+        self.context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
         self.context.options &= ~ssl.OP_NO_SSLv3
         self._left = HANDSHAKES_PER_S
         self._sessions: OrderedDict[TlsLayer, None] = OrderedDict()
@@ -96,7 +96,11 @@ class TlsLayer:
     def wrap(self, data: bytes) -> bytes:
         if self._inner is None or self._tls is None or self.is_over:
             return b""
-        self._tls.write(self._inner.wrap(data))
+        try:
+            self._tls.write(self._inner.wrap(data))
+        except ssl.SSLError:  # a session that is broken, or waits for something of the peer's
+            self.is_over = True
+            return b""
         return self._outgoing.read()
 
     def end(self) -> None:
