@@ -37,3 +37,23 @@ def test_numbers_ring_and_names_do_not() -> None:
     assert is_number(r"\+?[0-9*#]{3,22}", b"900442012345678")
     assert not is_number(r"\+?[0-9*#]{3,22}", b"alice")
     assert not is_number(r"\+?[0-9*#]{3,22}", b"\xff" * 100)
+
+
+def test_calls_hold_no_more_octets_than_they_may() -> None:
+    size = len(transaction("b0").request.raw)
+    calls = Calls(max_bytes=2 * size)
+    made = [transaction(f"b{number}") for number in range(4)]
+    opened = [calls.open(each, FLOW, b"mine") for each in made]
+    assert [calls.of(each) is not None for each in made] == [False, False, True, True]
+    for call in opened:
+        calls.end(call)
+    assert (len(calls), calls._bytes) == (0, 0)
+
+
+def test_call_of_the_same_dialog_takes_the_place_of_the_first() -> None:
+    calls = Calls()
+    first, second = transaction("b1"), transaction("b1")
+    old, new = calls.open(first, FLOW, b"mine"), calls.open(second, FLOW, b"mine")
+    assert (calls.of(first), calls.of(second), len(calls)) == (None, new, 1)
+    calls.end(old)
+    assert calls.of(second) is new

@@ -246,6 +246,19 @@ def test_required_extension_nobody_knows_gets_420_with_its_name() -> None:
     assert (answer.status_code, answer.headers.get(b"unsupported")) == (420, b"nothingSupportsThis")
 
 
+@pytest.mark.parametrize("name", ["asterisk", "freepbx", "cisco", "sbc"])
+def test_extension_that_a_product_says_it_supports_is_never_refused(name: str) -> None:
+    long = "Subject: " + "x" * 900
+    talk = Talk(name)
+    told = response((talk.receive(request(extra=(long,))) + talk.wait(1))[0])
+    for tag in told.headers.get(b"supported").decode().split(","):
+        data = request(branch=f"z9hG4bK-{tag.strip()}", extra=(f"Require: {tag.strip().upper()}", long))
+        assert statuses(talk.receive(data) + talk.wait(1)) == [200], tag
+    some = request(branch="z9hG4bK-x", extra=(f"Require: {tag.strip()}, x-none", "Proxy-Require: y", long))
+    (answer,) = talk.receive(some) + talk.wait(1)
+    assert response(answer).headers.get(b"unsupported") == b"x-none"
+
+
 @pytest.mark.parametrize("missing", ["Via", "From", "To", "Call-ID", "CSeq"])
 def test_request_that_cannot_be_answered_properly_is_not_answered(missing: str) -> None:
     data = re.sub(rb"\r\n%b: [^\r]*" % missing.encode(), b"", request(), count=1)

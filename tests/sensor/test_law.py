@@ -1,6 +1,7 @@
 """The law against whatever comes: to an unproven UDP source never more than came from it, and nothing to another."""
 
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from relaytrap.sensor.outlet import Answer
 from relaytrap.sensor.personas import persona_names
 from relaytrap.sip import Request, parse_message, validate
 from tests.sensor.talk import Talk, invite, request, response
+from tests.sensor.test_engine import existing_user
 
 UDP_AND_IPV4_HEADERS = 28
 
@@ -180,3 +182,40 @@ def test_unproven_sources_leave_no_transactions_behind(name: str) -> None:
     for method in ("OPTIONS", "REGISTER", "BYE", "CANCEL", "ACK", "SUBSCRIBE", "X"):
         talk.receive(request(method, extra=("Subject: " + "x" * 200,)))
     assert len(talk.engine._transactions) == 0
+
+
+def test_nobody_proves_an_address_whose_text_ends_like_his_own() -> None:
+    talk, extra = Talk("asterisk"), ("Subject: " + "x" * 300,)
+    data = request("REGISTER", user=existing_user(talk), uri="sip:203.0.113.9", extra=extra)
+    seen = response(talk.receive(data + b"1", source="1.2.3.4")[0]).challenges[0].get(b"nonce").decode()
+    talk.receive(data, source="11.2.3.4")
+    header = f'Authorization: Digest username="100",realm="asterisk",nonce="{seen}",uri="sip:a",response="0"'
+    talk.receive(request("REGISTER", branch="z9hG4bK-2", extra=(header,)), source="11.2.3.4")
+    assert not talk.engine._ledger.is_proven(talk.engine._ledger.source("11.2.3.4", talk.now), talk.now)
+
+
+@pytest.mark.parametrize("name", persona_names())
+def test_large_requests_of_many_sources_leave_memory_bounded(name: str) -> None:
+    """Calls that ring, answers put off, accounts looked up: each may hold on to a request of 60,000 octets."""
+    talk, long = Talk(name), "x" * 40_000
+    tracemalloc.start()
+    try:
+        for number in range(400):
+            flow = {"source": f"10.0.{number >> 8}.{number & 255}"}
+            extra = ("Content-Type: application/sdp", f"Subject: {number}" + long)
+            talk.receive(invite(branch=f"z9hG4bK-{number}", call_id=f"c{number}", extra=extra), **flow)
+            talk.receive(request("REGISTER", user=str(number) + long[:20_000], uri="sip:203.0.113.9"), **flow)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 24 << 20, held
+
+
+@pytest.mark.parametrize("name", persona_names())
+def test_blanks_in_an_address_cost_no_more_than_their_number(name: str) -> None:
+    """Sixty thousand of them took a sensor that prints addresses anew twenty seconds."""
+    for field in (b"To: ", b"From: "):
+        for blank in (b" ", b"\t"):
+            before, _, behind = request().partition(field)
+            data = before + field + b"a" + blank * 60_000 + b"b" + behind[behind.index(b"\r") :]
+            Talk(name).receive(data, transport="tcp")

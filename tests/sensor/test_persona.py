@@ -114,3 +114,10 @@ def test_mistakes_name_file_and_key() -> None:
 def test_persona_file_nested_deeper_than_its_reader_goes_is_refused_in_a_sentence() -> None:
     with pytest.raises(ConfigError, match="nested too deep"):
         parse_persona("a = " + "[" * 5000, name="x", seed="")
+
+
+def test_no_account_has_a_name_that_only_fills_memory() -> None:
+    text = SMALL + '[accounts]\nusers = ["%s", "a"]\nshare = 1.0\n' % ("a" * 70)
+    persona = parse_persona(text, name="small", seed="s")
+    assert persona.password(b"a") is not None
+    assert persona.password(b"a" * 70) is None

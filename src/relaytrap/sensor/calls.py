@@ -12,6 +12,7 @@ from relaytrap.sip.transaction import Transaction
 __all__ = ["Call", "Calls", "is_number"]
 
 CALLS_MAX: Final = 4096
+CALLS_MAX_BYTES: Final = 8 << 20
 Key: TypeAlias = tuple[str, bytes | None, bytes | None, bytes | None]
 
 
@@ -28,10 +29,15 @@ class Call:
 
 
 class Calls:
-    """The calls of one sensor; the oldest is forgotten when one more comes than `calls_max`."""
+    """The calls of one sensor; the oldest is forgotten when one more would exceed either limit.
 
-    def __init__(self, calls_max: int = CALLS_MAX) -> None:
+    max_bytes: of the INVITEs held. A call outlives its transaction, and so what that table may hold.
+    """
+
+    def __init__(self, calls_max: int = CALLS_MAX, max_bytes: int = CALLS_MAX_BYTES) -> None:
         self._max = calls_max
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._by_dialog: OrderedDict[Key, Call] = OrderedDict()
         self._by_transaction: dict[Transaction, Call] = {}
 
@@ -40,12 +46,15 @@ class Calls:
 
     def open(self, transaction: Transaction, flow: Flow, local_tag: bytes) -> Call:
         """A call that begins to ring."""
-        if len(self._by_dialog) >= self._max:
-            _, oldest = self._by_dialog.popitem(last=False)
-            self._by_transaction.pop(oldest.transaction, None)
         request = transaction.request
         call = Call((flow.source, request.call_id, request.from_tag, local_tag), local_tag, transaction)
+        if (same := self._by_dialog.get(call.key)) is not None:
+            self._forget(same)
+        size = len(request.raw)
+        while self._by_dialog and (len(self._by_dialog) >= self._max or self._bytes + size > self._max_bytes):
+            self._forget(next(iter(self._by_dialog.values())))
         self._by_dialog[call.key] = self._by_transaction[transaction] = call
+        self._bytes += size
         return call
 
     def of(self, transaction: Transaction) -> Call | None:
@@ -60,8 +69,12 @@ class Calls:
     def end(self, call: Call) -> None:
         """Hung up, cancelled or refused."""
         call.is_over = True
-        self._by_dialog.pop(call.key, None)
-        self._by_transaction.pop(call.transaction, None)
+        self._forget(call)
+
+    def _forget(self, call: Call) -> None:
+        if self._by_transaction.pop(call.transaction, None) is not None:
+            del self._by_dialog[call.key]
+            self._bytes -= len(call.transaction.request.raw)
 
 
 @lru_cache(maxsize=64)

@@ -23,7 +23,7 @@ from relaytrap.sensor.pattern import RandomBytes
 from relaytrap.sensor.persona import Persona, Rule
 from relaytrap.sensor.reply import Form, Slots, user_of_address
 from relaytrap.sensor.voice import Voice
-from relaytrap.sip import Request, parse_message, validate
+from relaytrap.sip import Abilities, Request, parse_message, validate
 from relaytrap.sip.transaction import Action, Ended, PassUp, Send, ServerTransactions, State, Transaction
 
 __all__ = ["Engine"]
@@ -45,6 +45,8 @@ class Engine:
         self.persona = persona
         self.own_ports: frozenset[int] = frozenset()
         # A product that takes malformed requests and counts no hops has nothing to refuse in a usual one.
+        supported = persona.headers.get("Supported", "").encode().lower().split(b",")
+        self._abilities = Abilities(extensions=frozenset(tag.strip() for tag in supported))
         self._is_lenient = persona.cases.rejections.get("400") == "accept" and persona.cases.hops_spent is None
         self._voice = Voice(persona)
         self._ledger = ledger
@@ -138,9 +140,10 @@ class Engine:
         if cases.hops_spent is not None and request.max_forwards == 0:
             self._say(exchange, cases.hops_spent, now)
             return True
-        rejection = validate(request)
+        rejection = validate(request, self._abilities)
         if rejection is None:
             return False
+        exchange.slots.update((name.lower(), value) for name, value in rejection.headers if name == b"Unsupported")
         name = cases.rejections.get(str(rejection.status), "")
         if name == "accept":
             return False
@@ -214,7 +217,7 @@ class Engine:
         if ring is None or not is_number(ring.number, exchange.slots[b"user"]):
             self._say(exchange, ring.no_such_number if ring else "", now)
             return
-        if not self._outlet.has_room(2):
+        if not self._outlet.has_room(exchange, 2):
             self._say(exchange, ring.unproven, now)
             return
         if transaction is None:

@@ -25,6 +25,8 @@ from relaytrap.sip.transaction import Send, ServerTransactions, State, Transacti
 __all__ = ["Answer", "Exchange", "Outlet", "drawn_between"]
 
 LATER_MAX: Final = 4096
+LATER_MAX_BYTES: Final = 8 << 20
+"""Of the requests that wait for a late answer."""
 
 
 class Answer(NamedTuple):
@@ -72,6 +74,7 @@ class Outlet:
         self._transactions = transactions
         self._delay_s = delay_s
         self._later: list[Later] = []
+        self._later_bytes = 0
         self._order = 0
 
     @property
@@ -79,13 +82,14 @@ class Outlet:
         """When the next late answer is due."""
         return self._later[0].due if self._later else None
 
-    def has_room(self, answers: int) -> bool:
-        """Whether so many more may be put off."""
-        return len(self._later) + answers <= LATER_MAX
+    def has_room(self, exchange: Exchange, answers: int) -> bool:
+        """Whether so many more answers to this request may be put off."""
+        octets = answers * len(exchange.request.raw)
+        return len(self._later) + answers <= LATER_MAX and self._later_bytes + octets <= LATER_MAX_BYTES
 
     def say(self, exchange: Exchange, form: Form, now: float) -> None:
         """Give an answer, at once or after the product's own delay."""
-        if self._delay_s[1] and self.has_room(1):
+        if self._delay_s[1] and self.has_room(exchange, 1):
             self.schedule(now + drawn_between(self._delay_s, exchange.chance), exchange, form)
         else:
             self._emit(exchange, form, now)
@@ -169,6 +173,7 @@ class Outlet:
     def schedule(self, due: float, exchange: Exchange, form: Form, *, then: Form | None = None) -> None:
         """Put an answer off."""
         self._order += 1
+        self._later_bytes += len(exchange.request.raw)
         heapq.heappush(self._later, Later(due, self._order, exchange, form, then))
 
     def say_due(self, out: list[Answer], now_ns: int, now: float) -> None:
@@ -176,6 +181,7 @@ class Outlet:
         while self._later and self._later[0].due <= now:
             later = heapq.heappop(self._later)
             exchange = later.exchange
+            self._later_bytes -= len(exchange.request.raw)
             exchange.out = out
             exchange.slots.now_ns = now_ns
             exchange.source = self._ledger.source(exchange.flow.source, now)

@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 FORMAT: Final = 1
+LONGEST_USER: Final = 64
+"""No account has a longer name. What was worked out for a name is kept, and strangers choose the names."""
 COPIED: Final = ("Via", "From", "To", "Call-ID", "CSeq", "Record-Route")
 Seconds = tuple[float, float]
 
@@ -200,7 +202,7 @@ class Persona:
 
     def password(self, user: bytes) -> str | None:
         """The password of an account that exists here; "" when nobody will guess it; None: no such account."""
-        return _password(self._accounts, self._seed, user)
+        return _password(self._accounts, self._seed, user) if len(user) <= LONGEST_USER else None
 
 
 @lru_cache(maxsize=4096)

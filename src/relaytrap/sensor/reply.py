@@ -26,8 +26,8 @@ COPIED_SLOTS: Final = MANDATORY | {b"to_bare"}
 SLOT: Final = re.compile(rb"%\(([^)]*)\)b")
 PLAIN_VIA: Final = re.compile(rb"SIP/2\.0/[A-Z]{2,4} [^;,\"\s]+;branch=[^;,\"\s]*;rport")
 """What nearly everybody writes: one hop, its branch, and the bare rport last."""
-FIRST_HOP: Final = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*")*')
-NAME_ADDR: Final = re.compile(rb'\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^<>]*)>\s*(.*)', re.S)
+FIRST_HOP: Final = re.compile(rb'(?:[^,"]|"(?:[^"\\]|\\.)*+")*+')
+NAME_ADDR: Final = re.compile(rb'\s*+(?:"((?:[^"\\]|\\.)*+)"\s*+|([^<"]*+))<([^<>]*+)>\s*+(.*)', re.S)
 PLAIN_USER: Final = rb"sips?:([A-Za-z0-9.+*#_-]+)@[A-Za-z0-9.-]+(?::[0-9]+)?(?:;[A-Za-z0-9=._-]+)*"
 PLAIN_URI: Final = re.compile(PLAIN_USER)
 PLAIN_ADDRESS: Final = re.compile(rb'(?:"[^"\\]*" ?)?<' + PLAIN_USER + rb">(?:;[A-Za-z0-9=._-]+)*")
@@ -242,7 +242,7 @@ def reprint(value: bytes, tag: bytes = b"") -> bytes:
     """An address header as a stack prints it that parsed it: quotes, brackets, no white space, tag first."""
     match = NAME_ADDR.fullmatch(value)
     if match:
-        name = match[1] if match[1] is not None else match[2]
+        name = match[1] if match[1] is not None else match[2].rstrip()
         shown = b'"' + name + b'" ' if name else b""
         uri, params = match[3], match[4]
     else:
@@ -317,11 +317,6 @@ def _expires(slots: Slots) -> bytes:
     return b"%d" % min(int(asked), 3600) if asked.isdigit() and len(asked) < 10 else b"3600"
 
 
-def _unsupported(slots: Slots) -> bytes:
-    wanted = [*slots.request.headers.get_all(b"require"), *slots.request.headers.get_all(b"proxy-require")]
-    return b", ".join(value for value in wanted if not UNSAFE.search(value)) or b"unknown"
-
-
 @lru_cache(maxsize=8)
 def date_text(second: int) -> bytes:
     """RFC 3261 20.17: RFC 1123 form, always GMT, English whatever the locale."""
@@ -340,7 +335,7 @@ MAKERS: Final[dict[bytes, Callable[[Slots], bytes]]] = {
     b"aor": _aor,
     b"contact": _contact,
     b"expires": _expires,
-    b"unsupported": _unsupported,
+    b"unsupported": lambda _slots: b"",  # the engine fills it where an extension is refused
     b"local": lambda slots: in_uri(slots.flow.local),
     b"local_port": lambda slots: b"%d" % slots.flow.local_port,
     b"source": lambda slots: in_uri(slots.flow.source),
