@@ -174,6 +174,17 @@ def test_what_is_gone_is_forgotten(store, setting, scene):
     assert run_query(store, "campaigns", {"limit": 0}) == []
 
 
+def test_messages_that_reanalysis_joins_otherwise_count_once(store, setting, scene, expected):
+    put(store, setting, scene.seen)
+    analysis = Analysis(store)
+    store.command("ALTER TABLE messages UPDATE track = track + 1 WHERE track != 0 SETTINGS mutations_sync = 2")
+    analysis.update()
+    store.command("TRUNCATE TABLE messages")
+    put(store, setting, scene.seen)
+    analysis.update()
+    assert told(store) == expected
+
+
 def test_messages_of_two_days_are_two_windows(store, setting, scene):
     from msgspec.structs import replace
 

@@ -79,7 +79,8 @@ class Analysis:
             return bool(changed)
 
     def _changed(self, spans: list[Span] | None) -> list[Bucket]:
-        """Buckets that are not as they were last worked on; what has lost messages is dropped first, whole days.
+        """Buckets that are not as they were last worked on; what has lost messages, or has them derived anew, is
+        dropped first, whole days: sums of tracks that are no more would stay.
 
         spans: whole hours to look at (seconds, the end excluded); None looks at everything.
         """
@@ -87,9 +88,7 @@ class Analysis:
         for since, until in [(0, 0)] if spans is None else spans:
             now = findings.read_buckets(self.store, since, until)
             then = findings.stored_buckets(self.store, since, until)
-            lost = {
-                _day(start) for start, old in then.items() if start not in now or now[start].messages < old.messages
-            }
+            lost = {_day(start) for start, old in then.items() if _has_lost(old, now.get(start))}
             if lost:
                 self._standing = None
             for day in lost if spans is not None else ():
@@ -154,6 +153,11 @@ class Analysis:
         gone = self._origins.keys() - settled.origins.keys()
         testimony.write_origins(self.store, changed, gone, self._version, self._look_up)
         self._conclusions, self._origins = rows, settled.origins
+
+
+def _has_lost(old: Bucket, now: Bucket | None) -> bool:
+    """Whether something in a bucket is not what it was; more messages alone are not that."""
+    return now is None or (now != old and now.messages <= old.messages)
 
 
 def _loads(windows: list[Window], buckets: Mapping[int, Bucket]) -> Iterator[list[Window]]:
