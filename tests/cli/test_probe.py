@@ -1,5 +1,6 @@
 """`relaytrap probe`: what a monitor reads from its exit status, and what is in the log whatever happens."""
 
+import errno
 import json
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from relaytrap.cli import probe
+from relaytrap.cli import probe, streams
 from relaytrap.cli.main import main
 from relaytrap.probe.register import Register
 
@@ -241,3 +242,21 @@ def test_schedule_is_made_listed_and_ended(status_of: Status, capsys: Captured) 
 def test_interval_that_is_none_is_one_sentence(status_of: Status, capsys: Captured) -> None:
     assert status_of("schedule", "add", SERVER, "--every", "5m", "--i-run-this-server") == 4
     assert "12h, 1d or 1w" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [BrokenPipeError(), SystemExit(1), OSError(errno.ENOSPC, "No space left on device"), ValueError("a mistake")],
+    ids=repr,
+)
+@pytest.mark.parametrize("found", [0, 1, 2])
+def test_result_that_cannot_be_printed_keeps_its_exit_status(
+    status_of: Status, monkeypatch: pytest.MonkeyPatch, trouble: BaseException, found: int
+) -> None:
+    def fail(report: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(probe, "_run", lambda *_, **__: {"exit_status": found})
+    monkeypatch.setattr(probe, "print_result", fail)
+    monkeypatch.setattr(streams, "_silence", lambda: None)
+    assert status_of("--i-run-this-server", SERVER) == found

@@ -62,3 +62,10 @@ def test_what_has_nothing_to_say_takes_no_room(capsys):
 
 def test_each_key_leaves_a_narrow_table_at_one_place():
     assert len(set(LESSER)) == len(LESSER)
+
+
+def test_a_dumb_terminal_is_as_wide_as_it_says(capsys, monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert any("198.18.4.249" in line for line in shown(capsys, 120))
+    assert max(map(len, shown(capsys, 120))) > 80

@@ -11,11 +11,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from relaytrap import __version__
+from relaytrap.cli.streams import flush_output, is_without_room, prepare_streams, tell_without_room
 from relaytrap.errors import MissingExtra, RelaytrapError
 
 __all__ = ["Settings", "main", "relaytrap"]
@@ -42,6 +43,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("relaytrap.cli.config", "Effective settings, and where each came from."),
     "doctor": ("relaytrap.cli.doctor", "What is wrong with this installation."),
 }
+
+
+PLACE = click.Path(path_type=Path, readable=False)
+"""Whoever reads it says what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +110,8 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="relaytrap")
-@click.option(
-    "--config", "config_path", type=click.Path(path_type=Path), envvar="RELAYTRAP_CONFIG", help="Settings (TOML)."
-)
-@click.option("--data", "data_dir", type=click.Path(path_type=Path), help="Where everything is kept.")
+@click.option("--config", "config_path", type=PLACE, envvar="RELAYTRAP_CONFIG", help="Settings (TOML).")
+@click.option("--data", "data_dir", type=PLACE, help="Where everything is kept.")
 @click.pass_context
 def relaytrap(ctx: click.Context, config_path: Path | None, data_dir: Path | None) -> None:
     """SIP honeypots and a hub that see through open relays.
@@ -117,23 +120,28 @@ def relaytrap(ctx: click.Context, config_path: Path | None, data_dir: Path | Non
     relay, and shows it on a map. It never forwards, never completes a call and sends nothing unasked.
     """
     ctx.obj = Settings(config_path, data_dir)
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        ctx.color = False
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit; every RelaytrapError becomes one line on standard error."""
-    try:
-        _run(argv)
-    finally:
-        _let_go_of_output()
+    prepare_streams()
+    status = _run(argv)
+    unwritten = flush_output()
+    sys.exit(status or unwritten)
 
 
-def _run(argv: Sequence[str] | None) -> NoReturn:
+def _run(argv: Sequence[str] | None) -> int | str | None:
+    """The exit status of a command line."""
     try:
         status = relaytrap.main(args=argv, prog_name="relaytrap", standalone_mode=False)
-        sys.exit(status if isinstance(status, int) else 0)
+        return status if isinstance(status, int) else 0
+    except SystemExit as end:
+        return end.code
     except RelaytrapError as error:
         click.echo(f"relaytrap: {error}", err=True)
-        sys.exit(error.exit_status)
+        return error.exit_status
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if missing.startswith("relaytrap.") and importlib.util.find_spec("relaytrap.hub"):
@@ -143,23 +151,17 @@ def _run(argv: Sequence[str] | None) -> NoReturn:
             "install relaytrap[hub]",
             err=True,
         )
-        sys.exit(MissingExtra.exit_status)
+        return MissingExtra.exit_status
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("relaytrap: stopped", err=True)
-        sys.exit(130)
-
-
-def _let_go_of_output() -> None:
-    """Write what is left; what nobody reads any more goes nowhere, without a word when Python ends."""
-    if sys.stdout is None:  # closed by the shell
-        return
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 130
+    except OSError as error:
+        if not is_without_room(error):
+            raise
+        return tell_without_room(error)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from relaytrap.cli.probe_log import log_command
 from relaytrap.cli.probe_opt_out import opt_out
 from relaytrap.cli.probe_result import print_result
 from relaytrap.cli.probe_schedule import schedule
+from relaytrap.cli.streams import flush_output, is_without_room, tell_without_room
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.errors import RelaytrapError
 from relaytrap.probe.conduct import Options
@@ -162,12 +163,25 @@ def test(
             click.echo(f"  {for_terminal(why, 1000)}", err=True)
     else:
         _write_reports(report, reports)
-    with _output_that_may_end():
+    _print(report, as_json=as_json)
+    sys.exit(report["exit_status"])
+
+
+def _print(report: dict[str, Any], *, as_json: bool) -> None:
+    """The result; whatever becomes of the output, a monitor gets the result's exit status."""
+    try:
         if as_json:
             click.echo(json.dumps(report))
         elif report["exit_status"] != EXIT_NOT_RUN:
             print_result(report)
-    sys.exit(report["exit_status"])
+    except (BrokenPipeError, SystemExit):  # the latter is how Rich says it
+        log.debug("the reader left")
+    except Exception as error:  # the edge of one unit of work: a traceback's status would say that the server is open
+        if isinstance(error, OSError) and is_without_room(error):
+            tell_without_room(error)
+        else:
+            log.exception("the result could not be printed")
+    flush_output()
 
 
 command.add_command(log_command)
@@ -257,13 +271,3 @@ def _write_reports(report: dict[str, Any], paths: tuple[Path, ...]) -> None:
             path.write_bytes(render_pdf(report) if path.suffix.lower() == ".pdf" else render_html(report).encode())
         except OSError as error:
             click.echo(f"relaytrap: {for_terminal(path)}: cannot be written ({error.strerror})", err=True)
-
-
-@contextlib.contextmanager
-def _output_that_may_end() -> Iterator[None]:
-    """Standard output whose reader may leave: `relaytrap probe … | head` keeps the result's exit status."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -51,10 +51,10 @@ class Column:
 def print_table(columns: Sequence[Column], width: int | None) -> None:
     """Print rows of at least one cell each. width: of the terminal; None: as wide as the content needs."""
     if width is None:
-        console = Console(width=sum(max(map(cell_len, each.cells)) + GAP for each in columns) + 400, highlight=False)
+        console = _console(sum(max(map(cell_len, each.cells)) + GAP for each in columns) + 400)
         console.print(_table(columns, [each.cells for each in columns]))
         return
-    console = Console(width=width, highlight=False)
+    console = _console(width)
     kept = _fitting(columns, width)
     if len(kept) == len(columns):
         console.print(_table(columns, [each.cells for each in columns]))
@@ -67,6 +67,11 @@ def print_table(columns: Sequence[Column], width: int | None) -> None:
         told = "; ".join(f"{each.heading} {each.cells[row]}" for each in beneath if each.cells[row])
         if told:
             console.print(Padding(Text(told, style="dim", overflow="fold"), (0, 0, 0, GAP)))
+
+
+def _console(width: int) -> Console:
+    """Rich takes a dumb terminal for one of 80 columns unless the height is given as well."""
+    return Console(width=width, height=25, highlight=False)
 
 
 def _fitting(columns: Sequence[Column], width: int) -> list[Column]:
