@@ -334,6 +334,19 @@ def test_a_message_cut_by_the_snap_length_is_a_message_and_says_so():
     assert (reader.report.messages, reader.report.incomplete) == (1, 0)
 
 
+def test_a_message_in_fragments_that_the_snap_length_cut_is_a_message_and_says_so():
+    reader = open_capture(pcap(fragments(ipv4(udp(LONG)), 512), link_type=101, snap_length=300))
+    (message,) = reader
+    assert (message.raw, message.notes) == (LONG[: 300 - 28], ("cut by snaplen",))
+    assert (reader.report.messages, reader.report.incomplete) == (1, 0)
+
+
+def test_a_fragment_lost_before_the_one_that_was_cut_makes_the_message_incomplete():
+    first, _, *rest = fragments(ipv4(udp(LONG)), 256)
+    reader = open_capture(pcap([first, *(piece + b"x" for piece in rest)], link_type=101, snap_length=276))
+    assert [message.notes for message in reader] == [(FRAGMENTS_MISSING,)]
+
+
 def test_a_request_cut_within_its_first_line_is_still_one():
     reader = open_capture(pcap([datagram(LONG)], snap_length=42 + 15))
     assert [message.raw for message in reader] == [b"OPTIONS sip:100"]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaytrap.capture import inspect_capture, read_capture
+from relaytrap.capture.report import MAX_NAME, MAX_NAMES, OTHERS
 from relaytrap.errors import InputError
 from tests.capture.packets import (
     TIME_S,
@@ -165,6 +166,19 @@ def test_what_the_snap_length_cut_off_is_no_fault_of_the_sender():
     assert report.methods == {"OPTIONS": 2}
     assert len(report.call_ids) == 2
     assert not report.anomalies
+
+
+def test_the_method_of_a_request_cut_within_its_first_line_is_counted():
+    data = pcap([datagram(request(1, method=b"INVITE")), datagram(b"what is this")], snap_length=42 + 20)
+    report = inspect_capture(io.BytesIO(data), name="x")
+    assert (report.messages, report.methods) == (1, {"INVITE": 1})
+
+
+def test_however_many_methods_a_capture_names_few_are_told_apart():
+    frames = [datagram(request(n, method=b"M%d" % n + b"x" * 500)) for n in range(MAX_NAMES + 50)]
+    methods = inspect_capture(io.BytesIO(pcap(frames)), name="x").methods
+    assert (len(methods), methods[OTHERS], methods.total()) == (MAX_NAMES + 1, 50, len(frames))
+    assert max(map(len, methods)) == MAX_NAME
 
 
 def test_a_call_id_that_may_be_cut_is_not_counted():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from relaytrap.capture import ReadOptions
 from relaytrap.capture.assembly import Assembly
-from relaytrap.capture.content import GAP_AFTER, GAP_BEFORE, UNFINISHED
+from relaytrap.capture.content import CUT_BY_SNAPLEN, GAP_AFTER, GAP_BEFORE, UNFINISHED
 from relaytrap.capture.proxy import NO_SOURCE
 from relaytrap.capture.tcp import CHUNK_COST, DISPUTED, MAX_CHUNKS
 from tests.capture.packets import (
@@ -186,14 +186,33 @@ def test_a_hole_is_given_up_after_half_a_minute():
     assert (second.raw, second.frame) == (request(2), 3)
 
 
-def test_a_segment_cut_by_the_snap_length_is_a_gap():
+def test_a_message_cut_by_the_snap_length_within_a_stream_is_a_message_and_says_so():
     stream = request(1) + request(2, body=b"b" * 300)
     frames = [START, *cut(stream, len(stream)), segment(request(3), 1000 + len(stream))]
-    reader = open_capture(pcap(frames, snap_length=54 + len(request(1)) + 100))
-    assert [message.raw[:40] for message in reader] == [
-        message[:40] for message in (request(1), request(2), request(3))
+    kept = len(request(1)) + 100
+    reader = open_capture(pcap(frames, snap_length=54 + kept))
+    assert [(message.raw, message.notes) for message in reader] == [
+        (request(1), ()),
+        (request(2, body=b"b" * 300)[:100], (CUT_BY_SNAPLEN,)),
+        (request(3), (GAP_BEFORE,)),
     ]
-    assert (reader.report.messages, reader.report.incomplete) == (2, 1)
+    assert (reader.report.messages, reader.report.incomplete) == (3, 0)
+
+
+@pytest.mark.parametrize("start", [[START], []], ids=["opened", "joined midway"])
+@pytest.mark.parametrize("kept", [20, 60, 150])
+def test_every_message_of_a_stream_is_found_when_the_snap_length_cuts_each_segment(start, kept):
+    first = 1000
+    frames = list(start)
+    for message in MESSAGES:
+        frames.append(segment(message, first))
+        first += len(message)
+    reader = open_capture(pcap(frames, snap_length=54 + kept))
+    found = list(reader)
+    assert [message.raw for message in found] == [message[:kept] for message in MESSAGES]
+    assert [message.frame for message in found] == [len(start) + 1 + at for at in range(len(MESSAGES))]
+    assert all(CUT_BY_SNAPLEN in message.notes for message in found)
+    assert reader.report.messages == len(MESSAGES)
 
 
 def test_a_message_that_the_capture_ends_in_is_kept_as_incomplete():

@@ -12,6 +12,7 @@ from relaytrap.capture import hep
 from relaytrap.capture.proxy import may_begin_proxy, read_proxy
 from relaytrap.capture.recognition import (
     KEEPALIVE,
+    begins_cut_request,
     begins_message,
     find_message,
     is_one_message,
@@ -26,8 +27,9 @@ from relaytrap.capture.websocket import (
 )
 from relaytrap.sip.stream import Framed, StreamParser
 
-__all__ = ["GAP_AFTER", "GAP_BEFORE", "UNFINISHED", "Piece", "StreamContent"]
+__all__ = ["CUT_BY_SNAPLEN", "GAP_AFTER", "GAP_BEFORE", "UNFINISHED", "Piece", "StreamContent"]
 
+CUT_BY_SNAPLEN: Final = "cut by snaplen"
 GAP_BEFORE: Final = "TCP gap before this"
 GAP_AFTER: Final = "TCP gap within this"
 UNFINISHED: Final = "TCP stream ends within this"
@@ -99,9 +101,12 @@ class StreamContent:
         self._frame, self._moment_ns = frame, moment_ns
         return self._read(data, frame, moment_ns)
 
-    def gap(self) -> list[Piece]:
-        """Octets are lost here: the message in progress as far as it came; then look for the next start line."""
-        pieces = self._abandon(GAP_AFTER)
+    def gap(self, *, cut: bool = False) -> list[Piece]:
+        """Octets are lost here: the message in progress as far as it came; then look for the next start line.
+
+        cut: whether the capture left them out of the packet that was fed last.
+        """
+        pieces = self._abandon(CUT_BY_SNAPLEN if cut else GAP_AFTER)
         self._websocket = None  # where the next frame begins is lost for good
         if self._read != self._foreign:
             self._read = self._seek
@@ -114,13 +119,16 @@ class StreamContent:
 
     def _abandon(self, note: str) -> list[Piece]:
         if not self._parser:
-            if self._buffer:
+            rest, self._buffer = self._buffer, b""
+            if note == CUT_BY_SNAPLEN and begins_cut_request(rest):
+                return [Piece(rest, self._frame, self._moment_ns, self._notes(note))]
+            if rest:
                 self._unread[HEADLESS if self._read == self._seek else NOT_SIP] += 1
-                self._buffer = b""
             return []
         pieces = []
         for framed in self._parser.close():
-            if framed.kind == "message" and begins_message(framed.raw):
+            begins = begins_message(framed.raw) or (note == CUT_BY_SNAPLEN and begins_cut_request(framed.raw))
+            if begins and (framed.kind == "message" or note == CUT_BY_SNAPLEN):
                 pieces.append(Piece(framed.raw, self._frame, self._moment_ns, self._notes(note)))
             elif framed.kind != "keepalive":
                 self._unread[HEADLESS] += 1

@@ -3,7 +3,7 @@
 from typing import Final
 
 from relaytrap.capture import hep
-from relaytrap.capture.content import GAP_AFTER, UNFINISHED, StreamContent
+from relaytrap.capture.content import CUT_BY_SNAPLEN, GAP_AFTER, UNFINISHED, StreamContent
 from relaytrap.capture.direction import Directions
 from relaytrap.capture.linklayer import Located
 from relaytrap.capture.network import CUT_HEADERS, FRAGMENTS_MISSING, Network, Payload
@@ -17,7 +17,6 @@ from relaytrap.observation import Direction, Observation, Transport
 
 __all__ = ["Dissector", "is_cut", "is_incomplete"]
 
-CUT_BY_SNAPLEN: Final = "cut by snaplen"
 SHORT: Final = "shorter than its UDP length says"
 SHORT_CHUNK: Final = "shorter than its SCTP chunk says"
 FROM_HEP: Final = "came inside HEP"
@@ -128,7 +127,7 @@ class Dissector:
     def _given_up(self) -> list[Observation]:
         out: list[Observation] = []
         for payload in self._network.given_up:
-            out += self._payload(payload, (), cut=False)
+            out += self._payload(payload, (), cut=FRAGMENTS_MISSING not in payload.notes)
         self._network.given_up.clear()
         return out
 
@@ -140,7 +139,7 @@ class Dissector:
         if payload.protocol == UDP:
             return self._udp(payload, notes, cut)
         if payload.protocol == TCP:
-            return self._from_streams(self._streams.segment(payload))
+            return self._from_streams(self._streams.segment(payload, cut=cut))
         if payload.protocol == SCTP:
             return self._sctp(payload, notes, cut)
         name = PROTOCOL_NAMES.get(payload.protocol, f"IP protocol {payload.protocol}")
@@ -245,6 +244,8 @@ class Dissector:
             if piece.carried == "hep":
                 out += self.hep_packet(piece.raw, piece.frame, piece.moment_ns, notes)
             else:
+                if CUT_BY_SNAPLEN in notes:
+                    self._unread[CUT_MESSAGE] += 1
                 ends = (source, source_port, destination, destination_port)
                 out.append(self.observe(piece.moment_ns, piece.carried, *ends, piece.raw, piece.frame, notes))
         return out

@@ -55,7 +55,7 @@ class Payload(NamedTuple):
 class _Datagram:
     """Fragments of one datagram so far."""
 
-    __slots__ = ("assembly", "first_seen_ns", "fragments", "frame", "moment_ns", "protocol", "total")
+    __slots__ = ("assembly", "cut_at", "first_seen_ns", "fragments", "frame", "moment_ns", "protocol", "total")
 
     def __init__(self, moment_ns: int) -> None:
         self.assembly = Assembly()
@@ -63,6 +63,8 @@ class _Datagram:
         self.moment_ns = moment_ns
         self.frame = 0
         self.fragments = 0
+        self.cut_at = MAX_DATAGRAM
+        """Where the first octets are missing that the capture cut off a fragment."""
         self.total = -1
         self.protocol = -1
 
@@ -87,8 +89,8 @@ class Network:
     """Finds the transport payload in each packet; remembers fragments.
 
     unread: where packets that carry none are counted by reason.
-    given_up: payloads of datagrams whose fragments never all came, as far as they are known from the start; the
-        caller empties it.
+    given_up: payloads of datagrams whose fragments never all came, or not all of them whole, as far as they are known
+        from the start; the caller empties it.
     """
 
     def __init__(self, unread: Counter[str], *, max_fragment_octets: int) -> None:
@@ -224,6 +226,8 @@ class Network:
         self.held += datagram.assembly.octets - before
         datagram.frame, datagram.moment_ns = piece.frame, piece.moment_ns
         datagram.fragments += 1
+        if piece.missing:
+            datagram.cut_at = min(datagram.cut_at, end - piece.missing)
         if offset == 0:
             datagram.protocol = protocol
         if datagram.total == datagram.assembly.octets and datagram.protocol >= 0:
@@ -261,7 +265,9 @@ class Network:
         if not leading:
             self._unread[LONE_FRAGMENTS] += datagram.fragments
             return
-        notes = (FRAGMENTS_MISSING, FRAGMENTS_CONFLICT) if datagram.assembly.disputes.spans else (FRAGMENTS_MISSING,)
+        notes = () if len(leading) == datagram.cut_at else (FRAGMENTS_MISSING,)
+        if datagram.assembly.disputes.spans:
+            notes = (*notes, FRAGMENTS_CONFLICT)
         self.given_up.append(
             Payload(datagram.protocol, key[0], key[1], leading, 1, datagram.frame, datagram.moment_ns, notes, key[4])
         )

@@ -68,8 +68,9 @@ def inspect_capture(stream: Readable, *, name: str, options: ReadOptions | None 
     """Read a whole capture and parse each message, to say what is in it; nothing is kept."""
     reader = read_capture(stream, name=name, sensor="", options=options)
     for observation in reader:
-        if not is_incomplete(observation) and recognition.begins_message(observation.raw):
-            reader.report.inspect(parse_message(observation.raw), cut=is_cut(observation))
+        cut = is_cut(observation)
+        if not is_incomplete(observation) and (cut or recognition.begins_message(observation.raw)):
+            reader.report.inspect(parse_message(observation.raw), cut=cut)
     return reader.report
 
 

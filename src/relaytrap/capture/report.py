@@ -3,11 +3,18 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
+from relaytrap.capture.recognition import begins_cut_request
 from relaytrap.sip import Message, Request, Response
 
 __all__ = ["CaptureReport"]
+
+
+MAX_NAMES: Final = 1024
+"""Methods, or status codes, that are counted each by itself: anyone can write a new one in every message."""
+MAX_NAME: Final = 128
+OTHERS: Final = "(others)"
 
 
 @dataclass(slots=True)
@@ -19,7 +26,8 @@ class CaptureReport:
     messages: SIP messages, whole or cut by the capture's snap length.
     incomplete: messages handed on with octets missing that the network or the capture lost.
     unread: reason -> count; packets, unless the reason names something else.
-    methods, status, call_ids, anomalies: filled by `inspect` only; of `messages`, not of incomplete ones.
+    methods, status, call_ids, anomalies: filled by `inspect` only; of `messages`, not of incomplete ones. Names beyond
+        MAX_NAMES count together, under OTHERS.
     """
 
     packets: int = 0
@@ -39,9 +47,11 @@ class CaptureReport:
         cut: its end is missing (`is_cut`), so that neither anomalies nor a Call-ID on its last line count.
         """
         if isinstance(message, Request):
-            self.methods[message.method.decode("ascii", "backslashreplace")] += 1
+            _count(self.methods, message.method)
         elif isinstance(message, Response):
-            self.status[str(message.status_code)] += 1
+            _count(self.status, b"%d" % message.status_code)
+        elif cut and begins_cut_request(message.raw):
+            _count(self.methods, message.raw.split(maxsplit=1)[0])
         self._count_call_id(message, cut)
         if not cut:
             for anomaly in message.anomalies:
@@ -70,3 +80,8 @@ class CaptureReport:
             "anomalies": dict(self.anomalies.most_common()),
             "unread": dict(self.unread.most_common()),
         }
+
+
+def _count(names: Counter[str], octets: bytes) -> None:
+    name = octets[:MAX_NAME].decode("ascii", "backslashreplace")
+    names[name if name in names or len(names) < MAX_NAMES else OTHERS] += 1

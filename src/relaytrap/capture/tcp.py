@@ -118,8 +118,8 @@ class Streams:
         self.held = 0
         """Octets that all streams keep."""
 
-    def segment(self, packet: Payload) -> list[TcpPiece]:
-        """Take one segment; what it completes, in stream order."""
+    def segment(self, packet: Payload, *, cut: bool = False) -> list[TcpPiece]:
+        """Take one segment; what it completes, in stream order. cut: whether the capture cut what is missing of it."""
         data = packet.data
         header = (data[12] >> 4) * 4 if len(data) >= 20 else 0
         if header < 20 or header > len(data):
@@ -141,6 +141,9 @@ class Streams:
         else:
             self._streams.move_to_end(key)
         self._take(stream, stream.offset(sequence), packet, payload, out)
+        end = stream.offset(sequence) + len(payload)
+        if packet.missing and stream.next == end:
+            self._hole(stream, end + packet.missing, out, cut=cut)
         self._account(stream)
         while self._streams and (len(self._streams) > self._max_flows or self.held > self._max_held):
             self._finish(self._streams.popitem(last=False)[1], out)
@@ -190,7 +193,7 @@ class Streams:
         end = offset + len(payload)
         if stream.next < 0:
             stream.assembly.add(offset, payload, packet.frame, packet.moment_ns)
-            self._settle_start(stream, out)
+            self._settle_start(stream, out, cut=packet.missing > 0)
             return
         if abs(offset - stream.next) > FAR:
             self._restart(stream, offset, packet, payload, out)
@@ -211,8 +214,6 @@ class Streams:
             stream.assembly.add(ahead, payload[ahead - offset :], packet.frame, packet.moment_ns)
             self._drain(stream, out, packet)
             self._skip_holes(stream, packet.moment_ns, out)
-        if packet.missing and stream.next == end:
-            self._hole(stream, end + packet.missing, out)
 
     def _disagrees(self, stream: _Stream, offset: int, packet: Payload, payload: bytes, out: list[TcpPiece]) -> bool:
         """Whether a segment says otherwise about octets fed before.
@@ -239,10 +240,13 @@ class Streams:
         self._drain(stream, out, None)
         self._account(stream)
 
-    def _settle_start(self, stream: _Stream, out: list[TcpPiece]) -> None:
-        """Joined midway: begin at the lowest segment, once it starts a message or enough came to trust the order."""
+    def _settle_start(self, stream: _Stream, out: list[TcpPiece], *, cut: bool) -> None:
+        """Joined midway: begin at the lowest segment, once it starts a message or enough came to trust the order.
+
+        cut: whether octets are missing behind the segment that came last, for which the others would wait in vain.
+        """
         first = stream.assembly.chunks[0]
-        if begins_message(first[1]) or len(stream.assembly) >= UNKNOWN_START_CHUNKS:
+        if cut or begins_message(first[1]) or len(stream.assembly) >= UNKNOWN_START_CHUNKS:
             stream.start = stream.next = first[0]
             self._drain(stream, out, None)
 
@@ -255,7 +259,7 @@ class Streams:
         stream.next = stream.start = -1
         stream.recent = b""
         stream.assembly.add(offset, payload, packet.frame, packet.moment_ns)
-        self._settle_start(stream, out)
+        self._settle_start(stream, out, cut=packet.missing > 0)
 
     def _by_itself(
         self,
@@ -306,9 +310,9 @@ class Streams:
                 return
             self._hole(stream, first[0], out)
 
-    def _hole(self, stream: _Stream, resume: int, out: list[TcpPiece]) -> None:
-        """Go on at `resume`; what lies before it is lost."""
-        self._hand_on(stream, stream.content.gap(), out)
+    def _hole(self, stream: _Stream, resume: int, out: list[TcpPiece], *, cut: bool = False) -> None:
+        """Go on at `resume`; what lies before it is lost, or `cut` off by the capture."""
+        self._hand_on(stream, stream.content.gap(cut=cut), out)
         stream.next = resume
         stream.recent = b""
         self._drain(stream, out, None)
