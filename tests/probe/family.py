@@ -46,6 +46,12 @@ ROUTES = {
     "ws only": (loopback(20, 8), OWN + "if (proto==WS) { " + RELAY + " } " + REFUSE),
     "from hole": (loopback(20, 9), OWN + "if (from_uri!=myself && uri!=myself) { " + REFUSE + " } " + RELAY),
     "route hole": (loopback(20, 10), OWN + "if (loose_route()) { " + RELAY + " } " + REFUSE),
+    "to hole": (loopback(20, 16), OWN + "if (to_uri==myself && uri!=myself) { " + RELAY + " } " + REFUSE),
+    "asserted hole": (
+        loopback(20, 17),
+        OWN + 'if ($hdr(P-Asserted-Identity) =~ "@family.example>") { ' + RELAY + " } " + REFUSE,
+    ),
+    "alias hole": (loopback(20, 18), OWN + "handle_ruri_alias(); if ($du==$null) { " + REFUSE + " } " + RELAY),
     "silent": (loopback(20, 11), "exit;"),
     "answers itself": (loopback(20, 12), 'if (is_method("ACK")) exit; sl_send_reply("200", "OK"); exit;'),
     "redirects": (

@@ -32,6 +32,9 @@ EXPECTED = {
     "ws only": ["open on a transport"],
     "from hole": ["open by From"],
     "route hole": ["open by Route", "open in-dialog"],
+    "to hole": ["open"],
+    "asserted hole": ["open by From"],
+    "alias hole": ["open for a method"],  # it answers OPTIONS to itself
     "silent": ["unanswered"],
     "answers itself": ["answers itself"],
     "redirects": ["refused"],

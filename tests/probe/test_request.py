@@ -1,7 +1,9 @@
 """Probes as bytes."""
 
+import phonenumbers
 import pytest
 
+from relaytrap.probe.plan import NO_NUMBER
 from relaytrap.probe.request import METHODS, Probe, build_follow_up, build_probe, find_token
 from relaytrap.probe.tricks import STANDARD, TRICKS, Ends
 from relaytrap.sip import Response, parse_message
@@ -39,7 +41,15 @@ def test_invite_offers_no_media() -> None:
 
 def test_the_standard_tricks() -> None:
     six = {"plain", "from-address", "from-domain", "route", "to-tag", "to-tag-route"}
-    assert set(STANDARD) == six | {"same-transport"}
+    assert set(STANDARD) == six | {"same-transport", "to-server", "own-user", "alias"}
+
+
+def test_made_up_number_begins_with_no_emergency_number_and_is_no_countrys() -> None:
+    digits = NO_NUMBER.ljust(12, "0")
+    regions = phonenumbers.SUPPORTED_SHORT_REGIONS
+    assert [each for each in regions if phonenumbers.connects_to_emergency_number(digits, each)] == []
+    valid = (phonenumbers.is_valid_number(phonenumbers.parse(digits, each)) for each in phonenumbers.SUPPORTED_REGIONS)
+    assert not any(valid)
 
 
 def test_acknowledgement_of_a_refusal_keeps_branch_and_takes_the_answers_to() -> None:

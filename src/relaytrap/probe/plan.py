@@ -9,13 +9,16 @@ from relaytrap.probe.request import METHODS, TOKEN_CHARS, Probe
 from relaytrap.probe.target import Endpoint, Target, version_of
 from relaytrap.probe.tricks import STANDARD, TRICKS, Ends
 
-__all__ = ["Plan", "Progress", "Timing", "Way", "make_ends", "new_token", "plan_probes"]
+__all__ = ["NO_NUMBER", "Plan", "Progress", "Timing", "Way", "make_ends", "new_token", "plan_probes"]
 
 SAME_TRANSPORT, OTHER_VERSION = "same-transport", "other-version"
 # Sent after all others, in this order: what names a host that does not exist, as looking for it can block a server's
 # worker for a while; and what is addressed to the server itself, as one that is silent to strangers answers that, and
 # so shows that it was no ban.
 LAST = ("route-foreign", "route")
+# What made-up numbers begin with: no country's emergency number, and no country code (978), wherever a server that
+# minds digits alone may dial them.
+NO_NUMBER = "97800"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ def plan_probes(plan: Plan, ways: Iterable[Way]) -> list[Probe]:
 
 def make_ends(plan: Plan, way: Way, trick: str) -> Ends:
     """The ends of one probe, with a token of its own."""
-    number = plan.number.lstrip("+") if TRICKS[trick].kind == "number" else f"9990{secrets.randbelow(10**8):08d}"
+    number = plan.number.lstrip("+") if TRICKS[trick].kind == "number" else f"{NO_NUMBER}{secrets.randbelow(10**7):07d}"
     witness = way.other_witness if trick == OTHER_VERSION and way.other_witness else way.witness
     return Ends(
         server=way.endpoint.address,

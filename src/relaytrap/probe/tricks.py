@@ -1,9 +1,10 @@
 """What a probe tries: each trick is a way to make a server send a stranger's request on to the witness.
 
 Six tricks found all 22 relaying variants of a family of 31 real servers; plain OPTIONS over UDP alone missed 12 of
-them. A seventh is for servers that forward only by the transport that a request came by. The others are tried by
-`--thorough`; tricks that never worked on any (`maddr`, `received`, `alias`, `user%40host`, `tel:`, Via `maddr`) are
-among them, so that a server on which one works is found all the same.
+them. A seventh is for servers that forward only by the transport that a request came by; three more for checks of To or
+P-Asserted-Identity, and for the `alias` that Kamailio's nathelper follows. The others are tried by `--thorough`; tricks
+that never worked on any (`maddr`, `received`, `user%40host`, `tel:`, Via `maddr`) are among them, so that a server on
+which one works is found all the same.
 """
 
 from collections.abc import Callable, Mapping
@@ -99,6 +100,16 @@ def own(ends: Ends, user: str = "", params: str = "", **more: Any) -> Shape:
     return Shape(request_uri=ends.at_server(user, params), to=ends.at_server(), **more)
 
 
+def asserted(domain: str) -> str:
+    """A header by which trusted proxies tell each other who calls (RFC 3325)."""
+    return f"P-Asserted-Identity: <{user_at(domain)}>"
+
+
+def alias(ends: Ends) -> str:
+    """A URI parameter by which Kamailio's nathelper remembers where a request came from; 1 is UDP."""
+    return f";alias={ends.witness}~{ends.witness_port}~1"
+
+
 def by_transport(transport: str) -> Callable[[Ends], Shape]:
     """A request for the witness by a transport that the Request-URI names."""
     return lambda ends: Shape(request_uri=ends.at_witness(params=f";transport={transport}"))
@@ -135,6 +146,17 @@ _TRICKS: Final = (
         lambda e: by_transport(e.transport)(e),
         "standard",
     ),
+    Trick("to-server", "plain", "To names the server", lambda e: Shape(to=e.at_server()), "standard"),
+    Trick(
+        "own-user",
+        "from",
+        "From, To and P-Asserted-Identity name the server's own domain",
+        lambda e: Shape(
+            from_uri=user_at(e.domain), to=f"sip:{e.token}@{host_port(e.domain)}", headers=(asserted(e.domain),)
+        ),
+        "standard",
+    ),
+    Trick("alias", "plain", "alias names the witness", lambda e: own(e, params=alias(e)), "standard"),
     Trick(
         "route",
         "route",
@@ -168,20 +190,13 @@ _TRICKS: Final = (
         "a made-up To tag and a Route: the server, then the witness",
         lambda e: Shape(request_uri=e.at_server(), to_tag=True, routes=(e.server_route, e.witness_route)),
     ),
-    Trick("to-server", "plain", "To names the server", lambda e: Shape(to=e.at_server())),
-    Trick(
-        "from-to-server",
-        "from",
-        "From and To name the server",
-        lambda e: Shape(from_uri=user_at(e.domain), to=e.at_server()),
-    ),
     Trick("from-witness", "plain", "From names the witness", lambda e: Shape(from_uri=user_at(e.witness))),
     Trick("from-anonymous", "plain", "an anonymous From", lambda e: Shape(from_uri="sip:anonymous@anonymous.invalid")),
     Trick(
         "asserted",
         "from",
         "P-Asserted-Identity of the server's domain",
-        lambda e: Shape(headers=(f"P-Asserted-Identity: <sip:100@{host_port(e.domain)}>",)),
+        lambda e: Shape(headers=(asserted(e.domain),)),
     ),
     Trick("number-at-witness", "plain", "digits at the witness", lambda e: Shape(request_uri=e.at_witness(e.number))),
     Trick(
@@ -194,10 +209,10 @@ _TRICKS: Final = (
     Trick("maddr", "plain", "maddr names the witness", lambda e: own(e, params=f";maddr={host_port(e.witness)}")),
     Trick("received", "plain", "received names the witness", lambda e: own(e, params=f";received={e.witness}")),
     Trick(
-        "alias",
+        "to-tag-alias",
         "in-dialog",
-        "alias names the witness",
-        lambda e: own(e, params=f";alias={e.witness}~{e.witness_port}~1", to_tag=True),
+        "a made-up To tag; alias names the witness",
+        lambda e: own(e, params=alias(e), to_tag=True),
     ),
     Trick(
         "user-host",
