@@ -160,6 +160,15 @@ def test_who_opted_out_is_neither_asked_nor_tested(tmp_path: Path, name: str) ->
         begin(register)
 
 
+@pytest.mark.parametrize("named", ["bücher.example", "ＢÜCHER.example:5070", "sip.bücher。example"])
+def test_who_opted_out_by_name_is_not_tested_by_another_spelling_of_it(tmp_path: Path, named: str) -> None:
+    register = Register(tmp_path)
+    register.opt_outs.add("bücher.example", "asked by mail", NOW)
+    server = Target(named, "another.example", (Endpoint("udp", "198.51.100.7", 5060),))
+    with pytest.raises(InputError, match="operator asked"):
+        register.begin(server, "192.0.2.1", "a TXT record", {}, NOW)
+
+
 def test_the_command_line_has_wider_limits_than_the_page() -> None:
     assert COMMAND_LIMITS.target_an_hour > LIMITS.target_an_hour
     assert COMMAND_LIMITS.user_a_day > LIMITS.user_a_day

@@ -69,9 +69,8 @@ class Target:
 
     @property
     def host(self) -> str:
-        """What the user named, without a port."""
-        match = HOST_PORT.fullmatch(self.named.strip())
-        return (match["v6"] or match["host"]) if match else self.named
+        """What the user named, without a port: an address, or a name in ASCII, however it was written."""
+        return _parse(self.named)[0]
 
 
 def version_of(address: str) -> int:
@@ -118,15 +117,7 @@ async def resolve_target(
     Raises InputError with one sentence when the text is no host, does not resolve, or may not be probed.
     """
     text = text.strip()
-    match = HOST_PORT.fullmatch(f"[{text}]" if _is_address(text) and ":" in text else text)
-    if match is None:
-        raise InputError(
-            f"{text!r} is not a host; write NAME, ADDRESS or [IPV6], with :PORT if it is not the usual one"
-        )
-    host, port = match["v6"] or match["host"], int(match["port"] or 0)
-    if port > 65535:
-        raise InputError(f"{text!r}: there is no port {port}")
-    host = _name_of(host)
+    host, port = _parse(text)
     domain = _name_of(domain.strip()) if domain.strip() else host
     resolver = None if _is_address(host) else open_resolver(name_server)
     services, beyond = await find_services(host, transports, resolver) if resolver and not port else ([], [])
@@ -142,6 +133,20 @@ async def resolve_target(
     left_out += beyond
     left_out += [f"{each.host} of {host}'s service records does not resolve" for each in services if not each.addresses]
     return Target(text, domain, tuple(_endpoints(transports, port, taken, services)), tuple(dict.fromkeys(left_out)))
+
+
+def _parse(text: str) -> tuple[str, int]:
+    """Host and port of what a user wrote; 0 for no port. Raises InputError with one sentence."""
+    text = text.strip()
+    match = HOST_PORT.fullmatch(f"[{text}]" if _is_address(text) and ":" in text else text)
+    if match is None:
+        raise InputError(
+            f"{text!r} is not a host; write NAME, ADDRESS or [IPV6], with :PORT if it is not the usual one"
+        )
+    port = int(match["port"] or 0)
+    if port > 65535:
+        raise InputError(f"{text!r}: there is no port {port}")
+    return _name_of(match["v6"] or match["host"]), port
 
 
 def _choose(addresses: Sequence[str], private_allowed: bool) -> tuple[list[str], list[str]]:
