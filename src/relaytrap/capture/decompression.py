@@ -1,12 +1,15 @@
-"""Reading through gzip, bzip2 and xz as if the file were plain, in bounded memory, up to where it is damaged."""
+"""Reading through gzip, bzip2, xz and Zstandard as if the file were plain, in bounded memory, up to the damage."""
 
 import bz2
+import contextlib
+import importlib
 import lzma
 import zlib
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from relaytrap.capture.container import Readable
+from relaytrap.errors import InputError
 
 __all__ = ["Decompressed", "decompressor_for"]
 
@@ -14,10 +17,14 @@ CHUNK: Final = 1 << 14
 """Compressed octets at a time; small, because what damage spoils is all that one chunk would have given."""
 MAX_DICTIONARY: Final = 256 << 20
 """An xz header may ask for 4 GiB; `xz -9` asks for 65 MiB to unpack."""
+MAX_WINDOW_LOG: Final = 27
+"""A Zstandard header may ask for 2 GiB; `zstd --ultra -22` and `--long` ask for 128 MiB, and `unzstd` takes no more."""
+ZSTD_MODULES: Final = ("compression.zstd", "backports.zstd")
+"""From Python 3.14 on, and what the hub's extra brings along before."""
 
 
 class Decompressor(Protocol):
-    """What bz2 and lzma give, and zlib through `_Gzip`."""
+    """What bz2, lzma and zstd give, and zlib through `_Gzip`."""
 
     @property
     def eof(self) -> bool: ...
@@ -29,10 +36,11 @@ class Decompressor(Protocol):
 
 
 class _Gzip:
-    """zlib's gzip decoder with the interface of the other two."""
+    """zlib's gzip decoder with the interface of the others, which gives all that stands before damage."""
 
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(wbits=31)
+        self._broken = False
 
     @property
     def eof(self) -> bool:
@@ -47,13 +55,67 @@ class _Gzip:
         return self._inflate.unused_data
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        return self._inflate.decompress(self._inflate.unconsumed_tail + data, max(max_length, 0))
+        """Raises zlib.error at damage, once what stands before it was given."""
+        if self._broken:
+            raise zlib.error("damaged before")
+        before, data = self._inflate.copy(), self._inflate.unconsumed_tail + data
+        try:
+            return self._inflate.decompress(data, max(max_length, 0))
+        except zlib.error:
+            self._broken = True
+        return _before_damage(before, data)
+
+
+def _before_damage(inflate: "zlib._Decompress", data: bytes) -> bytes:
+    """What deflated octets give up to the one at which damage shows: taken together they give nothing."""
+    given = bytearray()
+    for at in range(len(data)):
+        try:
+            given += inflate.decompress(data[at : at + 1])
+        except zlib.error:
+            break
+    return bytes(given)
+
+
+class _Zstandard:
+    """Zstandard's decoder, whose own kind of error is another in each module."""
+
+    def __init__(self, module: Any) -> None:
+        options = {module.DecompressionParameter.window_log_max: MAX_WINDOW_LOG}
+        self._decompressor: Decompressor = module.ZstdDecompressor(options=options)
+        self._error: type[Exception] = module.ZstdError
+
+    @property
+    def eof(self) -> bool:
+        return self._decompressor.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return self._decompressor.needs_input
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._decompressor.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        try:
+            return self._decompressor.decompress(data, max_length)
+        except self._error as error:
+            raise ValueError(str(error)) from None
+
+
+def _zstandard() -> Decompressor:
+    for name in ZSTD_MODULES:
+        with contextlib.suppress(ImportError):
+            return _Zstandard(importlib.import_module(name))
+    raise InputError("the capture is compressed with Zstandard, which this Python cannot read: unpack it with `unzstd`")
 
 
 MAGICS: Final[dict[bytes, Callable[[], Decompressor]]] = {
     b"\x1f\x8b\x08": _Gzip,
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(memlimit=MAX_DICTIONARY),
+    b"\x28\xb5\x2f\xfd": _zstandard,
 }
 
 
