@@ -58,6 +58,11 @@ def test_methods_are_judged_when_a_list_is_given() -> None:
     assert (rejection.status, rejection.headers) == (405, ((b"Allow", b"INVITE, ACK"),))
 
 
+def test_method_that_nobody_knows_is_not_implemented() -> None:
+    able = Abilities(methods=(b"INVITE",))
+    assert owed(message(b"BREW sip:bob@h SIP/2.0", b"Require: x"), able) == (501, "method-unknown")
+
+
 def test_content_types_are_judged_when_a_list_is_given() -> None:
     able = Abilities(content_types=(b"application/sdp",))
     assert owed(message(INVITE, b"Content-Type: text/x", body=b"x"), able) == (415, "content-type-unsupported")
@@ -68,6 +73,15 @@ def test_content_types_are_judged_when_a_list_is_given() -> None:
 
 def test_encoded_body_is_unsupported() -> None:
     assert owed(message(INVITE, IS_SDP, b"Content-Encoding: gzip", body=SDP)) == (415, "encoding-unsupported")
+
+
+def test_body_that_may_be_passed_over_is_owed_nothing_whatever_its_type_and_encoding() -> None:
+    able = Abilities(content_types=(b"application/sdp",))
+    fields = (b"Content-Type: text/x", b"Content-Encoding: gzip")
+    for disposition in (b"render;handling=optional", b"session ; Handling = OPTIONAL;x=y"):
+        assert owed(message(INVITE, *fields, b"Content-Disposition: " + disposition, body=b"x"), able) is None
+    required = b"Content-Disposition: render;handling=required;x=handling=optional"
+    assert owed(message(INVITE, *fields, required, body=b"x"), able) == (415, "encoding-unsupported")
 
 
 def test_unknown_scheme_is_unsupported_and_tel_is_not() -> None:

@@ -4,10 +4,11 @@ Only requests are answered: a broken response is dropped without a word (section
 What depends on who we are (authentication, loops, Max-Forwards at a proxy) is decided above.
 """
 
+import re
 from typing import Final, NamedTuple
 
 from relaytrap.sip.anomaly import ANOMALIES
-from relaytrap.sip.message import Message, Request
+from relaytrap.sip.message import METHODS, Message, Request
 
 __all__ = ["REASONS", "Abilities", "Rejection", "validate"]
 
@@ -17,6 +18,7 @@ REASONS: Final[dict[int, bytes]] = {
     415: b"Unsupported Media Type",
     416: b"Unsupported URI Scheme",
     420: b"Bad Extension",
+    501: b"Not Implemented",
     505: b"Version Not Supported",
     513: b"Message Too Large",
 }
@@ -26,7 +28,7 @@ class Rejection(NamedTuple):
     """The answer that is owed.
 
     reason: the RFC's phrase; a persona may say it differently. why: name of the anomaly or of what is not supported.
-    headers: fields that the answer must carry (Unsupported with 420, Allow with 405, Accept with 415).
+    headers: fields that the answer carries (Unsupported with 420, Allow with 405 and 501, Accept with 415).
     """
 
     status: int
@@ -48,6 +50,8 @@ class Abilities(NamedTuple):
 
 
 _DEFAULT: Final = Abilities()
+# handling-param  =  "handling" EQUAL ( "optional" / "required" / other-handling )
+_OPTIONAL: Final = re.compile(rb";[ \t]*+handling[ \t]*+=[ \t]*+optional[ \t]*+(?:;|\Z)", re.IGNORECASE)
 
 
 def validate(message: Message, abilities: Abilities = _DEFAULT) -> Rejection | None:
@@ -75,7 +79,9 @@ def _judge_form(message: Request) -> Rejection | None:
 
 def _judge_header(message: Request, abilities: Abilities) -> Rejection | None:
     if abilities.methods is not None and message.method not in abilities.methods:
-        return _reject(405, "method-not-allowed", (b"Allow", b", ".join(abilities.methods)))
+        # Section 8.2.1: 405 for a method that is recognised and not supported; 21.5.2: 501 for one nobody has heard of.
+        status, why = (405, "method-not-allowed") if message.method in METHODS else (501, "method-unknown")
+        return _reject(status, why, (b"Allow", b", ".join(abilities.methods)))
     if message.uri is None or message.uri.scheme not in abilities.schemes:
         return _reject(416, "scheme-unsupported")
     # Section 8.2.2.3: Require is ignored in CANCEL and in ACK to a non-2xx.
@@ -93,13 +99,13 @@ def _option_tags(message: Request) -> list[bytes]:
 
 def _judge_content(message: Request, abilities: Abilities) -> Rejection | None:
     """415 for a body that cannot be read, unless its Content-Disposition says that reading it is optional (8.2.3)."""
-    if not message.body:
+    if not message.body or _OPTIONAL.search(message.headers.get(b"content-disposition") or b""):
         return None
     accept = (b"Accept", b", ".join(abilities.content_types or (b"application/sdp",)))
     encoding = message.headers.get(b"content-encoding")
     if encoding is not None and encoding.lower() != b"identity":
         return _reject(415, "encoding-unsupported", (b"Accept-Encoding", b"identity"))
-    if abilities.content_types is None or b"handling=optional" in (message.headers.get(b"content-disposition") or b""):
+    if abilities.content_types is None:
         return None
     kind = (message.content_type or b"").partition(b";")[0].strip(b" \t").lower()
     return None if kind in abilities.content_types else _reject(415, "content-type-unsupported", accept)
