@@ -12,7 +12,7 @@ from relaytrap.sip.transaction import Transaction
 __all__ = ["Call", "Calls", "is_number"]
 
 CALLS_MAX: Final = 4096
-CALLS_MAX_BYTES: Final = 8 << 20
+CALLS_MAX_BYTES: Final = 4 << 20
 Key: TypeAlias = tuple[str, bytes | None, bytes | None, bytes | None]
 
 

@@ -25,7 +25,7 @@ from relaytrap.sip.transaction import Send, ServerTransactions, State, Transacti
 __all__ = ["Answer", "Exchange", "Outlet", "drawn_between"]
 
 LATER_MAX: Final = 4096
-LATER_MAX_BYTES: Final = 8 << 20
+LATER_MAX_BYTES: Final = 4 << 20
 """Of the requests that wait for a late answer."""
 
 
