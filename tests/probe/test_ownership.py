@@ -135,11 +135,14 @@ def test_txt_record_with_another_text_proves_nothing() -> None:
         assert prove(claim(name_server=("127.0.41.9", port))) == ""
 
 
-@pytest.mark.parametrize(("status", "body", "proved"), [(200, TOKEN, True), (200, "x", False), (302, TOKEN, False)])
-def test_file_proves_it_only_when_given_out_plainly(status: int, body: str, proved: bool) -> None:
+@contextmanager
+def giving(status: int, body: str, *, host: str = "") -> Iterator[None]:
+    """A web server with the file, for who asks for this host; "" for any."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status if self.path == FILE_PATH else 404)
+            known = self.path == FILE_PATH and host in ("", self.headers["Host"])
+            self.send_response(status if known else 404)
             self.end_headers()
             self.wfile.write(body.encode() + b"\n")
 
@@ -152,7 +155,19 @@ def test_file_proves_it_only_when_given_out_plainly(status: int, body: str, prov
         pytest.skip("port 80 needs root")
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
-        assert ("file" in prove(claim())) is proved
+        yield
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.parametrize(("status", "body", "proved"), [(200, TOKEN, True), (200, "x", False), (302, TOKEN, False)])
+def test_file_proves_it_only_when_given_out_plainly(status: int, body: str, proved: bool) -> None:
+    with giving(status, body):
+        assert ("file" in prove(claim())) is proved
+
+
+@pytest.mark.parametrize(("host", "proved"), [("pbx.example", False), (HERE, True)])
+def test_file_of_a_name_on_a_web_server_that_serves_many_proves_nothing(host: str, proved: bool) -> None:
+    with giving(200, TOKEN, host=host):
+        assert ("file" in prove(claim())) is proved

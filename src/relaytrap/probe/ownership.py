@@ -6,7 +6,8 @@ the target and this installation, so that a proof for one server proves nothing 
 
 What is tested is addresses, so each proof is about every address that the name led to. A TXT record alone proves the
 name, and anybody may point a name of theirs at a stranger's server: it counts when the addresses' own reverse names
-lie in that name (forward-confirmed reverse DNS), which only who runs the addresses can arrange.
+lie in that name (forward-confirmed reverse DNS), which only who runs the addresses can arrange. The file is asked for
+by address, not by name: one address serves many people's names, and its own answer is its operator's.
 """
 
 import asyncio
@@ -101,13 +102,12 @@ async def _gives_file(claim: Claim) -> bool:
 
 
 async def _gives_file_at(claim: Claim, address: str) -> bool:
-    name = claim.target.named
-    request = f"GET {FILE_PATH} HTTP/1.0\r\nHost: {name}\r\nUser-Agent: Relaytrap ownership check\r\n\r\n"
+    head = f"GET {FILE_PATH} HTTP/1.0\r\nHost: {host_port(address)}\r\nUser-Agent: Relaytrap ownership check\r\n\r\n"
     try:
         async with asyncio.timeout(claim.timeout_s):
             reader, writer = await asyncio.open_connection(address, 80)
             try:
-                writer.write(request.encode("ascii", "replace"))
+                writer.write(head.encode())
                 answer = await reader.read(ANSWER_MAX_BYTES)
                 while len(answer) < ANSWER_MAX_BYTES and (more := await reader.read(ANSWER_MAX_BYTES - len(answer))):
                     answer += more
@@ -115,8 +115,8 @@ async def _gives_file_at(claim: Claim, address: str) -> bool:
                 writer.close()
     except (OSError, TimeoutError):
         return False
-    head, _, body = answer.partition(b"\r\n\r\n")
-    return head[:13].partition(b" ")[2].startswith(b"200") and body.strip() == claim.token.encode()
+    status, _, body = answer.partition(b"\r\n\r\n")
+    return status[:13].partition(b" ")[2].startswith(b"200") and body.strip() == claim.token.encode()
 
 
 async def _answers_with_token(claim: Claim) -> bool:

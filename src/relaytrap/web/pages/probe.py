@@ -19,6 +19,7 @@ from relaytrap.probe.register import Entry
 from relaytrap.probe.schedule import parse_every
 from relaytrap.probe.target import TRANSPORTS
 from relaytrap.probe.tricks import STANDARD, TRICKS
+from relaytrap.sip.uri import host_port
 from relaytrap.web.api.download import safe_name
 from relaytrap.web.probe_report import render_html, shown_result
 from relaytrap.web.probing import Asked, Tests
@@ -172,7 +173,7 @@ async def _form(
         token=find_tests(site).token(asked.host) if unproved else "",
         record=f"{TXT_LABEL}.{host}" if is_name else "",
         reverse=host,
-        file=f"http://{host}{FILE_PATH}",
+        file=f"http://{'ADDRESS' if is_name else host_port(host)}{FILE_PATH}",
         transports=TRANSPORTS,
         standard=[TRICKS[name].text for name in STANDARD],
     )
