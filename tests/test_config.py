@@ -68,9 +68,44 @@ def test_unknown_section_names_the_nearest_one(tmp_path: Path) -> None:
         load("[netwrok]\n", tmp_path)
 
 
-def test_wrong_type_says_what_was_expected_and_where(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"relaytrap.toml:2: store.retention_days: expected `int`, got `str`"):
-        load('[store]\nretention_days = "ninety"\n', tmp_path)
+@pytest.mark.parametrize(
+    ("key", "value", "form"),
+    [
+        ("store.retention_days", '"ninety"', "a whole number"),
+        ("store.retention_days", "9.5", "a whole number"),
+        ("store.threads", "true", "a whole number"),
+        ("sensor.flush_interval_s", '"soon"', "a number"),
+        ("sensor.name", "5", "text in quotes"),
+        ("hub.analyse", '"yes"', "true or false"),
+        ("sensor.listen", '"udp:192.0.2.1:5060"', 'a list of texts, such as ["one", "two"]'),
+        ("sensor.listen", "[5060]", 'a list of texts, such as ["one", "two"]'),
+        ("sensor.listen_only_ports", '["sip"]', "a list of whole numbers, such as [5060, 5080]"),
+        ("network.names", "[7]", "a list of rows with network, country, asn, name ("),
+    ],
+)
+def test_wrong_type_says_what_it_must_be_and_where(key: str, value: str, form: str, tmp_path: Path) -> None:
+    section, name = key.split(".")
+    with pytest.raises(ConfigError) as told:
+        load(f"[{section}]\n{name} = {value}\n", tmp_path)
+    assert f"relaytrap.toml:2: {key} must be {form}" in str(told.value)
+
+
+def test_wrong_type_in_a_variable_names_the_variable() -> None:
+    for text in ("x", "", "1,2"):
+        with pytest.raises(ConfigError, match=r"variable RELAYTRAP_SENSOR_WORKERS: sensor\.workers must be a whole"):
+            load_config(None, environ={"RELAYTRAP_SENSOR_WORKERS": text})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "least"),
+    [("store.retention_days", "-1", 0), ("sensor.workers", "0", 1), ("sensor.flush_interval_s", "nan", 0)],
+)
+def test_number_that_makes_no_sense_is_refused_before_it_drops_a_message(
+    key: str, value: str, least: int, tmp_path: Path
+) -> None:
+    section, name = key.split(".")
+    with pytest.raises(ConfigError, match=f"relaytrap.toml:2: {key} must not be less than {least}$"):
+        load(f"[{section}]\n{name} = {value}\n", tmp_path)
 
 
 def test_broken_toml_is_one_sentence(tmp_path: Path) -> None:

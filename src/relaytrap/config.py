@@ -47,13 +47,21 @@ SYSTEM_DATA = Path("/var/lib/relaytrap")
 
 OTHER_VARIABLES = {"RELAYTRAP_CONFIG", "RELAYTRAP_MATERIAL"}
 """No settings: what the command line's `--config` reads, and where the tests look for stored captures."""
+FORMS: Mapping[Any, str] = {
+    str: "text in quotes",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    (str, ...): 'a list of texts, such as ["one", "two"]',
+    (int, ...): "a list of whole numbers, such as [5060, 5080]",
+}
 Place = Callable[[str], str]
 """Where a key was given, as messages to the operator name it."""
 
 
-def setting(default: Any, doc: str) -> Any:
-    """A dataclass field with its one-line meaning."""
-    return field(default=default, metadata={"doc": doc})
+def setting(default: Any, doc: str, least: int = 0) -> Any:
+    """A dataclass field with its one-line meaning. least: no number below it is taken."""
+    return field(default=default, metadata={"doc": doc, "least": least})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +78,11 @@ class SensorConfig:
     persona: str = setting("asterisk", "The device to play: a bundled persona's name or the path of a persona file")
     seed: str = setting("", "What makes this installation unlike others (tags, banners); empty: made at first start")
     flush_interval_s: float = setting(0.2, "Longest time a recorded message may wait in memory; 0 writes each at once")
-    segment_max_bytes: int = setting(8 << 20, "A spool segment is closed at this size")
+    segment_max_bytes: int = setting(8 << 20, "A spool segment is closed at this size", least=1)
     segment_max_age_s: float = setting(2.0, "A spool segment that holds anything is closed at this age")
-    spool_max_bytes: int = setting(2 * GIB, "The spool never grows beyond this; the oldest goes first, counted as loss")
+    spool_max_bytes: int = setting(
+        2 * GIB, "The spool never grows beyond this; the oldest goes first, counted as loss", least=1
+    )
     spool_max_days: float = setting(30.0, "Segments older than this that no hub took are dropped, counted as loss")
     spool_kept_bytes: int = setting(
         256 << 20, "What the hub has is kept up to this size, should it lose it; 0: nothing"
@@ -82,8 +92,10 @@ class SensorConfig:
     token: str = setting("", "Token this sensor shows the hub")
     source_bytes_per_s: int = setting(20_000, "Answer budget for one source, bytes a second")
     total_bytes_per_s: int = setting(20_000_000, "Answer budget for all sources together, bytes a second")
-    workers: int = setting(1, "Processes that answer; more than one needs as many cores. One budget, one spool")
-    tcp_connections_max: int = setting(4096, "Open TCP connections kept at most; the longest idle goes first")
+    workers: int = setting(
+        1, "Processes that answer; more than one needs as many cores. One budget, one spool", least=1
+    )
+    tcp_connections_max: int = setting(4096, "Open TCP connections kept at most; the longest idle goes first", least=1)
     tcp_idle_s: float = setting(60.0, "An idle TCP connection is closed after this time")
     tls_certificate: str = setting("", "PEM file with certificate and key; empty: the persona's, made at first start")
 
@@ -296,7 +308,8 @@ def _take_environ(environ: Mapping[str, str], given: dict[str, Given]) -> None:
             try:
                 value = tomllib.loads(f"v = {text}")["v"]
             except tomllib.TOMLDecodeError:
-                value = [part.strip() for part in text.split(",") if part.strip()]
+                if get_args(_type_of(key)):
+                    value = [part.strip() for part in text.split(",") if part.strip()]
         given[key] = Given(_convert(key, value, _at(f"variable {name}")), "variable", name)
 
 
@@ -319,9 +332,26 @@ def _convert(key: str, value: Any, place: Place) -> Any:
         for row in value:
             _refuse_unknown(key, row, row_type, place)
     try:
-        return msgspec.convert(value, wanted, strict=True)
+        taken = msgspec.convert(value, wanted, strict=True)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{place(name)}: {key}: {str(error)[0].lower()}{str(error)[1:]}") from None
+        detail = f" ({error})" if dataclasses.is_dataclass(row_type) else ""
+        raise ConfigError(f"{place(name)}: {key} must be {_form(wanted, row_type)}{detail}") from None
+    if wanted in (int, float) and not taken >= (least := _least(key)):  # in this form nan does not pass either
+        raise ConfigError(f"{place(name)}: {key} must not be less than {least}")
+    return taken
+
+
+def _form(wanted: Any, item: Any) -> str:
+    """What a value of a type looks like, in words. item: the type of a list's items."""
+    if dataclasses.is_dataclass(item):
+        return f"a list of rows with {', '.join(spec.name for spec in dataclasses.fields(item))}"
+    return FORMS[item, ...] if item else FORMS[wanted]
+
+
+def _least(key: str) -> int:
+    section, _, name = key.rpartition(".")
+    least: int = next(spec.metadata["least"] for spec in dataclasses.fields(SECTIONS[section]) if spec.name == name)
+    return least
 
 
 def _refuse_unknown(name: str, table: Any, cls: Any, place: Place) -> None:
