@@ -7,10 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from relaytrap.cli.doctor import check_data_dir, check_hub, check_listen
 from relaytrap.cli.finding import Finding
 from relaytrap.config import Config, SensorConfig
 from relaytrap.sensor.spool_folder import lock_folder
+
+from .conftest import Run
 
 
 def test_taken_port_is_a_note_that_names_it() -> None:
@@ -65,3 +69,29 @@ def test_command_prints_one_object_a_check(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {"settings", "python", "data", "hub", "listen"} <= {row["check"] for row in rows}
     assert done.returncode == int(any(row["state"] == "wrong" for row in rows))
+
+
+def test_broken_database_is_wrong_and_the_other_checks_still_look(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "hub.sqlite3").write_text("no database")
+    shown = run("--data", tmp_path, "doctor", "--json")
+    found = {row["check"]: row for row in map(json.loads, shown.out.splitlines())}
+    assert shown.status == 1
+    assert found["sensors"]["state"] == "wrong"
+    assert "not a database" in found["sensors"]["text"]
+    assert "network" in found
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ('known_proxies = ["carrier"]', "network.known_proxies: 'carrier'"),
+        ('own_networks = ["192.0.2.1/33"]', "network.own_networks: '192.0.2.1/33'"),
+        ('names = [{ network = "192.0.2.0/24", country = "ZZZ" }]', "network.names: country 'ZZZ'"),
+    ],
+)
+def test_network_that_the_hub_would_not_take_is_wrong(tmp_path: Path, run: Run, setting: str, said: str) -> None:
+    file = tmp_path / "relaytrap.toml"
+    file.write_text(f"[network]\n{setting}\n")
+    shown = run("--config", file, "--data", tmp_path, "doctor", "--json")
+    (wrong,) = [row["text"] for row in map(json.loads, shown.out.splitlines()) if row["check"] == "network"]
+    assert wrong.startswith(said)

@@ -20,3 +20,11 @@ def test_new_settings_reach_old_messages(run, data, tmp_path):
     run("--config", other, "--data", data, "reanalyse")
     (row,) = [json.loads(line) for line in run("--data", data, "sources", "--json").out.splitlines()]
     assert (row["country"], row["asn"], row["as_name"]) == ("DE", 1, "X")
+
+
+def test_wrong_network_is_told_as_such(run, data, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text('[[network.names]]\nnetwork = "192.0.2.0/33"\n')
+    shown = run("--config", other, "--data", data, "reanalyse")
+    assert shown.status == 3
+    assert "network.names: '192.0.2.0/33'" in shown.err

@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import socket
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -190,6 +191,11 @@ def check_sensors(config: Config) -> Iterator[Finding]:
 
 def check_networks(config: Config) -> Iterator[Finding]:
     """Whether we were told which networks, domains and proxies are ours: without it a carrier looks like a relay."""
+    try:
+        _read_networks(config)
+    except RelaytrapError as error:
+        yield Finding("network", "wrong", str(error))
+        return
     if not config.network.known_proxies:
         yield Finding(
             "network", "note", "network.known_proxies is empty: a carrier's proxy of yours would look like a relay"
@@ -198,7 +204,19 @@ def check_networks(config: Config) -> Iterator[Finding]:
         yield Finding("network", "good", f"{len(config.network.known_proxies)} known proxies")
 
 
-CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
+def _read_networks(config: Config) -> None:
+    """Read networks and tables as a hub does. Raises ConfigError and its like for what it would not take."""
+    if not all(map(installed, HUB_PACKAGES)):
+        return
+    from relaytrap.hub.capture_files import read_options
+    from relaytrap.hub.rows import RowSetting
+
+    RowSetting.of(config)
+    read_options(config)
+
+
+Check = Callable[[Config], Iterator[Finding]]
+CHECKS: tuple[Check, ...] = (
     check_python,
     check_packages,
     check_data_dir,
@@ -216,6 +234,15 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
 )
 
 
+def _findings(check: Check, config: Config) -> Iterator[Finding]:
+    """What a check found; one that fails is a finding, too, and the others still look."""
+    try:
+        yield from check(config)
+    except (OSError, ValueError, sqlite3.Error) as error:  # such as a database that is none
+        name = check.__name__.removeprefix("check_")
+        yield Finding(name, "wrong", f"cannot be looked at: {for_terminal(str(error) or type(error).__name__, 600)}")
+
+
 @click.command()
 @output_options
 @click.pass_obj
@@ -228,8 +255,7 @@ def command(settings: Settings, as_json: bool, as_csv: bool) -> None:
     else:
         findings = [Finding("settings", "good", str(settings.config_path or "defaults; no file given"))]
         findings += check_settings_file(settings.config_path, config)
-        for check in CHECKS:
-            findings += check(config)
+        findings += (found for check in CHECKS for found in _findings(check, config))
     columns = [("state", ""), ("check", "check"), ("text", "what")]
     emit([asdict(one) for one in findings], columns, as_json=as_json, as_csv=as_csv)
     sys.exit(1 if any(one.state == "wrong" for one in findings) else 0)

@@ -45,8 +45,10 @@ def _asked(session: HubSession, outdated: bool) -> Iterator[dict[str, Any]]:
 def _done_here(store: "Store", config: Config, outdated: bool) -> Iterator[dict[str, Any]]:
     from relaytrap.hub.analyse import analyse_now
     from relaytrap.hub.reanalyse import reanalyse
+    from relaytrap.hub.rows import RowSetting
     from relaytrap.hub.workers import Workers
 
+    RowSetting.of(config)  # what is wrong with networks or tables is told here, not by a worker that ends
     spare_collections()
     workers = Workers(config)
     try:
