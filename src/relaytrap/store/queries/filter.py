@@ -35,27 +35,29 @@ class Filter:
     since: int | None = condition(
         "received_at >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')",
         "Int64",
-        "From this time on: RFC 3339, or 90m, 24h, 7d ago",
+        "From this time on: 2026-01-31 18:30 (UTC), RFC 3339, or 90m, 24h, 7d ago",
     )
     until: int | None = condition(
         "received_at < fromUnixTimestamp64Nano({until:Int64}, 'UTC')",
         "Int64",
-        "Before this time: RFC 3339, or 90m, 24h, 7d ago",
+        "Before this time: 2026-01-31 18:30 (UTC), RFC 3339, or 90m, 24h, 7d ago",
     )
     id: str | None = condition(
         "id = reinterpretAsUInt64(reverse(unhex({id:String})))", "String", "Identifier, 16 hex digits"
     )
     source: str | None = condition("source = {source:IPv6}", "IPv6", "Source address or network")
     country: str | None = condition("country = {country:String}", "String", "Country of the source (ISO code)")
-    asn: int | None = condition("asn = {asn:UInt32}", "UInt32", "Autonomous system of the source")
+    asn: int | None = condition("asn = {asn:UInt32}", "UInt32", "Autonomous system of the source, such as AS64500")
     sensor: str | None = condition("sensor = {sensor:String}", "String", "Sensor")
     transport: str | None = condition("transport = {transport:String}", "String", "udp, tcp, tls, ws, wss or sctp")
     direction: str | None = condition("direction = {direction:String}", "String", "in or out")
     kind: str | None = condition("kind = {kind:String}", "String", "request, response or unparsed")
-    method: str | None = condition("method = {method:String}", "String", "Method of the request")
+    method: str | None = condition("method = {method:String}", "String", "Method of the request, such as INVITE")
     status: int | None = condition("status_code = {status:UInt16}", "UInt16", "Status code of the response")
     tool: str | None = condition("tool = {tool:String}", "String", "Tool that made it")
-    faked: bool | None = condition("tool_faked = {faked:Bool}", "Bool", "User-Agent contradicts the tool's marks")
+    faked: bool | None = condition(
+        "tool_faked = {faked:Bool}", "Bool", "yes or no: User-Agent contradicts the tool's marks"
+    )
     fingerprint: str | None = condition(
         "fingerprint = {fingerprint:String}", "String", "Key of the message's structure"
     )
@@ -167,15 +169,15 @@ def _network(name: str, text: str) -> ipaddress.IPv6Network:
 def parse_moment(text: str, now: int) -> int:
     """Nanoseconds since the epoch of `2026-01-02T03:04:05Z`, `2026-01-02`, `now`, or an age: `90m`, `24h`, `7d`.
 
-    Raises ValueError for anything else.
+    Without a zone it is UTC, as tables and pages write it. Raises ValueError for anything else.
     """
     text = text.strip()
     if text == "now":
         return now
     if age := re.fullmatch(r"(\d{1,9})([smhdw])", text):
         return now - int(age[1]) * UNITS[age[2]] * NS_PER_S
-    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-        text += "T00:00:00Z"
+    if local := re.fullmatch(r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(:\d\d(?:\.\d+)?)?)?", text):
+        text = f"{local[1]}T{local[2] or '00:00'}{local[3] or ':00'}Z"
     return parse_rfc3339(text)
 
 
@@ -209,7 +211,8 @@ def _parsed(name: str, value: Any, now: int) -> Any:
             return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
         if name == "track":
             return _parsed_key(value)
-        return _parsed_number(value, int(kind.removeprefix("UInt")))
+        digits = value.upper().removeprefix("AS") if name == "asn" else value
+        return _parsed_number(digits, int(kind.removeprefix("UInt")))
     except (ValueError, KeyError, OverflowError):
         raise InputError(f"{name}: {value!r} is not understood ({FIELDS[name]['doc']})") from None
 
