@@ -38,7 +38,9 @@ def test_no_door_lets_controls_and_direction_marks_through(capsys, door, payload
     assert not ACTING.search(printed(capsys, payload, **DOORS[door]).replace("\n", "").replace("\r", ""))
 
 
-@pytest.mark.parametrize("payload", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", '=cmd|"/c calc"!A1'])
+@pytest.mark.parametrize(
+    "payload", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1+1", '=cmd|"/c calc"!A1']
+)
 def test_a_spreadsheet_gets_no_formula(capsys, payload):
     (_, (cell,)) = csv.reader(io.StringIO(printed(capsys, payload, as_csv=True)))
     assert cell.startswith("'")

@@ -16,8 +16,8 @@ __all__ = ["csv_cell", "emit", "for_terminal", "moment", "output_options"]
 Row = Mapping[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
-# A spreadsheet takes a cell that starts with one of these for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a cell that starts with one of these for a formula; some their full-width forms, too.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 CELL_MAX_CHARS = 200
 # A table is for people: moments to the millisecond or second, no number where none is known. JSON and CSV have all.
 MOMENTS = {"received_at": 23, "first_seen": 19, "last_seen": 19, "started": 19, "since": 19, "heard": 19}
