@@ -56,9 +56,11 @@ CASES = {
     "qinq": (1, ethernet(PACKET_4, 0x0800, (0x88A8, 7), (0x8100, 8))),
     "qinq of old": (1, ethernet(PACKET_6, 0x86DD, (0x9100, 7), (0x8100, 8))),
     "802.2 with SNAP": (1, bytes(12) + struct.pack(">H", 500) + SNAP + PACKET_4),
+    "802.2 without SNAP": (1, bytes(12) + struct.pack(">H", 500) + b"\x06\x06\x03" + PACKET_4),
     "pppoe": (1, ethernet(pppoe(b"\x00\x21" + PACKET_4), 0x8864)),
     "pppoe IPv6 in a vlan": (1, ethernet(pppoe(b"\x00\x57" + PACKET_6), 0x8864, (0x8100, 9))),
     "mpls": (1, ethernet(b"\0\x01\x00\x40" + b"\0\x02\x01\x40" + PACKET_4, 0x8847)),
+    "mpls with ethernet": (1, ethernet(b"\0\x01\x01\x40" + ethernet(PACKET_4), 0x8847)),
     "backbone bridges": (1, ethernet(b"\0\0\0\x01" + ethernet(PACKET_4), 0x88E7)),
     "cisco metadata": (1, ethernet(b"\x01\x01\0\x01\0\x10\x08\0" + PACKET_4, 0x8909)),
     "vn-tag": (1, ethernet(bytes(4) + b"\x08\0" + PACKET_4, 0x8926)),
@@ -125,6 +127,18 @@ def test_a_frame_cut_inside_its_headers_is_counted_on(case):
     for kept in range(header):
         _, reader = read_frames([frame[:kept]], link_type)
         assert sum(reader.report.unread.values()) == 1, kept
+
+
+@pytest.mark.parametrize("tags", [(), ((0x8100, 7),)])
+def test_ethernet_behind_labels_and_a_control_word_is_found(tags):
+    inside = b"\x02" + ethernet(PACKET_6, 0x86DD, *tags)[1:]
+    (message,), _ = read_frames([ethernet(b"\0\x01\x01\x40" + bytes(4) + inside, 0x8847)])
+    assert (message.raw, message.source) == (MESSAGE, "2001:db8::7")
+
+
+def test_what_else_stands_behind_labels_is_no_ip_packet():
+    _, reader = read_frames([ethernet(b"\0\x01\x01\x40" + inside, 0x8847) for inside in (bytes(60), b"\x81\0" * 40)])
+    assert reader.report.unread == {"not an IP packet": 2}
 
 
 def test_an_unknown_link_type_is_counted_by_its_number():

@@ -188,11 +188,14 @@ TUNNELS = {
     "GRE of PPTP": ipv4(GRE(0x3081, 0x880B) + bytes(12) + b"\xff\x03\x00\x21" + INNER_4, 47),
     "GRE bridging": ipv4(GRE(0, 0x6558) + ethernet(INNER_4), 47),
     "GRE bridging a VLAN": ipv4(GRE(0x2000, 0x6558) + bytes(4) + ethernet(INNER_6, 0x86DD, (0x8100, 1)), 47),
+    "GRE with a source route": ipv4(GRE(0x4000, 0x0800) + bytes(4) + b"\x08\0\0\x04" + bytes(8) + INNER_4, 47),
+    "EoIP": ipv4(b"\x20\x01\x64\0" + struct.pack(">HH", len(ethernet(INNER_4)), 7) + ethernet(INNER_4), 47),
     "ERSPAN I": ipv4(GRE(0, 0x88BE) + ethernet(INNER_4), 47),
     "ERSPAN II": ipv4(ERSPAN_2 + ethernet(INNER_4), 47),
     "ERSPAN III": ipv4(ERSPAN_3 + ethernet(INNER_4), 47),
     "ERSPAN III with a subheader": ipv4(ERSPAN_3[:-1] + b"\x01" + bytes(8) + ethernet(INNER_4), 47),
     "VXLAN": ipv4(udp(b"\x08" + bytes(7) + ethernet(INNER_4), destination_port=4789)),
+    "VXLAN with other flags": ipv4(udp(b"\x48" + bytes(7) + ethernet(INNER_4), destination_port=4789)),
     "Geneve": ipv4(udp(b"\x02\0\x65\x58" + bytes(12) + ethernet(INNER_4), destination_port=6081)),
     "authentication header": ipv4(b"\x04\x04\0\0" + bytes(20) + INNER_4, 51),
     "GTP": ipv4(udp(b"\x30\xff" + struct.pack(">HI", len(INNER_4), 1) + INNER_4, 2152, 2152)),
@@ -318,6 +321,13 @@ def test_one_udp_tunnel_in_another_is_not_followed():
 def test_the_udp_length_field_rules_over_the_ip_length():
     (message,), _ = read_ip(ipv4(udp(LONG + b"trailer", length=8 + len(LONG))))
     assert message.raw == LONG
+
+
+@pytest.mark.parametrize("length", [1, 7])
+def test_a_udp_length_shorter_than_its_header_is_damage(length):
+    messages, reader = read_ip(ipv4(udp(LONG, length=length)))
+    assert not messages
+    assert reader.report.unread == {"damaged UDP header": 1}
 
 
 def test_a_udp_length_beyond_the_packet_is_noted():

@@ -17,6 +17,7 @@ from relaytrap.observation import Direction, Observation, Transport
 
 __all__ = ["Dissector", "is_cut", "is_incomplete"]
 
+DAMAGED: Final = "damaged UDP header"
 SHORT: Final = "shorter than its UDP length says"
 SHORT_CHUNK: Final = "shorter than its SCTP chunk says"
 FROM_HEP: Final = "came inside HEP"
@@ -154,7 +155,10 @@ class Dissector:
             return []
         source_port, destination_port = header[0] << 8 | header[1], header[2] << 8 | header[3]
         length = header[4] << 8 | header[5]
-        data = packet.data[8:length] if length >= 8 else packet.data[8:]
+        if 0 < length < 8:  # no host takes it for a datagram
+            self._unread[DAMAGED] += 1
+            return []
+        data = packet.data[8:length] if length else packet.data[8:]
         if length > len(packet.data) or packet.missing:
             notes = _shortened(notes, CUT_BY_SNAPLEN if cut else SHORT)
         return self._datagram(packet, source_port, destination_port, data, notes)

@@ -44,6 +44,8 @@ TAGS: Final = {
 PPPOE_SESSION: Final = 0x8864
 MPLS: Final = frozenset({0x8847, 0x8848})
 SNAP: Final = b"\xaa\xaa\x03"
+IP_ALONE: Final = b"\x06\x06\x03"
+"""IEEE 802.2 without SNAP (RFC 948)."""
 NFLOG_PAYLOAD: Final = 9
 MAX_TAGS: Final = 16
 """Tags and labels beyond this are an attack on time, not a network."""
@@ -79,6 +81,8 @@ def of_type(kind: int, frame: bytes, at: int) -> Located:
             return _after_labels(frame, at)
         elif kind <= 1500 and frame[at : at + 3] == SNAP:  # a length: IEEE 802.2 with SNAP
             at += 6
+        elif kind <= 1500 and frame[at : at + 3] == IP_ALONE:
+            return by_version(frame, at + 3)
         else:
             break
         if at + 2 > len(frame):
@@ -96,15 +100,29 @@ def _llc(frame: bytes, at: int) -> Located:
 
 
 def _after_labels(frame: bytes, at: int) -> Located:
-    """Past an MPLS label stack (RFC 3032) to whatever its first nibble says it is."""
+    """Past an MPLS label stack (RFC 3032) to whatever its first nibble says it is, or to an Ethernet frame's packet."""
     for _ in range(MAX_TAGS):
         if at + 4 > len(frame):
             return None
         bottom = frame[at + 2] & 1
         at += 4
         if bottom:
-            return by_version(frame, at)
+            located = by_version(frame, at)
+            return _pseudowire(frame, at) or located if located == (CONTROL, at) else located
     return CONTROL, at
+
+
+def _pseudowire(frame: bytes, at: int) -> Located:
+    """IP in an Ethernet frame behind labels (RFC 4448), with a control word before it or without; None for no such."""
+    for behind in (at + 12, at + 16):
+        for _ in range(MAX_TAGS):
+            kind, behind = int.from_bytes(frame[behind : behind + 2], "big"), behind + 2
+            if kind in (IPV4, IPV6) and by_version(frame, behind) == (kind, behind):
+                return kind, behind
+            if kind not in TAGS:
+                break
+            behind += TAGS[kind]
+    return None
 
 
 def by_version(frame: bytes, at: int) -> Located:

@@ -11,13 +11,16 @@ from relaytrap.capture.linklayer import IPV4, IPV6, Located, by_version, etherne
 __all__ = ["INSIDE_IP", "inside_udp"]
 
 MPLS: Final = 0x8847
+ETHERNET, EOIP = 0x6558, 0x6400
 GTP_USER_DATA: Final = 255
 TZSP_PADDING, TZSP_END = 0, 1
 MAX_HEADERS: Final = 64
 
 
 def _inside_gre(data: bytes) -> Located:
-    """RFC 2784 with the key and sequence of RFC 2890, PPTP's version 1 (RFC 2637), and ERSPAN mirrors."""
+    """RFC 2784 with the key and sequence of RFC 2890 and the routing of RFC 1701; version 1 as PPTP (RFC 2637) and
+    MikroTik's EoIP have it; and ERSPAN mirrors.
+    """
     if len(data) < 4:
         return None
     flags, version = data[0], data[1] & 7
@@ -31,7 +34,9 @@ def _inside_gre(data: bytes) -> Located:
         at += 4
     if version == 1 and data[1] & 0x80:
         at += 4
-    if kind == 0x6558:
+    if flags & 0x40 and version == 0:
+        at = _behind_routing(data, at)
+    if kind in (ETHERNET, EOIP):
         return ethernet(data, at)
     if kind == 0x883E:  # WCCP; version 2 has four octets of its own before IPv4
         return by_version(data, at if at < len(data) and data[at] >> 4 == 4 else at + 4)
@@ -44,6 +49,15 @@ def _inside_gre(data: bytes) -> Located:
     return of_type(kind, data, at)
 
 
+def _behind_routing(data: bytes, at: int) -> int:
+    """Past source routes (RFC 1701): each tells its length, and one of no family and no length is the last."""
+    for _ in range(MAX_HEADERS):
+        if not any(data[at : at + 2]) and not any(data[at + 3 : at + 4]):
+            break
+        at += 4 + int.from_bytes(data[at + 3 : at + 4], "big")
+    return at + 4
+
+
 def inside_udp(destination_port: int, data: bytes) -> Located:
     """The network layer that a UDP payload carries; None for no tunnel.
 
@@ -54,8 +68,8 @@ def inside_udp(destination_port: int, data: bytes) -> Located:
 
 
 def _vxlan(data: bytes) -> Located:
-    """RFC 7348, as cloud networks mirror traffic."""
-    return ethernet(data, 8) if data[:1] == b"\x08" else None
+    """RFC 7348, as cloud networks mirror traffic; what its other flags say is to be ignored."""
+    return ethernet(data, 8) if data and data[0] & 0x08 else None
 
 
 def _geneve(data: bytes) -> Located:
@@ -63,7 +77,7 @@ def _geneve(data: bytes) -> Located:
     if len(data) < 8 or data[0] >> 6:
         return None
     kind, at = data[2] << 8 | data[3], 8 + (data[0] & 0x3F) * 4
-    return ethernet(data, at) if kind == 0x6558 else of_type(kind, data, at)
+    return ethernet(data, at) if kind == ETHERNET else of_type(kind, data, at)
 
 
 def _vxlan_of_any(data: bytes) -> Located:
