@@ -376,10 +376,13 @@ def test_a_damaged_tcp_header_is_counted():
 
 
 def test_sip_over_sctp_comes_out_of_data_chunks():
-    chunk = struct.pack(">BBHIHHI", 0, 3, 16 + len(LONG), 1, 0, 0, 0) + LONG + bytes(-len(LONG) % 4)
+    chunks = [
+        struct.pack(">BBHIHHI", 0, 3, 16 + len(LONG), number, 0, 0, 0) + LONG + bytes(-len(LONG) % 4)
+        for number in (1, 2)
+    ]
     common = struct.pack(">HHII", 40000, 5060, 1, 0)
     sack = struct.pack(">BBH", 3, 0, 16) + bytes(12)
-    messages, _ = read_ip(ipv4(common + sack + chunk + chunk, 132))
+    messages, _ = read_ip(ipv4(common + sack + b"".join(chunks), 132))
     assert [(message.transport, message.raw, message.source_port) for message in messages] == [
         ("sctp", LONG, 40000)
     ] * 2

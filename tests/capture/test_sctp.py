@@ -30,9 +30,21 @@ def parts_over_sctp(message: bytes, size: int, first: int = 0xFFFFFFFE) -> list[
 def test_a_message_in_several_sctp_chunks_is_put_together_in_any_order(packets):
     (message,), reader = read_frames([*packets, packets[0]], 101)
     assert (message.raw, message.frame) == (LONG, len(packets))
-    assert reader.report.unread == {
-        "SCTP data chunk of a message that never became whole": 1
-    }  # the one that came again
+    assert reader.report.unread == {"SCTP data chunk seen before": 1}
+
+
+@pytest.mark.parametrize("size", [200, 2000])
+def test_a_message_that_sctp_sends_again_is_one(size):
+    sent = parts_over_sctp(LONG, size)
+    messages, reader = read_frames([*sent, *sent], 101)
+    assert [message.raw for message in messages] == [LONG]
+    assert reader.report.unread == {"SCTP data chunk seen before": len(sent)}
+
+
+def test_a_message_with_the_number_of_one_before_and_other_octets_is_another():
+    other = LONG.replace(b"tag=a1", b"tag=b2")
+    messages, _ = read_frames([*parts_over_sctp(LONG, 2000), *parts_over_sctp(other, 2000)], 101)
+    assert [message.raw for message in messages] == [LONG, other]
 
 
 def test_sctp_chunks_of_a_message_that_never_became_whole_are_counted():

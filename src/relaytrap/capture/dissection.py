@@ -9,7 +9,7 @@ from relaytrap.capture.linklayer import Located
 from relaytrap.capture.network import CUT_HEADERS, FRAGMENTS_MISSING, Network, Payload
 from relaytrap.capture.recognition import begins_cut_request, begins_message, what_else
 from relaytrap.capture.report import CaptureReport
-from relaytrap.capture.sctp import BEGINS, ENDS, Chunks
+from relaytrap.capture.sctp import Chunks
 from relaytrap.capture.segment import address_text
 from relaytrap.capture.tcp import Streams, TcpPiece
 from relaytrap.capture.tunnels import inside_udp
@@ -267,9 +267,9 @@ class Dissector:
             kind, flags, length = data[at], data[at + 1], data[at + 2] << 8 | data[at + 3]
             content = data[at + 16 : at + length] if kind == SCTP_DATA else b""
             whole = at + length <= len(data)
-            if content and whole and flags & 3 != BEGINS | ENDS:
+            if content and whole:
                 number = int.from_bytes(data[at + 4 : at + 8], "big")
-                ends = packet.source + packet.destination + data[:4] + packet.through
+                ends = packet.source + packet.destination + data[:8] + packet.through
                 content = self._chunks.whole(ends, number, flags, content)
                 split = split or not content
             if content:

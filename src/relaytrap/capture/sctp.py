@@ -3,14 +3,17 @@
 from collections import Counter
 from typing import Final
 
-__all__ = ["BEGINS", "ENDS", "Chunks"]
+__all__ = ["Chunks"]
 
 SPLIT_CHUNK: Final = "SCTP data chunk of a message that never became whole"
+SEEN_BEFORE: Final = "SCTP data chunk seen before"
 
 BEGINS, ENDS = 2, 1
 MAX_CHUNKS: Final = 256
 """Of one association and direction; the largest message in chunks as small as any path asks for."""
 MAX_ASSOCIATIONS: Final = 64
+MAX_SEEN: Final = 1024
+"""Chunks remembered that were handed on, of all associations, to know those that are sent again."""
 WRAP: Final = 0xFFFFFFFF
 
 Waiting = dict[int, tuple[int, bytes]]
@@ -30,10 +33,21 @@ class Chunks:
         self._unread = unread
         self._max_held = max_held
         self._waiting: dict[bytes, Waiting] = {}
+        self._seen: dict[tuple[bytes, int, int], None] = {}
         self.held = 0
 
     def whole(self, association: bytes, number: int, flags: int, data: bytes) -> bytes:
-        """Keep a chunk; the message that it completes, b"" for none. association: of one direction."""
+        """Keep a chunk; the message that it completes, b"" for none. association: of one direction.
+
+        A chunk that came before is the peer's, sent again because it did not hear of it; one of the same number with
+        other octets is something else, and is read.
+        """
+        if (association, number, hash(data)) in self._seen:
+            self._unread[SEEN_BEFORE] += 1
+            return b""
+        if flags & (BEGINS | ENDS) == BEGINS | ENDS:
+            self._remember(association, number, data)
+            return data
         waiting = self._waiting.setdefault(association, {})
         if number in waiting:
             return b""
@@ -41,7 +55,10 @@ class Chunks:
         self.held += len(data)
         numbers = _message_around(waiting, number)
         if numbers:
-            message = b"".join(waiting.pop(each)[1] for each in numbers)
+            parts = [waiting.pop(each)[1] for each in numbers]
+            for each, part in zip(numbers, parts, strict=True):
+                self._remember(association, each, part)
+            message = b"".join(parts)
             self.held -= len(message)
             if not waiting:
                 del self._waiting[association]
@@ -51,6 +68,11 @@ class Chunks:
         while len(self._waiting) > MAX_ASSOCIATIONS or self.held > self._max_held:
             self._give_up(next(iter(self._waiting)))
         return b""
+
+    def _remember(self, association: bytes, number: int, data: bytes) -> None:
+        self._seen[association, number, hash(data)] = None
+        if len(self._seen) > MAX_SEEN:
+            del self._seen[next(iter(self._seen))]
 
     def finish(self) -> None:
         """No more chunks come."""
