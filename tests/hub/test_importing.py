@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from relaytrap.errors import InputError
-from relaytrap.hub.importing import BATCH_MESSAGES, INSERT_DAYS, import_captures
+from relaytrap.hub.importing import BATCH_MESSAGES, INSERT_DAYS, ImportOptions, import_captures
 from relaytrap.hub.ingest import Ingest
 from relaytrap.hub.turns import HubBusy
 from relaytrap.store.rebuild import check_rollups
@@ -32,9 +32,9 @@ def test_importing_again_adds_nothing(store, config, tmp_path):
 
 
 def test_a_capture_of_1970_is_kept_once_and_keeps_its_time(store, config, tmp_path):
-    file = write_pcap(tmp_path / "unset.pcap", [request(0)])
+    file = write_pcap(tmp_path / "unset.pcap", [request(0)], begins_ns=0)
     for stored in (1, 0):
-        (done,) = import_captures(store, config, [file], shift_ns=-NOON_NS)
+        (done,) = import_captures(store, config, [file])
         assert done.stored == stored
     assert store.row("SELECT toUnixTimestamp64Nano(received_at) AS ns FROM messages") == {"ns": 0}
 
@@ -58,11 +58,10 @@ def test_the_same_bytes_twice_in_one_file_are_two_messages(store, config, tmp_pa
     assert count_messages(store) == 2
 
 
-def test_a_sensor_can_be_named_and_times_shifted(store, config, tmp_path):
+def test_a_sensor_can_be_named(store, config, tmp_path):
     file = write_pcap(tmp_path / "scan.pcap", [request(0)])
-    import_captures(store, config, [file], sensor="sample-a", shift_ns=3600 * 10**9)
-    found = store.row("SELECT sensor, toUnixTimestamp64Nano(received_at) AS ns FROM messages")
-    assert found == {"sensor": "sample-a", "ns": NOON_NS + 3600 * 10**9}
+    import_captures(store, config, [file], ImportOptions(sensor="sample-a"))
+    assert store.row("SELECT sensor FROM messages") == {"sensor": "sample-a"}
 
 
 def test_a_spool_segment_keeps_its_sensors_name(store, config, tmp_path):
@@ -80,7 +79,7 @@ def test_a_spool_segment_that_was_shipped_is_not_stored_again_when_it_is_importe
     assert Ingest(store, config, ledger, workers).ingest_segment("edge-1", 4, data, spool="s1").messages == 3
     file = tmp_path / "00000004.pcapng.acked"
     file.write_bytes(data)
-    (done,) = import_captures(store, config, [file], ledger=ledger)
+    (done,) = import_captures(store, config, [file], ImportOptions(ledger=ledger))
     assert (done.stored, done.known, count_messages(store)) == (0, 3, 3)
 
 
@@ -127,7 +126,7 @@ def test_a_spool_segment_that_was_imported_half_written_is_completed_when_it_is_
     whole = [seen(request(n), n, sensor="edge-1") for n in range(5)]
     file = tmp_path / "00000004.pcapng.open"
     file.write_bytes(segment(whole[:2], sensor="edge-1", number=4))
-    (done,) = import_captures(store, config, [file], ledger=ledger)
+    (done,) = import_captures(store, config, [file], ImportOptions(ledger=ledger))
     assert done.stored == 2
     shipped = segment(whole, sensor="edge-1", number=4)
     ingest = Ingest(store, config, ledger, workers)
@@ -148,7 +147,7 @@ def test_a_spool_segment_with_a_wrong_clock_is_kept_once_by_whichever_way_it_com
     (done,) = import_captures(store, config, [file])
     assert (done.stored, done.known, count_messages(store)) == (0, 5, 5)
     clear(store)
-    assert import_captures(store, config, [file], ledger=ledger)[0].stored == 5
+    assert import_captures(store, config, [file], ImportOptions(ledger=ledger))[0].stored == 5
     assert ingest.ingest_segment("edge-1", 1, data, spool="s2").messages == 0
 
 
@@ -165,7 +164,7 @@ def test_an_imported_spool_segment_is_noted_before_it_is_stored(store, config, l
         insert(*given)
 
     monkeypatch.setattr(store, "insert_block", watched)
-    import_captures(store, config, [file], ledger=ledger)
+    import_captures(store, config, [file], ImportOptions(ledger=ledger))
     assert seen_then == ["imported", "imported"]
 
 
@@ -173,7 +172,8 @@ def test_large_captures_go_through_worker_processes_whole_and_in_place(store, co
     messages = [request(n) for n in range(BATCH_MESSAGES + 1000)]
     file = write_pcap(tmp_path / "large.pcap", messages)
     positions: list[int] = []
-    done = import_captures(store, config, [file], workers=workers, progress=lambda name, at: positions.append(at))
+    options = ImportOptions(workers=workers, progress=lambda name, at: positions.append(at))
+    done = import_captures(store, config, [file], options)
     assert done[0].stored == count_messages(store) == len(messages)
     assert store.row("SELECT uniqExact(frame) AS n, max(frame) AS m FROM messages") == {
         "n": len(messages),
@@ -187,7 +187,7 @@ def test_batches_that_go_in_together_and_apart_lose_nothing(store, config, worke
     monkeypatch.setattr("relaytrap.hub.importing.BATCH_MESSAGES", 100)
     monkeypatch.setattr("relaytrap.hub.importing.INSERT_MESSAGES", 350)
     file = write_pcap(tmp_path / "batches.pcap", [request(n) for n in range(1_030)])
-    (imported,) = import_captures(store, config, [file], workers=workers)
+    (imported,) = import_captures(store, config, [file], ImportOptions(workers=workers))
     assert imported.stored == count_messages(store) == 1_030
     assert store.row("SELECT uniqExact(frame) AS n FROM messages") == {"n": 1_030}
     assert check_rollups(store) == []
@@ -254,5 +254,5 @@ def test_a_capture_of_many_days_keeps_its_times_and_goes_in_a_few_days_at_a_time
     for given in (workers, None):
         clear(store)
         days.clear()
-        assert import_captures(store, config, [file], workers=given)[0].stored == 70
+        assert import_captures(store, config, [file], ImportOptions(workers=given))[0].stored == 70
         assert (max(days), sum(days)) == (INSERT_DAYS, 70)

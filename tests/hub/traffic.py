@@ -43,11 +43,11 @@ def segment(observations: Iterable[Observation], *, sensor: str = "trap", number
     return data.getvalue()
 
 
-def pcap(messages: Iterable[bytes], source: str = "192.0.2.7") -> bytes:
+def pcap(messages: Iterable[bytes], source: str = "192.0.2.7", *, begins_ns: int = NOON_NS) -> bytes:
     """A classic capture of UDP datagrams to the sensor, a millisecond apart."""
     made = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)]
     for number, message in enumerate(messages):
-        made.append(_packet(message, source, NOON_NS // 1000 + number * 1000))
+        made.append(_packet(message, source, begins_ns // 1000 + number * 1000))
     return b"".join(made)
 
 
@@ -58,6 +58,6 @@ def _packet(message: bytes, source: str, at_us: int) -> bytes:
     return struct.pack("<IIII", at_us // 10**6, at_us % 10**6, len(data), len(data)) + data
 
 
-def write_pcap(path: Path, messages: Iterable[bytes]) -> Path:
-    path.write_bytes(pcap(messages))
+def write_pcap(path: Path, messages: Iterable[bytes], *, begins_ns: int = NOON_NS) -> Path:
+    path.write_bytes(pcap(messages, begins_ns=begins_ns))
     return path

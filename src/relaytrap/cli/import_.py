@@ -63,7 +63,7 @@ def _look(config: Config, files: Sequence[str]) -> Iterator[Summary]:
 def _import(config: Config, files: Sequence[str], sensor: str, progress: Progress) -> Iterator[Summary]:
     from relaytrap.hub.analyse import analyse_now
     from relaytrap.hub.database import HubDatabase
-    from relaytrap.hub.importing import import_each
+    from relaytrap.hub.importing import ImportOptions, import_each
     from relaytrap.hub.ledger import Ledger
 
     with open_session(config) as session:
@@ -72,8 +72,8 @@ def _import(config: Config, files: Sequence[str], sensor: str, progress: Progres
             return
         spare_collections()
         with contextlib.closing(HubDatabase(config.data_dir)) as database:
-            given: dict[str, Any] = {"sensor": sensor, "progress": progress, "ledger": Ledger(database)}
-            for imported in import_each(session.store, config, files, **given):
+            options = ImportOptions(sensor=sensor, progress=progress, ledger=Ledger(database))
+            for imported in import_each(session.store, config, files, options):
                 yield imported.as_dict()
         analyse_now(session.store, config)
 

@@ -30,7 +30,7 @@ from relaytrap.observation import Observation
 from relaytrap.sample.networks import SENSOR_PREFIX
 from relaytrap.store import Store
 
-__all__ = ["Imported", "Progress", "import_captures", "import_each", "known_ids"]
+__all__ = ["ImportOptions", "Imported", "Progress", "import_captures", "import_each", "known_ids"]
 
 Progress = Callable[[str, int], None]
 Turn = Callable[[str], AbstractContextManager[object]]
@@ -50,7 +50,7 @@ class Imported:
     """What became of one capture.
 
     stored: messages that are new in the store. known: messages that it had already. first_ns, last_ns: the span of
-    the new ones, after shifting; 0 without any.
+    the new ones; 0 without any.
     """
 
     file: str
@@ -82,48 +82,43 @@ class Imported:
             self.last_ns = max(self.last_ns, batch.last_ns)
 
 
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What an import may be told.
+
+    sensor: name that stands in for a sensor; empty: each file's name without its endings. workers: processes to use;
+    None starts some when there is enough to do. progress: called now and then with a file's name and the bytes read of
+    it. ledger: told of spool segments, which may still be shipped. turn: while it is held nothing is shipped by a
+    sensor.
+    """
+
+    sensor: str = ""
+    workers: Workers | None = None
+    progress: Progress | None = None
+    ledger: Ledger | None = None
+    turn: Turn = nullcontext
+
+
 def import_captures(
-    store: Store,
-    config: Config,
-    files: Sequence[Path | str],
-    *,
-    sensor: str = "",
-    shift_ns: int = 0,
-    workers: Workers | None = None,
-    progress: Progress | None = None,
-    ledger: Ledger | None = None,
-    turn: Turn = nullcontext,
+    store: Store, config: Config, files: Sequence[Path | str], options: ImportOptions | None = None
 ) -> list[Imported]:
     """Import capture files ("-" is standard input) one after the other.
 
-    sensor: name that stands in for a sensor; empty: each file's name without its endings. shift_ns: added to every
-    time. workers: processes to use; None starts some when there is enough to do. progress: called now and then with
-    a file's name and the bytes read of it. ledger: told of spool segments, which may still be shipped. turn: while it
-    is held nothing is shipped by a sensor. Raises InputError for a file that cannot be read or is no capture; what was
-    stored before stays.
+    Raises InputError for a file that cannot be read or is no capture; what was stored before stays.
     """
-    given: dict[str, Any] = {"sensor": sensor, "shift_ns": shift_ns, "workers": workers, "turn": turn}
-    return list(import_each(store, config, files, progress=progress, ledger=ledger, **given))
+    return list(import_each(store, config, files, options))
 
 
 def import_each(
-    store: Store,
-    config: Config,
-    files: Sequence[Path | str],
-    *,
-    sensor: str = "",
-    shift_ns: int = 0,
-    workers: Workers | None = None,
-    progress: Progress | None = None,
-    ledger: Ledger | None = None,
-    turn: Turn = nullcontext,
+    store: Store, config: Config, files: Sequence[Path | str], options: ImportOptions | None = None
 ) -> Iterator[Imported]:
     """The same, giving what became of each file as soon as it is stored."""
-    lanes = _Lanes(store, config, workers, turn)
+    options = options or ImportOptions()
+    lanes = _Lanes(store, config, options)
     try:
         for file in files:
             with opened_capture(file) as (stream, name):
-                yield _import_one(lanes, stream, name, sensor or _sensor_of(name), shift_ns, progress, ledger)
+                yield _import_one(lanes, stream, name, options)
     finally:
         lanes.close()
 
@@ -133,22 +128,12 @@ def _sensor_of(name: str) -> str:
     return stem if stem.strip("-") else "import"
 
 
-def _import_one(
-    lanes: "_Lanes",
-    stream: BinaryIO,
-    name: str,
-    sensor: str,
-    shift_ns: int,
-    progress: Progress | None,
-    ledger: Ledger | None,
-) -> Imported:
-    imported = Imported(name, sensor)
-    reader = read_capture(stream, name=name, sensor=sensor, options=read_options(lanes.config))
+def _import_one(lanes: "_Lanes", stream: BinaryIO, name: str, options: ImportOptions) -> Imported:
+    imported = Imported(name, options.sensor or _sensor_of(name))
+    reader = read_capture(stream, name=name, sensor=imported.sensor, options=read_options(lanes.config))
     lanes.begin(imported)
-    source: Iterator[Observation] = (_as_shipped(seen) if reader.segments else seen for seen in reader)
-    if shift_ns:
-        source = (replace(seen, received_at_ns=seen.received_at_ns + shift_ns) for seen in source)
-    noted: set[tuple[str, int]] = set()
+    source = (_as_shipped(seen) if reader.segments else seen for seen in reader)
+    ledger, noted = options.ledger, set[tuple[str, int]]()
     try:
         while observations := _some(source, name):
             if ledger is not None:  # before any of it is stored: a backup made meanwhile must know
@@ -157,8 +142,8 @@ def _import_one(
                 noted |= reader.segments
             for some in _of_few_days(observations):
                 lanes.take(some)
-            if progress:
-                progress(name, reader.position)
+            if options.progress:
+                options.progress(name, reader.position)
     finally:
         lanes.finish()
     imported.report = reader.report
@@ -193,12 +178,12 @@ def _of_few_days(observations: list[Observation]) -> Iterator[list[Observation]]
 class _Lanes:
     """Batches on their way: a few threads that each ask a worker for a block, and one that inserts some together."""
 
-    def __init__(self, store: Store, config: Config, workers: Workers | None, turn: Turn) -> None:
+    def __init__(self, store: Store, config: Config, options: ImportOptions) -> None:
         self.config = config
-        self._turn = turn
+        self._turn = options.turn
         self._turns = ExitStack()
         self._store = store
-        self._workers = workers
+        self._workers = options.workers
         self._own_workers: Workers | None = None
         self._setting: RowSetting | None = None
         self._threads: ThreadPoolExecutor | None = None

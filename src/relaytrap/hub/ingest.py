@@ -22,7 +22,7 @@ from relaytrap.errors import InputError, RelaytrapError, StoreError
 from relaytrap.hub.arrival import is_believed
 from relaytrap.hub.batch import Batch
 from relaytrap.hub.grouping import Grouping
-from relaytrap.hub.importing import Imported, Progress, import_captures, known_ids
+from relaytrap.hub.importing import Imported, ImportOptions, import_captures, known_ids
 from relaytrap.hub.ledger import Ledger, Seen
 from relaytrap.hub.parcel import REFUSED, Segment, token_of
 from relaytrap.hub.turns import HubBusy, Turns
@@ -180,25 +180,11 @@ class Ingest:
         self._tell(Taken(batch.rows, batch.first_ns, batch.last_ns))
         return batch.rows
 
-    def import_captures(
-        self,
-        files: Sequence[Path | str],
-        *,
-        sensor: str = "",
-        shift_ns: int = 0,
-        progress: Progress | None = None,
-    ) -> list[Imported]:
-        """Import capture files while the hub runs; one import at a time. See importing.import_captures."""
+    def import_captures(self, files: Sequence[Path | str], *, sensor: str = "") -> list[Imported]:
+        """Import capture files while the hub runs; one import at a time. See importing.ImportOptions for the sensor."""
+        options = ImportOptions(sensor=sensor, workers=self._workers, ledger=self.ledger, turn=self._turn_of_import)
         with self._import_turn:
-            done = import_captures(
-                *(self.store, self.config, files),
-                sensor=sensor,
-                shift_ns=shift_ns,
-                workers=self._workers,
-                progress=progress,
-                ledger=self.ledger,
-                turn=self._turn_of_import,
-            )
+            done = import_captures(self.store, self.config, files, options)
         for each in done:
             self._tell(Taken(each.stored, each.first_ns, each.last_ns))
         return done
