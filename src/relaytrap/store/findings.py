@@ -106,7 +106,9 @@ def newest_version(store: "Store") -> int:
 def _between(column: str, since: int, until: int) -> str:
     if not until:
         return "1"
-    return f"{column} >= toDateTime({int(since)}, 'UTC') AND {column} < toDateTime({int(until)}, 'UTC')"
+    # With the bounds as DateTime the engine takes "< 12:00:00" for "<= 11:59:59" when it looks for granules of a time
+    # with nanoseconds: of a flood's last second, up to all messages were not read.
+    return f"{column} >= toDateTime64({int(since)}, 9, 'UTC') AND {column} < toDateTime64({int(until)}, 9, 'UTC')"
 
 
 def drop_days(store: "Store", days: Iterable[str]) -> None:
