@@ -1,13 +1,15 @@
 """IP: headers, fragments in any order, tunnels inside one another."""
 
 import struct
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relaytrap.capture import ReadOptions
 from relaytrap.capture.content import UNFINISHED
-from relaytrap.capture.network import FRAGMENTS_CONFLICT, FRAGMENTS_MISSING
+from relaytrap.capture.network import FRAGMENTS_CONFLICT, FRAGMENTS_MISSING, Network
 from tests.capture.packets import (
     CLIENT,
     CLIENT_6,
@@ -165,12 +167,22 @@ def test_a_fragment_beyond_the_last_one_is_refused():
 
 
 def test_memory_for_fragments_is_bounded():
-    from relaytrap.capture import ReadOptions
-
     heads = [ipv4(udp(LONG)[:1024], identification=n, more=True) for n in range(500)]
     messages = read(pcap(heads, link_type=101), ReadOptions(max_held_bytes=1 << 16))
     assert len(messages) == 500
     assert messages[0].notes == (FRAGMENTS_MISSING,)
+
+
+def test_what_waiting_fragments_take_beside_their_octets_is_bounded():
+    pieces = [ipv4(bytes(8), identification=1, offset=16 * at, more=True) for at in range(1, 2000)]
+    network = Network(Counter(), max_fragment_octets=1 << 16)
+    most = 0
+    for number, piece in enumerate(pieces):
+        network.payload(101, piece, number, 0)
+        most = max(most, network.held)
+    assert (1 << 16) - 1000 < most <= 1 << 16
+    network.finish()
+    assert network.held == 0
 
 
 INNER_4, INNER_6 = ipv4(udp(LONG), source="192.0.2.1"), ipv6(udp(LONG), source="2001:db8:1::1")

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relaytrap.capture import ReadOptions
-from relaytrap.capture.assembly import Assembly
+from relaytrap.capture.assembly import CHUNK_COST, Assembly
 from relaytrap.capture.content import CUT_BY_SNAPLEN, GAP_AFTER, GAP_BEFORE, UNFINISHED
 from relaytrap.capture.proxy import NO_SOURCE
-from relaytrap.capture.tcp import CHUNK_COST, DISPUTED, MAX_CHUNKS
+from relaytrap.capture.tcp import DISPUTED, MAX_CHUNKS
 from tests.capture.packets import (
     SYN,
     answer_segment,

@@ -3,12 +3,14 @@
 from bisect import bisect_right
 from typing import Final
 
-__all__ = ["Assembly", "Chunk", "Disputes", "difference"]
+__all__ = ["CHUNK_COST", "Assembly", "Chunk", "Disputes", "difference"]
 
 Chunk = tuple[int, bytes, int, int]
 """(offset, octets, frame number of the packet that brought them, its time in ns)."""
 
 MAX_SPANS: Final = 16
+CHUNK_COST: Final = 224
+"""Octets that a waiting chunk takes beside its own: 221 to 225, measured with CPython 3.11 on 64 bits."""
 
 
 class Disputes:
@@ -58,6 +60,11 @@ class Assembly:
 
     def __len__(self) -> int:
         return len(self.chunks)
+
+    @property
+    def held(self) -> int:
+        """Octets of memory that the chunks take."""
+        return self.octets + CHUNK_COST * len(self.chunks)
 
     def add(self, start: int, data: bytes, frame: int, moment_ns: int) -> None:
         """Keep what of `data` is new."""

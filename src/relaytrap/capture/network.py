@@ -98,7 +98,7 @@ class Network:
         self._datagrams: dict[FragmentKey, _Datagram] = {}
         self._completed: dict[FragmentKey, bytes] = {}
         self.held = 0
-        """Octets of all fragments kept."""
+        """Octets of memory that all fragments take."""
         self._max_held = max_fragment_octets
         self.given_up: list[Payload] = []
 
@@ -221,9 +221,9 @@ class Network:
             datagram = self._datagrams[key] = _Datagram(piece.moment_ns)
         if not datagram.admits(end, more):
             return self._lost(BAD_FRAGMENT)
-        before = datagram.assembly.octets
+        before = datagram.assembly.held
         datagram.assembly.add(offset, piece.data, piece.frame, piece.moment_ns)
-        self.held += datagram.assembly.octets - before
+        self.held += datagram.assembly.held - before
         datagram.frame, datagram.moment_ns = piece.frame, piece.moment_ns
         datagram.fragments += 1
         if piece.missing:
@@ -238,7 +238,7 @@ class Network:
 
     def _whole(self, key: FragmentKey, datagram: _Datagram) -> Payload:
         del self._datagrams[key]
-        self.held -= datagram.assembly.octets
+        self.held -= datagram.assembly.held
         data = datagram.assembly.leading()
         self._completed[key] = data
         if len(self._completed) > MAX_COMPLETED:
@@ -256,7 +256,7 @@ class Network:
 
     def _give_up(self, key: FragmentKey) -> None:
         datagram = self._datagrams.pop(key)
-        self.held -= datagram.assembly.octets
+        self.held -= datagram.assembly.held
         whole = self._completed.get(key, b"")
         if all(whole[at : at + len(data)] == data for at, data, _, _ in datagram.assembly.chunks):
             self._unread[SEEN_BEFORE] += datagram.fragments
