@@ -63,3 +63,13 @@ def test_axis_ends_above_every_value_and_not_far_above(value: int) -> None:
     assert top >= value
     assert top <= max(4, 2.01 * value)
     assert top % 2 == 0
+
+
+@pytest.mark.parametrize(
+    ("step_s", "said"),
+    [(60, "4 a minute"), (300, "4 in 5 minutes"), (3600, "4 an hour"), (21_600, "4 in 6 hours"), (86_400, "4 a day")],
+)
+def test_topmost_label_says_what_a_column_is_of(step_s: int, said: str) -> None:
+    rows = [{"start": "1970-01-01T00:00:00Z", "value": "INVITE", "messages": 3}]
+    labels = [tick.label for tick in stack_timeline(rows, [0, step_s], step_s).up]
+    assert labels == ["2", said]

@@ -87,7 +87,8 @@ def stack_timeline(
     for value, total in sums.items():
         shown[value if value in shown else OTHERS] += total
     columns = _columns(stacked, steps, step_s)
-    return Timeline(height, len(steps), columns, bars, tuple(shown.items()), _across(steps, step_s), _up(top, height))
+    up = _up(top, height, step_s)
+    return Timeline(height, len(steps), columns, bars, tuple(shown.items()), _across(steps, step_s), up)
 
 
 def nice_top(value: float) -> int:
@@ -180,8 +181,18 @@ def _tick_label(seconds: int, every: int) -> str:
     return f"{moment.day} {moment:%b}" if every >= 86_400 or seconds % 86_400 == 0 else f"{moment:%H:%M}"
 
 
-def _up(top: int, height: int) -> tuple[Tick, ...]:
-    return tuple(Tick(round(height - height * share, 2), _short(top * share)) for share in (0.5, 1.0))
+def _up(top: int, height: int, step_s: int) -> tuple[Tick, ...]:
+    """Half and whole of the axis; the topmost label, which has room, says what a column is of."""
+    whole = f"{_short(top)} {_each(step_s)}"
+    return (Tick(round(height / 2, 2), _short(top / 2)), Tick(0.0, whole))
+
+
+def _each(step_s: int) -> str:
+    """`an hour`, `in 6 hours`, `a day`: how long a step is."""
+    for size, one, many in ((86_400, "a day", "days"), (3600, "an hour", "hours"), (60, "a minute", "minutes")):
+        if step_s >= size:
+            return one if step_s == size else f"in {step_s // size} {many}"
+    return f"in {step_s} s"
 
 
 def _short(value: float) -> str:
