@@ -1,9 +1,11 @@
 """The door with real sockets: UDP, TCP, TLS, and what strangers send."""
 
+import gc
 import socket
 import ssl
 import struct
 import time
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -100,6 +102,27 @@ def test_tls_shows_the_hub_s_certificate(tmp_path: Path) -> None:
             tls.sendall(hep(number=3))
             until(lambda: packets_of(door) == 3)
     assert kept.raws() == [request(number) for number in (1, 2, 3)]
+
+
+def handshakes_in_memory() -> int:
+    return sum(isinstance(each, SSLProtocol) for each in gc.get_objects())
+
+
+@pytest.mark.parametrize(
+    "said", [b"\x16\x03\x01\xff\xff" + bytes(40), b"\x16\x03\x01", b""], ids=("bad", "cut", "none")
+)
+def test_handshake_that_fails_leaves_nothing_in_memory_for_the_garbage_collector(tmp_path: Path, said: bytes) -> None:
+    with open_door(tmp_path, Kept(), "tls:127.0.0.1:0") as door:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                with socket.create_connection(where(door, "tls")) as plain:
+                    plain.sendall(said)
+            until(lambda: refused_of(door) == {NO_TLS: 3})
+            until(lambda: handshakes_in_memory() == 0)
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize(

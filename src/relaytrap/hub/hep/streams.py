@@ -8,6 +8,7 @@ import asyncio
 import logging
 import socket
 import ssl
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, cast
@@ -74,6 +75,8 @@ class StreamPlace:
             self.place.refused[NO_TLS] += 1
             log.debug("TLS handshake failed: place=%s reason=%s", self.place.listening, error)
             transport.abort()
+            # Each holds the other, and with it 300 kB of asyncio's buffers: a hub looks for such cycles seldom.
+            traceback.clear_frames(error.__traceback__)
         except asyncio.CancelledError:
             transport.abort()
             raise
