@@ -51,6 +51,29 @@ def test_overview_names_the_busiest_country(hub: Hub) -> None:
     assert 'href="/countries/US?last=7d"' in hub.get("/").text
 
 
+def test_overview_tells_in_words_who_is_behind_the_relays(hub: Hub) -> None:
+    told = hub.get("/").text.partition('class="card lead"')[2].partition("</section>")[0]
+    assert "came through other people's servers" in told
+    assert "The biggest campaign behind relays is the" in told
+    assert f'href="/origins/{scene.ORIGIN}"' in told
+
+
+def test_page_of_an_error_has_a_heading(hub: Hub) -> None:
+    assert "<h1>" in hub.get("/nothing").text
+
+
+def test_condition_that_is_not_understood_counts_nothing(hub: Hub) -> None:
+    answer = hub.get("/messages", params={"since": "yesterday evening"})
+    assert answer.status_code == 400
+    assert "data-count" not in answer.text
+
+
+def test_our_answer_is_made_with_no_tool(hub: Hub) -> None:
+    page = hub.get("/messages", params={"kind": "response"}).text
+    assert "our answer" in page
+    assert page.partition('<td class="tool')[2].partition("</td>")[0].count("unknown") == 0
+
+
 def test_sample_sensors_raise_the_banner_with_the_command_that_removes_them(hub: Hub, empty_hub: Hub) -> None:
     assert "relaytrap sample remove" in hub.get("/").text
     assert "This is a sample." not in empty_hub.get("/").text
