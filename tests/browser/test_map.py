@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.browser.conftest import Watched
+from tests.browser.conftest import NARROW, WIDE, Watched
 
 CENTRE = """(code) => {
   const view = window.mapView;
@@ -90,3 +90,15 @@ def test_map_is_drawn_in_the_theme_and_again_when_it_changes(watched: Watched) -
 def test_live_ticker_is_connected(watched: Watched) -> None:
     page = watched.open("/")
     page.locator("[data-live].on").wait_for()
+
+
+@pytest.mark.parametrize("watched", [{"viewport": NARROW}, {"viewport": WIDE}], indirect=True)
+def test_nothing_moves_when_the_map_and_its_slider_come(watched: Watched) -> None:
+    watched.page.add_init_script(
+        "window.moved = 0; new PerformanceObserver((list) => { for (const each of list.getEntries())"
+        " window.moved += each.value; }).observe({ type: 'layout-shift', buffered: true });"
+    )
+    page = watched.open("/countries")
+    page.get_by_role("slider", name="Hour").wait_for()
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert page.evaluate("window.moved") < 0.02

@@ -59,10 +59,12 @@ async function draw() {
     spec.padding = { left: 14, right: 14, top: 0, bottom: 10 };
   }
   const stage = document.createElement("div");
+  stage.className = "next"; // lies under the map that it will replace, so that the page does not jump
   box.append(stage);
   const made = await vegaEmbed(stage, spec, { ast: true, actions: false, defaultStyle: false, tooltip: false, renderer: "canvas" });
   if (turn !== drawing) { made.finalize(); stage.remove(); return; }
   for (const old of [...box.children]) if (old !== stage) old.remove();
+  stage.className = "";
   view = window.mapView = made.view;
   view.addEventListener("mousemove", hover);
   view.addEventListener("mouseout", () => { $("#tip").hidden = true; });
