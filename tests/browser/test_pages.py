@@ -53,6 +53,31 @@ def test_hostile_text_does_not_stretch_a_narrow_page(watched: Watched, hub: Hub)
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
+def test_combining_marks_stay_in_the_cell_of_their_text(watched: Watched) -> None:
+    page = watched.open(f"/messages?source={scene.HOSTILE}")
+    assert page.evaluate("getComputedStyle(document.querySelector('td.what')).overflowY") == "clip"
+
+
+@pytest.mark.parametrize("watched", [{"viewport": {"width": 1280, "height": 900}}], indirect=True)
+def test_tables_fit_a_laptop_whatever_their_text_is(watched: Watched) -> None:
+    for path in ("/", "/messages", "/sources", "/numbers", "/relays", "/origins", f"/relays/{scene.RELAY}"):
+        page = watched.open(path)
+        beyond = "[...document.querySelectorAll('.scroll')].map((box) => box.scrollWidth - box.clientWidth)"
+        assert max(page.evaluate(beyond)) <= 0, path
+
+
+@pytest.mark.parametrize("watched", [{"viewport": NARROW}], indirect=True)
+def test_names_of_a_ladder_stay_within_it_on_a_narrow_page(watched: Watched, hub: Hub) -> None:
+    row = hub.rows("messages", call_id="relayed-1", limit=1)[0]
+    page = watched.open(f"/messages/{row['id']}")
+    beyond = page.evaluate(
+        "(() => { const frame = document.querySelector('svg.ladder').getBoundingClientRect();"
+        " return [...document.querySelectorAll('.ladder .name')].map((each) => each.getBoundingClientRect())"
+        ".filter((box) => box.left < frame.left || box.right > frame.right).length; })()"
+    )
+    assert beyond == 0
+
+
 def test_reason_leads_to_its_bytes(watched: Watched, hub: Hub) -> None:
     row = hub.rows("messages", call_id="relayed-1", limit=1)[0]
     page = watched.open(f"/messages/{row['id']}")

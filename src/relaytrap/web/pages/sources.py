@@ -12,7 +12,7 @@ from relaytrap.web.site import Ask, Site
 
 __all__ = ["HANDLERS"]
 
-SORTS: Final = {"messages": "Messages", "last_seen": "Last seen", "first_seen": "First seen", "relayed": "Came through"}
+SORTS: Final = {"messages": "Messages", "last_seen": "Last seen", "first_seen": "First seen", "relayed": "For others"}
 FACETS: Final = ("method", "tool", "user_agent", "sensor", "verdict", "dialled_core")
 LEADERS: Final = 8
 
