@@ -25,7 +25,7 @@ IDLE_SHARE: Final = 60
 CUT: Final = 2.0  # percent of the width that a cut takes
 CUTS_MAX: Final = 20
 # Percent on the left: points do not stand on the axis, nor on the names of targets.
-LEFT: Final = {"extension": 1.0, "target": 15.0}
+LEFT: Final = {"extension": 4.0, "target": 15.0}
 RIGHT: Final = 1.0
 ROW: Final = 17
 EXTENSION: Final = re.compile(r"\d{1,7}")

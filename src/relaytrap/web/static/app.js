@@ -102,7 +102,7 @@ addEventListener("click", (event) => {
   if (!line) return;
   $('[data-shows="annotated"]')?.click();
   for (const each of lines) each.classList.toggle("target", each === line);
-  line.scrollIntoView({ block: "center", behavior: "smooth" });
+  line.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
 });
 
 // -- points of a sweep chart: what one is, and its message -----------------------------------------------------------------
