@@ -52,6 +52,21 @@ def test_pcap_with_the_long_record_header(order):
     assert not unread
 
 
+@pytest.mark.parametrize("chunk", [1, 30, None])
+def test_pcap_files_joined_end_to_end_are_all_read(chunk):
+    files = [pcap(FRAMES), pcap(FRAMES, order=">", link_type=113), pcap([]), pcap(FRAMES, modified=True), pcap(FRAMES)]
+    packets, unread = walk(b"".join(files), chunk)
+    assert [packet[3] for packet in packets] == FRAMES * 4
+    assert [packet[1].link_type for packet in packets] == [1] * 3 + [113] * 3 + [1] * 6
+    assert not unread
+
+
+@pytest.mark.parametrize("kept", [0, 17, 23])
+def test_a_pcap_whose_follower_is_cut_inside_its_header_is_told(kept):
+    packets, unread = walk(pcap(FRAMES) + pcap([])[:kept])
+    assert ([packet[3] for packet in packets], unread.total()) == (FRAMES, int(kept > 0))
+
+
 def test_the_length_on_the_wire_is_told_of_a_cut_packet():
     packets, _ = walk(pcap([b"x" * 100], snap_length=60))
     assert (packets[0][2], len(packets[0][3])) == (100, 60)

@@ -7,7 +7,7 @@ record header is Alexey Kuznetsov's patch, as libpcap reads it.
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
@@ -48,6 +48,7 @@ PCAP_MAGICS: Final[dict[bytes, tuple[str, int, int]]] = {
     b"\x34\xcd\xb2\xa1": ("<", 1000, 24),
     b"\xa1\xb2\xcd\x34": (">", 1000, 24),
 }
+PCAP_HEADER: Final = 24
 PCAPNG_MAGIC: Final = b"\x0a\x0d\x0d\x0a"
 BYTE_ORDERS: Final = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 LINKTYPE_MASK: Final = 0x03FFFFFF
@@ -147,11 +148,18 @@ def is_pcapng(head: bytes) -> bool:
 
 
 def walk_pcap(source: PacketSource) -> Iterator[Packet]:
-    """The packets of a pcap file; `source` stands at its magic number."""
-    header = source.take(24)
+    """The packets of a pcap file, and of those behind it in the same stream; `source` stands at its magic number."""
+    another = True
+    while another:
+        another = yield from _walk_one_pcap(source)
+
+
+def _walk_one_pcap(source: PacketSource) -> Generator[Packet, None, bool]:
+    """The packets of one file; whether the header of another stands behind it, where somebody joined them."""
+    header = source.take(PCAP_HEADER)
     if header is None:
         source.unread[CUT_FILE] += 1
-        return
+        return False
     order, tick_ns, record_length = PCAP_MAGICS[header[:4]]
     _, minor, _, _, snap_length, network = struct.unpack(order + "HHiIII", header[4:])
     interface = Interface(network & LINKTYPE_MASK, Section(order), snap_length=snap_length)
@@ -166,18 +174,22 @@ def walk_pcap(source: PacketSource) -> Iterator[Packet]:
             if captured > MAX_PACKET_BYTES:
                 source.at = at
                 source.unread[BAD_RECORD] += 1
-                return
+                return False
             start = at + record_length
             if start + captured > end:
                 break
+            if not captured and is_pcap(buffer[at : at + 4]):  # no packet of no octets in 2055, but a header
+                source.at = at
+                return True
             at = start + captured
             yield seconds * NS_PER_S + ticks * tick_ns, interface, original, buffer[start:at], b""
         source.at = at
         if end - at >= record_length and not source.have(record_length + captured):
             source.unread[CUT_FILE] += 1
-            return
+            return False
     if not source.exhausted:
         source.unread[CUT_FILE] += 1
+    return False
 
 
 def walk_pcapng(source: PacketSource) -> Iterator[Packet]:
