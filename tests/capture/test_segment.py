@@ -121,6 +121,13 @@ def test_a_hostile_comment_does_not_make_a_segment(comment):
         list(read_segment(io.BytesIO(data)))
 
 
+def test_a_comment_with_half_a_character_says_nothing():
+    """JSON can write it, UTF-8 and with it the store cannot."""
+    data = written(observation(b"abc", notes=("half \ud800",)))
+    (item,) = read_segment(io.BytesIO(data))
+    assert (item.raw, item.notes) == (b"abc", ())
+
+
 def test_a_packet_nobody_wrote_is_counted_not_raised():
     data = bytearray(written(observation(b"abc"), observation(b"def")))
     at = bytes(data).find(b"\x45\x00\x00\x1f")

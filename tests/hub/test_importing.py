@@ -1,3 +1,4 @@
+import os
 import threading
 
 import pytest
@@ -37,6 +38,13 @@ def test_a_capture_of_1970_is_kept_once_and_keeps_its_time(store, config, tmp_pa
         (done,) = import_captures(store, config, [file])
         assert done.stored == stored
     assert store.row("SELECT toUnixTimestamp64Nano(received_at) AS ns FROM messages") == {"ns": 0}
+
+
+def test_a_file_whose_name_is_no_text_is_imported_under_one_that_is(store, config, tmp_path):
+    file = write_pcap(tmp_path / os.fsdecode(b"caf\xe9.pcap"), [request(0)])
+    for stored in (1, 0):
+        (done,) = import_captures(store, config, [file])
+        assert (done.file, done.sensor, done.stored) == (r"caf\xe9.pcap", r"caf\xe9", stored)
 
 
 def test_a_file_given_twice_at_once_is_kept_once(store, config, tmp_path):

@@ -1,13 +1,14 @@
 """Reading back what `pcapng.SegmentWriter` wrote: every packet is an observation, exactly as it was."""
 
 import ipaddress
-import json
 import socket
 import struct
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final, cast, get_args
+
+import msgspec
 
 from relaytrap.capture.container import (
     BYTE_ORDERS,
@@ -223,7 +224,7 @@ def _machine(comment: str) -> dict[str, Any] | None:
     if not comment.startswith(MARK):
         return None
     try:
-        value = json.loads(comment[len(MARK) :])
+        value = msgspec.json.decode(comment[len(MARK) :])
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

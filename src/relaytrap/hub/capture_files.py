@@ -1,5 +1,6 @@
 """Capture files as an operator names them, and how they are read under the settings."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from relaytrap.capture import ReadOptions
 from relaytrap.capture.direction import parse_networks
 from relaytrap.config import Config
 from relaytrap.errors import InputError
+from relaytrap.sip.text import display
 
 __all__ = ["opened_capture", "read_options"]
 
@@ -29,7 +31,7 @@ def opened_capture(file: Path | str) -> Iterator[tuple[BinaryIO, str]]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name a readable capture file") from None
     with stream:
-        yield stream, path.name
+        yield stream, display(os.fsencode(path.name))
 
 
 def read_options(config: Config) -> ReadOptions:
