@@ -235,6 +235,27 @@ def test_malformed_request_gets_400_where_the_product_looks() -> None:
     assert statuses(cisco.receive(broken) + cisco.wait(1)) == [400]
 
 
+@pytest.mark.parametrize(
+    ("written", "instead", "reason"),
+    [
+        (b"CSeq: 1 OPTIONS", b"CSeq: 1 INVITE", b"CSeq method does not match request method"),
+        (b"CSeq: 1 OPTIONS", b"CSeq: 4294967296 OPTIONS", b"CSeq number is illegal"),
+        (b"Length: 0", b"Length: 7", b"Content-Length mis-match"),
+        (b"sip:100@203.0.113.9 SIP", b"<sip:100@203.0.113.9> SIP", b"Bad Request URI"),
+        (b"Length: 0", b"Length: -7", None),
+        (b"Call-ID:", b"Call-ID: 1\r\nCall-ID:", None),
+        (b'To: "100"', b'To: "100', None),
+        (b"<sip:100@198.51.100.7:5060>", b"*", b"OK"),
+    ],
+)
+def test_kamailio_tells_what_is_wrong_in_its_own_words_or_keeps_silent(
+    written: bytes, instead: bytes, reason: bytes | None
+) -> None:
+    """As the real 5.6.3 does with its default configuration."""
+    answers = Talk("kamailio").receive(request().replace(written, instead, 1))
+    assert [response(answer).reason_phrase for answer in answers] == ([reason] if reason else [])
+
+
 def test_unknown_version_gets_505_where_the_product_looks_and_silence_elsewhere() -> None:
     other = request().replace(b" SIP/2.0\r\nVia", b" SIP/7.0\r\nVia")
     assert Talk("sbc").ask(other).status_code == 505

@@ -23,7 +23,7 @@ from relaytrap.sensor.pattern import RandomBytes
 from relaytrap.sensor.persona import Persona, Rule
 from relaytrap.sensor.reply import Form, Slots, user_of_address
 from relaytrap.sensor.voice import Voice
-from relaytrap.sip import Abilities, Request, parse_message, validate
+from relaytrap.sip import ANOMALIES, Abilities, Request, parse_message, validate
 from relaytrap.sip.transaction import Action, Ended, PassUp, Send, ServerTransactions, State, Transaction
 
 __all__ = ["Engine"]
@@ -47,7 +47,9 @@ class Engine:
         # A product that takes malformed requests and counts no hops has nothing to refuse in a usual one.
         supported = persona.headers.get("Supported", "").encode().lower().split(b",")
         self._abilities = Abilities(extensions=frozenset(tag.strip() for tag in supported))
-        self._is_lenient = persona.cases.rejections.get("400") == "accept" and persona.cases.hops_spent is None
+        cases = persona.cases
+        is_choosy = any(ANOMALIES[cause].status == 400 for cause in cases.rejections if cause in ANOMALIES)
+        self._is_lenient = cases.rejections.get("400") == "accept" and not is_choosy and cases.hops_spent is None
         self._voice = Voice(persona)
         self._ledger = ledger
         self._key = random_bytes(64)
@@ -144,7 +146,8 @@ class Engine:
         if rejection is None:
             return False
         exchange.slots.update((name.lower(), value) for name, value in rejection.headers if name == b"Unsupported")
-        name = cases.rejections.get(str(rejection.status), "")
+        by_status = cases.rejections.get(str(rejection.status), "")
+        name = cases.rejections.get(rejection.why, by_status)
         if name == "accept":
             return False
         self._say(exchange, name, now)

@@ -17,6 +17,7 @@ import msgspec
 
 from relaytrap.errors import ConfigError
 from relaytrap.sensor.pattern import FIELD
+from relaytrap.sip import ANOMALIES
 
 __all__ = [
     "Accounts",
@@ -116,7 +117,8 @@ class Cases(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     no_dialog: a To tag that is not ours. no_transaction, cancel: a CANCEL that matches no INVITE, or one. in_dialog: a
     request inside a call. hops_spent: Max-Forwards 0; None: not looked at. options_without_user: an OPTIONS for the
-    machine itself. rejections: by status, for what `sip.validate` refuses; "accept" goes on as if nothing were wrong.
+    machine itself. rejections: by the name of an anomaly, or else by status, for what `sip.validate` refuses; "accept"
+    goes on as if nothing were wrong.
     """
 
     no_dialog: str = ""
@@ -329,6 +331,9 @@ def _check(document: PersonaFile, where: str) -> None:
             raise ConfigError(f"{where}: methods.{method} rings, but there is no [ring]")
     if document.ring is not None:
         _check_ring(document.ring, where)
+    for cause in document.cases.rejections:
+        if not cause.isdecimal() and not (cause in ANOMALIES and ANOMALIES[cause].status):
+            raise ConfigError(f"{where}: cases.rejections names {cause!r}, which is no status and no anomaly with one")
     order = document.wire.order
     challenge_headers = {each.header for each in document.challenges.values()}
     for name, answer in document.answers.items():
