@@ -381,3 +381,14 @@ def test_nothing_is_the_same_in_two_installations() -> None:
     seen = [fingerprint(f"installation {number}") for number in range(12)]
     assert all(len(set(values)) > 1 for values in zip(*seen, strict=True))
     assert len({values[0] for values in seen}) == 12
+
+
+def test_request_held_back_for_its_source_s_budget_is_answered_when_it_comes_again() -> None:
+    talk = Talk(source_bytes_per_s=30)
+    refused = talk.ask(invite())
+    talk.receive(request("ACK", uri="sip:900442012345678@203.0.113.9", to_tag=refused.to_tag.decode()))
+    number = 0
+    while talk.receive(request(branch=f"z9hG4bK-{number}")):  # a proven source: each is a transaction
+        number += 1
+    talk.wait(20)
+    assert statuses(talk.receive(request(branch=f"z9hG4bK-{number}"))) == [200]

@@ -110,7 +110,8 @@ class Outlet:
         if data is None and not reserved and self._shorten(exchange):
             data = form.fill(exchange.slots, most)
         if data is None:
-            self.counts["held-back"] += not reserved
+            if not reserved:
+                self._hold_back(exchange)
             return False
         if transaction is None:
             self._let_go(data, flow, source, exchange.out, now)
@@ -119,6 +120,13 @@ class Outlet:
             if isinstance(action, Send):
                 self._let_go(data, flow, source, exchange.out, now)
         return True
+
+    def _hold_back(self, exchange: Exchange) -> None:
+        """Say nothing. Who asks again may be answered then, also where a transaction was to absorb that."""
+        self.counts["held-back"] += 1
+        transaction = exchange.transaction
+        if transaction is not None and transaction.last_response is None and exchange.call is None:
+            self._transactions.forget(transaction)
 
     def _shorten(self, exchange: Exchange) -> bool:
         """Make tag and challenge as short as clients take them, if nobody has seen them yet: the last resort.

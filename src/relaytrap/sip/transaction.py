@@ -231,6 +231,10 @@ class ServerTransactions:
             actions += self._linger(transaction, "J", 64 * self._timers.t1_s, now)
         return actions
 
+    def forget(self, transaction: Transaction) -> None:
+        """End a transaction that its TU cannot answer: the request, heard again, is new."""
+        self._end(transaction)
+
     def next_timer(self) -> float | None:
         """When `handle_timers` is to be called next; None when nothing runs."""
         self._forget_stale()
