@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import gc
 import hashlib
 import resource
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import zlib
@@ -188,16 +190,26 @@ HALF = b"POST /api/segments HTTP/1.1\r\nX: "
 ANSWERED_EARLY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
 
 
-async def asked(parts: list[bytes], apart_s: float = 0.1, drip_s: float = 0.0) -> bytes:
-    """All that the door answers to these octets until it closes; an octet more is sent all the while if asked for."""
-    server = uvicorn.Server(
-        uvicorn.Config(answer_at_once, http=uplink.Impatient, lifespan="off", log_config=None, timeout_keep_alive=1)
-    )
+@contextlib.asynccontextmanager
+async def connected(keep_alive_s: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to a door that answers everything at once."""
+    how = {"http": uplink.Impatient, "lifespan": "off", "log_config": None, "timeout_keep_alive": keep_alive_s}
+    server = uvicorn.Server(uvicorn.Config(answer_at_once, **how))
     listener = socket.create_server(("127.0.0.1", 0))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     reader, writer = await asyncio.open_connection(*listener.getsockname())
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        server.should_exit = True
+        await serving
 
-    async def send() -> None:
+
+async def asked(parts: list[bytes], apart_s: float = 0.1, drip_s: float = 0.0) -> bytes:
+    """All that the door answers to these octets until it closes; an octet more is sent all the while if asked for."""
+
+    async def send(writer: asyncio.StreamWriter) -> None:
         for part in parts:
             writer.write(part)
             await asyncio.sleep(apart_s)
@@ -205,18 +217,16 @@ async def asked(parts: list[bytes], apart_s: float = 0.1, drip_s: float = 0.0) -
             writer.write(b"a")
             await asyncio.sleep(drip_s)
 
-    sending, answered = asyncio.create_task(send()), b""
-    try:
-        async with asyncio.timeout(20):
-            while octets := await reader.read(10_000):
-                answered += octets
-    except ConnectionError:
-        pass
-    finally:
-        sending.cancel()
-        writer.close()
-        server.should_exit = True
-        await serving
+    async with connected(keep_alive_s=1) as (reader, writer):
+        sending, answered = asyncio.create_task(send(writer)), b""
+        try:
+            async with asyncio.timeout(20):
+                while octets := await reader.read(10_000):
+                    answered += octets
+        except ConnectionError:
+            pass
+        finally:
+            sending.cancel()
     return answered
 
 
@@ -243,6 +253,26 @@ def test_connection_that_was_answered_and_never_ends_what_follows_is_closed(
 def test_connection_that_asks_again_and_again_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uplink, "REQUEST_HEAD_S", 0.2)
     assert asyncio.run(asked([WHOLE] * 10 + [WHOLE * 3], apart_s=0.3)).count(b"200 OK") == 13
+
+
+def test_connection_that_breaks_off_after_its_answer_leaves_nothing_in_memory() -> None:
+    def connections() -> int:
+        return sum(isinstance(each, uplink.Impatient) for each in gc.get_objects())
+
+    async def break_off() -> int:
+        async with connected(keep_alive_s=30) as (reader, writer):
+            writer.write(WHOLE)
+            await reader.readuntil(b"ok")
+            assert connections() == 1
+            reset = struct.pack("ii", 1, 0)  # no time to linger: closed, it is reset
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            writer.close()
+            await asyncio.sleep(0.2)
+            gc.collect()
+            return connections()
+
+    gc.collect()
+    assert asyncio.run(break_off()) == 0
 
 
 @contextlib.contextmanager

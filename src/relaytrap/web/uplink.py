@@ -146,7 +146,8 @@ class Impatient(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait_no_more()
-        super().connection_lost(exc)
+        # Told of an error, uvicorn leaves its own timer to run: half a minute in which it keeps all of a connection.
+        super().connection_lost(None)
 
     def _look_for_a_head(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
