@@ -123,6 +123,13 @@ def test_a_bomb_of_zeros_stays_small():
     assert len(message.payload) <= 1 << 20
 
 
+def test_a_small_packet_does_not_grow_out_of_all_proportion():
+    bomb = zlib.compress(b"OPTIONS sip:a SIP/2.0\r\n" + b"a:b\r\n" * 200_000, 9)
+    message = read_hep(b"HEP3\xff\xff" + chunk(3, bytes(4)) + chunk(4, bytes(4)) + chunk(16, bomb), 0)
+    assert message
+    assert (len(message.payload), message.missing) == (64 * len(bomb), 1)
+
+
 def test_length_of_what_is_no_hep():
     assert hep3_length(b"HEP3\x01\x02") == 258
     assert hep3_length(b"HEP3\x01") == hep3_length(b"HEP9\x01\x02") == 0

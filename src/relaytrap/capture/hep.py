@@ -17,6 +17,8 @@ __all__ = ["HEP3_MAGIC", "MAX_HEP_BYTES", "HepMessage", "hep3_length", "read_hep
 HEP3_MAGIC: Final = b"HEP3"
 MAX_HEP_BYTES: Final = 65_535
 MAX_UNPACKED: Final = 1 << 20
+MAX_GROWTH: Final = 64
+"""Times its octets that a payload may unpack to: SIP comes to 2 to 4 times, deflate itself allows a thousand."""
 
 IP_PROTOCOL, SOURCE_4, DESTINATION_4, SOURCE_6, DESTINATION_6, SOURCE_PORT, DESTINATION_PORT = 2, 3, 4, 5, 6, 7, 8
 SECONDS, MICROSECONDS, CAPTURE_ID, KEY, PAYLOAD, COMPRESSED_PAYLOAD = 9, 10, 12, 14, 15, 16
@@ -126,7 +128,7 @@ def _unpacked(data: bytes, missing: int) -> tuple[bytes, int]:
         return b"", 0
     inflate = zlib.decompressobj(wbits=47)
     try:
-        payload = inflate.decompress(data, MAX_UNPACKED)
+        payload = inflate.decompress(data, min(MAX_UNPACKED, MAX_GROWTH * len(data)))
     except zlib.error:
         return b"", 0
     return payload, missing or int(not inflate.eof)
