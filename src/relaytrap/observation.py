@@ -20,7 +20,7 @@ Transport = Literal["udp", "tcp", "tls", "ws", "wss", "sctp"]
 TRANSPORTS: Final[tuple[Transport, ...]] = get_args(Transport)
 
 
-class Observation(msgspec.Struct, frozen=True, gc=False):
+class Observation(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One message (or unparsable datagram) seen by one sensor.
 
     received_at_ns: when the bytes were read (or handed to the kernel), nanoseconds since the epoch, UTC.

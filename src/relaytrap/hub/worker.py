@@ -10,7 +10,9 @@ import signal
 import sys
 from io import BytesIO
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from relaytrap.errors import RelaytrapError
 from relaytrap.garbage import spare_collections
@@ -22,6 +24,8 @@ from relaytrap.observation import Observation
 __all__ = ["serve"]
 
 log = logging.getLogger(__name__)
+
+UNPACK: Final = msgspec.msgpack.Decoder(list[Observation]).decode
 
 
 def serve(connection: Connection) -> None:
@@ -55,8 +59,7 @@ def _done(job: tuple[Any, ...], setting: RowSetting) -> tuple[Any, ...]:
         data, sensor, arrived_ns = payload
         batch = segment_batch(data, sensor, arrived_ns, setting, ingested_ms, frozenset(known))
     else:
-        observations = [Observation(*fields) for fields in payload]
-        batch = make_batch(observations, setting, ingested_ms, known=frozenset(known))
+        batch = make_batch(UNPACK(payload), setting, ingested_ms, known=frozenset(known))
     return batch.rows, batch.skipped, batch.first_ns, batch.last_ns, batch.block
 
 

@@ -14,8 +14,9 @@ import sys
 import threading
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from operator import attrgetter
 from typing import Any, Final
+
+import msgspec
 
 from relaytrap.config import Config
 from relaytrap.errors import InputError, StoreError
@@ -26,7 +27,8 @@ __all__ = ["Workers"]
 
 log = logging.getLogger(__name__)
 
-FIELDS: Final = attrgetter(*Observation.__struct_fields__)
+# Made in 0.2 us a message; tuples of their fields would take marshal 1.3, while no other thread of the hub works.
+PACK: Final = msgspec.msgpack.Encoder().encode
 STOP_S: Final = 5.0
 
 
@@ -48,8 +50,7 @@ class Workers:
         self, observations: Sequence[Observation], ingested_ms: int | Sequence[int], *, known: Sequence[int] = ()
     ) -> Batch:
         """One block of observations; waits for an idle worker."""
-        payload = list(map(FIELDS, observations))
-        return self._done(("observations", ingested_ms, tuple(known), payload))
+        return self._done(("observations", ingested_ms, tuple(known), PACK(observations)))
 
     def segment_batch(
         self, data: bytes, sensor: str, arrived_ns: int, ingested_ms: int, *, known: Sequence[int] = ()
