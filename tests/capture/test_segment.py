@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaytrap.capture import read_capture
+from relaytrap.capture import inspect_capture, read_capture
 from relaytrap.capture.pcapng import SegmentWriter, interface_description
 from relaytrap.capture.segment import address_text, read_segment
 from relaytrap.errors import InputError
@@ -142,6 +142,12 @@ def test_an_imported_segment_keeps_the_sensor_and_gains_file_and_frame():
     (item,) = read_capture(io.BytesIO(data), name="x.pcapng", sensor="import")
     assert (item.sensor, item.capture, item.frame, item.transport) == ("hp1", "x.pcapng", 1, "tls")
     assert item.notes == ("said",)
+
+
+def test_an_imported_segment_counts_a_request_cut_within_its_first_line():
+    data = written(observation(b"INVITE sip:100@", notes=("cut by snaplen",)), observation(b"INVITE sip:100@"))
+    report = inspect_capture(io.BytesIO(data), name="x")
+    assert (report.observations, report.messages, report.methods) == (2, 1, {"INVITE": 1})
 
 
 def test_an_imported_segment_counts_messages_and_the_rest_apart():

@@ -58,6 +58,14 @@ def test_messages_of_both_sides_come_out_unmasked():
     assert reader.report.unread == {"TCP segment without payload": 2, "WebSocket handshake": 2}
 
 
+def test_a_message_that_the_capture_ends_in_is_counted():
+    cut = frame(request(2), key=b"abcd")[:-9]
+    frames = [*OPEN, segment(ASK, 1000), segment(frame(request(1), key=b"abcd") + cut, 1000 + len(ASK))]
+    messages, reader = read_frames(frames)
+    assert [message.raw for message in messages] == [request(1)]
+    assert reader.report.unread["WebSocket message that never became whole"] == 1
+
+
 def test_keepalives_and_control_frames_are_no_messages():
     stream = ASK + frame(b"\r\n\r\n") + frame(b"ping", opcode=9) + frame(request(1)) + frame(b"what")
     messages, reader = read_frames([OPEN[0], segment(stream, 1000)])

@@ -38,6 +38,7 @@ NOT_SIP: Final = "TCP payload that is not SIP"
 HEADLESS: Final = "TCP payload whose message began before the capture or in a gap"
 HANDSHAKE: Final = "WebSocket handshake"
 PROXY: Final = "PROXY header"
+SPLIT_MESSAGE: Final = "WebSocket message that never became whole"
 JUNK: Final = "junk between SIP messages in a TCP stream"
 MAX_SEEK: Final = 16_384
 """Octets kept while a start line may be coming together."""
@@ -118,6 +119,8 @@ class StreamContent:
         return self._abandon(UNFINISHED)
 
     def _abandon(self, note: str) -> list[Piece]:
+        if self._websocket and self._websocket.held:
+            self._unread[SPLIT_MESSAGE] += 1
         if not self._parser:
             rest, self._buffer = self._buffer, b""
             if note == CUT_BY_SNAPLEN and begins_cut_request(rest):

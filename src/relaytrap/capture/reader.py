@@ -68,9 +68,8 @@ def inspect_capture(stream: Readable, *, name: str, options: ReadOptions | None 
     """Read a whole capture and parse each message, to say what is in it; nothing is kept."""
     reader = read_capture(stream, name=name, sensor="", options=options)
     for observation in reader:
-        cut = is_cut(observation)
-        if not is_incomplete(observation) and (cut or recognition.begins_message(observation.raw)):
-            reader.report.inspect(parse_message(observation.raw), cut=cut)
+        if not is_incomplete(observation) and _is_message(observation):
+            reader.report.inspect(parse_message(observation.raw), cut=is_cut(observation))
     return reader.report
 
 
@@ -178,7 +177,7 @@ class CaptureReader:
         self.report.observations += 1
         if is_incomplete(observation):
             self.report.incomplete += 1
-        elif recognition.begins_message(observation.raw):
+        elif _is_message(observation):
             self.report.messages += 1
         yield replace(observation, capture=self._name, frame=number)
 
@@ -201,6 +200,13 @@ class CaptureReader:
                 yield seen
         if not source.exhausted:
             source.unread[CUT_HEP] += 1
+
+
+def _is_message(observation: Observation) -> bool:
+    """Whether it is a SIP message, or the beginning of one whose first line the capture cut."""
+    return recognition.begins_message(observation.raw) or (
+        is_cut(observation) and recognition.begins_cut_request(observation.raw)
+    )
 
 
 def _read_head(stream: Readable) -> bytes:
