@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaytrap.sensor.ledger import CREDIT_LIFETIME_S, HEADER_BYTES, PROOF_LIFETIME_S, Ledger
+from relaytrap.sensor.ledger import CREDIT_LIFETIME_S, HEADER_BYTES, PROOF_LIFETIME_S, SECRET_LIFETIME_S, Ledger
 
 
 def ledger(**more: int) -> Ledger:
@@ -42,7 +42,7 @@ def test_credit_lapses_with_a_transaction_s_life() -> None:
 def test_returned_secret_proves_the_source_it_went_to_for_a_while() -> None:
     books = ledger()
     source, other = books.received("192.0.2.1", 10, 0.0), books.received("192.0.2.2", 10, 0.0)
-    books.issue(source, b"nonce")
+    books.issue(source, b"nonce", 0.0)
     assert not books.returned("192.0.2.2", other, b"nonce", 1.0)
     assert books.returned("192.0.2.1", source, b"nonce", 1.0)
     assert books.is_proven(source, 1.0)
@@ -50,11 +50,21 @@ def test_returned_secret_proves_the_source_it_went_to_for_a_while() -> None:
     assert not books.is_proven(source, 1.0 + PROOF_LIFETIME_S)
 
 
+def test_secret_proves_nothing_once_the_address_may_be_somebody_else_s() -> None:
+    books = ledger()
+    source = books.received("192.0.2.1", 10, 0.0)
+    books.issue(source, b"nonce", 0.0)
+    books.issue(source, b"later", 100.0)
+    now = SECRET_LIFETIME_S + 50.0
+    assert not books.returned("192.0.2.1", source, b"nonce", now)
+    assert books.returned("192.0.2.1", source, b"later", now)
+
+
 def test_secret_is_forgotten_after_many_newer_ones() -> None:
     books = ledger()
     source = books.received("192.0.2.1", 10, 0.0)
     for number in range(40):
-        books.issue(source, b"%d" % number)
+        books.issue(source, b"%d" % number, 0.0)
     assert not books.returned("192.0.2.1", source, b"1", 0.0)
     assert books.returned("192.0.2.1", source, b"39", 0.0)
 
@@ -84,7 +94,7 @@ def test_total_budget_is_shared() -> None:
 def test_proven_sources_outlast_a_flood_of_unproven_ones() -> None:
     books = ledger(max_sources=100)
     source = books.received("192.0.2.1", 10, 0.0)
-    books.issue(source, b"secret")
+    books.issue(source, b"secret", 0.0)
     books.returned("192.0.2.1", source, b"secret", 0.0)
     for number in range(100_000):
         books.received(f"10.0.{number >> 8}.{number & 255}", 10, 0.0)

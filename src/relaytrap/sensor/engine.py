@@ -168,12 +168,12 @@ class Engine:
             self._apply(exchange, rule, now)
 
     def _apply(self, exchange: Exchange, rule: Rule, now: float) -> None:
-        name = self._judge(exchange, rule) if rule.challenge else rule.answer
+        name = self._judge(exchange, rule, now) if rule.challenge else rule.answer
         if name == "ring":
             self._ring(exchange, now)
             return
         is_challenge = name == "challenge"
-        form = self._challenge(exchange, rule.challenge) if is_challenge else self._voice.forms.get(name)
+        form = self._challenge(exchange, rule.challenge, now) if is_challenge else self._voice.forms.get(name)
         if form is None:
             self.counts["persona-silent"] += 1
             return
@@ -183,7 +183,7 @@ class Engine:
 
     # Credentials
 
-    def _judge(self, exchange: Exchange, rule: Rule) -> str:
+    def _judge(self, exchange: Exchange, rule: Rule, now: float) -> str:
         """Name of the answer that this request has earned; "challenge" for none yet."""
         request, persona = exchange.request, self.persona
         challenge = persona.challenges[rule.challenge]
@@ -195,7 +195,7 @@ class Engine:
         given = credentials[0]
         password = persona.password(given.get(b"username") or b"")
         right = bool(password) and is_right(given, request.method, password or "")
-        if (given.get(b"nonce") or b"") not in exchange.source.secrets:
+        if not self._ledger.is_issued(exchange.source, given.get(b"nonce") or b"", now):
             exchange.slots[b"stale"] = challenge.stale.encode() if right else b""
             return "challenge"
         if right:
@@ -204,12 +204,12 @@ class Engine:
             return rule.unknown_user
         return rule.refused
 
-    def _challenge(self, exchange: Exchange, name: str) -> Form:
+    def _challenge(self, exchange: Exchange, name: str, now: float) -> Form:
         exchange.challenge = name
         stale = exchange.slots.get(b"stale", b"")
         nonce, value = self._voice.challenge(name, stale, exchange.chance, exchange.slots.now_ns)
         exchange.slots[b"challenge"] = value
-        self._ledger.issue(exchange.source, nonce)
+        self._ledger.issue(exchange.source, nonce, now)
         return self._voice.challenges[name]
 
     # Calls
@@ -229,7 +229,7 @@ class Engine:
         proven = exchange.flow.is_connected or self._ledger.is_proven(exchange.source, now)
         forms = self._voice.forms
         final = forms[ring.answered if proven else ring.unproven]
-        self._outlet.prepare(exchange, final)
+        self._outlet.prepare(exchange, final, now)
         exchange.call = self._calls.open(transaction, exchange.flow, exchange.slots.tag)
         # Where credit is short, ringing is worth more than the 100 before it and the final answer behind it.
         self._outlet.say_before(exchange, forms[ring.trying], now, forms[ring.ringing], final)

@@ -20,6 +20,8 @@ __all__ = ["Ledger", "Source"]
 CREDIT_LIFETIME_S: Final = 32.0
 CREDIT_MAX_BYTES: Final = 1 << 16
 PROOF_LIFETIME_S: Final = 120.0
+SECRET_LIFETIME_S: Final = 600.0
+"""An address may go to somebody else, who must not get what the one before him could still prove."""
 HEADER_BYTES: Final = 48
 """IPv6 and UDP; IPv4 and UDP take 28. The larger keeps us on the safe side for both."""
 SECRETS_KEPT: Final = 16
@@ -29,7 +31,7 @@ TOTAL_BURST_S: Final = 10.0
 
 
 class Source:
-    """What is known of one address."""
+    """What is known of one address. secrets: what was issued to it, and when."""
 
     __slots__ = ("credit", "heard_at", "packets", "proven_until", "secrets", "spent_at", "tokens")
 
@@ -38,7 +40,7 @@ class Source:
         self.packets = 0
         self.heard_at = now
         self.proven_until = 0.0
-        self.secrets: tuple[bytes, ...] = ()
+        self.secrets: tuple[tuple[bytes, float], ...] = ()
         self.tokens = tokens
         self.spent_at = now
 
@@ -114,13 +116,17 @@ class Ledger:
         """Whether this address returned a secret of ours lately."""
         return source.proven_until > now
 
-    def issue(self, source: Source, secret: bytes) -> None:
+    def issue(self, source: Source, secret: bytes, now: float) -> None:
         """Remember a random value that goes to this source."""
-        source.secrets = (*source.secrets[1 - SECRETS_KEPT :], secret)
+        source.secrets = (*source.secrets[1 - SECRETS_KEPT :], (secret, now))
+
+    def is_issued(self, source: Source, secret: bytes, now: float) -> bool:
+        """Whether this random value went to the source lately."""
+        return any(secret == each and now - at <= SECRET_LIFETIME_S for each, at in source.secrets)
 
     def returned(self, address: str, source: Source, secret: bytes, now: float) -> bool:
         """Whether this is a secret that went to the source; if so it is proven from now on for a while."""
-        if secret not in source.secrets:
+        if not self.is_issued(source, secret, now):
             return False
         source.proven_until = now + PROOF_LIFETIME_S
         self._unproven.pop(address, None)

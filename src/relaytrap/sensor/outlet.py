@@ -97,17 +97,17 @@ class Outlet:
     def say_before(self, exchange: Exchange, form: Form, now: float, *following: Form) -> bool:
         """Say something provisional, if what may be sent leaves room for what follows; whether it was said."""
         for each in following:
-            self.prepare(exchange, each)
+            self.prepare(exchange, each, now)
         reserved = sum(each.shortest(exchange.slots) + HEADER_BYTES for each in following)
         return self._emit(exchange, form, now, reserved)
 
     def _emit(self, exchange: Exchange, form: Form, now: float, reserved: int = 0) -> bool:
         """Write an answer as long as the ledger allows, less what is reserved, and let it go; False: it did not fit."""
         flow, source, transaction = exchange.flow, exchange.source, exchange.transaction
-        self.prepare(exchange, form)
+        self.prepare(exchange, form, now)
         most = self._ledger.allowance(source, now, connected=flow.transport != "udp") - reserved
         data = form.fill(exchange.slots, most)
-        if data is None and not reserved and self._shorten(exchange):
+        if data is None and not reserved and self._shorten(exchange, now):
             data = form.fill(exchange.slots, most)
         if data is None:
             if not reserved:
@@ -128,7 +128,7 @@ class Outlet:
         if transaction is not None and transaction.last_response is None and exchange.call is None:
             self._transactions.forget(transaction)
 
-    def _shorten(self, exchange: Exchange) -> bool:
+    def _shorten(self, exchange: Exchange, now: float) -> bool:
         """Make tag and challenge as short as clients take them, if nobody has seen them yet: the last resort.
 
         An extension scanner's REGISTER has 340 octets; what a modern Asterisk says to it does not fit in there.
@@ -143,17 +143,17 @@ class Outlet:
             nonce, slots[b"challenge"] = self._voice.challenge(
                 exchange.challenge, b"", exchange.chance, exchange.slots.now_ns, short=True
             )
-            self._ledger.issue(exchange.source, nonce)
+            self._ledger.issue(exchange.source, nonce, now)
         return True
 
-    def prepare(self, exchange: Exchange, form: Form) -> None:
+    def prepare(self, exchange: Exchange, form: Form, now: float) -> None:
         """Put the To tag and the body in their slots. A tag in an answer to INVITE comes back in the ACK: a proof."""
         slots, request = exchange.slots, exchange.request
         if not slots.tag:
             pattern = self._voice.tag_pattern(form)
             slots.use_tag(self._voice.make_tag(pattern, request, exchange.chance, exchange.slots.now_ns))
             if request.method == b"INVITE" and pattern.random_bits >= PROVING_BITS:
-                self._ledger.issue(exchange.source, slots.tag)
+                self._ledger.issue(exchange.source, slots.tag, now)
         if form.answer.body and b"body" not in slots:
             slots[b"body"] = self._voice.session(request, exchange.flow, exchange.chance, exchange.slots.now_ns)
 
