@@ -177,3 +177,15 @@ def test_overview_keeps_as_many_newest_messages_as_it_shows_whole(watched: Watch
     )
     assert hidden <= 0
     assert int(page.locator("[data-ticker]").get_attribute("data-ticker") or 0) > 0
+
+
+def test_page_without_scripts_shows_nothing_that_needs_them_and_the_bytes_in_hex(browser: Browser, hub: Hub) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(hub.url + "/")
+    page.locator(".map img").wait_for(state="visible")
+    for needless in ("[data-measure] >> nth=0", ".map .wait", "[data-live]"):
+        assert not page.locator(needless).is_visible(), needless
+    page.goto(f"{hub.url}/messages/{hub.rows('messages', call_id='dial-1', limit=1)[0]['id']}")
+    assert page.locator("pre.hex").is_visible()
+    context.close()
