@@ -147,9 +147,10 @@ def test_import_says_what_became_of_the_capture(taker: Hub) -> None:
     assert not list(taker.data_dir.glob("import-*"))
 
 
-def test_import_of_what_is_no_capture_is_explained(taker: Hub) -> None:
+@pytest.mark.parametrize("name", ["x", "..", "a/..\0", "/"])
+def test_import_of_what_is_no_capture_is_explained(taker: Hub, name: str) -> None:
     answer = taker.client.post(
-        "/api/import", params={"name": "x"}, content=b"nonsense", headers={"authorization": f"Bearer {taker.token}"}
+        "/api/import", params={"name": name}, content=b"nonsense", headers={"authorization": f"Bearer {taker.token}"}
     )
     assert answer.status_code == 400
     assert answer.json()["error"]

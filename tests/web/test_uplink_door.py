@@ -38,6 +38,7 @@ from relaytrap.web.api.uplink import HEARTBEAT_BYTES_MAX
 from relaytrap.web.doors import HEARTBEATS_BYTES_MAX, SEGMENTS_BYTES_MAX, Doors
 from relaytrap.web.room import Room
 from relaytrap.web.security import Endpoint, public_url
+from relaytrap.web.serve import server_config
 from relaytrap.web.site import Site
 from tests.cli.test_sensor_tokens import token_in
 from tests.fleet.fleet import until
@@ -187,14 +188,14 @@ def test_sensors_page_names_door_and_certificate(door: Door) -> None:
 
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 HALF = b"POST /api/segments HTTP/1.1\r\nX: "
+UPGRADE = WHOLE.replace(b"\r\n\r\n", b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
 ANSWERED_EARLY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
 
 
 @contextlib.asynccontextmanager
-async def connected(keep_alive_s: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection to a door that answers everything at once."""
-    how = {"http": uplink.Impatient, "lifespan": "off", "log_config": None, "timeout_keep_alive": keep_alive_s}
-    server = uvicorn.Server(uvicorn.Config(answer_at_once, **how))
+async def connected(config: uvicorn.Config) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to a door."""
+    server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     reader, writer = await asyncio.open_connection(*listener.getsockname())
@@ -217,7 +218,10 @@ async def asked(parts: list[bytes], apart_s: float = 0.1, drip_s: float = 0.0) -
             writer.write(b"a")
             await asyncio.sleep(drip_s)
 
-    async with connected(keep_alive_s=1) as (reader, writer):
+    config = uvicorn.Config(
+        answer_at_once, http=uplink.Impatient, lifespan="off", log_config=None, timeout_keep_alive=1
+    )
+    async with connected(config) as (reader, writer):
         sending, answered = asyncio.create_task(send(writer)), b""
         try:
             async with asyncio.timeout(20):
@@ -255,12 +259,28 @@ def test_connection_that_asks_again_and_again_is_kept(monkeypatch: pytest.Monkey
     assert asyncio.run(asked([WHOLE] * 10 + [WHOLE * 3], apart_s=0.3)).count(b"200 OK") == 13
 
 
+def usual() -> uvicorn.Config:
+    """As the door is served."""
+    return server_config(answer_at_once, http=uplink.Impatient, lifespan="off")
+
+
+@pytest.mark.parametrize("sent", [b"\0\r\n\r\n", UPGRADE, b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"])
+def test_what_strangers_send_is_no_line_in_the_log(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async def send() -> bytes:
+        async with connected(usual()) as (reader, writer):
+            writer.write(sent)
+            return await reader.readline()
+
+    assert asyncio.run(send()) == (b"HTTP/1.1 200 OK\r\n" if sent == UPGRADE else b"HTTP/1.1 400 Bad Request\r\n")
+    assert caplog.records == []
+
+
 def test_connection_that_breaks_off_after_its_answer_leaves_nothing_in_memory() -> None:
     def connections() -> int:
         return sum(isinstance(each, uplink.Impatient) for each in gc.get_objects())
 
     async def break_off() -> int:
-        async with connected(keep_alive_s=30) as (reader, writer):
+        async with connected(usual()) as (reader, writer):
             writer.write(WHOLE)
             await reader.readuntil(b"ok")
             assert connections() == 1

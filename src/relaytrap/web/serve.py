@@ -23,7 +23,7 @@ from relaytrap.web.app import create_app
 from relaytrap.web.security import Endpoint
 from relaytrap.web.site import Site
 
-__all__ = ["bind", "serve"]
+__all__ = ["STOP_GRACE_S", "bind", "serve", "server_config"]
 
 log = logging.getLogger(__name__)
 BACKLOG: Final = 512
@@ -64,24 +64,33 @@ def serve(site: Site, listener: socket.socket, ready: Callable[[Site, str], None
     """
     host, port = listener.getsockname()[:2]
     url = Endpoint(host, port).url
-    config = uvicorn.Config(
-        create_app(site),
-        proxy_headers=False,
-        server_header=False,
-        access_log=False,
-        log_config=None,
-        log_level="warning",
-        lifespan="on",
-        timeout_graceful_shutdown=STOP_GRACE_S,
-        timeout_keep_alive=KEEP_ALIVE_S,
-    )
-    server = _Server(config, site, url, ready)
+    server = _Server(server_config(create_app(site), lifespan="on"), site, url, ready)
     try:
         server.run(sockets=[listener])
     finally:
         listener.close()
     if server.failure is not None:
         raise server.failure
+
+
+def server_config(app: Any, **more: Any) -> uvicorn.Config:
+    """How every door of ours is served, and what a door wants besides.
+
+    No address is taken from a header, no software is named, there are no WebSockets; what strangers send is no line in
+    the log, or they fill the disk.
+    """
+    return uvicorn.Config(
+        app,
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        log_level="error",
+        timeout_graceful_shutdown=STOP_GRACE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        **more,
+    )
 
 
 class _Server(uvicorn.Server):

@@ -23,6 +23,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from relaytrap.errors import RelaytrapError
 from relaytrap.hub.certificate import HubCertificate
 from relaytrap.web.api import join, uplink
+from relaytrap.web.serve import STOP_GRACE_S, server_config
 from relaytrap.web.site import Site
 
 __all__ = ["UplinkServer", "create_uplink_app"]
@@ -37,8 +38,6 @@ OTHER_FILES: Final = 4_096
 WAITING_MAX: Final = 256
 """Segments that wait at a time for the stream, which takes them in parcels, 0.2 s apart; 1,000 sensors ship 500 a
 second."""
-KEEP_ALIVE_S: Final = 30
-STOP_GRACE_S: Final = 3
 
 
 def create_uplink_app(site: Site) -> Litestar:
@@ -83,19 +82,12 @@ class UplinkServer:
     """The listening door; start it, close it at the end."""
 
     def __init__(self, site: Site, listener: socket.socket, certificate: HubCertificate) -> None:
-        config = uvicorn.Config(
+        config = server_config(
             create_uplink_app(site),
             http=Impatient,
             ssl_certfile=certificate.path,
             ssl_keyfile=certificate.key,
-            proxy_headers=False,
-            server_header=False,
-            access_log=False,
-            log_config=None,
-            log_level="warning",
             limit_concurrency=CONNECTIONS_MAX,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=STOP_GRACE_S,
         )
         config.load()  # a certificate that cannot be used shows here
         self._listener = listener

@@ -127,7 +127,8 @@ async def take_capture(request: Ask, site: Site) -> Response[bytes]:
     """A capture file as body; query `name` (its file name) and `sensor`. One JSON object a line: what became of it."""
     doors = _doors(site)
     require_local(request, site)
-    name = Path(request.query_params.get("name", "")).name.replace("\0", "") or "-"
+    name = Path(request.query_params.get("name", "")).name.replace("\0", "")
+    name = "-" if name in ("", "..") else name
     if len(name.encode()) > NAME_CHARS_MAX * 2:
         raise InputError(f"the file name has {len(name):,} characters; rename it to fewer than {NAME_CHARS_MAX}")
     sensor = request.query_params.get("sensor", "")
