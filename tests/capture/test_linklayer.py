@@ -26,6 +26,11 @@ def nflog(packet: bytes, family: int = 2) -> bytes:
     return bytes([family, 0, 0, 0]) + prefix + struct.pack("<HH", 4 + len(packet), 9) + packet
 
 
+def pktap(link_type: int, frame: bytes) -> bytes:
+    """Apple's header: length, kind of record, link type, name of the interface, and what else belongs to 108 octets."""
+    return struct.pack("<III24s", 108, 1, link_type, b"en0") + bytes(72) + frame
+
+
 def wlan(
     packet: bytes,
     kind: bytes | None = b"\x08\0",
@@ -89,6 +94,9 @@ CASES = {
     "cooked 2 vlan": (276, b"\x81\x00" + bytes(18) + b"\0\x05\x08\x00" + PACKET_4),
     "cooked 2 pppoe": (276, b"\x88\x64" + bytes(18) + pppoe(b"\x00\x21" + PACKET_4)),
     "cooked 2 mpls": (276, b"\x88\x47" + bytes(18) + b"\0\x02\x01\x40" + PACKET_4),
+    "packet tap": (258, pktap(1, ethernet(PACKET_4))),
+    "packet tap on loopback": (258, pktap(0, b"\x1e\0\0\0" + PACKET_6)),
+    "packet tap on a tunnel": (258, pktap(12, PACKET_4)),
     "ppp with a direction": (204, b"\x01\xff\x03\x00\x21" + PACKET_4),
     "atm": (11, SNAP + PACKET_4),
     "sunatm": (123, b"\x02\0\0\x05" + SNAP + PACKET_4),

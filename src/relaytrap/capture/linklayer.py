@@ -224,6 +224,18 @@ def _per_packet(frame: bytes, at: int) -> Located:
 
 IN_PER_PACKET: Final = {1: ethernet, 105: _air(wireless.payload), 127: _air(wireless.behind_radiotap)}
 
+
+def _packet_tap(frame: bytes, at: int) -> Located:
+    """Apple's PKTAP, as its tcpdump writes for all interfaces: its length, then the link type of what follows."""
+    if at + 12 > len(frame):
+        return None
+    behind = at + int.from_bytes(frame[at : at + 4], "little")
+    link_type = int.from_bytes(frame[at + 8 : at + 12], "little")
+    return IN_PACKET_TAP[link_type](frame, behind) if link_type in IN_PACKET_TAP else (CONTROL, behind)
+
+
+IN_PACKET_TAP: Final = IN_PER_PACKET | {0: _loopback, 9: ppp, 12: by_version}
+
 NETWORK_LAYER: Final[dict[int, Callable[[bytes, int], Located]]] = {
     0: _loopback,
     1: ethernet,
@@ -251,6 +263,7 @@ NETWORK_LAYER: Final[dict[int, Callable[[bytes, int], Located]]] = {
     228: by_version,
     229: by_version,
     239: _nflog,
+    258: _packet_tap,
     276: _cooked_2,
 }
 """Link type -> the function that finds the network layer, from an offset."""
