@@ -169,9 +169,10 @@ def topoh(key: bytes = BUILT_IN_KEY, residue: int = BUILT_IN_RESIDUE) -> Relay:
 
     def pass_on(message: Message, relay: str, source: str, port: int) -> None:
         kamailio(message, relay, source, port)
-        head, *params = message.vias[1].split(";")
-        plain = ";".join([head, params[0], "TH=div", *params[1:]])
-        message.vias[1] = f"SIP/2.0/UDP 127.0.0.8;branch=z9hG4bKsr-{mask(plain, key, residue)}"
+        for at, via in enumerate(message.vias[1:], 1):
+            head, *params = via.split(";")
+            plain = ";".join([head, params[0], "TH=div", *params[1:]])
+            message.vias[at] = f"SIP/2.0/UDP 127.0.0.8;branch=z9hG4bKsr-{mask(plain, key, residue)}"
         contact = message.get("Contact").strip("<>")
         message.put("Contact", f"<sip:127.0.0.8;line=sr-{mask(contact, key, residue)}>")
 
@@ -251,11 +252,7 @@ def analyse(observations: Iterable[Observation]) -> tuple[list[Belief], Settled]
         assert number < 10**6
     found = associate(tracks, visits)
     placed = {place.visit.id: place for place in found.placements}
-    vouches = {
-        Vouch(path.relay or "", path.origin, inner_of(path.chain), deeper_of(path), path.confidence)
-        for _, path, _ in judged
-        if path.verdict == "relayed" and path.origin
-    }
+    vouches = {vouch_of(path) for _, path, _ in judged if path.verdict == "relayed" and path.origin}
     hidden = {seen.source for seen, path, _ in judged if path.verdict == "hidden"}
     settled = settle(Words.of(vouches, hidden), found.groups)
     beliefs = [
@@ -263,6 +260,12 @@ def analyse(observations: Iterable[Observation]) -> tuple[list[Belief], Settled]
         for (seen, path, keys), visit in zip(judged, visits, strict=True)
     ]
     return beliefs, settled
+
+
+def vouch_of(path: Path) -> Vouch:
+    hops = tuple(hop for hop in path.chain if hop)
+    said = (inner_of(path.chain), deeper_of(path), path.confidence)
+    return Vouch(path.relay or "", path.origin or "", *said, outer=hops[:-1])
 
 
 def deeper_of(path: Path) -> str:

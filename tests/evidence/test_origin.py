@@ -136,8 +136,51 @@ def test_a_pool_with_misfits_is_a_pool_of_strangers():
     assert settled(relays(5), groups).hiding == {}
 
 
-def chain(outer: str, inner: str, origin: str) -> Vouch:
-    return Vouch(outer, origin, inner=inner, confidence=36)
+BEHIND = "203.0.113.50"
+
+
+def test_what_fills_every_hole_behind_a_proxy_that_tells_the_truth_is_no_origin():
+    found = settled([*relays(5), Vouch("203.0.113.1", BEHIND)], [fit("203.0.113.1", BEHIND)])
+    assert (found.lying, found.fronting, found.inner) == ({}, {"203.0.113.1": {BEHIND}}, {BEHIND})
+    assert found.origins.keys() == {ORIGIN}
+    assert found.believed(BEHIND) == ""
+
+
+@pytest.mark.parametrize("given", [{"odds": 5.0}, {"fitting": 10}, {"inside": 5, "fitting": 5}, {"between": 2}])
+def test_behind_a_proxy_an_address_is_the_origin_unless_everything_fits(given):
+    found = settled([*relays(5), Vouch("203.0.113.1", BEHIND)], [fit("203.0.113.1", BEHIND, **given)])
+    assert (found.fronting, found.believed(BEHIND)) == ({}, BEHIND)
+
+
+def test_what_names_its_own_upstream_for_which_others_vouch_hides_nobody():
+    vouches = [*relays(5), Vouch("203.0.113.1", BEHIND, deeper=ORIGIN)]
+    found = settled(vouches, [fit("203.0.113.1", BEHIND)])
+    assert (found.fronting, found.believed(BEHIND, "", ORIGIN)) == ({}, ORIGIN)
+
+
+def chain(relay: str, inner: str, origin: str, *outer: str) -> Vouch:
+    return Vouch(relay, origin, inner=inner, confidence=36, outer=outer)
+
+
+def test_a_hop_that_handed_on_what_several_vouch_for_is_believed_about_others():
+    other, inner = "198.51.100.70", "203.0.113.80"
+    vouches = [*relays(2), chain("203.0.113.1", inner, ORIGIN), chain("203.0.113.1", inner, other)]
+    found = settled(vouches)
+    assert found.believed(other, inner) == other
+    assert found.origins[other].confidence < found.origins[ORIGIN].confidence
+    assert settled(vouches[1:]).believed(other, inner) == ""
+    sender = settled([*vouches, Vouch("203.0.113.3", inner)])  # it sends requests of its own
+    assert sender.believed(other, inner) == ""
+
+
+def test_a_chain_is_as_good_as_its_worst_hop():
+    """A sender that imitates a proxy may put a real relay below itself, which is seen forwarding elsewhere."""
+    real = Vouch("203.0.113.80", "198.51.100.70")
+    made_up = [chain(f"203.0.113.{n}", "203.0.113.80", INNOCENT, ORIGIN) for n in range(1, 4)]
+    found = settled([real, *made_up])
+    assert found.believed(INNOCENT, "203.0.113.80") == ""
+    assert INNOCENT not in found.origins
+    assert settled([real, Vouch(ORIGIN, "198.51.100.71"), *made_up]).believed(INNOCENT, "203.0.113.80") == INNOCENT
 
 
 def test_a_chain_is_believed_when_others_vouch_for_its_end():
@@ -200,6 +243,7 @@ vouches = st.builds(
     origin=addresses,
     inner=st.sampled_from(["", "203.0.113.90", "203.0.113.1"]),
     deeper=st.sampled_from(["", "198.51.100.9"]),
+    outer=st.sampled_from([(), ("203.0.113.91",), ("203.0.113.2",)]),
     confidence=st.integers(5, 75),
 )
 groups = st.builds(

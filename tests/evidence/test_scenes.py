@@ -9,7 +9,7 @@ from relaytrap.capture import read_capture
 from relaytrap.evidence.association import associate
 from relaytrap.evidence.kamailio import field_agrees
 from relaytrap.evidence.origin import Testimony as Words
-from relaytrap.evidence.origin import Vouch, settle
+from relaytrap.evidence.origin import settle
 from relaytrap.evidence.path import AddressSet, PathSetting
 from relaytrap.evidence.relay import judge_path
 from relaytrap.evidence.topology_hiding import Masked
@@ -17,7 +17,7 @@ from relaytrap.evidence.track import keys_of
 from relaytrap.evidence.via_chain import branch_maker
 from relaytrap.evidence.visits import TrackInfo, Visit
 from relaytrap.sip import Request, parse_message
-from tests.evidence.relays import believe, deeper_of
+from tests.evidence.relays import believe, vouch_of
 
 pytestmark = pytest.mark.material
 CARRIER = "203.0.113.200"
@@ -61,11 +61,7 @@ def findings(observations, known=(CARRIER,)):
         visits.append(Visit(number, at, keys.track, seen.source, target, *rest))
     found = associate(tracks, visits)
     placed = {place.visit.id: place for place in found.placements}
-    vouches = {
-        Vouch(path.relay, path.origin, path.chain[-1] if path.chain else "", deeper_of(path), path.confidence)
-        for _, _, path, _ in judged
-        if path.verdict == "relayed" and path.origin
-    }
+    vouches = {vouch_of(path) for _, _, path, _ in judged if path.verdict == "relayed" and path.origin}
     hidden = {seen.source for seen, _, path, keys in judged if path.verdict == "hidden" and keys.opener}
     settled = settle(Words.of(vouches, hidden), found.groups)
     return [

@@ -100,6 +100,38 @@ def test_a_relay_seen_only_behind_others_is_one_of_the_list_and_has_its_network(
     assert run_query(store, "relay", {"address": inner})[0]["kind"] == "inner"
 
 
+def test_an_address_behind_a_relay_that_fills_the_holes_of_a_campaign_is_a_relay_too(store, setting):
+    made, hiding = Scene(), "203.0.113.31"
+    sweep(made, A, range(100, 160), [*HONEST, *HONEST, HONEST[0]])
+    for number in range(160, 200):
+        route = ((b2bua, hiding), HONEST[0]) if number % 3 == 0 else (HONEST[number % len(HONEST)],)
+        made.send(request(A, str(number), serial=number), A, *route, at=number)
+    put(store, setting, made.seen)
+    Analysis(store).update()
+    relays = {row["address"]: row for row in run_query(store, "relays", {"limit": 0})}
+    assert (relays[hiding]["kind"], relays[hiding]["messages"]) == ("inner", 13)
+    assert relays[HONEST[0][1]]["reliable"]
+    origins = {row["address"]: row for row in run_query(store, "origins", {"limit": 0})}
+    assert origins.keys() == {A}
+    assert origins[A]["vouched"] + origins[A]["associated"] == 100
+    messages = list(run_query(store, "messages", {"limit": 0}))
+    assert {row["origin"] for row in messages} == {A}
+    assert sum(row["association"] for row in messages) == 13
+
+
+def test_a_sender_that_puts_a_real_relay_between_itself_and_an_innocent_frames_nobody(store, setting):
+    made, real = Scene(), "203.0.113.77"
+    sweep(made, A, range(100, 160), [*HONEST, (kamailio, real)])
+    for number in range(40):
+        message = request(INNOCENT, str(500 + number), serial=number)
+        kamailio(message, real, INNOCENT, 5074)
+        made.send(message, B, (kamailio, B), HONEST[number % len(HONEST)], at=number)
+    put(store, setting, made.seen)
+    Analysis(store).update()
+    assert {row["address"] for row in run_query(store, "origins", {"limit": 0})} == {A}
+    assert {row["origin"] for row in run_query(store, "messages", {"limit": 0})} == {A, None}
+
+
 def test_an_ack_of_a_host_that_hides_is_nobodys(store, setting, scene):
     """By its bytes it came straight from there, as what the host makes anew does; it names no campaign."""
     hiding, made = "203.0.113.31", Scene(list(scene.seen), list(scene.truth))

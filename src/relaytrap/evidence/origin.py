@@ -22,13 +22,14 @@ from typing import Final, NamedTuple
 from relaytrap.evidence.host import FEW_RELAYS, OUTNUMBERED
 from relaytrap.evidence.visits import GroupFit, GroupKey
 
-__all__ = ["Origin", "Settled", "Standing", "Testimony", "Vouch", "confidence", "settle"]
+__all__ = ["Origin", "Settled", "Standing", "Testimony", "Vouch", "confidence", "hops_of", "settle"]
 
 
 class Vouch(NamedTuple):
     """What one relay says: it took requests from `origin`.
 
-    inner: the hop through which it says so, when it did not see the origin itself; "" for its own testimony.
+    inner: the hop through which it says so, when it did not see the origin itself; "" for its own testimony. outer:
+    hops between relay and inner, nearest first.
     deeper: an address that the origin in turn names as its upstream; "" for none. confidence: that of one message.
     network: what counts as one operator (an autonomous system, else a /16 or /32); country: of the relay.
     """
@@ -40,6 +41,7 @@ class Vouch(NamedTuple):
     confidence: int = 50
     network: str = ""
     country: str = ""
+    outer: tuple[str, ...] = ()
 
 
 class Standing(NamedTuple):
@@ -132,8 +134,9 @@ class Settled:
     of what looks direct and is a relay's, with how sure. inner: relays seen only behind other relays. chained: (inner,
     origin) → whom to believe instead of the origin that inner names, "" for nobody. behind: (address, deeper) → whom to
     believe when the address is a relay and names deeper. doubted: like lying, but too little to say more than that.
-    unseen: addresses that only hops behind relays name, none of them believed. lies, doubts, hosts: all addresses in
-    lying and in doubted, all sources in hiding.
+    fronting: relay → addresses that it names and that hide for whom they forward. unseen: addresses that only hops
+    behind relays name, none of them believed. lies: all addresses in lying and in fronting, which are no origins.
+    doubts, hosts: all addresses in doubted, all sources in hiding.
     """
 
     origins: dict[str, Origin] = field(default_factory=dict)
@@ -143,6 +146,7 @@ class Settled:
     inner: set[str] = field(default_factory=set)
     chained: dict[tuple[str, str], str] = field(default_factory=dict)
     behind: dict[tuple[str, str], str] = field(default_factory=dict)
+    fronting: dict[str, set[str]] = field(default_factory=dict)
     unseen: set[str] = field(default_factory=set)
     lies: set[str] = field(default_factory=set)
     doubts: set[str] = field(default_factory=set)
@@ -191,8 +195,12 @@ def settle(testimony: Testimony, groups: Iterable[GroupFit]) -> Settled:
     settled = Settled()
     sums = sum_groups(groups)
     settled.hiding = _hiding(testimony, sums)
-    settled.lying, settled.doubted = _lying(testimony, sums)
+    told = _told(testimony, sums)
+    settled.lying, settled.doubted = _lying(testimony, told)
     settled.lies, settled.doubts = (set().union(*named.values()) for named in (settled.lying, settled.doubted))
+    settled.fronting = _fronting(settled, testimony, told)
+    settled.inner.update(*settled.fronting.values())
+    settled.lies.update(*settled.fronting.values())
     settled.hosts = {source for source, _ in settled.hiding}
     _settle_chains(settled, testimony, testimony.sources | settled.hosts)
     _weigh_origins(settled, testimony, sums)
@@ -239,7 +247,7 @@ def _hiding(testimony: Testimony, sums: Mapping[GroupKey, GroupFit]) -> dict[tup
         if fit.verdict != "direct" or key.origin:
             continue
         pools[key.stack, key.shape].append(fit)
-        if fit.log_odds >= HIDING_ODDS and fit.fitting >= HIDING_FITTING and _fits_well(fit):
+        if _is_certain(fit):
             pair = key.source, key.stack
             found[pair] = max(found.get(pair, 0), min(60 + int(fit.log_odds), 90))
         elif _names_host(testimony, fit):
@@ -264,6 +272,11 @@ def _names_host(testimony: Testimony, fit: GroupFit) -> bool:
     return many and fits and fit.claims >= HIDING_FITTING and fit.claims >= HIDING_SHARE * fit.visits
 
 
+def _is_certain(fit: GroupFit) -> bool:
+    """Whether a group by itself shows that its requests are its host's."""
+    return fit.log_odds >= HIDING_ODDS and fit.fitting >= HIDING_FITTING and _fits_well(fit)
+
+
 def _fits_well(fit: GroupFit) -> bool:
     """Whether a group is like a part of its host's; one that has no place is nobody's."""
     return (
@@ -283,13 +296,39 @@ def _is_between(fit: GroupFit) -> bool:
 Named = dict[str, set[str]]
 
 
-def _lying(testimony: Testimony, sums: Mapping[GroupKey, GroupFit]) -> tuple[Named, Named]:
-    """Relays that stand against many, and the addresses that they alone name: those that lie, those to be doubted."""
+def _told(testimony: Testimony, sums: Mapping[GroupKey, GroupFit]) -> dict[str, list[GroupFit]]:
+    """Address that few relays name → the groups of guests that they name it for."""
     told: dict[str, list[GroupFit]] = defaultdict(list)
     for key, fit in sums.items():
         standing = testimony.standing.get(key.origin)
         if standing is not None and standing.relays <= FEW_RELAYS:
             told[key.origin].append(fit)
+    return told
+
+
+def _fronting(settled: Settled, testimony: Testimony, told: Mapping[str, list[GroupFit]]) -> Named:
+    """Relays that rightly name whom they took requests from, and the addresses that hide for whom they forward.
+
+    What an address brings shows that as it does of a source that looks direct: it makes requests anew behind a proxy.
+    One that names its own upstream, for which others vouch, hides nobody.
+    """
+    fronting: Named = defaultdict(set)
+    open_ones = {
+        vouch.origin for vouch in testimony.deeper if _is_vouched(testimony, settled, vouch.deeper, vouch.origin)
+    }
+    for origin, fits in told.items():
+        if origin in open_ones or origin in settled.lies:
+            continue
+        fit, relays = _sum(fits), {fit.key.source for fit in fits}
+        standing = testimony.standing.get(fit.host)
+        if standing is not None and standing.relays >= max(MANY_RELAYS, OUTNUMBERED * len(relays)) and _is_certain(fit):
+            for relay in relays:
+                fronting[relay].add(origin)
+    return dict(fronting)
+
+
+def _lying(testimony: Testimony, told: Mapping[str, list[GroupFit]]) -> tuple[Named, Named]:
+    """Relays that stand against many, and the addresses that they alone name: those that lie, those to be doubted."""
     suspects = {origin for origin, fits in told.items() if _contradicts(testimony, fits)}
     lying: Named = defaultdict(set)
     doubted: Named = defaultdict(set)
@@ -358,24 +397,43 @@ def _main_host(fits: Sequence[GroupFit]) -> str:
 
 def _settle_chains(settled: Settled, testimony: Testimony, sources: set[str]) -> None:
     """Which hops behind the first are believed, and to whom requests belong when they are not."""
-    outer: dict[str, set[str]] = defaultdict(set)
+    said: dict[tuple[str, str], list[Vouch]] = defaultdict(list)
+    takers: dict[str, set[str]] = defaultdict(set)
     for vouch in testimony.chained:
-        outer[vouch.inner].add(vouch.relay)
-    for vouch in testimony.chained:
-        if _is_vouched(testimony, settled, vouch.origin, vouch.inner) or vouch.inner in sources:
-            settled.inner.add(vouch.inner)
-        elif len(outer[vouch.inner]) > 1:
-            # Many relays took requests from it, and nobody else knows whom it names: it is the sender itself.
-            settled.chained[vouch.inner, vouch.origin] = vouch.inner
+        said[vouch.inner, vouch.origin].append(vouch)
+        if not vouch.outer:
+            takers[vouch.inner].add(vouch.relay)
+    known = sources | _corroborated(settled, testimony)
+    for (inner, origin), vouches in said.items():
+        if _is_vouched(testimony, settled, origin, inner) or any(known.issuperset(hops_of(each)) for each in vouches):
+            settled.inner.add(inner)
         else:
-            settled.chained[vouch.inner, vouch.origin] = ""
+            # Many relays took requests from it, and nobody else knows whom it names: it is the sender itself.
+            settled.chained[inner, origin] = inner if len(takers[inner]) > 1 else ""
     for vouch in testimony.deeper:
         standing = testimony.standing.get(vouch.origin)
         if vouch.origin in sources or (standing is not None and standing.only):
             # A relay of its own, or for all that one relay's word tells: a sender that invents a hop and a relay that
             # hands on look the same. Whom it names in turn counts only when others vouch for that one.
-            known = _is_vouched(testimony, settled, vouch.deeper, vouch.origin)
-            settled.behind[vouch.origin, vouch.deeper] = vouch.deeper if known else ""
+            believed = _is_vouched(testimony, settled, vouch.deeper, vouch.origin)
+            settled.behind[vouch.origin, vouch.deeper] = vouch.deeper if believed else ""
+
+
+def hops_of(vouch: Vouch) -> tuple[str, ...]:
+    """The hops through which a relay names somebody, nearest first."""
+    return (*vouch.outer, vouch.inner)
+
+
+def _corroborated(settled: Settled, testimony: Testimony) -> set[str]:
+    """Hops that handed on requests of an address for which several relays vouch, and send none of their own."""
+    return {
+        hop
+        for vouch in testimony.chained
+        if _is_vouched(testimony, settled, vouch.origin, vouch.inner)
+        and testimony.standing[vouch.origin].relays >= SOME_RELAYS
+        for hop in hops_of(vouch)
+        if hop not in testimony.standing
+    }
 
 
 def _is_vouched(testimony: Testimony, settled: Settled, origin: str, besides: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from relaytrap import __version__, clock
 from relaytrap.errors import StoreTooNew
-from relaytrap.store.findings_schema import findings_ddl
+from relaytrap.store.findings_schema import WORDS, findings_ddl
 from relaytrap.store.queries.shape import NOT_BELIEVED
 from relaytrap.store.rebuild import rebuild_rollups
 from relaytrap.store.schema import (
@@ -74,6 +74,13 @@ def sum_up_more(store: "Store") -> None:
     rebuild_rollups(store)
 
 
+def keep_whole_chains(store: "Store") -> None:
+    """A column for the hops before the inner one; hours summed up before have none."""
+    store.command(
+        f"ALTER TABLE relay_hours{store.layout.on_cluster} ADD COLUMN IF NOT EXISTS outer_hops {WORDS} AFTER inner"
+    )
+
+
 # Step n of the schema is STEPS[n - 1]; steps are only ever appended.
 STEPS: Final[tuple[tuple[str, Callable[["Store"], None]], ...]] = (
     ("first tables", make_first_tables),
@@ -81,6 +88,7 @@ STEPS: Final[tuple[tuple[str, Callable[["Store"], None]], ...]] = (
     ("a faster codec for source", read_sources_faster),
     ("times that are not believed in a column", keep_own_times),
     ("days of dialled cores, and what sources did", sum_up_more),
+    ("whole chains of relays", keep_whole_chains),
 )
 
 

@@ -6,7 +6,7 @@ Sets are formed here, in SQL; the Python side sees one row for each origin, and 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from relaytrap.evidence.origin import Origin, Settled, Standing, Testimony, Vouch
+from relaytrap.evidence.origin import Origin, Settled, Standing, Testimony, Vouch, hops_of
 from relaytrap.evidence.visits import GroupFit, GroupKey
 from relaytrap.store.findings_schema import NO_ADDRESS, NONE
 from relaytrap.store.queries.filter import storage_address
@@ -97,7 +97,9 @@ def read_testimony(store: "Store", groups: Sequence[GroupFit], standing: dict[st
     testimony.pairs = _pairs(store, {(group.key.source, group.host) for group in groups if group.key.origin})
     testimony.chained = _vouches(store, f"inner != {NONE}")
     testimony.deeper = _vouches(store, f"inner = {NONE} AND deeper != {NONE}")
-    asked = {vouch.inner for vouch in testimony.chained} | {vouch.origin for vouch in testimony.deeper}
+    asked = {hop for vouch in testimony.chained for hop in hops_of(vouch)} | {
+        vouch.origin for vouch in testimony.deeper
+    }
     testimony.sources = _sources(store, sorted(asked))
     return testimony
 
@@ -156,14 +158,16 @@ def _pairs(store: "Store", asked: set[tuple[str, str]]) -> set[tuple[str, str]]:
 def _vouches(store: "Store", where: str) -> list[Vouch]:
     columns = ", ".join(f"{address(name)} AS {name}" for name in ("relay", "origin", "inner", "deeper"))
     sql = (
-        f"SELECT {columns}, max(confidence) AS confidence, any({NETWORK}) AS network, any(country) AS country "
-        f"FROM relay_hours WHERE {VOUCHING} AND {where} GROUP BY relay, origin, inner, deeper "
+        f"SELECT {columns}, max(confidence) AS confidence, any({NETWORK}) AS network, any(country) AS country, "
+        f"outer_hops AS outer FROM relay_hours WHERE {VOUCHING} AND {where} "
+        "GROUP BY relay, origin, inner, deeper, outer_hops "
         "SETTINGS prefer_column_name_to_alias = 1"
     )
     found = []
     for row in store.rows(sql):
         for name in ("inner", "deeper"):
             row[name] = "" if row[name] == NO_ADDRESS else row[name]
+        row["outer"] = tuple(row["outer"])
         found.append(Vouch(**row))
     return found
 
@@ -199,6 +203,7 @@ def conclusion_rows(settled: Settled, look_up: LookUp) -> list[dict[str, Any]]:
     rows = [("hiding", source, str(stack), "", score) for (source, stack), score in settled.hiding.items()]
     rows += [("lying", relay, origin, "", 0) for relay, origins in settled.lying.items() for origin in origins]
     rows += [("doubted", relay, origin, "", 0) for relay, origins in settled.doubted.items() for origin in origins]
+    rows += [("fronting", relay, origin, "", 0) for relay, origins in settled.fronting.items() for origin in origins]
     for relay in settled.inner:
         country, asn, as_name = look_up(relay)
         rows.append(("inner", relay, country, f"{asn} {as_name}", 0))

@@ -124,7 +124,7 @@ def _add(settled: Settled, row: "Row") -> None:
         case "hiding":
             settled.hiding[one, int(other)] = row["confidence"]
             settled.hosts.add(one)
-        case "lying":
+        case "lying" | "fronting":
             settled.lies.add(other)
         case "doubted":
             settled.doubts.add(other)

@@ -14,6 +14,7 @@ __all__ = [
     "BEHIND",
     "BELIEVED",
     "CAMPAIGN_CONDITION",
+    "FRONTING",
     "HIDDEN_DIRECT",
     "INNER",
     "PLACED",
@@ -30,7 +31,9 @@ def said(kind: str, columns: str, condition: str = "1") -> str:
 
 
 PAIR: Final = "toIPv6OrDefault(one), toIPv6OrDefault(other)"
-LYING: Final = said("lying", "toIPv6OrDefault(other)")
+FRONTING: Final = said("fronting", "toIPv6OrDefault(other)")
+# Addresses that relays name and that are no origins: those of liars, and of what hides behind another relay.
+NO_ORIGIN: Final = f"(SELECT toIPv6OrDefault(other) FROM conclusions WHERE kind IN ('lying', 'fronting') AND {NEWEST})"
 DOUBTED: Final = said("doubted", "toIPv6OrDefault(other)")
 HIDING: Final = said("hiding", "toIPv6OrDefault(one), toUInt64OrZero(other)")
 CHAINED_SELF: Final = said("chained", PAIR, "said != ''")
@@ -46,7 +49,7 @@ HIDDEN_DIRECT: Final = f"(verdict = 'direct' AND (source, stack) IN {HIDING})"
 APPARENT: Final = f"(verdict IN ('direct', 'forged') AND NOT {HIDDEN_DIRECT})"
 # The origin that is believed when a relay names one; :: when nobody is.
 BELIEVED: Final = (
-    f"multiIf(verdict != 'relayed' OR origin IN {LYING} OR origin IN {DOUBTED}, {NONE}, "
+    f"multiIf(verdict != 'relayed' OR origin IN {NO_ORIGIN} OR origin IN {DOUBTED}, {NONE}, "
     f"inner != {NONE} AND (inner, origin) IN {CHAINED_SELF}, inner, "
     f"inner != {NONE} AND (inner, origin) IN {CHAINED_AWAY}, {NONE}, "
     f"inner = {NONE} AND deeper != {NONE} AND (origin, deeper) IN {BEHIND_SELF}, deeper, "
@@ -54,15 +57,15 @@ BELIEVED: Final = (
 )
 # A placement that counts: nobody believed is named by the message itself.
 GUEST: Final = (
-    f"(verdict = 'hidden' OR (verdict = 'relayed' AND (named = {NONE} OR named IN {LYING})) OR {HIDDEN_DIRECT})"
+    f"(verdict = 'hidden' OR (verdict = 'relayed' AND (named = {NONE} OR named IN {NO_ORIGIN})) OR {HIDDEN_DIRECT})"
 )
 # Where a placement leads in the end: nowhere when it leads to an address that only a lying relay or a hop that is not
 # believed names.
-PLACED_AT: Final = f"if(origin IN {LYING} OR origin IN {UNSEEN}, {NONE}, origin)"
+PLACED_AT: Final = f"if(origin IN {NO_ORIGIN} OR origin IN {UNSEEN}, {NONE}, origin)"
 # Placements that count, with where they lead in the end.
 PLACED: Final = f"SELECT * REPLACE ({PLACED_AT} AS origin) FROM placements FINAL WHERE {GUEST}"
 # Neither from an apparent source nor with a believed origin, and no guest of the association either.
-BEHIND: Final = f"(verdict = 'relayed' AND origin != {NONE} AND origin NOT IN {LYING} AND {BELIEVED} = {NONE})"
+BEHIND: Final = f"(verdict = 'relayed' AND origin != {NONE} AND origin NOT IN {NO_ORIGIN} AND {BELIEVED} = {NONE})"
 
 
 def campaign_of(base: str, column: str) -> str:

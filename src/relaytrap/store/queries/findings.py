@@ -18,6 +18,7 @@ from relaytrap.store.queries.believed import (
     APPARENT,
     BEHIND,
     BELIEVED,
+    FRONTING,
     HIDDEN_DIRECT,
     INNER,
     NEWEST,
@@ -48,10 +49,12 @@ RELAY_PARTS: Final = (
     "claims, toUInt64(0) AS masks, agents, transports, country, asn, as_name, "
     f"{NONE} AS origin FROM track_hours FINAL WHERE {HIDDEN_DIRECT} "
     "UNION ALL "
-    f"SELECT inner AS relay, 'inner' AS verdict, {BELIEVED} AS key, messages, openers, first, last, toUInt8(0) AS "
-    "confidence, CAST(map(), 'Map(LowCardinality(String), UInt64)') AS kinds, toUInt64(0) AS genuine, toUInt64(0) AS "
-    "claims, toUInt64(0) AS masks, [] AS agents, [] AS transports, '' AS country, toUInt32(0) AS asn, '' AS as_name, "
-    f"origin FROM (SELECT *, relay AS source FROM relay_hours FINAL) WHERE inner != {NONE} AND inner IN {INNER}"
+    f"SELECT if(inner = {NONE}, origin, inner) AS relay, 'inner' AS verdict, {BELIEVED} AS key, messages, openers, "
+    "first, last, toUInt8(0) AS confidence, CAST(map(), 'Map(LowCardinality(String), UInt64)') AS kinds, "
+    "toUInt64(0) AS genuine, toUInt64(0) AS claims, toUInt64(0) AS masks, [] AS agents, [] AS transports, "
+    f"'' AS country, toUInt32(0) AS asn, '' AS as_name, origin FROM ("
+    "SELECT *, relay AS source FROM relay_hours FINAL) "
+    f"WHERE if(inner = {NONE}, origin IN {FRONTING}, inner IN {INNER})"
 )
 # Origins whose requests bear different User-Agents behind different relays, which then wrote them.
 SEEN_DIFFERENTLY: Final = (
