@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relaytrap.evidence.kamailio import branch_hash
 from relaytrap.evidence.path import NOT_JUDGED, AddressSet, PathSetting
 from relaytrap.evidence.path_rules import RULES
 from relaytrap.evidence.relay import judge_path
@@ -111,6 +112,34 @@ def test_a_made_up_via_without_a_note_of_its_sender_is_forged():
     assert judge(message, ATTACKER).verdict == "forged"
 
 
+def genuine_branch(message: Message) -> str:
+    return f"z9hG4bK{branch_hash(message.get('Call-ID').encode(), b'1').decode()}.{'0' * 32}.0"
+
+
+@pytest.mark.parametrize("route", ["", f"<sip:{ATTACKER};lr>"])
+def test_a_scanner_hands_nothing_on_however_honest_the_rest_looks(route):
+    message = request(ATTACKER, "100", forwards=69)
+    message.vias.append(f"SIP/2.0/UDP {INNOCENT};received={INNOCENT};rport=5060;branch={genuine_branch(message)}")
+    message.headers += [("Record-Route", route)] if route else []
+    assert judge(message, ATTACKER).verdict == "forged"
+
+
+def test_an_imitated_hash_on_top_is_forged_however_honest_the_rest_looks():
+    extra = [f"SIP/2.0/UDP {INNOCENT}:5060;received={INNOCENT};rport=5060;branch=z9hG4bKnasheng"]
+    message = request(ATTACKER, "100", branch=f"z9hG4bK1234.{'0' * 32}.0", extra=extra, forwards=69)
+    assert judge(message, ATTACKER).verdict == "forged"
+
+
+def test_the_walk_stops_at_a_hop_that_names_us():
+    message = request(ATTACKER, "100", forwards=69)
+    message.vias = [
+        f"SIP/2.0/UDP {ATTACKER}:5074;branch={genuine_branch(message)}",
+        f"SIP/2.0/UDP {SENSOR};received={SENSOR};rport=5060;branch=z9hG4bK-1",
+    ]
+    path = judge(*through(kamailio, message=message))
+    assert (path.relay, path.chain, path.origin, path.claim) == (RELAY, (), ATTACKER, SENSOR)
+
+
 def test_an_imitated_kamailio_branch_on_top_is_forged():
     branch = f"z9hG4bK1234.{'0' * 32}.0"
     extra = [f"SIP/2.0/UDP {INNOCENT}:5060;received={INNOCENT};rport=5060;branch=z9hG4bK77"]
@@ -170,7 +199,7 @@ def test_a_relay_behind_one_that_masks_the_call_id_hashes_what_it_saw():
     assert judge(message, source).origin == ATTACKER
     kamailio(message, SECOND, source, 5060)
     path = judge(message, SECOND)
-    assert (path.verdict, path.relay, path.origin) == ("relayed", SECOND, RELAY)
+    assert (path.verdict, path.relay, path.chain, path.origin) == ("relayed", SECOND, (RELAY,), ATTACKER)
     assert [hop.software for hop in path.hops[:2]] == ["Kamailio", "Kamailio"]
 
 
@@ -182,6 +211,20 @@ def test_a_b2bua_leaves_no_mark_in_one_message():
 def test_built_in_topology_hiding_comes_off():
     path = judge(*through(topoh()))
     assert (path.verdict, path.origin, path.origin_port, path.kind) == ("relayed", ATTACKER, 5074, "hiding")
+
+
+def test_built_in_topology_hiding_comes_off_hop_by_hop():
+    path = judge(*through(kamailio, topoh()))
+    assert (path.verdict, path.relay, path.chain, path.origin) == ("relayed", SECOND, (RELAY,), ATTACKER)
+    assert path.kind == "hiding"
+    assert [hop.standing for hop in path.hops] == ["fact", "vouched", "vouched"]
+
+
+def test_what_a_masked_hop_names_is_not_taken_from_what_comes_off_as_rubbish():
+    message, source = through(topoh())
+    message.vias[1] = f"SIP/2.0/UDP 127.0.0.8;branch=z9hG4bKsr-{mask('pbx.example of somebody')}"
+    path = judge(message, source)
+    assert (path.verdict, path.origin, path.kind) == ("hidden", None, "hiding")
 
 
 def test_topology_hiding_with_a_secret_key_is_hidden_and_kept_for_later():

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from relaytrap.evidence.path import address_text
 from relaytrap.kept import Kept
 
 __all__ = [
@@ -34,7 +33,6 @@ __all__ = [
     "fits",
     "masked_text",
     "sender_key",
-    "sender_of",
     "solve",
     "unmask",
 ]
@@ -101,6 +99,9 @@ def _plain(text: bytes, values: dict[int, int]) -> bytes | None:
     return (bits >> spare).to_bytes(len(text) * 6 // 8, "big")
 
 
+# ---- a secret key: many messages, one alphabet -------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Who a hop took the message from, as it wrote it down: the address it saw when it noted one, else the sent-by."""
@@ -108,29 +109,6 @@ class Sender:
     address: str
     port: int
     sent_by: str
-
-
-VIA: Final = re.compile(
-    rb"SIP */ *2\.0 */ *([A-Za-z]+) +(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]{1,5}))?"
-    rb"((?:;[^;]*)*)"
-)
-
-
-def sender_of(via: bytes) -> Sender | None:
-    """The sender that a Via value (or the readable beginning of one) names."""
-    match = VIA.match(via)
-    if match is None:
-        return None
-    host, port, rest = match[2].strip(b"[]"), int(match[3] or 5060), match[4]
-    received = re.search(rb";received=\[?([0-9A-Fa-f:.]+)\]?(?:;|$)", rest)
-    rport = re.search(rb";rport=([0-9]{1,5})(?:;|$)", rest)
-    address = address_text(received[1] if received else host)
-    if address is None:
-        return None
-    return Sender(address, min(int(rport[1]) if rport else port, 65535), host.decode("latin-1"))
-
-
-# ---- a secret key: many messages, one alphabet -------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from relaytrap.evidence.kamailio import field_agrees
 from relaytrap.evidence.path import address_text
-from relaytrap.evidence.topology_hiding import MASKED_BRANCH, MASKED_CALL_ID, Sender, sender_of, unmask
+from relaytrap.evidence.topology_hiding import MASKED_BRANCH, MASKED_CALL_ID, unmask
 from relaytrap.sip import Request, Via
+from relaytrap.sip.anomaly import SipSyntaxError
 from relaytrap.sip.params import Params
-from relaytrap.sip.via import COOKIE
+from relaytrap.sip.via import COOKIE, parse_via
 
 __all__ = ["Link", "Maker", "branch_maker", "read_chain"]
 
@@ -88,7 +90,8 @@ class Link(msgspec.Struct, frozen=True):
     sent_by: the writer's own words; sent_by_address as canonical text or None. noted: every `received` there is.
     rport: as Via.rport gives it.
     genuine: whether the branch is Kamailio's own work (True), an imitation (False) or of unknown making (None).
-    masked: hidden by topoh under a key we do not have. unmasked: its plain text when the built-in key fits.
+    masked: hidden by topoh under a key we do not have. unmasked: it was hidden, and all but `via` is what came off
+        under the built-in key.
     """
 
     via: Via
@@ -103,7 +106,7 @@ class Link(msgspec.Struct, frozen=True):
     maker: Maker
     genuine: bool | None
     masked: bool
-    unmasked: Sender | None
+    unmasked: bool
     over_connection: bool
 
 
@@ -114,7 +117,8 @@ def read_chain(message: Request, vias: Sequence[Via]) -> tuple[Link, ...]:
     if call_id.startswith(MASKED_CALL_ID):
         call_id, masked = unmask(call_id) or b"", call_id
     number = cseq.number if cseq else 0
-    return tuple([_read_link(via, call_id, number, masked) for via in vias])
+    links = [_read_link(via, call_id, number, masked) for via in vias]
+    return tuple([_unmasked(link, call_id, number) if link.masked else link for link in links])
 
 
 def _read_link(via: Via, call_id: bytes, cseq: int, masked_call_id: bytes) -> Link:
@@ -144,7 +148,6 @@ def _read_link(via: Via, call_id: bytes, cseq: int, masked_call_id: bytes) -> Li
         maker = maker if genuine else IMITATION
     elif maker.name == IMITATION.name:
         genuine = False
-    masked = branch.startswith(MASKED_BRANCH)
     return Link(
         via,
         branch,
@@ -157,8 +160,8 @@ def _read_link(via: Via, call_id: bytes, cseq: int, masked_call_id: bytes) -> Li
         rport,
         maker,
         genuine,
-        masked,
-        _unmasked(branch) if masked else None,
+        branch.startswith(MASKED_BRANCH),
+        False,
         over_connection,
     )
 
@@ -176,6 +179,14 @@ def _noted(names: Sequence[bytes], params: Params) -> tuple[str, ...]:
     )
 
 
-def _unmasked(branch: bytes) -> Sender | None:
-    plain = unmask(branch)
-    return None if plain is None else sender_of(plain)
+def _unmasked(link: Link, call_id: bytes, cseq: int) -> Link:
+    """A masked link as it was before, if the built-in key fits and it then names an address."""
+    plain = unmask(link.branch)
+    try:
+        vias = parse_via(plain) if plain else ()
+    except SipSyntaxError:
+        return link
+    if len(vias) != 1:
+        return link
+    found = _read_link(vias[0], call_id, cseq, b"")
+    return replace(found, via=link.via, unmasked=True) if found.address else link

@@ -35,6 +35,9 @@ __all__ = ["ViaWalk"]
 
 # How much speaks for a relay before any sign: honest software makes this shape far more often than forgers do.
 PRIOR: Final = 30
+# What no relay of those makes does: more than all that a sender can write to look like one (a hop count that adds up, a
+# noted upstream, a Record-Route of its own) counts for.
+DECISIVE: Final = 110
 
 
 class ViaWalk:
@@ -111,9 +114,9 @@ class ViaWalk:
                 "path.kamailio-hash", 80, top.via.branch, "The top branch is Kamailio's own work: its hash agrees."
             )
         elif top.genuine is False:
-            forged += 80
+            forged += DECISIVE
             self._note(
-                "path.kamailio-hash", -80, top.via.branch, "The top branch imitates Kamailio: its hash is wrong."
+                "path.kamailio-hash", -100, top.via.branch, "The top branch imitates Kamailio: its hash is wrong."
             )
         elif top.maker.role == "proxy":
             honest += 40
@@ -121,9 +124,9 @@ class ViaWalk:
                 "path.software", 40, top.via.branch, f"The top branch has the form that {top.maker.name} writes."
             )
         elif top.maker.role == "scanner":
-            forged += 70
+            forged += DECISIVE
             text = f"The top branch is that of {top.maker.name}, which begins requests and hands none on."
-            self._note("path.software", -70, top.via.branch, text)
+            self._note("path.software", -100, top.via.branch, text)
         elif not top.maker.name and top.maker.role == "agent":
             forged += 25
         if below.genuine is False and not top.genuine:
@@ -132,9 +135,9 @@ class ViaWalk:
                 "path.kamailio-hash", -60, below.via.branch, "The Via below imitates Kamailio: its hash is wrong."
             )
         if below.address is not None and self._is_sensor(below.address) and not self._is_known(self.seen.source):
-            forged += 80
+            forged += DECISIVE
             text = f"The Via below says that it came from {below.address}: that is us, and we ask nobody."
-            self._note("path.own-address", -80, below.via.raw, text)
+            self._note("path.own-address", -100, below.via.raw, text)
         if top.noted:
             forged += 40
             self._note(
@@ -225,7 +228,7 @@ class ViaWalk:
             # What only the relay can reach is a part of it: the same private address stands for others elsewhere.
             chain=tuple([at if (at := each.address) and is_public(at) else "" for each in links[top + 1 : index]]),
             claim=claim,
-            kind=self._kind(relay, origin),
+            kind="hiding" if links[top + 1].unmasked else self._kind(relay, origin),
             made_up=index + 1 if more_below and claim is None else len(links),
             depth=index if origin else top,
         )
@@ -239,8 +242,8 @@ class ViaWalk:
         if not link.genuine or link.address is None or index + 1 >= len(self.links) - self.extra:
             return False
         below = self.links[index + 1]
-        if below.genuine is False or below.masked or below.address is None:
-            return False
+        if below.genuine is False or below.masked or below.address is None or self._is_sensor(below.address):
+            return False  # made up, unknown, or us, who ask nobody
         return LEAST_COUNTED <= self.start - self.extra <= START and is_public(below.address)
 
     def _claim_below(self, index: int) -> str | None:
@@ -267,6 +270,9 @@ class ViaWalk:
             )
         if link.address is None:
             return 0
+        if link.unmasked:
+            text = "Masked with the built-in key, which anybody can undo."
+            self._note("path.unmasked", 0, link.via.branch, text)
         text = f"{above.sent_by} wrote that it took the request from {link.address}:{link.port}."
         self._note("path.received" if link.explicit else "path.sent-by", score, link.via.raw, text)
         if len(link.noted) > 1 and len(set(link.noted)) > 1:
@@ -321,29 +327,12 @@ class ViaWalk:
 
     def _masked(self, top: int, relay: str) -> Path:
         below = self.links[top + 1]
-        sender = below.unmasked
-        if sender is None:
-            text = "The Via below is masked with a key of the relay's own."
-            self._note("path.masked", 60, below.via.branch, text)
-            contact = self.message.contacts[0].uri if self.message.contacts else None
-            line = (contact.param(b"line") if contact else None) or b""
-            mask = (below.via.branch or b"") + (b" " + line if line.startswith(MASKED_PARAM) else b"")
-            claim = claimed_address(self.message, self.seen)
-            return self._finish("hidden", 85, relay, top, kind="hiding", mask=mask, claim=claim)
-        text = (
-            f"Unmasked with the built-in key, the Via below says that the relay took the request from {sender.address}."
-        )
-        self._note("path.unmasked", 55, below.via.branch, text)
-        return self._finish(
-            "relayed",
-            60 if self.links[top].genuine else 50,
-            relay,
-            top,
-            origin=sender.address,
-            port=sender.port,
-            kind="hiding",
-            depth=top + 1,
-        )
+        self._note("path.masked", 60, below.branch, "The Via below is masked with a key of the relay's own.")
+        contact = self.message.contacts[0].uri if self.message.contacts else None
+        line = (contact.param(b"line") if contact else None) or b""
+        mask = below.branch + (b" " + line if line.startswith(MASKED_PARAM) else b"")
+        claim = claimed_address(self.message, self.seen)
+        return self._finish("hidden", 85, relay, top, kind="hiding", mask=mask, claim=claim)
 
     # ---- putting it together -------------------------------------------------------------------------------------
 
@@ -379,13 +368,12 @@ class ViaWalk:
         above = ""
         standing: Standing
         for index, link in enumerate(self.links):
-            sender = link.unmasked
-            if link.masked and sender is None:
+            if link.masked:
                 address, port, standing = "", 0, "claim"
             elif index == 0:
                 address, port, standing = self.seen.source, self.seen.source_port, "fact"
             else:
-                address, port = (sender.address, sender.port) if sender else (link.address or "", link.port)
+                address, port = link.address or "", link.port
                 standing = "vouched" if index <= believed else "claim" if index < made_up else "made-up"
             by = above if standing == "vouched" else ""
             transport = transport_text(link.via.transport)

@@ -41,7 +41,7 @@ from relaytrap.sip import Message, Request, parse_message
 
 __all__ = ["RULES_VERSION", "Row", "RowSetting", "bare_row", "make_row", "make_rows"]
 
-RULES_VERSION: Final = 3
+RULES_VERSION: Final = 4
 """Raised when the same bytes would give another row, so that `reanalyse` knows what is old."""
 
 
