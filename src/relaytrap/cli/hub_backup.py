@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from relaytrap.cli.main import Settings
+from relaytrap.cli.progress import byte_bars
 from relaytrap.cli.session import HubSession, open_session
 from relaytrap.config import Config
 from relaytrap.errors import DiskError, InputError
@@ -99,14 +99,6 @@ def _content(manifest: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def _progress(what: str, total: int) -> Iterator[Advance]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total or None)
-        yield lambda done: bar.update(task, completed=done)
+    """What takes how many bytes are done."""
+    with byte_bars() as advance:
+        yield lambda done: advance(what, done, total or None)

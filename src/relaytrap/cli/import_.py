@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import click
 
 from relaytrap.cli.main import Settings
 from relaytrap.cli.output import for_terminal
+from relaytrap.cli.progress import byte_bars, find_anew
 from relaytrap.cli.session import HubSession, open_session
 from relaytrap.config import Config
 from relaytrap.errors import RelaytrapError
@@ -37,8 +37,8 @@ def command(settings: Settings, files: tuple[str, ...], dry_run: bool, sensor: s
     Importing a file again adds only what is new in it.
     """
     config = settings.load()
-    with _shown_progress(files, quiet=as_json) as progress:
-        summaries = _look(config, files) if dry_run else _import(config, files, sensor, progress)
+    with _shown_progress(files) as progress:
+        summaries = _look(config, files, progress) if dry_run else _import(config, files, sensor, progress)
         failed = None
         try:
             for summary in summaries:
@@ -49,7 +49,7 @@ def command(settings: Settings, files: tuple[str, ...], dry_run: bool, sensor: s
         raise failed
 
 
-def _look(config: Config, files: Sequence[str]) -> Iterator[Summary]:
+def _look(config: Config, files: Sequence[str], progress: Progress) -> Iterator[Summary]:
     """What is in each file; needs no store."""
     from relaytrap.capture import inspect_capture
     from relaytrap.hub.capture_files import opened_capture, read_options
@@ -57,11 +57,11 @@ def _look(config: Config, files: Sequence[str]) -> Iterator[Summary]:
     options = read_options(config)
     for file in files:
         with opened_capture(file) as (stream, name):
-            yield {"file": name, **inspect_capture(stream, name=name, options=options).as_dict()}
+            counted = _Counted(stream, name, progress)
+            yield {"file": name, **inspect_capture(counted, name=name, options=options).as_dict()}
 
 
 def _import(config: Config, files: Sequence[str], sensor: str, progress: Progress) -> Iterator[Summary]:
-    from relaytrap.hub.analyse import analyse_now
     from relaytrap.hub.database import HubDatabase
     from relaytrap.hub.importing import ImportOptions, import_each
     from relaytrap.hub.ledger import Ledger
@@ -75,7 +75,7 @@ def _import(config: Config, files: Sequence[str], sensor: str, progress: Progres
             options = ImportOptions(sensor=sensor, progress=progress, ledger=Ledger(database))
             for imported in import_each(session.store, config, files, options):
                 yield imported.as_dict()
-        analyse_now(session.store, config)
+        find_anew(session.store, config)
 
 
 def _send(session: HubSession, files: Sequence[str], sensor: str, progress: Progress) -> Iterator[Summary]:
@@ -108,30 +108,11 @@ class _Counted:
 
 
 @contextlib.contextmanager
-def _shown_progress(files: Sequence[str], *, quiet: bool) -> Iterator[Progress]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda name, position: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
+def _shown_progress(files: Sequence[str]) -> Iterator[Progress]:
+    """What takes a file's name and how much of it was read."""
     sizes = {Path(file).name: os.path.getsize(file) for file in files if os.path.isfile(file)}
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks = {name: bar.add_task(for_terminal(name, 40), total=size, visible=False) for name, size in sizes.items()}
-
-        def advance(name: str, position: int) -> None:
-            if name in tasks:
-                bar.update(tasks[name], completed=position, visible=True)
-
-        yield advance
+    with byte_bars() as advance:
+        yield lambda name, position: advance(name, position, sizes.get(name))
 
 
 def _tell(summary: Summary, as_json: bool) -> None:

@@ -12,10 +12,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +25,7 @@ from relaytrap.cli.probe_log import log_command
 from relaytrap.cli.probe_opt_out import opt_out
 from relaytrap.cli.probe_result import print_result
 from relaytrap.cli.probe_schedule import schedule
+from relaytrap.cli.progress import shown_bars
 from relaytrap.cli.streams import flush_output, is_without_room, tell_without_room
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.errors import RelaytrapError
@@ -38,6 +39,9 @@ from relaytrap.probe.schedule import STATED
 from relaytrap.probe.target import TRANSPORTS, resolve_target
 from relaytrap.probe.tricks import STANDARD, TRICKS
 from relaytrap.probe.verdict import EXIT_NOT_RUN
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
 
 __all__ = ["command"]
 
@@ -156,7 +160,7 @@ def test(
         )
         report = not_run(host, sentence, rfc3339(now_ns()))
     else:
-        report = _run(settings, host, Options(**options), quiet=as_json or not sys.stderr.isatty())
+        report = _run(settings, host, Options(**options))
     if report["exit_status"] == EXIT_NOT_RUN:
         click.echo(f"relaytrap: {for_terminal(report['sentence'], 1000)}", err=True)
         for why in report["not_tested"]:
@@ -189,7 +193,7 @@ command.add_command(opt_out)
 command.add_command(schedule)
 
 
-def _run(settings: Settings, host: str, options: Options, *, quiet: bool) -> dict[str, Any]:
+def _run(settings: Settings, host: str, options: Options) -> dict[str, Any]:
     """The report of a test; one that could not be run or was broken off says why."""
     began = rfc3339(now_ns())
     try:
@@ -203,7 +207,7 @@ def _run(settings: Settings, host: str, options: Options, *, quiet: bool) -> dic
                 witness_public=options.witness_public or named.witness_public,
                 witness_token=named.witness_token,
             )
-        with _shown_progress(quiet=quiet) as progress:
+        with _shown_progress() as progress:
             return asyncio.run(_test(register, host, options, progress))
     except RelaytrapError as error:
         return not_run(host, str(error), began)
@@ -237,26 +241,24 @@ def _user() -> str:
 
 
 @contextlib.contextmanager
-def _shown_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+def _shown_progress() -> Iterator[Callable[[Progress], None]]:
     """A progress bar with the time left on a terminal, nothing elsewhere."""
-    if quiet:
-        yield lambda progress: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    left = TextColumn("at most {task.fields[left]:.0f} s left")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), left)
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None, left=0.0)
+    with shown_bars(_columns) as bars:
+        task = bars.add_task("starting", total=None, left=0.0) if bars else None
 
         def advance(step: Progress) -> None:
-            bar.update(
-                task, description=step.doing, completed=step.settled, total=step.total or None, left=step.seconds_left
-            )
+            if bars and task is not None:
+                done, total, left = step.settled, step.total or None, step.seconds_left
+                bars.update(task, description=step.doing, completed=done, total=total, left=left)
 
         yield advance
+
+
+def _columns() -> "Sequence[ProgressColumn]":
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+
+    left = TextColumn("at most {task.fields[left]:.0f} s left")
+    return TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), left
 
 
 def _write_reports(report: dict[str, Any], paths: tuple[Path, ...]) -> None:

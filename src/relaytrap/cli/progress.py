@@ -1,22 +1,84 @@
-"""How far a command over all messages is."""
+"""How far a command is: bars on a terminal, nothing elsewhere."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-__all__ = ["message_bar"]
+import click
+
+from relaytrap.cli.output import for_terminal
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn, TaskID
+
+    from relaytrap.config import Config
+    from relaytrap.store import Store
+
+__all__ = ["byte_bars", "find_anew", "message_bar", "shown_bars"]
+
+NAME_CHARS = 40
+
+
+@contextmanager
+def shown_bars(columns: "Callable[[], Sequence[ProgressColumn]]") -> "Iterator[Progress | None]":
+    """Bars of these columns on a terminal, which vanish at the end; None elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(*columns(), console=Console(stderr=True), transient=True) as bars:
+        yield bars
 
 
 @contextmanager
 def message_bar() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on a terminal, nothing elsewhere; gives what takes messages done, and of how many."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    """Gives what takes messages done, and of how many."""
+    with shown_bars(_message_columns) as bars:
+        task = bars.add_task("messages", total=None) if bars else None
 
-    columns = (TextColumn("messages"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("messages", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        def advance(done: int, total: int) -> None:
+            if bars and task is not None:
+                bars.update(task, completed=done, total=total)
+
+        yield advance
+
+
+@contextmanager
+def byte_bars() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Gives what takes a name, its bytes done, and of how many (None: nobody knows); each name has its bar."""
+    with shown_bars(_byte_columns) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def advance(name: str, done: int, total: int | None) -> None:
+            if bars is None:
+                return
+            if name not in tasks:
+                tasks[name] = bars.add_task(for_terminal(name, NAME_CHARS), total=total)
+            bars.update(tasks[name], completed=done)
+
+        yield advance
+
+
+def find_anew(store: "Store", config: "Config") -> None:
+    """Bring relays, origins and campaigns up to date, and say so to who waits for it."""
+    from relaytrap.hub.analyse import analyse_now
+
+    if sys.stderr.isatty():
+        click.echo("bringing relays, origins and campaigns up to date ...", err=True)
+    analyse_now(store, config)
+
+
+def _message_columns() -> "Sequence[ProgressColumn]":
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    return TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+
+
+def _byte_columns() -> "Sequence[ProgressColumn]":
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    name = TextColumn("{task.description}", markup=False)
+    return name, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()

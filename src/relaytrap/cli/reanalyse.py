@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from relaytrap.cli.main import Settings
-from relaytrap.cli.progress import message_bar
+from relaytrap.cli.progress import find_anew, message_bar
 from relaytrap.cli.session import HubSession, StoreSession, open_session
 from relaytrap.config import Config
 from relaytrap.garbage import spare_collections
@@ -43,7 +43,6 @@ def _asked(session: HubSession, outdated: bool) -> Iterator[dict[str, Any]]:
 
 
 def _done_here(store: "Store", config: Config, outdated: bool) -> Iterator[dict[str, Any]]:
-    from relaytrap.hub.analyse import analyse_now
     from relaytrap.hub.reanalyse import reanalyse
     from relaytrap.hub.rows import RowSetting
     from relaytrap.hub.workers import Workers
@@ -54,6 +53,6 @@ def _done_here(store: "Store", config: Config, outdated: bool) -> Iterator[dict[
     try:
         for step in reanalyse(store, workers, only_outdated=outdated):
             yield {"messages": step.messages, "of": step.of}
-        analyse_now(store, config)
+        find_anew(store, config)
     finally:
         workers.close()

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import click
 
 from relaytrap.cli.main import Settings
+from relaytrap.cli.progress import find_anew
 from relaytrap.cli.session import Session, StoreSession, open_session
 from relaytrap.clock import now_ns
 from relaytrap.config import Config
@@ -83,11 +84,8 @@ def _remove(session: Session) -> int:
 
 def _find(session: Session, config: Config) -> None:
     """Bring relays, origins and campaigns up to date."""
-    from relaytrap.hub.analyse import analyse_now
-
-    click.echo("bringing relays, origins and campaigns up to date ...", err=True)
     if isinstance(session, StoreSession):
-        analyse_now(session.store, config)
+        find_anew(session.store, config)
     else:
         for _ in session.lines("POST", "/api/analyse"):
             pass
