@@ -6,6 +6,7 @@ import importlib
 import lzma
 import zlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, Protocol
 
 from relaytrap.capture.container import Readable
@@ -105,9 +106,15 @@ class _Zstandard:
 
 
 def _zstandard() -> Decompressor:
-    for name in ZSTD_MODULES:
+    return _Zstandard(_first_module(ZSTD_MODULES))
+
+
+@cache
+def _first_module(names: tuple[str, ...]) -> Any:
+    """The first of these that there is; looked for once, as a file may hold a hundred thousand members a megabyte."""
+    for name in names:
         with contextlib.suppress(ImportError):
-            return _Zstandard(importlib.import_module(name))
+            return importlib.import_module(name)
     raise InputError("the capture is compressed with Zstandard, which this Python cannot read: unpack it with `unzstd`")
 
 
