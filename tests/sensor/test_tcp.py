@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from relaytrap.observation import Observation
+from relaytrap.sensor import front
 from relaytrap.sensor import tcp as tcp_module
 from relaytrap.sensor.run import Running
 from relaytrap.sensor.station import Station
@@ -129,6 +130,20 @@ def test_longest_idle_connection_makes_room(tmp_path: Path) -> None:
                 return closed, first.recv(65535)[:7]
 
     assert with_sensor(tmp_path, client, tcp_connections_max=2) == (True, b"SIP/2.0")
+
+
+def test_connections_leave_the_process_files_to_write(tmp_path: Path, monkeypatch) -> None:
+    """Else strangers who connect often enough keep the spool from opening its next segment."""
+    monkeypatch.setattr(front, "allow_open_files", lambda _wanted: 20)
+
+    def client(running: Running) -> bool:
+        socks = [connect(running) for _ in range(11)]
+        closed = is_closed(socks[0])
+        for sock in socks:
+            sock.close()
+        return closed
+
+    assert with_sensor(tmp_path, client)
 
 
 def test_connection_that_says_nothing_is_closed(tmp_path: Path) -> None:

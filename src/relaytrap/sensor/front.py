@@ -4,6 +4,7 @@ A sensor has one, in its own process, or as many as it has workers.
 """
 
 import asyncio
+import logging
 import os
 import socket
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from relaytrap import clock
 from relaytrap.config import SensorConfig
+from relaytrap.open_files import allow_open_files
 from relaytrap.sensor.engine import Engine
 from relaytrap.sensor.ledger import Ledger
 from relaytrap.sensor.listen import Listen
@@ -26,7 +28,11 @@ from relaytrap.sensor.udp import UdpListener
 
 __all__ = ["Bound", "Front", "summed"]
 
+log = logging.getLogger(__name__)
+
 SWEEP_S: Final = 1.0
+OTHER_FILES: Final = 256
+"""Sockets, spool, uplink, and connections taken in before the longest idle ones are closed for them."""
 LAST_TURNS: Final = 64
 Bound = tuple[Listen, socket.socket]
 
@@ -57,7 +63,7 @@ class Front:
         self._streams = {sock for listen, sock in sockets if not listen.is_datagram}
         self._connections = Connections(
             self.station,
-            connections_max=max(1, config.tcp_connections_max // workers),
+            connections_max=_connections_max(max(1, config.tcp_connections_max // workers)),
             idle_s=config.tcp_idle_s,
             tls=TlsTerms(certificate) if certificate else None,
             web_ports={sock.getsockname()[1] for listen, sock in sockets if listen.transport in ("ws", "wss")},
@@ -135,6 +141,15 @@ class Front:
             if listener.port == flow.local_port and is_ours:
                 listener.send(answer)
                 return
+
+
+def _connections_max(wanted: int) -> int:
+    """As many connections as this process may have and still open files: the spool's must never want for one."""
+    allowed = allow_open_files(wanted + OTHER_FILES)
+    room = allowed - min(OTHER_FILES, allowed // 2)
+    if room < wanted:
+        log.warning("sensor.tcp_connections_max is more than this process may open: wanted=%d taken=%d", wanted, room)
+    return max(1, min(wanted, room))
 
 
 def summed(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ sensors waiting, nor the other way.
 
 import asyncio
 import logging
-import resource
 import socket
 import threading
 from typing import Any, Final
@@ -22,6 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from relaytrap.errors import RelaytrapError
 from relaytrap.hub.certificate import HubCertificate
+from relaytrap.open_files import allow_open_files
 from relaytrap.web.api import join, uplink
 from relaytrap.web.serve import STOP_GRACE_S, server_config
 from relaytrap.web.site import Site
@@ -96,10 +96,7 @@ class UplinkServer:
 
     def start(self) -> None:
         """Answer from now on."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = CONNECTIONS_MAX + OTHER_FILES
-        if soft < wanted:  # one for each sensor, and an end to what strangers can open
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+        allow_open_files(CONNECTIONS_MAX + OTHER_FILES)  # one for each sensor, and an end to what strangers can open
         self._thread.start()
 
     def close(self) -> None:
