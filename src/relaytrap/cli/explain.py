@@ -56,7 +56,7 @@ def origin_lines(row: Row) -> Iterator[str]:
     yield heading("Origin", row["address"], f"confidence {row['confidence']}")
     yield from place_lines(row)
     yield field("Requests", f"{row['messages']:,}, {span(row)}")
-    yield field("", ways(row))
+    yield field("", ways(row) + ("" if row["direct"] else ", none straight from it"))
     witnesses = f"{count(row['relays'], 'relay')} in {count(row['networks'], 'network')}"
     yield field("Vouched by", witnesses + (f", {count(row['countries'], 'country')}" if row["countries"] else ""))
     for relay in row["contradicted_by"][:LISTED]:

@@ -105,8 +105,7 @@ def message_lines(row: Row) -> Iterator[str]:
         mark = " = the source" if decoded["is_source"] else " = our own" if decoded["is_local"] else ""
         text = f"{decoded['field']}: {decoded['kind']} {decoded['value']}{mark} ({decoded['encoding']})"
         yield f"Decoded    {for_terminal(text, WIDE)}"
-    for name in (*row["anomalies"], *row["notes"]):
-        yield f"Anomaly    {for_terminal(name)}"
+    yield from anomaly_lines(row)
     yield ""
     for line in display(base64.b64decode(row["raw"])).splitlines():
         yield f"  {visible(line)}"
@@ -118,6 +117,16 @@ def why_faked(row: Row) -> str:
 
     message = parse_message(base64.b64decode(row["raw"]))
     return "" if isinstance(message, Unparsed) else find_tool(message).why
+
+
+def anomaly_lines(row: Row) -> Iterator[str]:
+    """What is odd about a message's bytes, where it shows first and which rule it breaks; what their reader noted."""
+    shown = {each.name: each for each in reversed(parse_message(base64.b64decode(row["raw"])).anomalies)}
+    for name in row["anomalies"]:
+        where = f" at octet {shown[name].offset:,} ({shown[name].section})" if name in shown else ""
+        yield f"Anomaly    {for_terminal(name)}{where}"
+    for note in row["notes"]:
+        yield f"Note       {for_terminal(note, WIDE)}"
 
 
 def path_lines(row: Row) -> Iterator[str]:
