@@ -303,3 +303,14 @@ def test_answer_that_never_left_is_not_recorded_as_sent() -> None:
     assert not any(b"SIP/2.0 200" in data for data in peer.written)
     assert [each.raw for each in notebook.kept if each.direction == "out" and each.raw[:3] == b"SIP"] == []
     assert request() in [each.raw for each in notebook.kept]
+
+
+def test_fault_in_reading_costs_one_connection_and_no_octet(monkeypatch, caplog) -> None:
+    connections, notebook = made_connections()
+    connection, peer = connected(connections)
+    monkeypatch.setattr(connection._layers, "receive", lambda _data: [][0])
+    connection.data_received(b"what nobody thought of")
+    assert peer.is_closed
+    assert len(connections) == 0
+    assert notebook.kept[0].raw == b"what nobody thought of"
+    assert "fault" in caplog.text

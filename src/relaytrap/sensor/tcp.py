@@ -5,6 +5,7 @@ loris), in octets held back for unfinished messages, in octets that the peer doe
 """
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from typing import Final, Literal, TypeAlias, cast
@@ -20,6 +21,8 @@ from relaytrap.sensor.tls import TlsLayer, TlsTerms
 from relaytrap.sensor.web import HttpLayer
 
 __all__ = ["Connections", "TcpConnection"]
+
+log = logging.getLogger(__name__)
 
 PENDING_MAX_BYTES: Final = 16 << 20
 """Held for unfinished messages of all connections together."""
@@ -171,7 +174,15 @@ class TcpConnection(asyncio.Protocol):
         self.heard_at = clock.monotonic()
         if not self.pending:
             self.began_at = self.heard_at
-        pieces = self._layers.receive(data)
+        try:
+            pieces = self._layers.receive(data)
+        except Exception:
+            # The edge of one peer's octets: a fault of ours costs one connection, and the octets are recorded.
+            log.exception("a fault on one connection: source=%s size=%d", self.flow.source, len(data))
+            self._station.counts["faults"] += 1
+            self._record(Piece(data, "tcp", "other", ("not read",)))
+            self.close("fault")
+            return
         if pieces:
             self.began_at = self.heard_at
         if said := self._layers.take_out():
@@ -188,9 +199,9 @@ class TcpConnection(asyncio.Protocol):
         if self._transport is None or self._is_over:
             return
         self._is_over = True
+        self._table.gone(self)
         for piece in self._layers.close():
             self._record(piece)
-        self._table.gone(self)
 
     def send(self, answer: Answer) -> None:
         """Write an answer, unless what carries it has ended."""
