@@ -91,3 +91,11 @@ def test_own_settings_win_over_what_joining_remembered(url: str, tmp_path: Path,
     config, given = load_config(file, environ={"RELAYTRAP_SENSOR_TOKEN": "other"}, flags={"data_dir": tmp_path})
     assert (config.sensor.name, config.sensor.token, config.sensor.hub_url) == ("attic", "other", url)
     assert given["sensor.hub_url"].detail.startswith(str(tmp_path / JOINED))
+
+
+def test_hub_that_is_not_there_is_one_sentence_without_numbers_of_the_system(tmp_path: Path, run: Run) -> None:
+    shown = run("--data", tmp_path, "sensor", "join", "http://127.0.0.1:9", "--token", "x")
+    assert shown.status == 9
+    assert shown.err == (
+        "relaytrap: http://127.0.0.1:9: no way to the hub (Connection refused); is that its address and fingerprint?\n"
+    )

@@ -104,3 +104,11 @@ def test_unknown_sensor_is_one_sentence(tmp_path: Path, what: str) -> None:
     done = sensor(tmp_path, what, "nobody")
     assert done.returncode == 4
     assert done.stderr.count("\n") == 1
+
+
+def test_database_that_may_not_be_opened_asks_for_permission_and_is_not_called_broken(tmp_path: Path) -> None:
+    (tmp_path / "hub.sqlite3").mkdir()  # as root, under which tests may run, nothing else is refused
+    done = sensor(tmp_path, "list")
+    assert done.returncode == 10
+    assert "hub.sqlite3: cannot be opened or made (unable to open database file); give permission" in done.stderr
+    assert done.stderr.count("\n") == 1

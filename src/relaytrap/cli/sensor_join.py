@@ -67,7 +67,8 @@ def _ask(config: Config) -> str:
     try:
         answered = link.post("/api/heartbeat", body, {"Content-Type": "application/json"})
     except (OSError, http.client.HTTPException) as error:
-        raise UplinkError(f"{hub.url}: no way to the hub ({error}); is that its address and fingerprint?") from None
+        why = getattr(error, "strerror", None) or error
+        raise UplinkError(f"{hub.url}: no way to the hub ({why}); is that its address and fingerprint?") from None
     finally:
         link.close()
     if answered.status in (401, 403):

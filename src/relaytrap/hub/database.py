@@ -75,6 +75,11 @@ class HubDatabase:
                 f"{self.path}: cannot be written ({error.strerror}); give permission or free space"
             ) from None
         except sqlite3.Error as error:
+            if _code(error) in {*UNWRITABLE, sqlite3.SQLITE_CANTOPEN}:
+                raise DiskError(
+                    f"{self.path}: cannot be opened or made ({error}); give permission, free space, or name another "
+                    "directory with --data"
+                ) from None
             raise StoreError(
                 f"{self.path}: cannot be opened ({error}); restore it from a backup or move it away"
             ) from None
@@ -101,7 +106,7 @@ class HubDatabase:
             except BaseException as error:
                 if self._connection.in_transaction:  # SQLite ends one itself that finds the disk full
                     self._connection.execute("ROLLBACK")
-                code = error.sqlite_errorcode & 0xFF if isinstance(error, sqlite3.OperationalError) else None
+                code = _code(error)
                 if code in UNWRITABLE:
                     raise DiskError(
                         f"{self.path}: cannot be written ({error}); free space or give permission"
@@ -114,3 +119,8 @@ class HubDatabase:
         """Close; further calls fail."""
         with self._mutex:
             self._connection.close()
+
+
+def _code(error: BaseException) -> int | None:
+    """The primary result code of SQLite; None for other errors."""
+    return error.sqlite_errorcode & 0xFF if isinstance(error, sqlite3.OperationalError) else None
