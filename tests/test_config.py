@@ -123,6 +123,20 @@ def test_unknown_variable_is_an_error() -> None:
         load_config(None, environ={"RELAYTRAP_SENSOR_NAM": "x"})
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "RELAYTRAP_TEST_ENGINE",
+        "RELAYTRAP_PORT",
+        "RELAYTRAP_SERVICE_HOST",
+        "RELAYTRAP_HUB_SERVICE_PORT_UPLINK",
+        "RELAYTRAP_HUB_PORT_8061_TCP_ADDR",
+    ],
+)
+def test_variable_of_the_tests_or_of_a_container_beside_a_service_is_no_setting(name: str) -> None:
+    assert load_config(None, environ={name: "tcp://10.0.0.1:8061"})[0] == load_config(None, environ={})[0]
+
+
 def test_variable_takes_a_list_with_commas(tmp_path: Path) -> None:
     config = load("", tmp_path, {"RELAYTRAP_NETWORK_KNOWN_PROXIES": "192.0.2.1, 198.51.100.0/24"})
     assert config.network.known_proxies == ("192.0.2.1", "198.51.100.0/24")

@@ -45,8 +45,10 @@ HUB_NOTE = "hub.json"
 SYSTEM_DATA = Path("/var/lib/relaytrap")
 """Where the data of a machine's services are."""
 
-OTHER_VARIABLES = {"RELAYTRAP_CONFIG", "RELAYTRAP_MATERIAL"}
-"""No settings: what the command line's `--config` reads, and where the tests look for stored captures."""
+OTHER_VARIABLES = {"RELAYTRAP_CONFIG", "RELAYTRAP_MATERIAL", "RELAYTRAP_TEST_ENGINE"}
+"""No settings: what the command line's `--config` reads, and what the tests read."""
+SERVICE_VARIABLE = re.compile(r"RELAYTRAP(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_\w+)?)")
+"""What Kubernetes sets in every container beside a service whose name begins with relaytrap."""
 FORMS: Mapping[Any, str] = {
     str: "text in quotes",
     bool: "true or false",
@@ -299,6 +301,8 @@ def _take_environ(environ: Mapping[str, str], given: dict[str, Given]) -> None:
         if not name.startswith("RELAYTRAP_") or name in OTHER_VARIABLES:
             continue
         if name not in names:
+            if SERVICE_VARIABLE.fullmatch(name):
+                continue
             raise ConfigError(f"environment: unknown variable {name}{_nearest(name, list(names))}")
         key = names[name]
         if key == "data_dir" and not text:
