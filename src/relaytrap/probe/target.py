@@ -69,8 +69,14 @@ class Target:
 
     @property
     def host(self) -> str:
-        """What the user named, without a port: an address, or a name in ASCII, however it was written."""
-        return _parse(self.named)[0]
+        """What the user named, without a port: an address, or a name in ASCII, however it was written.
+
+        What is neither, which no test is ever of, is given as it is.
+        """
+        try:
+            return _parse(self.named)[0]
+        except InputError:
+            return self.named
 
 
 def version_of(address: str) -> int:
