@@ -8,12 +8,13 @@ from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotFoundException
+from litestar.params import FromPath
 
 from relaytrap.errors import InputError, RelaytrapError
 from relaytrap.web import api, pages
 from relaytrap.web.pages.probe import find_tests
 from relaytrap.web.security import App, Guard, parse_listen
-from relaytrap.web.site import Site
+from relaytrap.web.site import Site, TheSite
 from relaytrap.web.static_files import Asset
 
 __all__ = ["create_app"]
@@ -52,13 +53,12 @@ def create_app(site: Site) -> App:
         logging_config=None,
         request_max_body_size=ANSWER_BYTES_MAX,
         state=State({"site": site}),
-        signature_namespace={"Site": Site},
     )
     return Guard(litestar, loopback=parse_listen(site.config.web.listen).is_loopback)
 
 
 @get("/static/{name:str}", sync_to_thread=False, include_in_schema=False)
-def static(request: Request[Any, Any, State], site: Site, name: str) -> Response[bytes]:
+def static(request: Request[Any, Any, State], site: TheSite, name: FromPath[str]) -> Response[bytes]:
     asset = site.assets.get(name)
     if asset is None:
         raise NotFoundException(detail="There is no such file.")
@@ -66,7 +66,7 @@ def static(request: Request[Any, Any, State], site: Site, name: str) -> Response
 
 
 @get("/static/vega/{name:str}", sync_to_thread=True, include_in_schema=False)
-def bundle(request: Request[Any, Any, State], site: Site, name: str) -> Response[bytes]:
+def bundle(request: Request[Any, Any, State], site: TheSite, name: FromPath[str]) -> Response[bytes]:
     if name != site.bundle.name:
         raise NotFoundException(detail="There is no such file.")
     return _asset(request, site.bundle.asset(), FOREVER)

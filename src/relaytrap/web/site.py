@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from litestar import Request, Response
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 
 from relaytrap import __version__, clock
 from relaytrap.config import Config
@@ -24,7 +25,7 @@ from relaytrap.web.render import environment
 from relaytrap.web.static_files import Assets
 from relaytrap.web.window import NAMES, Window, choose_window
 
-__all__ = ["Ask", "Rows", "Site"]
+__all__ = ["Ask", "Rows", "Site", "TheSite"]
 
 Rows = list[dict[str, Any]]
 Ask = Request[Any, Any, State]
@@ -134,3 +135,7 @@ class Site:
             "json_twin": "",
             "window": None,
         }
+
+
+# The site, as handlers are given it.
+TheSite = NamedDependency[Site]

@@ -53,7 +53,6 @@ def create_uplink_app(site: Site) -> Litestar:
         exception_handlers={RelaytrapError: explain_refusal, HTTPException: explain_http, Exception: explain_failure},
         openapi_config=None,
         logging_config=None,
-        signature_namespace={"Site": Site},
     )
 
 

@@ -6,9 +6,10 @@ from typing import Any, Final
 import msgspec
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from relaytrap.store.queries import CATALOGUE, run_query
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, TheSite
 from relaytrap.web.streaming import streamed
 
 __all__ = ["HANDLERS", "LINES"]
@@ -20,7 +21,7 @@ PIECE_BYTES: Final = 1 << 16
 
 
 @get("/api/{name:str}", sync_to_thread=True)
-def catalogue(request: Ask, site: Site, name: str) -> Response[Any]:
+def catalogue(request: Ask, site: TheSite, name: FromPath[str]) -> Response[Any]:
     """Rows of one question. `format=lines` (or Accept: application/x-ndjson) streams one JSON object a line."""
     if name not in CATALOGUE:
         raise NotFoundException(detail=f"There is no /api/{name[:60]}; /api lists what there is.")

@@ -7,7 +7,7 @@ from litestar import Response, get
 
 from relaytrap import __version__
 from relaytrap.store.queries import CATALOGUE, FIELDS, options_of
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, TheSite
 
 __all__ = ["HANDLERS"]
 
@@ -22,7 +22,7 @@ LINES: Final = {
 
 
 @get("/api", sync_to_thread=True, include_in_schema=False)
-def index(request: Ask, site: Site) -> Response[bytes]:
+def index(request: Ask, site: TheSite) -> Response[bytes]:
     return site.page(request, "pages/api.html", queries=describe(), fields=FIELDS, json_twin="/api/openapi.json")
 
 

@@ -12,7 +12,7 @@ from relaytrap.capture.pcapng import SegmentWriter
 from relaytrap.observation import Observation
 from relaytrap.store.queries import FIELDS, parse_filter
 from relaytrap.store.queries.messages import export_messages
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, TheSite
 from relaytrap.web.streaming import streamed
 
 __all__ = ["HANDLERS", "safe_name"]
@@ -22,7 +22,7 @@ PIECE_BYTES: Final = 1 << 16
 
 
 @get("/messages.pcapng", sync_to_thread=True, include_in_schema=False)
-def download(request: Ask, site: Site) -> Stream:
+def download(request: Ask, site: TheSite) -> Stream:
     """At most 100,000 messages, oldest first."""
     given = {name: value for name, value in request.query_params.items() if name in FIELDS}
     where = parse_filter(given, site.now_ns())

@@ -7,13 +7,13 @@ from litestar import Response, get
 
 from relaytrap.clock import rfc3339
 from relaytrap.hub.hep import HepStatus
-from relaytrap.web.site import Site
+from relaytrap.web.site import TheSite
 
 __all__ = ["HANDLERS"]
 
 
 @get("/api/hep", sync_to_thread=False)
-def hep_status(site: Site) -> Response[dict[str, Any]]:
+def hep_status(site: TheSite) -> Response[dict[str, Any]]:
     """Listening places, what they did not take and why; capture agents and their rate; what waits, what is lost."""
     status = site.doors.hep.status() if site.doors else HepStatus()
     told = asdict(status)

@@ -4,6 +4,7 @@ from typing import Final
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from relaytrap.hub.sensor_wheel import sensor_wheel
 
@@ -13,7 +14,7 @@ WHEEL: Final = "application/zip"
 
 
 @get("/join/{name:str}", sync_to_thread=True, include_in_schema=False)
-def take_wheel(name: str) -> Response[bytes]:
+def take_wheel(name: FromPath[str]) -> Response[bytes]:
     """The sensor of this version; nothing in it is secret."""
     wheel = sensor_wheel()
     if name != wheel.name:

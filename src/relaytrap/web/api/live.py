@@ -16,7 +16,7 @@ from litestar.response import ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 
 from relaytrap.store.queries import FIELDS, Filter, parse_filter
-from relaytrap.web.site import Ask, Rows, Site
+from relaytrap.web.site import Ask, Rows, Site, TheSite
 
 __all__ = ["HANDLERS", "arrivals"]
 
@@ -32,13 +32,13 @@ STILL_HERE: Final = ServerSentEventMessage(comment="still here", data=None)
 
 
 @get("/api/live")
-async def live(request: Ask, site: Site) -> ServerSentEvent:
+async def live(request: Ask, site: TheSite) -> ServerSentEvent:
     """Messages that fit the filter as they are taken in: event `message`, data one JSON object, id its identifier."""
     return ServerSentEvent(_told(site, _filter(request, site), _as_json), retry_duration=RETRY_MS)
 
 
 @get("/live", include_in_schema=False)
-async def live_rows(request: Ask, site: Site) -> ServerSentEvent:
+async def live_rows(request: Ask, site: TheSite) -> ServerSentEvent:
     """The same for the page's ticker: event `rows`, data finished table rows, newest first."""
     return ServerSentEvent(_told(site, _filter(request, site), partial(_as_html, site)), retry_duration=RETRY_MS)
 

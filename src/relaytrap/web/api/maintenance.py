@@ -16,7 +16,7 @@ from relaytrap.hub.reanalyse import reanalyse
 from relaytrap.hub.workers import Workers
 from relaytrap.web.api.catalogue import LINES
 from relaytrap.web.api.uplink import require_local
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, Site, TheSite
 from relaytrap.web.streaming import in_threads
 
 __all__ = ["HANDLERS"]
@@ -49,7 +49,7 @@ class Held(ASGIStreamingResponse):
 
 
 @post("/api/reanalyse", status_code=200, sync_to_thread=True)
-def derive_again(request: Ask, site: Site) -> Held:
+def derive_again(request: Ask, site: TheSite) -> Held:
     """Derive everything again from the raw bytes; `outdated=1`: only what older rules looked at. One line for each
     step: {"messages": done, "of": all}. A reader that goes away stops it; finished days stay."""
     require_local(request, site)
@@ -62,7 +62,7 @@ def derive_again(request: Ask, site: Site) -> Held:
 
 
 @post("/api/analyse", status_code=200, sync_to_thread=True)
-def find_now(request: Ask, site: Site) -> dict[str, bool]:
+def find_now(request: Ask, site: TheSite) -> dict[str, bool]:
     """Bring relays, origins and campaigns up to date with what is stored, and answer when they are; `done`: whether it
     is this hub that does that."""
     require_local(request, site)
@@ -74,7 +74,7 @@ def find_now(request: Ask, site: Site) -> dict[str, bool]:
 
 
 @post("/api/backup", status_code=200, sync_to_thread=True)
-def back_up(request: Ask, site: Site) -> Held:
+def back_up(request: Ask, site: TheSite) -> Held:
     """A tar of everything that this hub keeps, of one moment; X-Relaytrap-Total: about how many bytes it has."""
     require_local(request, site)
     if site.doors is None:

@@ -8,13 +8,13 @@ from litestar import Response, delete
 from relaytrap.sample.networks import SENSOR_PREFIX
 from relaytrap.store.retention import drop_sensors
 from relaytrap.web.api.uplink import require_local
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, TheSite
 
 __all__ = ["HANDLERS"]
 
 
 @delete("/api/sample", status_code=200)
-async def remove_sample(request: Ask, site: Site) -> Response[Any]:
+async def remove_sample(request: Ask, site: TheSite) -> Response[Any]:
     """Remove every message of the sample's sensors; needs the token that hub.json holds. `removed`: how many."""
     require_local(request, site)
     removed = await to_thread.run_sync(drop_sensors, site.store, SENSOR_PREFIX)

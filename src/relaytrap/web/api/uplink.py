@@ -30,7 +30,7 @@ from relaytrap.hub.turns import HubBusy
 from relaytrap.web.api.catalogue import LINES
 from relaytrap.web.doors import Doors
 from relaytrap.web.room import Room, RoomFull
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, Site, TheSite
 
 __all__ = ["HANDLERS", "SENSOR_HANDLERS"]
 
@@ -51,7 +51,7 @@ INFLATING: Final = threading.Semaphore(2)
 
 
 @post("/api/segments", status_code=200, request_max_body_size=INFLATED_MAX)
-async def take_segment(request: Ask, site: Site) -> Response[Any]:
+async def take_segment(request: Ask, site: TheSite) -> Response[Any]:
     """One closed spool segment of a sensor: headers X-Relaytrap-Segment (number) and X-Relaytrap-Spool, body pcapng,
     optionally Content-Encoding: deflate, then with its inflated size in X-Relaytrap-Octets. 200 {"acknowledged":
     number} once it is safely stored.
@@ -98,7 +98,7 @@ async def take_segment(request: Ask, site: Site) -> Response[Any]:
 
 
 @post("/api/heartbeat", status_code=200, request_max_body_size=HEARTBEAT_BYTES_MAX)
-async def take_heartbeat(request: Ask, site: Site) -> Response[Any]:
+async def take_heartbeat(request: Ask, site: TheSite) -> Response[Any]:
     """What a sensor says of itself: a JSON object; `clock` is its time in RFC 3339. The answer says which hub this is,
     what it calls the sensor, and the highest segment that it has of its spool."""
     doors = _doors(site)
@@ -123,7 +123,7 @@ async def take_heartbeat(request: Ask, site: Site) -> Response[Any]:
 
 
 @post("/api/import", status_code=200, request_max_body_size=None)
-async def take_capture(request: Ask, site: Site) -> Response[bytes]:
+async def take_capture(request: Ask, site: TheSite) -> Response[bytes]:
     """A capture file as body; query `name` (its file name) and `sensor`. One JSON object a line: what became of it."""
     doors = _doors(site)
     require_local(request, site)

@@ -5,13 +5,14 @@ from typing import Any, Final
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from relaytrap.web.pages.world import draw_world, hours_on_map, map_context
 from relaytrap.web.pictures.theme import THEMES
 from relaytrap.web.pictures.timeline import stack_timeline
 from relaytrap.web.pictures.world import Measure, world_spec
 from relaytrap.web.render import url
-from relaytrap.web.site import Ask, Rows, Site
+from relaytrap.web.site import Ask, Rows, TheSite
 
 __all__ = ["HANDLERS"]
 
@@ -24,7 +25,7 @@ FINDINGS_SHOWN: Final = 8
 
 
 @get("/countries", sync_to_thread=True, include_in_schema=False)
-def countries(request: Ask, site: Site) -> Response[bytes]:
+def countries(request: Ask, site: TheSite) -> Response[bytes]:
     window = site.window(request)
     if site.is_empty():
         return site.page(request, "pages/empty.html", window=window, title="Countries")
@@ -40,7 +41,7 @@ def countries(request: Ask, site: Site) -> Response[bytes]:
 
 
 @get("/countries/{code:str}", sync_to_thread=True, include_in_schema=False)
-def country(request: Ask, site: Site, code: str) -> Response[bytes]:
+def country(request: Ask, site: TheSite, code: FromPath[str]) -> Response[bytes]:
     if not (len(code) == 2 and code.isascii() and code.isalpha()):
         raise NotFoundException(detail="A country is named by its two-letter ISO code, as in /countries/FR.")
     code = code.upper()
@@ -71,7 +72,7 @@ def _here(rows: Rows, code: str) -> Rows:
 
 
 @get("/map/spec/{theme:str}", sync_to_thread=True, include_in_schema=False)
-def map_spec(site: Site, theme: str) -> Response[dict[str, Any]]:
+def map_spec(site: TheSite, theme: FromPath[str]) -> Response[dict[str, Any]]:
     """The map's spec without counts: the page's script fills them in."""
     if theme not in THEMES:
         raise NotFoundException(detail="There is a light and a dark map.")
@@ -80,7 +81,7 @@ def map_spec(site: Site, theme: str) -> Response[dict[str, Any]]:
 
 
 @get("/map/hours", sync_to_thread=True, include_in_schema=False)
-def map_hours(request: Ask, site: Site) -> Response[dict[str, Any]]:
+def map_hours(request: Ask, site: TheSite) -> Response[dict[str, Any]]:
     """Counts of each country in each step of the window, for the slider."""
     window = site.window(request)
     rows = site.ask("countries_by_time", window.filter(), step_s=window.step_s)
@@ -88,7 +89,7 @@ def map_hours(request: Ask, site: Site) -> Response[dict[str, Any]]:
 
 
 @get("/map/picture.svg", sync_to_thread=True, include_in_schema=False)
-def map_picture(request: Ask, site: Site) -> Response[bytes]:
+def map_picture(request: Ask, site: TheSite) -> Response[bytes]:
     """The map as a picture, for a reader without scripts."""
     window = site.window(request)
     measure: Measure = "sources" if request.query_params.get("measure") == "sources" else "messages"

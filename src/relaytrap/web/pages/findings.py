@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from relaytrap.clock import parse_rfc3339, rfc3339
 from relaytrap.evidence.product import KINDS
@@ -20,7 +21,7 @@ from relaytrap.web.pictures.standalone import draw_standalone, to_png
 from relaytrap.web.pictures.sweep import draw_sweep
 from relaytrap.web.pictures.timeline import Timeline, stack_timeline
 from relaytrap.web.render import url
-from relaytrap.web.site import Ask, Rows, Site
+from relaytrap.web.site import Ask, Rows, Site, TheSite
 from relaytrap.web.window import Window, step_for
 
 __all__ = ["HANDLERS"]
@@ -46,7 +47,7 @@ CAMPAIGN_ID: Final = re.compile(r"[0-9a-f]{12}")
 
 
 @get("/relays", sync_to_thread=True, include_in_schema=False)
-def relays(request: Ask, site: Site) -> Response[bytes]:
+def relays(request: Ask, site: TheSite) -> Response[bytes]:
     paging, window = Paging.of(request, "/relays", RELAY_SORTS), site.window(request)
     return site.page(
         request,
@@ -60,7 +61,7 @@ def relays(request: Ask, site: Site) -> Response[bytes]:
 
 
 @get("/relays/{address:str}", sync_to_thread=True, include_in_schema=False)
-def relay(request: Ask, site: Site, address: str) -> Response[bytes]:
+def relay(request: Ask, site: TheSite, address: FromPath[str]) -> Response[bytes]:
     canonical = asked_address(address, "/relays")
     found = site.ask("relay", address=canonical)
     if not found:
@@ -80,13 +81,13 @@ def relay(request: Ask, site: Site, address: str) -> Response[bytes]:
 
 
 @get("/origins", sync_to_thread=True, include_in_schema=False)
-def origins(request: Ask, site: Site) -> Response[bytes]:
+def origins(request: Ask, site: TheSite) -> Response[bytes]:
     paging = Paging.of(request, "/origins")
     return site.page(request, "pages/origins.html", **paging.shown(site.ask("origins", **paging.options), {}))
 
 
 @get("/origins/{address:str}", sync_to_thread=True, include_in_schema=False)
-def origin(request: Ask, site: Site, address: str) -> Response[bytes]:
+def origin(request: Ask, site: TheSite, address: FromPath[str]) -> Response[bytes]:
     canonical = asked_address(address, "/origins")
     found = site.ask("origin", address=canonical)
     if not found:
@@ -103,7 +104,7 @@ def origin(request: Ask, site: Site, address: str) -> Response[bytes]:
 
 
 @get("/campaigns", sync_to_thread=True, include_in_schema=False)
-def campaigns(request: Ask, site: Site) -> Response[bytes]:
+def campaigns(request: Ask, site: TheSite) -> Response[bytes]:
     paging = Paging.of(request, "/campaigns", CAMPAIGN_SORTS)
     relayed = request.query_params.get("relayed", "") == "1"
     rows = site.ask("campaigns", relayed=relayed, **paging.options)
@@ -117,7 +118,7 @@ def campaigns(request: Ask, site: Site) -> Response[bytes]:
 
 
 @get("/campaigns/{id:str}", sync_to_thread=True, include_in_schema=False)
-def campaign(request: Ask, site: Site, id: str) -> Response[bytes]:
+def campaign(request: Ask, site: TheSite, id: FromPath[str]) -> Response[bytes]:
     found = site.ask("campaign", id=id) if CAMPAIGN_ID.fullmatch(id) else []
     if not found:
         raise NotFoundException(detail="No campaign has this identifier; its messages may have passed their time.")
@@ -138,7 +139,7 @@ def campaign(request: Ask, site: Site, id: str) -> Response[bytes]:
 
 
 @get("/campaigns/{id:str}/{file:str}", sync_to_thread=True, include_in_schema=False)
-def campaign_picture(request: Ask, site: Site, id: str, file: str) -> Response[bytes]:
+def campaign_picture(request: Ask, site: TheSite, id: FromPath[str], file: FromPath[str]) -> Response[bytes]:
     """The sweep chart or the fan as SVG or PNG, for a report or a letter to a relay's owner."""
     name, _, form = file.partition(".")
     known = CAMPAIGN_ID.fullmatch(id) and site.ask("campaigns", id=id, limit=1)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from relaytrap.evidence.dialplan import DialledNumber, read_number
 from relaytrap.evidence.fingerprint import find_tool
@@ -13,7 +14,7 @@ from relaytrap.sip import ANOMALIES, Unparsed, parse_message
 from relaytrap.web.annotate import annotate, hex_lines, marks_of
 from relaytrap.web.pictures.ladder import draw_ladder
 from relaytrap.web.render import url
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, Site, TheSite
 
 __all__ = ["HANDLERS"]
 
@@ -22,7 +23,7 @@ READINGS_SHOWN: Final = 4
 
 
 @get("/messages/{id:str}", sync_to_thread=True, include_in_schema=False)
-def message(request: Ask, site: Site, id: str) -> Response[bytes]:
+def message(request: Ask, site: TheSite, id: FromPath[str]) -> Response[bytes]:
     found = site.ask("message", None, id=id)
     if not found:
         raise NotFoundException(

@@ -10,7 +10,7 @@ from relaytrap.observation import TRANSPORTS
 from relaytrap.store.queries import FIELDS, Filter, parse_filter
 from relaytrap.store.queries.messages import cursor_of
 from relaytrap.web.render import url
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, Site, TheSite
 
 __all__ = ["HANDLERS"]
 
@@ -39,7 +39,7 @@ FROM_DATA: Final = ("method", "tool", "sensor")
 
 
 @get("/messages", sync_to_thread=True, include_in_schema=False)
-def messages(request: Ask, site: Site) -> Response[bytes]:
+def messages(request: Ask, site: TheSite) -> Response[bytes]:
     given = {name: value for name, value in request.query_params.items() if name in FIELDS and value.strip()}
     before, after = request.query_params.get("before", ""), request.query_params.get("after", "")
     problem, rows = "", list[dict[str, Any]]()

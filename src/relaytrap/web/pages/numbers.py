@@ -5,13 +5,13 @@ from litestar import Response, get
 from relaytrap.store.queries import parse_filter
 from relaytrap.web.pages.paging import PAGE_ROWS
 from relaytrap.web.render import url
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, TheSite
 
 __all__ = ["HANDLERS"]
 
 
 @get("/numbers", sync_to_thread=True, include_in_schema=False)
-def numbers(request: Ask, site: Site) -> Response[bytes]:
+def numbers(request: Ask, site: TheSite) -> Response[bytes]:
     window = site.window(request)
     given = {
         name: value

@@ -9,7 +9,7 @@ from relaytrap.store.queries import Filter
 from relaytrap.web.pages.world import map_context
 from relaytrap.web.pictures.timeline import stack_timeline
 from relaytrap.web.render import url
-from relaytrap.web.site import Ask, Rows, Site
+from relaytrap.web.site import Ask, Rows, TheSite
 from relaytrap.web.window import Window
 
 __all__ = ["HANDLERS"]
@@ -23,7 +23,7 @@ LATEST: Final = 500
 
 
 @get("/", sync_to_thread=True, include_in_schema=False)
-def overview(request: Ask, site: Site) -> Response[bytes]:
+def overview(request: Ask, site: TheSite) -> Response[bytes]:
     window = site.window(request)
     if site.is_empty():
         return site.page(request, "pages/empty.html", window=window, title="Overview")

@@ -9,6 +9,7 @@ import msgspec
 from anyio import to_thread
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.response import Redirect, ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 
@@ -23,7 +24,7 @@ from relaytrap.sip.uri import host_port
 from relaytrap.web.api.download import safe_name
 from relaytrap.web.probe_report import render_html, shown_result
 from relaytrap.web.probing import Asked, Tests
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, Site, TheSite
 
 __all__ = ["HANDLERS", "client_of", "find_tests", "own_address_of"]
 
@@ -33,12 +34,12 @@ INTERVALS: Final = ("1d", "1w")
 
 
 @get("/probe", include_in_schema=False)
-async def form(request: Ask, site: Site) -> Response[Any]:
+async def form(request: Ask, site: TheSite) -> Response[Any]:
     return await _form(request, site, Asked(request.query_params.get("host", "")[:HOST_MAX]))
 
 
 @post("/probe", include_in_schema=False)
-async def start(request: Ask, site: Site) -> Response[Any]:
+async def start(request: Ask, site: TheSite) -> Response[Any]:
     given = await request.form()
     asked = Asked(
         host=str(given.get("host", "")).strip()[:HOST_MAX],
@@ -50,7 +51,7 @@ async def start(request: Ask, site: Site) -> Response[Any]:
 
 
 @post("/probe/{secret:str}/again", include_in_schema=False)
-async def again(request: Ask, site: Site, secret: str) -> Response[Any]:
+async def again(request: Ask, site: TheSite, secret: FromPath[str]) -> Response[Any]:
     """The same test once more, or from now on every day or week; ownership is proved anew."""
     entry = await to_thread.run_sync(_entry, site, secret)
     every = str((await request.form()).get("every", ""))
@@ -67,20 +68,20 @@ async def again(request: Ask, site: Site, secret: str) -> Response[Any]:
 
 
 @get("/probe/{secret:str}", sync_to_thread=True, include_in_schema=False)
-def result(request: Ask, site: Site, secret: str) -> Response[bytes]:
+def result(request: Ask, site: TheSite, secret: FromPath[str]) -> Response[bytes]:
     entry = _entry(site, secret)
     shown = shown_result(entry.report) if entry.report else {}
     return site.page(request, "pages/probe_result.html", entry=entry, json_twin=f"/api/probe/{secret}", **shown)
 
 
 @get("/probe/{secret:str}/report.html", sync_to_thread=True, include_in_schema=False)
-def result_html(site: Site, secret: str) -> Response[bytes]:
+def result_html(site: TheSite, secret: FromPath[str]) -> Response[bytes]:
     entry, report = _finished(site, secret)
     return _file(entry, render_html(report).encode(), "text/html; charset=utf-8", "html")
 
 
 @get("/probe/{secret:str}/report.pdf", sync_to_thread=True, include_in_schema=False)
-def result_pdf(site: Site, secret: str) -> Response[bytes]:
+def result_pdf(site: TheSite, secret: FromPath[str]) -> Response[bytes]:
     from relaytrap.web.probe_pdf import render_pdf  # with numpy: a third of a second and 20 MB
 
     entry, report = _finished(site, secret)
@@ -88,12 +89,12 @@ def result_pdf(site: Site, secret: str) -> Response[bytes]:
 
 
 @get("/probe/{secret:str}/progress", include_in_schema=False)
-async def progress(site: Site, secret: str) -> ServerSentEvent:
+async def progress(site: TheSite, secret: FromPath[str]) -> ServerSentEvent:
     return ServerSentEvent(_told(site, secret))
 
 
 @get("/api/probe/{secret:str}", sync_to_thread=True)
-def result_json(site: Site, secret: str) -> dict[str, Any]:
+def result_json(site: TheSite, secret: FromPath[str]) -> dict[str, Any]:
     """One test's report; while it runs, its target alone."""
     entry = _entry(site, secret)
     return {"target": entry.target, "verdict": entry.verdict, "ownership": entry.proof} | (entry.report or {})

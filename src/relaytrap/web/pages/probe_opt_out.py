@@ -13,19 +13,19 @@ from litestar.response import Redirect
 from relaytrap.clock import now_ns
 from relaytrap.errors import InputError
 from relaytrap.web.pages.probe import find_tests, own_address_of
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, Site, TheSite
 
 __all__ = ["HANDLERS"]
 
 
 # Both are async: Litestar 2.25 calls a sync_to_thread handler wrongly when another method shares its path.
 @get("/probe/opt-out", include_in_schema=False)
-async def show(request: Ask, site: Site) -> Response[bytes]:
+async def show(request: Ask, site: TheSite) -> Response[bytes]:
     return await to_thread.run_sync(_page, request, site)
 
 
 @post("/probe/opt-out", include_in_schema=False)
-async def change(request: Ask, site: Site) -> Response[Any]:
+async def change(request: Ask, site: TheSite) -> Response[Any]:
     address = own_address_of(request)
     if not address:
         raise NotFoundException(detail="The address that you come from cannot be told here.")

@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from relaytrap.clock import rfc3339
@@ -12,7 +13,7 @@ from relaytrap.probe.register import Entry
 from relaytrap.probe.schedule import STATED, Notice, Schedule
 from relaytrap.probe.verdict import CLASSES, EXIT_OPEN
 from relaytrap.web.pages.probe import find_tests
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, Site, TheSite
 
 __all__ = ["HANDLERS"]
 
@@ -20,7 +21,7 @@ Shown = dict[str, Any]
 
 
 @get("/probe/schedule/{secret:str}", sync_to_thread=True, include_in_schema=False)
-def show(request: Ask, site: Site, secret: str) -> Response[bytes]:
+def show(request: Ask, site: TheSite, secret: FromPath[str]) -> Response[bytes]:
     schedule = _schedule(site, secret)
     return site.page(
         request,
@@ -33,7 +34,7 @@ def show(request: Ask, site: Site, secret: str) -> Response[bytes]:
 
 
 @post("/probe/schedule/{secret:str}/stop", sync_to_thread=True, include_in_schema=False)
-def stop(site: Site, secret: str) -> Redirect:
+def stop(site: TheSite, secret: FromPath[str]) -> Redirect:
     """End a schedule; whoever has its link may."""
     schedule = _schedule(site, secret)
     find_tests(site).schedules.remove(secret)
@@ -41,7 +42,7 @@ def stop(site: Site, secret: str) -> Redirect:
 
 
 @get("/api/probe/schedule/{secret:str}", sync_to_thread=True)
-def show_json(site: Site, secret: str) -> Shown:
+def show_json(site: TheSite, secret: FromPath[str]) -> Shown:
     """One schedule with the results and changes so far."""
     schedule = _schedule(site, secret)
     return {"target": schedule.target, "problem": schedule.problem, **_shown(site, schedule)}

@@ -8,7 +8,7 @@ from relaytrap.clock import rfc3339
 from relaytrap.hub.fares import Fares
 from relaytrap.hub.hep import HepStatus
 from relaytrap.web.pictures.timeline import Timeline, stack_timeline
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, Site, TheSite
 
 __all__ = ["HANDLERS"]
 
@@ -19,7 +19,7 @@ SILENT: Final = {"messages": 0, "sources": 0, "first_seen": None, "last_seen": N
 
 
 @get("/sensors", sync_to_thread=True, include_in_schema=False)
-def sensors(request: Ask, site: Site) -> Response[bytes]:
+def sensors(request: Ask, site: TheSite) -> Response[bytes]:
     window = site.window(request)
     by_sensor: dict[str, list[dict[str, Any]]] = {}
     for row in site.ask("timeline", window.filter(), facet="sensor", step_s=window.step_s):

@@ -3,12 +3,13 @@
 from typing import Final
 
 from litestar import Response, get
+from litestar.params import FromPath
 
 from relaytrap.store.queries import Filter, parse_filter
 from relaytrap.web.pages.paging import Paging, asked_address
 from relaytrap.web.pictures.timeline import stack_timeline
 from relaytrap.web.render import url
-from relaytrap.web.site import Ask, Site
+from relaytrap.web.site import Ask, TheSite
 
 __all__ = ["HANDLERS"]
 
@@ -18,7 +19,7 @@ LEADERS: Final = 8
 
 
 @get("/sources", sync_to_thread=True, include_in_schema=False)
-def sources(request: Ask, site: Site) -> Response[bytes]:
+def sources(request: Ask, site: TheSite) -> Response[bytes]:
     window = site.window(request)
     paging = Paging.of(request, "/sources", SORTS)
     narrowed = {name: request.query_params.get(name, "") for name in ("country", "asn", "sensor", "tool", "method")}
@@ -39,7 +40,7 @@ def sources(request: Ask, site: Site) -> Response[bytes]:
 
 
 @get("/sources/{address:str}", sync_to_thread=True, include_in_schema=False)
-def source(request: Ask, site: Site, address: str) -> Response[bytes]:
+def source(request: Ask, site: TheSite, address: FromPath[str]) -> Response[bytes]:
     canonical = asked_address(address, "/sources")
     everything = Filter(source=canonical)
     found = site.ask("sources", everything, limit=1)
