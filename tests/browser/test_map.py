@@ -56,7 +56,7 @@ def test_slider_shows_one_hour_and_back(watched: Watched) -> None:
     for _ in range(2):  # one request an hour; all else lies in the last hour, or the one before when it just began
         page.keyboard.press("ArrowLeft")
     page.wait_for_selector("#map[data-shown='21']")
-    assert page.locator("[data-hour-label]").inner_text().endswith(" 1 message")
+    assert page.locator("[data-hour-label]").inner_text().endswith(" UTC · 1 message")
     page.get_by_role("button", name="All hours").click()
     page.wait_for_selector("#map[data-shown='all']")
     assert page.locator("[data-hour-label]").inner_text() == ""

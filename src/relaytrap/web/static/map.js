@@ -94,7 +94,7 @@ function stepLabel(number) {
   const begin = new Date(hours.steps[number] * 1000);
   const options = { timeZone: "UTC", day: "numeric", month: "short" };
   if (hours.step_s >= 86400) options.year = "numeric"; else Object.assign(options, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  return begin.toLocaleString("en-GB", options).replace(",", "");
+  return begin.toLocaleString("en-GB", options).replace(",", "") + (options.hour ? " UTC" : "");
 }
 
 function hover(event, item) {
