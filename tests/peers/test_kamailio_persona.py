@@ -36,7 +36,7 @@ request_route {{
     if (is_method("ACK")) exit;
     if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
     if (is_method("REGISTER")) {{ www_challenge("127.0.0.1", "0"); exit; }}
-    if (is_method("PUBLISH|SUBSCRIBE")) {{ sl_send_reply("404", "Not here"); exit; }}
+    if (is_method("PUBLISH")) {{ sl_send_reply("404", "Not here"); exit; }}
     if (is_method("INVITE|MESSAGE")) {{ proxy_challenge("127.0.0.1", "0"); exit; }}
     sl_send_reply("404", "Not Found");
 }}
@@ -59,9 +59,28 @@ CASES = {
     .replace(b"\r\nCall-ID", b"\r\nCALL-ID"),
     "no rport": request(via="SIP/2.0/UDP 10.1.1.1:5061;branch=z9hG4bK-n", extra=LONG),
     "rport first": request(via="SIP/2.0/UDP 10.1.1.1:5061;rport;branch=z9hG4bK-r", extra=LONG),
+    "publish": request("PUBLISH", extra=LONG),
     "junk": b"hello\r\n\r\n",
+    "method of another CSeq": request(extra=LONG).replace(b"CSeq: 1 OPTIONS", b"CSeq: 1 INVITE"),
+    "CSeq too large": request(extra=LONG).replace(b"CSeq: 1 ", b"CSeq: 99999999999 "),
+    "CSeq that is no number": request(extra=LONG).replace(b"CSeq: 1 ", b"CSeq: x "),
+    "body cut": request(extra=LONG).replace(b"Length: 0", b"Length: 70"),
+    "Request-URI in brackets": request("INVITE", extra=LONG).replace(b" sip:100@203.0.113.9 ", b" <sip:100@a> "),
+    "Request-URI with blanks": request(extra=LONG).replace(b" sip:100@203.0.113.9 ", b" sip:100@a; b "),
+    "IPv6 without brackets": request("INVITE", extra=LONG).replace(b" sip:100@203.0.113.9 ", b" sip:2001:db8::1 "),
+    "Content-Length below zero": request(extra=LONG).replace(b"Length: 0", b"Length: -7"),
+    "two Call-IDs": request(extra=("Call-ID: 2", *LONG)),
+    "quote without an end": request(extra=LONG).replace(b'To: "100"', b'To: "100'),
+    "Via that is none": request(via="foo", extra=LONG),
+    "Contact with gaps": request(extra=LONG).replace(b"7:5060>", b"7:5060>;;;,,"),
+    "star for a Contact": request(extra=LONG).replace(b"<sip:100@198.51.100.7:5060>", b"*"),
+    "comma in a name": request(extra=LONG).replace(b'From: "100"', b"From: a, b"),
+    "blanks in brackets": request(extra=LONG).replace(b'To: "100" <sip', b"To: < sip"),
 }
-SILENT = {"cancel of nothing", "ack", "junk"}
+SILENT = {
+    "cancel of nothing", "ack", "junk", "Request-URI with blanks", "Content-Length below zero", "two Call-IDs",
+    "quote without an end", "Via that is none",
+}  # fmt: skip
 MADE_ANEW = re.compile(
     rb"(?<=tag=)[0-9a-f]{32}[.-][0-9a-f]{8}|(?<=nonce=\")[^\"]*|(?<=realm=\")[^\"]*"
     rb"|(?<=Server: )kamailio \([^\r]*\)|(?<=rport=)\d+"

@@ -241,7 +241,7 @@ def test_malformed_request_gets_400_where_the_product_looks() -> None:
         (b"CSeq: 1 OPTIONS", b"CSeq: 1 INVITE", b"CSeq method does not match request method"),
         (b"CSeq: 1 OPTIONS", b"CSeq: 4294967296 OPTIONS", b"CSeq number is illegal"),
         (b"Length: 0", b"Length: 7", b"Content-Length mis-match"),
-        (b"sip:100@203.0.113.9 SIP", b"<sip:100@203.0.113.9> SIP", b"Bad Request URI"),
+        (b"OPTIONS sip:100@203.0.113.9 SIP", b"INVITE <sip:100@203.0.113.9> SIP", b"Bad Request URI"),
         (b"Length: 0", b"Length: -7", None),
         (b"Call-ID:", b"Call-ID: 1\r\nCall-ID:", None),
         (b'To: "100"', b'To: "100', None),
