@@ -50,6 +50,11 @@ def test_numbers_stay_numbers_in_csv(capsys):
     assert printed(capsys, -5, as_csv=True).split() == ["value", "-5"]
 
 
+def test_truth_is_written_alike_in_csv_and_json(capsys):
+    assert printed(capsys, True, as_csv=True).split() == ["value", "true"]
+    assert printed(capsys, False, as_json=True) == '{"value": false}\n'
+
+
 def test_json_gives_back_the_exact_text(capsys):
     text = "<script>\x1b[31m\u202e\x00é"
     shown = printed(capsys, text, as_json=True)

@@ -76,7 +76,7 @@ def csv_cell(value: Any) -> str:
     """
     if value is None:
         return ""
-    if isinstance(value, (list, tuple, dict)):
+    if isinstance(value, (bool, list, tuple, dict)):
         value = json.dumps(value, ensure_ascii=False)
     text = str(value)
     is_formula = isinstance(value, str) and text.lstrip(" ").startswith(FORMULA_STARTS)
