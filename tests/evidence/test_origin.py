@@ -169,8 +169,10 @@ def test_a_hop_that_handed_on_what_several_vouch_for_is_believed_about_others():
     assert found.believed(other, inner) == other
     assert found.origins[other].confidence < found.origins[ORIGIN].confidence
     assert settled(vouches[1:]).believed(other, inner) == ""
-    sender = settled([*vouches, Vouch("203.0.113.3", inner)])  # it sends requests of its own
-    assert sender.believed(other, inner) == ""
+    own = settled([*vouches, Vouch("203.0.113.3", inner)])  # it sends requests of its own
+    assert own.believed(other, inner) == ""
+    chosen = settled([*vouches, chain("203.0.113.2", inner, other)])  # it chooses through whom
+    assert chosen.believed(other, inner) == inner
 
 
 def test_a_chain_is_as_good_as_its_worst_hop():

@@ -149,6 +149,23 @@ def test_masked_hops_fit_their_sender_and_hardly_another():
     assert not any(fits(one, f"198.51.100.{last}", 5074) for last in range(256) if last != 66)
 
 
+def places(known: str, *masked: str) -> set[str]:
+    """Whom one masking relay's requests are put down to, without Contacts; known: an origin that relays vouch for."""
+    tracks = {at: TrackInfo("relayed", f"203.0.113.{at}", known, 5074, 1, 2) for at in (1, 2)}
+    for at, sender in enumerate(masked, 3):
+        bare = Masked(sample(b"secret", sender, 5074, 1).via, b"", b"100")
+        tracks[at] = TrackInfo("hidden", "203.0.113.33", None, 0, 9, 2, (bare,))
+    visits = [Visit(at, at, at, info.source, 0, "one", at, "", "host") for at, info in tracks.items()]
+    return {place.origin for place in associate(tracks, visits).placements if place.visit.track > 2}
+
+
+def test_a_known_sender_that_fits_two_different_masked_ones_is_neither():
+    one, like_it = "198.51.101.9", "198.51.101.2"
+    assert fits(sample(b"secret", like_it, 5074, 1), one, 5074)
+    assert places(one, one) == {one}
+    assert places(one, one, like_it) == {""}
+
+
 def test_one_sender_has_one_key_whatever_it_asks_for():
     one, other = sample(b"secret", "198.51.100.66", 5074, 1), sample(b"secret", "198.51.100.66", 5074, 2)
     neighbour = sample(b"secret", "198.51.100.67", 5074, 1)

@@ -14,7 +14,7 @@ Pure: results depend on the set of requests, not on their order.
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -123,23 +123,37 @@ def _place_masked(
     for key, guests in members.items():
         for track in dict.fromkeys(visit.track for visit in guests):
             samples[key] += tracks[track].masks
-    placed: dict[int, Placement] = {}
+    named: dict[tuple[str, bytes], Named] = {}
     for key in sorted(members, key=lambda key: (-len(members[key]), key))[:MASKED_MAX]:
-        guests = members[key]
-        found = _unmasked(sorted(samples[key], key=lambda masked: (masked.via, masked.contact)), candidates.every)
-        if found is None:
-            continue
-        origin, odds = found
-        why = f"Under one alphabet for all {len(guests)} masked messages of this relay only the sender {origin} fits."
-        placed |= {visit.id: Placement(visit, origin, odds, why, len(guests)) for visit in guests}
+        if found := _unmasked(sorted(samples[key], key=lambda masked: (masked.via, masked.contact)), candidates.every):
+            named[key] = found
+    # One relay has one key, under which one sender's hops begin alike: two that begin differently are not both its.
+    alike = Counter((relay, sender.address, sender.port) for (relay, _), sender in named.items())
+    placed: dict[int, Placement] = {}
+    for key, sender in named.items():
+        if sender.is_only or alike[key[0], sender.address, sender.port] == 1:
+            number, among = len(members[key]), "" if sender.is_only else " of all that are known"
+            why = f"Under one alphabet for all {number} masked messages of this relay only the sender {sender.address}"
+            placed |= {
+                visit.id: Placement(visit, sender.address, MASK_FITS, f"{why}{among} fits.", number)
+                for visit in members[key]
+            }
     return placed
 
 
-def _unmasked(samples: list[Masked], hosts: Sequence[Host]) -> tuple[str, float] | None:
+class Named(NamedTuple):
+    """Whom masked messages name. is_only: no other address at all would fit, rather than none of the known ones."""
+
+    address: str
+    port: int
+    is_only: bool
+
+
+def _unmasked(samples: list[Masked], hosts: Sequence[Host]) -> Named | None:
     if solution := solve(samples):
-        return solution.sender.address, MASK_FITS
-    fitting = [host.origin for host in hosts if all(fits(each, host.origin, host.port) for each in samples)]
-    return (fitting[0], MASK_FITS) if len(fitting) == 1 else None
+        return Named(solution.sender.address, solution.sender.port, is_only=True)
+    fitting = [host for host in hosts if all(fits(each, host.origin, host.port) for each in samples)]
+    return Named(fitting[0].origin, fitting[0].port, is_only=False) if len(fitting) == 1 else None
 
 
 # ---- weighing ----------------------------------------------------------------------------------------------------

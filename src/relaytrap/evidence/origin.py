@@ -401,15 +401,15 @@ def _settle_chains(settled: Settled, testimony: Testimony, sources: set[str]) ->
     takers: dict[str, set[str]] = defaultdict(set)
     for vouch in testimony.chained:
         said[vouch.inner, vouch.origin].append(vouch)
-        if not vouch.outer:
-            takers[vouch.inner].add(vouch.relay)
-    known = sources | _corroborated(settled, testimony)
+        takers[hops_of(vouch)[0]].add(vouch.relay)
+    senders = {hop for hop, relays in takers.items() if len(relays) > 1}
+    known = sources | _corroborated(settled, testimony) - senders
     for (inner, origin), vouches in said.items():
         if _is_vouched(testimony, settled, origin, inner) or any(known.issuperset(hops_of(each)) for each in vouches):
             settled.inner.add(inner)
         else:
             # Many relays took requests from it, and nobody else knows whom it names: it is the sender itself.
-            settled.chained[inner, origin] = inner if len(takers[inner]) > 1 else ""
+            settled.chained[inner, origin] = inner if inner in senders else ""
     for vouch in testimony.deeper:
         standing = testimony.standing.get(vouch.origin)
         if vouch.origin in sources or (standing is not None and standing.only):
