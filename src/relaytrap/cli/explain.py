@@ -9,7 +9,7 @@ import click
 from relaytrap.cli.output import for_terminal, moment
 from relaytrap.evidence.product import KINDS
 
-__all__ = ["finding_lines"]
+__all__ = ["finding_lines", "place_of"]
 
 Row = dict[str, Any]
 LISTED: Final = 12
@@ -112,9 +112,15 @@ def field(name: str, text: str) -> str:
 
 def place_lines(row: Row) -> Iterator[str]:
     """Country and network of an address, if known."""
-    place = " ".join(filter(None, (row["country"], f"AS{row['asn']}" if row["asn"] else "", row["as_name"])))
-    if place:
-        yield field("Network", for_terminal(place))
+    if place := place_of(row):
+        yield field("Network", place)
+
+
+def place_of(row: Row) -> str:
+    """Country and network of an address on one line; "" when neither is known."""
+    return for_terminal(
+        " ".join(filter(None, (row["country"], f"AS{row['asn']}" if row["asn"] else "", row["as_name"])))
+    )
 
 
 def span(row: Row) -> str:

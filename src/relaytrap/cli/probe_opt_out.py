@@ -3,7 +3,7 @@
 import click
 
 from relaytrap.cli.main import Settings
-from relaytrap.cli.output import emit, for_terminal, output_options
+from relaytrap.cli.output import emit, output_options
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.probe.opt_out import OptOuts
 from relaytrap.probe.records import Records
@@ -39,7 +39,7 @@ def remove(settings: Settings, name: str) -> None:
 def list_opt_outs(settings: Settings, as_json: bool, as_csv: bool) -> None:
     """Who has opted out, since when, and who asked for it."""
     rows = [
-        {"name": each.name, "since": rfc3339(each.since_ns), "note": for_terminal(each.note)}
+        {"name": each.name, "since": rfc3339(each.since_ns), "note": each.note}
         for each in _opt_outs(settings).list_entries()
     ]
     columns = [("name", "never tested"), ("since", "since (UTC)"), ("note", "note")]

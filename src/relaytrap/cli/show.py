@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from relaytrap.cli.explain import finding_lines
+from relaytrap.cli.explain import finding_lines, place_of
 from relaytrap.cli.main import Settings
 from relaytrap.cli.output import for_terminal
 from relaytrap.cli.picture import dot_chart
@@ -87,9 +87,8 @@ def message_lines(row: Row) -> Iterator[str]:
     yield f"{row['received_at']}  {ends} ({row['transport'].upper()} {row['local']}:{row['local_port']})"
     if row["own_at"]:
         yield f"Own time   {row['own_at']}"
-    place = " ".join(filter(None, (row["country"], f"AS{row['asn']}" if row["asn"] else "", row["as_name"])))
-    if place:
-        yield f"Source     {for_terminal(place)}"
+    if place := place_of(row):
+        yield f"Source     {place}"
     if row["tool"] or row["tool_claimed"]:
         faked = ", which it is not" if row["tool_faked"] else ""
         claim = f" (calls itself {for_terminal(row['tool_claimed'])}{faked})" if row["tool_claimed"] else ""
