@@ -7,6 +7,7 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from relaytrap.web.pages.first import first_place
 from relaytrap.web.pages.world import draw_world, hours_on_map, map_context
 from relaytrap.web.pictures.theme import THEMES
 from relaytrap.web.pictures.timeline import stack_timeline
@@ -28,7 +29,7 @@ FINDINGS_SHOWN: Final = 8
 def countries(request: Ask, site: TheSite) -> Response[bytes]:
     window = site.window(request)
     if site.is_empty():
-        return site.page(request, "pages/empty.html", window=window, title="Countries")
+        return site.page(request, "pages/empty.html", window=window, title="Countries", first_place=first_place(site))
     rows = site.ask("countries", window.filter())
     return site.page(
         request,

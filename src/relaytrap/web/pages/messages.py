@@ -9,6 +9,7 @@ from relaytrap.errors import InputError
 from relaytrap.observation import TRANSPORTS
 from relaytrap.store.queries import FIELDS, Filter, parse_filter
 from relaytrap.store.queries.messages import cursor_of
+from relaytrap.web.pages.first import first_place
 from relaytrap.web.render import url
 from relaytrap.web.site import Ask, Site, TheSite
 
@@ -55,6 +56,7 @@ def messages(request: Ask, site: TheSite) -> Response[bytes]:
         status=400 if problem else 200,
         rows=rows,
         problem=problem,
+        first_place=first_place(site) if not rows else None,
         given=given,
         bar=_fields(site, BAR),
         more=_fields(site, MORE),

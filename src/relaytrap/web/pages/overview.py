@@ -6,6 +6,7 @@ from litestar import Response, get
 
 from relaytrap.clock import parse_rfc3339
 from relaytrap.store.queries import Filter
+from relaytrap.web.pages.first import first_place
 from relaytrap.web.pages.world import map_context
 from relaytrap.web.pictures.timeline import stack_timeline
 from relaytrap.web.render import url
@@ -26,7 +27,7 @@ LATEST: Final = 500
 def overview(request: Ask, site: TheSite) -> Response[bytes]:
     window = site.window(request)
     if site.is_empty():
-        return site.page(request, "pages/empty.html", window=window, title="Overview")
+        return site.page(request, "pages/empty.html", window=window, title="Overview", first_place=first_place(site))
     where = window.filter()
     timeline = stack_timeline(site.ask("timeline", where, step_s=window.step_s), window.steps, window.step_s)
     countries = site.ask("countries", where)

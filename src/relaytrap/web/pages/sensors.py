@@ -7,6 +7,7 @@ from litestar import Response, get
 from relaytrap.clock import rfc3339
 from relaytrap.hub.fares import Fares
 from relaytrap.hub.hep import HepStatus
+from relaytrap.web.pages.first import first_place
 from relaytrap.web.pictures.timeline import Timeline, stack_timeline
 from relaytrap.web.site import Ask, Site, TheSite
 
@@ -36,6 +37,7 @@ def sensors(request: Ask, site: TheSite) -> Response[bytes]:
         window=window,
         rows=_rows(site, hep),
         hep=hep,
+        first_place=first_place(site),
         uplink_url=doors.uplink_url if doors else "",
         certificate=doors.certificate if doors else None,
         lines=lines,
