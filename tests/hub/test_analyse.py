@@ -125,7 +125,8 @@ def test_a_sender_that_puts_a_real_relay_between_itself_and_an_innocent_frames_n
     for number in range(40):
         message = request(INNOCENT, str(500 + number), serial=number)
         kamailio(message, real, INNOCENT, 5074)
-        made.send(message, B, (kamailio, B), HONEST[number % len(HONEST)], at=number)
+        kamailio(message, B, real, 5060)
+        made.send(message, B, HONEST[number % len(HONEST)], at=number)
     put(store, setting, made.seen)
     Analysis(store).update()
     assert {row["address"] for row in run_query(store, "origins", {"limit": 0})} == {A}
