@@ -164,10 +164,26 @@ def test_sensor_that_starts_again_and_again_leaves_few_processes_to_look_at(vigi
 
 def test_wrong_clock_is_told_in_minutes(vigil, database, ledger) -> None:
     Keys(database).add("cellar")
-    vigil.take("cellar", status(), now_ns() - 3_600 * S, "192.0.2.1")
+    for _ in range(2):
+        vigil.take("cellar", status(), now_ns() - 3_600 * S, "192.0.2.1")
     (incident,) = ledger.list_incidents()
     assert incident["kind"] == "clock-off"
     assert "60 minutes behind" in incident["text"]
+
+
+@pytest.mark.parametrize("ahead_s", [[-11, 0], [0, -11, 0], [20, -11]])
+def test_heartbeat_that_came_late_is_no_clock_that_is_behind(vigil, database, ledger, ahead_s: list[int]) -> None:
+    Keys(database).add("cellar")
+    for seconds in ahead_s:
+        vigil.take("cellar", status(), now_ns() + seconds * S, "192.0.2.1")
+    assert not any("behind" in each["text"] for each in ledger.list_incidents())
+
+
+def test_clock_that_is_ahead_is_told_at_once(vigil, database, ledger) -> None:
+    Keys(database).add("cellar")
+    vigil.take("cellar", status(), now_ns() + 20 * S, "192.0.2.1")
+    (incident,) = ledger.list_incidents()
+    assert "20 s ahead" in incident["text"]
 
 
 HOUR_MS = 3_600_000

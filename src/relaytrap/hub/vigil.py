@@ -63,6 +63,7 @@ class Vigil:
         self._ledger = ledger
         self._guard = threading.Lock()
         self._clocks: dict[str, tuple[float, int]] = {}
+        self._before: dict[str, int] = {}
 
     def take(self, sensor: str, status: Status, sent_at_ns: int | None, address: str) -> dict[str, Any]:
         """Note a heartbeat of an authenticated sensor, report what is wrong, and give what the hub answers.
@@ -76,7 +77,9 @@ class Vigil:
         found = list(judge_heartbeat(sensor, before, status, hub_id=self._ledger.hub_id, highest=highest))
         if sent_at_ns is not None:
             ahead_ms = (sent_at_ns - now) // 1_000_000
-            found += judge_clock(sensor, ahead_ms, self._note_clock(sensor, status, ahead_ms))
+            # A heartbeat that came late looks like a clock that is behind: the one before must say so, too.
+            before_ms, self._before[sensor] = self._before.get(sensor, 0), ahead_ms
+            found += judge_clock(sensor, max(ahead_ms, min(before_ms, 0)), self._note_clock(sensor, status, ahead_ms))
         if run := find_text(status, "run"):
             current = Run(run, now, now, _number(status, "beat"), find_text(status, "clock"), address)
             others = self._note_run(sensor, current)
