@@ -77,6 +77,16 @@ def test_retransmission_gets_the_same_bytes_again() -> None:
     assert first == second != []
 
 
+def test_same_request_an_hour_later_gets_another_tag_and_nonce() -> None:
+    talk = Talk("asterisk")
+    data = request("REGISTER", user=existing_user(talk), **REGISTER)
+    first = talk.ask(data)
+    talk.wait(3600)
+    second = talk.ask(data)
+    assert first.to_tag != second.to_tag
+    assert first.challenges[0].get(b"nonce") != second.challenges[0].get(b"nonce")
+
+
 def test_same_branch_from_another_source_is_another_request() -> None:
     talk = Talk()
     talk.receive(request(branch="foo", via="SIP/2.0/UDP nm;branch=foo;rport"))
@@ -103,6 +113,18 @@ def test_wrong_password_is_refused_in_the_persona_s_words() -> None:
         request("REGISTER", user=user, branch="z9hG4bK-2", cseq=2, uri="sip:203.0.113.9", extra=(header,))
     )
     assert (refused.status_code, refused.reason_phrase) == (403, b"Forbidden")
+
+
+def test_credentials_for_another_server_do_not_hide_those_for_this_one() -> None:
+    talk = Talk("asterisk")
+    user = existing_user(talk)
+    challenge = talk.ask(request("REGISTER", user=user, **REGISTER))
+    password = talk.engine.persona.password(user.encode())
+    header = credentials(challenge.headers.get(b"www-authenticate"), user, password)
+    other = header.replace('nonce="', 'nonce="no').replace('realm="', 'realm="other ')
+    for number, extra in enumerate(((other, header), (header, other))):
+        data = request("REGISTER", user=user, branch=f"z9hG4bK-b{number}", uri="sip:203.0.113.9", extra=extra)
+        assert talk.ask(data).status_code == 200
 
 
 def test_guessed_password_registers() -> None:

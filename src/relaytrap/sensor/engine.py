@@ -14,7 +14,7 @@ from collections import Counter
 from typing import Final
 
 from relaytrap.sensor.calls import Calls, is_number
-from relaytrap.sensor.chance import Chance
+from relaytrap.sensor.chance import Chances
 from relaytrap.sensor.credentials import is_right
 from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.ledger import Ledger, Source
@@ -52,7 +52,7 @@ class Engine:
         self._is_lenient = cases.rejections.get("400") == "accept" and not is_choosy and cases.hops_spent is None
         self._voice = Voice(persona)
         self._ledger = ledger
-        self._key = random_bytes(64)
+        self._chances = Chances(random_bytes(64))
         self._transactions = ServerTransactions(max_transactions=TRANSACTIONS_MAX, max_bytes=TRANSACTIONS_MAX_BYTES)
         self._calls = Calls()
         self._outlet = Outlet(self._voice, ledger, self._transactions, persona.wire.delay_s)
@@ -80,7 +80,7 @@ class Engine:
             # A mandatory header is missing or cannot be copied: no product can answer that, and none does.
             self.counts["unanswerable"] += 1
             return []
-        exchange = Exchange(message, flow, source, slots, Chance(self._key, data, flow))
+        exchange = Exchange(message, flow, source, slots, self._chances.of(data, flow, now))
         self._process(exchange, now)
         return exchange.out
 
@@ -192,10 +192,13 @@ class Engine:
         if not credentials:
             is_known = rule.unknown_user == "challenge" or persona.password(_claimed_user(request)) is not None
             return "challenge" if is_known else rule.unknown_user
-        given = credentials[0]
+        # Of several, as for a row of proxies, those that answer a challenge of ours.
+        source = exchange.source
+        ours = [each for each in credentials if self._ledger.is_issued(source, each.get(b"nonce") or b"", now)]
+        given = (ours or credentials)[0]
         password = persona.password(given.get(b"username") or b"")
         right = bool(password) and is_right(given, request.method, password or "")
-        if not self._ledger.is_issued(exchange.source, given.get(b"nonce") or b"", now):
+        if not ours:
             exchange.slots[b"stale"] = challenge.stale.encode() if right else b""
             return "challenge"
         if right:
