@@ -1,6 +1,7 @@
 """How a command comes to the data: through the hub that has them, or by itself, or after a wait."""
 
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -86,3 +87,13 @@ def test_hub_that_leaves_during_a_backup_is_not_taken_for_a_full_disk(leaving, t
         heard.set()
         with pytest.raises(StoreError, match="does not answer"):
             hub_backup._write(tmp_path / "hub.tar", pieces, lambda done: None)
+
+
+def test_server_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    environ = os.environ | {"RELAYTRAP_STORE_URL": "clickhouse://user:secret@127.0.0.1:1/db"}
+    command = [sys.executable, "-m", "relaytrap.cli.main", "--data", str(tmp_path), "messages"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 5
+    assert (
+        done.stderr == "relaytrap: the ClickHouse server of store.url: the store cannot be opened: Connection refused\n"
+    )

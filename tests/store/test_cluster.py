@@ -59,6 +59,7 @@ def test_a_server_that_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(StoreError, match=r"^the ClickHouse server of store\.url: the store cannot be opened") as told:
         Store(StoreConfig(url="clickhouse://user:secret@127.0.0.1:1/db"), tmp_path)
     assert "secret" not in str(told.value)
+    assert str(told.value).endswith(": Connection refused")
 
 
 def test_a_cluster_without_a_server_is_refused(tmp_path):

@@ -182,7 +182,8 @@ class Store:
         except OSError as error:
             raise DiskError(f"{self.data_dir}: the store cannot be made there ({error.strerror})") from None
         except (ClickHouseError, RuntimeError, ValueError) as error:
-            raise StoreError(f"{self._where()}: the store cannot be opened: {_first_line(error)}") from None
+            why = _first_line(error) if self.embedded else _reason(error)
+            raise StoreError(f"{self._where()}: the store cannot be opened: {why}") from None
         with self._mutex:
             self._all.append(client)
         return client
@@ -267,7 +268,7 @@ def _reason(error: BaseException) -> str:
     """The innermost cause: the driver wraps the system's words in its own."""
     while cause := error.__cause__ or error.__context__:
         error = cause
-    return _first_line(error)
+    return (error.strerror if isinstance(error, OSError) else "") or _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:
