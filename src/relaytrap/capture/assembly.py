@@ -50,21 +50,18 @@ def difference(one: bytes, other: bytes) -> tuple[int, int]:
 class Assembly:
     """Chunks in order of their offset, never overlapping: where two claim the same octets, the first keeps them."""
 
-    __slots__ = ("_starts", "chunks", "disputes", "octets")
+    __slots__ = ("_starts", "chunks", "disputes", "held", "octets")
 
     def __init__(self) -> None:
         self._starts: list[int] = []
         self.chunks: list[Chunk] = []
         self.octets = 0
+        self.held = 0
+        """Octets of memory that the chunks take."""
         self.disputes = Disputes()
 
     def __len__(self) -> int:
         return len(self.chunks)
-
-    @property
-    def held(self) -> int:
-        """Octets of memory that the chunks take."""
-        return self.octets + CHUNK_COST * len(self.chunks)
 
     def add(self, start: int, data: bytes, frame: int, moment_ns: int) -> None:
         """Keep what of `data` is new."""
@@ -97,7 +94,9 @@ class Assembly:
             return None
         chunk = self.chunks.pop(0)
         del self._starts[0]
-        self.octets -= len(chunk[1])
+        octets = len(chunk[1])
+        self.octets -= octets
+        self.held -= octets + CHUNK_COST
         return chunk
 
     def first(self) -> Chunk | None:
@@ -119,4 +118,6 @@ class Assembly:
     def _insert(self, index: int, start: int, data: bytes, frame: int, moment_ns: int) -> None:
         self._starts.insert(index, start)
         self.chunks.insert(index, (start, data, frame, moment_ns))
-        self.octets += len(data)
+        octets = len(data)
+        self.octets += octets
+        self.held += octets + CHUNK_COST

@@ -7,7 +7,7 @@ record header is Alexey Kuznetsov's patch, as libpcap reads it.
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
@@ -148,48 +148,41 @@ def is_pcapng(head: bytes) -> bool:
 
 
 def walk_pcap(source: PacketSource) -> Iterator[Packet]:
-    """The packets of a pcap file, and of those behind it in the same stream; `source` stands at its magic number."""
-    another = True
-    while another:
-        another = yield from _walk_one_pcap(source)
-
-
-def _walk_one_pcap(source: PacketSource) -> Generator[Packet, None, bool]:
-    """The packets of one file; whether the header of another stands behind it, where somebody joined them."""
-    header = source.take(PCAP_HEADER)
-    if header is None:
-        source.unread[CUT_FILE] += 1
-        return False
-    order, tick_ns, record_length = PCAP_MAGICS[header[:4]]
-    _, minor, _, _, snap_length, network = struct.unpack(order + "HHiIII", header[4:])
-    interface = Interface(network & LINKTYPE_MASK, Section(order), snap_length=snap_length)
-    unpack = struct.Struct(order + "IIII").unpack_from
-    while source.have(record_length):
-        # The common case, all packets of a chunk, without a call for each.
-        buffer, at, end = source.buffer, source.at, len(source.buffer)
-        while at + record_length <= end:
-            seconds, ticks, captured, original = unpack(buffer, at)
-            if captured > original and minor < 4:  # before 2.4 some writers had these the other way round
-                captured, original = original, captured
-            if captured > MAX_PACKET_BYTES:
-                source.at = at
-                source.unread[BAD_RECORD] += 1
-                return False
-            start = at + record_length
-            if start + captured > end:
-                break
-            if not captured and is_pcap(buffer[at : at + 4]):  # no packet of no octets in 2055, but a header
-                source.at = at
-                return True
-            at = start + captured
-            yield seconds * NS_PER_S + ticks * tick_ns, interface, original, buffer[start:at], b""
-        source.at = at
-        if end - at >= record_length and not source.have(record_length + captured):
-            source.unread[CUT_FILE] += 1
-            return False
-    if not source.exhausted:
-        source.unread[CUT_FILE] += 1
-    return False
+    """The packets of a pcap file, and of those joined to its end; `source` stands at its magic number."""
+    while (header := source.take(PCAP_HEADER)) is not None:
+        order, tick_ns, record_length = PCAP_MAGICS[header[:4]]
+        _, minor, _, _, snap_length, network = struct.unpack(order + "HHiIII", header[4:])
+        interface = Interface(network & LINKTYPE_MASK, Section(order), snap_length=snap_length)
+        unpack = struct.Struct(order + "IIII").unpack_from
+        another = False
+        while not another and source.have(record_length):
+            # The common case, all packets of a chunk, without a call for each.
+            buffer, at, end = source.buffer, source.at, len(source.buffer)
+            while at + record_length <= end:
+                seconds, ticks, captured, original = unpack(buffer, at)
+                if captured > original and minor < 4:  # before 2.4 some writers had these the other way round
+                    captured, original = original, captured
+                if captured > MAX_PACKET_BYTES:
+                    source.at = at
+                    source.unread[BAD_RECORD] += 1
+                    return
+                start = at + record_length
+                if start + captured > end:
+                    break
+                if not captured and is_pcap(buffer[at : at + 4]):  # no packet of no octets in 2055, but a header
+                    another = True
+                    break
+                at = start + captured
+                yield seconds * NS_PER_S + ticks * tick_ns, interface, original, buffer[start:at], b""
+            source.at = at
+            if end - at >= record_length and not source.have(record_length + captured):
+                source.unread[CUT_FILE] += 1
+                return
+        if not another:
+            if not source.exhausted:
+                source.unread[CUT_FILE] += 1
+            return
+    source.unread[CUT_FILE] += 1
 
 
 def walk_pcapng(source: PacketSource) -> Iterator[Packet]:

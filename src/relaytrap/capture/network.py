@@ -221,16 +221,17 @@ class Network:
             datagram = self._datagrams[key] = _Datagram(piece.moment_ns)
         if not datagram.admits(end, more):
             return self._lost(BAD_FRAGMENT)
-        before = datagram.assembly.held
-        datagram.assembly.add(offset, piece.data, piece.frame, piece.moment_ns)
-        self.held += datagram.assembly.held - before
-        datagram.frame, datagram.moment_ns = piece.frame, piece.moment_ns
+        assembly, frame, moment_ns = datagram.assembly, piece.frame, piece.moment_ns
+        before = assembly.held
+        assembly.add(offset, piece.data, frame, moment_ns)
+        self.held += assembly.held - before
+        datagram.frame, datagram.moment_ns = frame, moment_ns
         datagram.fragments += 1
         if piece.missing:
             datagram.cut_at = min(datagram.cut_at, end - piece.missing)
         if offset == 0:
             datagram.protocol = protocol
-        if datagram.total == datagram.assembly.octets and datagram.protocol >= 0:
+        if datagram.total == assembly.octets and datagram.protocol >= 0:
             return self._whole(key, datagram)
         if self.held > self._max_held or len(self._datagrams) > MAX_DATAGRAMS:
             self._give_up(next(iter(self._datagrams)))

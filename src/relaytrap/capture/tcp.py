@@ -139,8 +139,7 @@ class Streams:
         else:
             self._streams.move_to_end(key)
         self._take(stream, stream.offset(sequence), packet, payload, out)
-        end = stream.offset(sequence) + len(payload)
-        if packet.missing and stream.next == end:
+        if packet.missing and stream.next == (end := stream.offset(sequence) + len(payload)):
             self._hole(stream, end + packet.missing, out, cut=cut)
         self._account(stream)
         while self._streams and (len(self._streams) > self._max_flows or self.held > self._max_held):
