@@ -129,21 +129,14 @@ class Enricher:
         return found
 
     def _from_tables(self, text: str) -> Network:
-        code, code_source = _first_country(self._countries, text)
-        asn, name, asn_source = _first_system(self._systems, text)
-        return _new(Network, (code, asn, name, code_source or asn_source)) if code or asn else UNKNOWN
-
-
-def _first_country(tables: tuple[Table, ...], address: str) -> tuple[str, str]:
-    for table in tables:
-        if code := record_country(table.find(address)):
-            return code, table.source
-    return "", ""
-
-
-def _first_system(tables: tuple[Table, ...], address: str) -> tuple[int, str, str]:
-    for table in tables:
-        asn, name = record_asn(table.find(address))
-        if asn:
-            return asn, name, table.source
-    return 0, "", ""
+        """From the first table of each kind that knows the address."""
+        code, asn, name, source = "", 0, "", ""
+        for table in self._countries:
+            if code := record_country(table.find(text)):
+                source = table.source
+                break
+        for table in self._systems:
+            asn, name = record_asn(table.find(text))
+            if asn:
+                return _new(Network, (code, asn, name, source or table.source))
+        return _new(Network, (code, 0, "", source)) if code else UNKNOWN

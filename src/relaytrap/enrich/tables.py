@@ -9,7 +9,7 @@ import hashlib
 import lzma
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -26,8 +26,6 @@ from relaytrap.errors import ConfigError
 __all__ = ["Kind", "Table", "open_bundled", "open_operators", "record_asn", "record_country"]
 
 Kind = Literal["country", "asn"]
-# What the reader gives, and the abstract class that takes four times as long to ask for.
-MAPPING: Final = (dict, Mapping)
 
 RECORDS_TRIED: Final = 2000
 """Records of an operator's file that may lack the wanted keys before it is called the wrong kind of file."""
@@ -122,10 +120,10 @@ def _find_ipv4(reader: Any, address: str) -> object:
 
 def record_country(record: object) -> str:
     """ISO 3166-1 alpha-2 code of a country record in either common shape; "" when it names none."""
-    if record is None or not isinstance(record, MAPPING):
+    if not isinstance(record, dict):
         return ""
     code = record.get("country_code")
-    if code is None and isinstance(country := record.get("country"), Mapping):
+    if code is None and isinstance(country := record.get("country"), dict):
         code = country.get("iso_code")
     return _country_code(code) if isinstance(code, str) else ""
 
@@ -137,7 +135,7 @@ def _country_code(text: str) -> str:
 
 def record_asn(record: object) -> tuple[int, str]:
     """Number and holder's name of an autonomous system record; (0, "") when it names none."""
-    if record is None or not isinstance(record, MAPPING):
+    if not isinstance(record, dict):
         return 0, ""
     number, name = record.get("autonomous_system_number"), record.get("autonomous_system_organization")
     return number if isinstance(number, int) else 0, name if isinstance(name, str) else ""
