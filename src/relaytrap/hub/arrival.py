@@ -59,7 +59,7 @@ def given_ns(seen: Observation) -> int:
 
 def storable(moment_ns: int) -> int:
     """A time that the store can hold."""
-    return min(max(moment_ns, 0), EPOCH_MAX_NS)
+    return moment_ns if 0 <= moment_ns <= EPOCH_MAX_NS else 0 if moment_ns < 0 else EPOCH_MAX_NS
 
 
 def note_of(given: int) -> str:

@@ -186,6 +186,9 @@ def target_of(message: Request, decoded: tuple[Decoded, ...]) -> bytes:
 
 def credentials_of(message: Request) -> bytes:
     """The first digest response in John the Ripper's form."""
+    first = message.headers.first
+    if b"authorization" not in first and b"proxy-authorization" not in first:
+        return b""
     for each in message.credentials:
         if line := each.john_line(message.method):
             return _text(line)
