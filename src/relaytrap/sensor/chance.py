@@ -8,6 +8,7 @@ later would else know us by the answer, and could still prove an address that is
 """
 
 import hashlib
+from collections import OrderedDict
 from typing import Final
 
 from relaytrap.sensor.flow import Flow
@@ -25,7 +26,9 @@ class Chances:
     def __init__(self, key: bytes, kept_max: int = KEPT_MAX) -> None:
         self._key = key
         self._max = kept_max
-        self._begun: dict[bytes, tuple[float, int]] = {}  # by request: when it was first seen, and its number
+        self._begun: OrderedDict[bytes, tuple[float, int]] = (
+            OrderedDict()
+        )  # by request: when it was first seen, and its number
         self._count = 0
 
     def __len__(self) -> int:
@@ -46,7 +49,7 @@ class Chances:
             self._count = number = self._count + 1
             self._begun.pop(request, None)
             if len(self._begun) >= self._max:
-                del self._begun[next(iter(self._begun))]
+                self._begun.popitem(last=False)
             self._begun[request] = now, number
         return request + number.to_bytes(8, "big")
 

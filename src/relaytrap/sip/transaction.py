@@ -31,6 +31,7 @@ Nothing here reads a clock or sends: `now` comes in as monotonic seconds, what t
 """
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Hashable
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
@@ -178,7 +179,7 @@ class ServerTransactions:
         self._max = max_transactions
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._table: dict[Hashable, Transaction] = {}
+        self._table: OrderedDict[Hashable, Transaction] = OrderedDict()  # a dict would be slow to tell its oldest entry
         self._accepted: dict[Hashable, Transaction] = {}  # by dialog, for the ACK of a 2xx
         self._heap: list[tuple[float, int, str, Transaction]] = []
         self._count = 0
