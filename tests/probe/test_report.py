@@ -88,3 +88,4 @@ def test_what_was_left_out_is_said() -> None:
     assert "TLS 203.0.113.5:5061 cannot be reached." in found.not_tested
     assert any("--thorough" in sentence for sentence in found.not_tested)
     assert any("198.51.100.10" in sentence for sentence in found.not_tested)
+    assert any("Other methods" in sentence for sentence in found.not_tested)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from relaytrap.probe.advice import advice_for
+from relaytrap.probe.request import METHODS
 from relaytrap.probe.tricks import TRICKS
 from relaytrap.probe.verdict import CLASSES, EXIT_OPEN, Answer, Arrival, Outcome, ServerClass, judge_server
 from relaytrap.sip.uri import host_port
@@ -221,6 +222,7 @@ def _not_tested(not_offered: Sequence[str], tricks: Sequence[str], tested_from: 
         f"The test came from {tested_from}: a server that relays for its own networks looks open from inside and closed"
         " from outside."
     )
+    sentences.append(f"Other methods than {', '.join(METHODS)}, and ways to a name instead of an address.")
     if any(TRICKS[name].group == "thorough" for name in left_out):
         sentences.append("Rarer tricks (--thorough).")
     if "number" in left_out:
