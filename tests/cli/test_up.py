@@ -3,6 +3,7 @@
 import shlex
 import socket
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,8 @@ from relaytrap.cli.up import first_request, free_places, tell
 from relaytrap.config import SensorConfig
 from relaytrap.errors import ConfigError
 from relaytrap.sip import Request, parse_message
+
+from .conftest import Run
 
 
 @pytest.mark.parametrize("place", ["udp:127.0.0.1", "foo", "udp:[::1]:x", "tcp:nonsense", "udp::5060"])
@@ -77,3 +80,12 @@ def test_a_first_request_without_any_tool_is_one_datagram_and_shows_the_answer(
     assert isinstance(message, Request)
     assert message.anomalies == ()
     assert shown.strip() == b"SIP/2.0 200 OK"
+
+
+@pytest.mark.parametrize("page", ["foo", "0.0.0.0:8060", "192.0.2.1:80"])
+def test_page_that_cannot_be_is_one_sentence_before_anything_starts(page: str, tmp_path: Path, run: Run) -> None:
+    shown = run("--data", tmp_path / "data", "up", "--page", page)
+    assert (shown.status, shown.out) == (3, "")
+    assert shown.err.startswith("relaytrap: web.listen: ")
+    assert shown.err.count("\n") == 1
+    assert not (tmp_path / "data").exists()

@@ -55,3 +55,10 @@ def test_waits_grow_while_it_keeps_ending(tmp_path: Path, monkeypatch: pytest.Mo
         until(lambda: len(said) >= 3)
     waits = ("0.01", "0.02", "0.04")
     assert said[:3] == [f"the sensor ended with status 8; it starts again in {wait} s" for wait in waits]
+
+
+def test_ctrl_c_of_the_terminal_does_not_reach_it(tmp_path: Path) -> None:
+    note = tmp_path / "pids"
+    with WatchedSensor([sys.executable, "-c", NOTES_ITS_PID, str(note)], os.environ, print):
+        until(lambda: bool(pids(note)))
+        assert os.getpgid(pids(note)[0]) != os.getpgid(0)

@@ -41,7 +41,10 @@ def command(settings: Settings, sample: bool, listen: tuple[str, ...], page: str
     Listens on loopback unless told otherwise; a port that is taken is replaced by the next free one, and the terminal
     says which.
     """
+    from relaytrap.web.security import parse_listen, refuse_beyond_loopback
+
     config: Config = settings.load(sensor__listen=list(listen) or None, web__listen=page)
+    refuse_beyond_loopback(parse_listen(config.web.listen))
     web_listen = free_places((f"tcp:{config.web.listen}",))[0].removeprefix("tcp:")
     config = replace(config, web=replace(config.web, listen=web_listen))
     # A sensor that reads along listens nowhere.
@@ -78,9 +81,7 @@ def free_places(places: Sequence[str]) -> tuple[str, ...]:
         _, _, where = place.partition(":")
         host, _, port = where.rpartition(":")
         if not host or not (port.isascii() and port.isdecimal()):
-            raise ConfigError(
-                f"{place!r} is no place to listen; write udp:127.0.0.1:5060, or 127.0.0.1:8060 for the page"
-            )
+            raise ConfigError(f"sensor.listen: {place!r} is no place to listen; write udp:127.0.0.1:5060")
         wanted = [other for other in places if other.partition(":")[2] == where]
         if where not in moved:
             moved[where] = f"{host}:{_free_port(wanted, host, int(port))}"

@@ -64,8 +64,13 @@ class WatchedSensor:
         with self._guard:
             if self._stopping.is_set():
                 return 0
+            # In a group of its own: a terminal's Ctrl-C is for us, who end it, and would else look as if it had failed.
             self._child = subprocess.Popen(
-                self._command_line, stdin=subprocess.DEVNULL, env=dict(self._environ), preexec_fn=_end_with_parent
+                self._command_line,
+                stdin=subprocess.DEVNULL,
+                env=dict(self._environ),
+                process_group=0,
+                preexec_fn=_end_with_parent,
             )
         return self._child.wait()
 
@@ -77,4 +82,3 @@ def _how(status: int) -> str:
 def _end_with_parent() -> None:
     """Ask the kernel to end this child when its parent dies, also by SIGKILL (Linux)."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal group; the parent ends us
