@@ -41,7 +41,7 @@ def test_invite_offers_no_media() -> None:
 
 def test_the_standard_tricks() -> None:
     six = {"plain", "from-address", "from-domain", "route", "to-tag", "to-tag-route"}
-    assert set(STANDARD) == six | {"same-transport", "to-server", "own-user", "alias"}
+    assert set(STANDARD) == six | {"same-transport", "to-server", "from-to-server", "alias"}
 
 
 def test_made_up_number_begins_with_no_emergency_number_and_is_no_countrys() -> None:

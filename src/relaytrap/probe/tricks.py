@@ -148,7 +148,7 @@ _TRICKS: Final = (
     ),
     Trick("to-server", "plain", "To names the server", lambda e: Shape(to=e.at_server()), "standard"),
     Trick(
-        "own-user",
+        "from-to-server",
         "from",
         "From, To and P-Asserted-Identity name the server's own domain",
         lambda e: Shape(
