@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaytrap.capture.container import (
+    MAX_NAME,
     MAX_PACKET_BYTES,
     NO_TIME_NS,
     PacketSource,
@@ -149,6 +150,12 @@ def test_each_pcapng_section_numbers_its_interfaces_anew_in_its_own_byte_order()
     )
     packets, _ = walk(data)
     assert [(packet[1].link_type, packet[3]) for packet in packets] == [(1, b"a"), (101, b"b")]
+
+
+def test_of_an_interface_name_longer_than_any_sensor_s_the_beginning_is_kept():
+    described = interface(options=option(2, b"n" * 65_000))
+    packets, unread = walk(section() + described + enhanced(b"x", 1))
+    assert ([packet[1].name for packet in packets], unread) == (["n" * MAX_NAME], {})
 
 
 def test_simple_and_obsolete_packet_blocks():

@@ -31,6 +31,8 @@ MAX_PACKET_BYTES: Final = 1 << 20
 """No link carries more in a packet; a longer record is damage, or an attack on memory."""
 MAX_BLOCK_BYTES: Final = MAX_PACKET_BYTES + 65_536
 MAX_INTERFACES: Final = 65_536
+MAX_NAME: Final = 512
+"""Octets of an interface's name that are kept: the longest names of all interfaces together would take 4 GiB."""
 CHUNK: Final = 1 << 20
 NS_PER_S: Final = 1_000_000_000
 CUT_FILE: Final = "file ends inside a packet"
@@ -236,7 +238,7 @@ def _interface(section: Section, block: bytes) -> Interface:
     interface = Interface(link_type, section, snap_length=snap_length)
     for code, value in options(block[16:-4], section.order):
         if code == IF_NAME:
-            interface.name = value.decode("utf-8", "replace")
+            interface.name = value[:MAX_NAME].decode("utf-8", "replace")
         elif code == IF_TSRESOL and value:
             power = value[0] & 0x7F
             interface.ticks_per_s = 1 << power if value[0] & 0x80 else 10 ** min(power, 30)
