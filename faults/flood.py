@@ -22,7 +22,8 @@ from faults.trial import Scale, Trial
 from faults.tunnel import Outside, datagram
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
-from relaytrap.web.uplink import KEEP_ALIVE_S, REQUEST_HEAD_S
+from relaytrap.web.serve import KEEP_ALIVE_S
+from relaytrap.web.uplink import REQUEST_HEAD_S
 
 __all__ = ["half_requests", "large_datagrams", "silent_connections", "slow_loris", "spoofed_sources", "tls_flood"]
 
