@@ -104,7 +104,8 @@ def test_live_rows_are_escaped_as_pages_are() -> None:
         "source": "192.0.2.1",
         "country": "",
         "tool_faked": True,
-        "path_verdict": "direct",
+        "path_verdict": "relayed",
+        "origin": "192.0.2.9",
         "dialled_country": "<b>",
     }
     row |= {"anomalies": [], "status_code": None, "cseq_method": "<b>"}

@@ -128,3 +128,14 @@ def test_fingerprint_of_a_tls_client_leads_to_what_else_it_sent(taker: Hub, tmp_
     link = re.search(r'<a href="(/messages\?note=JA4[^"]+)">', page)
     assert link
     assert len(ids_on(taker.get(link[1].replace("&amp;", "&")).text)) == 2
+
+
+def test_relayed_message_leads_to_its_origin_from_the_list(hub: Hub) -> None:
+    page = hub.get("/messages", params={"verdict": "relayed"}).text
+    assert f'href="/origins/{scene.ORIGIN}"' in page
+    assert "/origins/" not in hub.get("/messages", params={"verdict": "direct"}).text.partition("<table")[2]
+
+
+def test_leaving_out_our_answers_unfolds_no_further_conditions(hub: Hub) -> None:
+    assert '<details class="more" open>' not in hub.get("/messages", params={"direction": "in"}).text
+    assert '<details class="more" open>' in hub.get("/messages", params={"relay": scene.RELAY}).text
