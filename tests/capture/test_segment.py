@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from relaytrap.capture import inspect_capture, read_capture
 from relaytrap.capture.pcapng import SegmentWriter, interface_description
-from relaytrap.capture.segment import address_text, read_segment
+from relaytrap.capture.segment import MAX_JOINED, address_text, read_segment
 from relaytrap.errors import InputError
 from relaytrap.observation import Observation
 from tests.capture.packets import datagram, enhanced, interface, option, pcap, request, section
@@ -126,6 +126,13 @@ def test_a_comment_with_half_a_character_says_nothing():
     data = written(observation(b"abc", notes=("half \ud800",)))
     (item,) = read_segment(io.BytesIO(data))
     assert (item.raw, item.notes) == (b"abc", ())
+
+
+def test_an_observation_in_packets_without_end_is_given_up():
+    endless = observation(request(body=b"x" * (MAX_JOINED + 200_000)), transport="tcp")
+    reader = read_segment(io.BytesIO(written(endless, observation(request()))))
+    assert [item.raw for item in reader] == [request()]
+    assert reader.unread["observation in more packets than any has"] == 1
 
 
 def test_a_packet_nobody_wrote_is_counted_not_raised():

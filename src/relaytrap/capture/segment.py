@@ -33,6 +33,9 @@ NOT_AN_ADDRESS: Final = "the segment names an end that is no address"
 ADDRESS_MAX: Final = 64
 """Of an IPv6 address at its longest with the name of an interface behind it."""
 INCOMPLETE: Final = "observation whose later packets are missing"
+TOO_LONG: Final = "observation in more packets than any has"
+MAX_JOINED: Final = 1 << 22
+"""Octets of an observation in several packets; a sensor's longest message is 1 MiB and its header part."""
 UDP, TCP = 17, 6
 AS_WRITTEN: Final[dict[bytes, Direction]] = {
     option + END_OF_OPTIONS: direction for direction, option in DIRECTION_OPTION.items()
@@ -120,6 +123,7 @@ class SegmentDecoder:
     def __init__(self, unread: Counter[str]) -> None:
         self._unread = unread
         self._parts: list[bytes] = []
+        self._octets = 0
 
     def decode(self, packet: Packet) -> Observation | None:
         """The observation that this packet is or completes; None while more parts must follow."""
@@ -163,7 +167,7 @@ class SegmentDecoder:
         """Say that no more packets come."""
         if self._parts:
             self._unread[INCOMPLETE] += 1
-            self._parts = []
+            self._forget()
 
     def _joined(self, payload: bytes, beyond: dict[str, Any]) -> bytes | None:
         number, of = _number(beyond.get("part")), _number(beyond.get("of"))
@@ -177,9 +181,18 @@ class SegmentDecoder:
                 return None
         self._parts.append(payload)
         if number < of:
+            self._octets += len(payload)
+            if self._octets > MAX_JOINED:
+                self._unread[TOO_LONG] += 1
+                self._forget()
             return None
-        whole, self._parts = b"".join(self._parts), []
+        whole = b"".join(self._parts)
+        self._forget()
         return whole
+
+    def _forget(self) -> None:
+        self._parts = []
+        self._octets = 0
 
 
 def _headers(data: bytes) -> tuple[int, str, int, str, int, int] | None:
