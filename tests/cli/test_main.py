@@ -1,5 +1,6 @@
 """The command line: help, mistakes, exit statuses."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,20 @@ def test_a_reader_that_had_enough_is_no_failure(write: str, size: int, tmp_path:
     with talker.stderr:
         assert talker.stderr.read() == b""
     assert talker.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("mes", "messages"), ("messages --verd", "--verdict"), ("probe opt", "opt-out"), ("probe schedule a", "add")],
+)
+def test_a_shell_can_complete_commands_and_options(typed: str, offered: str) -> None:
+    words = f"relaytrap {typed}"
+    environ = {"_RELAYTRAP_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-m", "relaytrap.cli.main"],
+        env=os.environ | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines() == [f"plain,{offered}"]

@@ -60,7 +60,8 @@ class Probe(click.Group):
     """`relaytrap probe HOST` is `relaytrap probe test HOST`; wrong usage is "not run"."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args not in (["--help"], ["-h"]) and (not args or args[0] not in self.commands):
+        is_known = args in (["--help"], ["-h"]) or (bool(args) and args[0] in self.commands)
+        if not is_known and not ctx.resilient_parsing:  # which is how a shell asks what may follow
             args = ["test", *args]
         return super().parse_args(ctx, args)
 
