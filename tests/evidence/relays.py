@@ -264,8 +264,7 @@ def analyse(observations: Iterable[Observation]) -> tuple[list[Belief], Settled]
 
 def vouch_of(path: Path) -> Vouch:
     hops = tuple(hop for hop in path.chain if hop)
-    said = (inner_of(path.chain), deeper_of(path), path.confidence)
-    return Vouch(path.relay or "", path.origin or "", *said, outer=hops[:-1])
+    return Vouch(path.relay or "", path.origin or "", hops, deeper_of(path), path.confidence)
 
 
 def deeper_of(path: Path) -> str:

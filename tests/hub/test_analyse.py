@@ -4,6 +4,7 @@ import random
 import threading
 import time
 import uuid
+from collections import Counter
 
 import pytest
 
@@ -129,8 +130,11 @@ def test_a_sender_that_puts_a_real_relay_between_itself_and_an_innocent_frames_n
         made.send(message, B, HONEST[number % len(HONEST)], at=number)
     put(store, setting, made.seen)
     Analysis(store).update()
-    assert {row["address"] for row in run_query(store, "origins", {"limit": 0})} == {A}
-    assert {row["origin"] for row in run_query(store, "messages", {"limit": 0})} == {A, None}
+    assert {row["address"] for row in run_query(store, "origins", {"limit": 0})} == {A, B}
+    messages = list(run_query(store, "messages", {"limit": 0}))
+    assert {row["origin"] for row in messages} == {A, B}
+    campaigns = {row["id"]: row["messages"] for row in run_query(store, "campaigns", {"limit": 0})}
+    assert campaigns == Counter(row["campaign"] for row in messages)
 
 
 def test_an_ack_of_a_host_that_hides_is_nobodys(store, setting, scene):

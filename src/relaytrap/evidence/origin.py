@@ -22,26 +22,25 @@ from typing import Final, NamedTuple
 from relaytrap.evidence.host import FEW_RELAYS, OUTNUMBERED
 from relaytrap.evidence.visits import GroupFit, GroupKey
 
-__all__ = ["Origin", "Settled", "Standing", "Testimony", "Vouch", "confidence", "hops_of", "settle"]
+__all__ = ["Origin", "Settled", "Standing", "Testimony", "Vouch", "confidence", "settle"]
 
 
 class Vouch(NamedTuple):
     """What one relay says: it took requests from `origin`.
 
-    inner: the hop through which it says so, when it did not see the origin itself; "" for its own testimony. outer:
-    hops between relay and inner, nearest first.
+    hops: those through which it says so, nearest first, when it did not see the origin itself; () for its own
+        testimony.
     deeper: an address that the origin in turn names as its upstream; "" for none. confidence: that of one message.
     network: what counts as one operator (an autonomous system, else a /16 or /32); country: of the relay.
     """
 
     relay: str
     origin: str
-    inner: str = ""
+    hops: tuple[str, ...] = ()
     deeper: str = ""
     confidence: int = 50
     network: str = ""
     country: str = ""
-    outer: tuple[str, ...] = ()
 
 
 class Standing(NamedTuple):
@@ -80,15 +79,15 @@ class Testimony:
         said = list(vouches)
         direct: dict[str, list[Vouch]] = defaultdict(list)
         for vouch in said:
-            if not vouch.inner:
+            if not vouch.hops:
                 direct[vouch.origin].append(vouch)
         standing = {origin: _standing(those) for origin, those in direct.items()}
         return cls(
             standing,
             _shared(vouch for origin, those in direct.items() if standing[origin].relays > 1 for vouch in those),
             {(vouch.relay, vouch.origin) for those in direct.values() for vouch in those},
-            [vouch for vouch in said if vouch.inner],
-            [vouch for vouch in said if vouch.deeper and not vouch.inner],
+            [vouch for vouch in said if vouch.hops],
+            [vouch for vouch in said if vouch.deeper and not vouch.hops],
             {vouch.relay for vouch in said} | set(handing_on),
         )
 
@@ -132,11 +131,11 @@ class Settled:
 
     origins: address → Origin. lying: relay → the addresses that it alone names, against others. hiding: (source, stack)
     of what looks direct and is a relay's, with how sure. inner: relays seen only behind other relays. chained: (inner,
-    origin) → whom to believe instead of the origin that inner names, "" for nobody. behind: (address, deeper) → whom to
-    believe when the address is a relay and names deeper. doubted: like lying, but too little to say more than that.
-    fronting: relay → addresses that it names and that hide for whom they forward. unseen: addresses that only hops
-    behind relays name, none of them believed. lies: all addresses in lying and in fronting, which are no origins.
-    doubts, hosts: all addresses in doubted, all sources in hiding.
+    origin) → whom to believe instead of the origin to which the nearest inner hop leads, "" for nobody. behind:
+    (address, deeper) → whom to believe when the address is a relay and names deeper. doubted: like lying, but too
+    little to say more than that. fronting: relay → addresses that it names and that hide for whom they forward. unseen:
+    addresses that only hops behind relays name, none of them believed. lies: all addresses in lying and in fronting,
+    which are no origins. doubts, hosts: all addresses in doubted, all sources in hiding.
     """
 
     origins: dict[str, Origin] = field(default_factory=dict)
@@ -400,28 +399,28 @@ def _settle_chains(settled: Settled, testimony: Testimony, sources: set[str]) ->
     said: dict[tuple[str, str], list[Vouch]] = defaultdict(list)
     takers: dict[str, set[str]] = defaultdict(set)
     for vouch in testimony.chained:
-        said[vouch.inner, vouch.origin].append(vouch)
-        takers[hops_of(vouch)[0]].add(vouch.relay)
+        nearest = vouch.hops[0]
+        said[nearest, vouch.origin].append(vouch)
+        takers[nearest].add(vouch.relay)
     senders = {hop for hop, relays in takers.items() if len(relays) > 1}
     known = sources | _corroborated(settled, testimony) - senders
-    for (inner, origin), vouches in said.items():
-        if _is_vouched(testimony, settled, origin, inner) or any(known.issuperset(hops_of(each)) for each in vouches):
-            settled.inner.add(inner)
-        else:
-            # Many relays took requests from it, and nobody else knows whom it names: it is the sender itself.
-            settled.chained[inner, origin] = inner if inner in senders else ""
+    for (nearest, origin), vouches in said.items():
+        believed = [
+            vouch.hops
+            for vouch in vouches
+            if _is_vouched(testimony, settled, origin, vouch.hops[-1]) or known.issuperset(vouch.hops)
+        ]
+        settled.inner.update(*believed)
+        if not believed:
+            # Many relays took requests from it, and nobody else knows whom it leads to: it is the sender itself.
+            settled.chained[nearest, origin] = nearest if nearest in senders else ""
     for vouch in testimony.deeper:
         standing = testimony.standing.get(vouch.origin)
         if vouch.origin in sources or (standing is not None and standing.only):
             # A relay of its own, or for all that one relay's word tells: a sender that invents a hop and a relay that
             # hands on look the same. Whom it names in turn counts only when others vouch for that one.
-            believed = _is_vouched(testimony, settled, vouch.deeper, vouch.origin)
-            settled.behind[vouch.origin, vouch.deeper] = vouch.deeper if believed else ""
-
-
-def hops_of(vouch: Vouch) -> tuple[str, ...]:
-    """The hops through which a relay names somebody, nearest first."""
-    return (*vouch.outer, vouch.inner)
+            is_known = _is_vouched(testimony, settled, vouch.deeper, vouch.origin)
+            settled.behind[vouch.origin, vouch.deeper] = vouch.deeper if is_known else ""
 
 
 def _corroborated(settled: Settled, testimony: Testimony) -> set[str]:
@@ -429,9 +428,9 @@ def _corroborated(settled: Settled, testimony: Testimony) -> set[str]:
     return {
         hop
         for vouch in testimony.chained
-        if _is_vouched(testimony, settled, vouch.origin, vouch.inner)
+        if _is_vouched(testimony, settled, vouch.origin, vouch.hops[-1])
         and testimony.standing[vouch.origin].relays >= SOME_RELAYS
-        for hop in hops_of(vouch)
+        for hop in vouch.hops
         if hop not in testimony.standing
     }
 
@@ -459,7 +458,7 @@ def _weigh_origins(settled: Settled, testimony: Testimony, sums: Mapping[GroupKe
         )
     best: dict[str, int] = defaultdict(int)
     for vouch in testimony.chained:
-        believed = settled.believed(vouch.origin, vouch.inner)
+        believed = settled.believed(vouch.origin, vouch.hops[0])
         if believed and believed not in settled.origins:
             best[believed] = max(best[believed], min(vouch.confidence, 50), 1)
     for address, score in best.items():

@@ -160,8 +160,8 @@ NOT_JUDGED: Final = Path("")
 
 
 def inner_of(chain: Sequence[str]) -> str:
-    """The relay in a chain that says whom the origin is; "" when that is the one that handed the message to us."""
-    return next((hop for hop in reversed(chain) if hop), "")
+    """The relay in a chain that comes next after the one that handed the message to us; "" when there is none."""
+    return next(filter(None, chain), "")
 
 
 TRANSPORTS: Final = {name.encode(): name for name in ("UDP", "TCP", "TLS", "WS", "WSS", "SCTP")}

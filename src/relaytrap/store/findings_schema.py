@@ -42,7 +42,7 @@ FINDINGS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     # Every hour of every track through every relay.
     "relay_hours": (
-        f"""hour {HOUR}, relay IPv6, track UInt64, verdict {WORD}, origin IPv6, inner IPv6, outer_hops {WORDS},
+        f"""hour {HOUR}, relay IPv6, track UInt64, verdict {WORD}, origin IPv6, inner IPv6, hops {WORDS},
         deeper IPv6, stack UInt64, messages UInt64, openers UInt64, first {TIME}, last {TIME}, confidence UInt8,
         kinds {COUNTS}, genuine UInt64, claims UInt64, masks UInt64, agents {WORDS}, transports {WORDS},
         country {WORD}, asn UInt32, as_name {WORD}, version UInt64""",
@@ -94,8 +94,7 @@ NO_ADDRESS: Final = "::"
 NONE: Final = f"toIPv6('{NO_ADDRESS}')"
 REQUESTS: Final = "direction = 'in' AND kind = 'request'"
 HOPS: Final = "arrayFilter(hop -> hop != '', chain)"
-INNER: Final = f"toIPv6OrDefault({HOPS}[-1])"
-OUTER_HOPS: Final = f"arrayPopBack({HOPS})"
+INNER: Final = f"toIPv6OrDefault({HOPS}[1])"
 # More Vias than were walked: what the furthest one names is a claim about somebody further back.
 DEEPER: Final = f"if(relay != {NONE} AND via_count > length(chain) + 2, claim, {NONE})"
 # A Via that Kamailio wrote, by its form; the hash was checked when the path was judged.
@@ -123,7 +122,7 @@ def relay_hours_select(where: str, version: int) -> str:
     return (
         f"SELECT toStartOfHour(received_at) AS hour, if(relay = {NONE}, source, relay) AS by, track, "
         f"any(path_verdict) AS verdict, any(origin) AS origin, any({INNER}) AS inner, "
-        f"any({OUTER_HOPS}) AS outer_hops, any({DEEPER}) AS deeper, "
+        f"any({HOPS}) AS hops, any({DEEPER}) AS deeper, "
         "max(stack) AS stack, count() AS messages, countIf(opener) AS openers, min(received_at) AS first, "
         "max(received_at) AS last, max(origin_confidence) AS confidence, "
         f"{_counts('path_kind', '1')} AS kinds, countIf({GENUINE}) AS genuine, countIf(claim != {NONE}) AS claims, "

@@ -75,10 +75,8 @@ def sum_up_more(store: "Store") -> None:
 
 
 def keep_whole_chains(store: "Store") -> None:
-    """A column for the hops before the inner one; hours summed up before have none."""
-    store.command(
-        f"ALTER TABLE relay_hours{store.layout.on_cluster} ADD COLUMN IF NOT EXISTS outer_hops {WORDS} AFTER inner"
-    )
+    """A column for all hops of a chain; of hours summed up before, the inner one stands for them."""
+    store.command(f"ALTER TABLE relay_hours{store.layout.on_cluster} ADD COLUMN IF NOT EXISTS hops {WORDS} AFTER inner")
 
 
 # Step n of the schema is STEPS[n - 1]; steps are only ever appended.

@@ -6,7 +6,7 @@ Sets are formed here, in SQL; the Python side sees one row for each origin, and 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from relaytrap.evidence.origin import Origin, Settled, Standing, Testimony, Vouch, hops_of
+from relaytrap.evidence.origin import Origin, Settled, Standing, Testimony, Vouch
 from relaytrap.evidence.visits import GroupFit, GroupKey
 from relaytrap.store.findings_schema import NO_ADDRESS, NONE
 from relaytrap.store.queries.filter import storage_address
@@ -97,9 +97,7 @@ def read_testimony(store: "Store", groups: Sequence[GroupFit], standing: dict[st
     testimony.pairs = _pairs(store, {(group.key.source, group.host) for group in groups if group.key.origin})
     testimony.chained = _vouches(store, f"inner != {NONE}")
     testimony.deeper = _vouches(store, f"inner = {NONE} AND deeper != {NONE}")
-    asked = {hop for vouch in testimony.chained for hop in hops_of(vouch)} | {
-        vouch.origin for vouch in testimony.deeper
-    }
+    asked = {hop for vouch in testimony.chained for hop in vouch.hops} | {vouch.origin for vouch in testimony.deeper}
     testimony.sources = _sources(store, sorted(asked))
     return testimony
 
@@ -159,15 +157,14 @@ def _vouches(store: "Store", where: str) -> list[Vouch]:
     columns = ", ".join(f"{address(name)} AS {name}" for name in ("relay", "origin", "inner", "deeper"))
     sql = (
         f"SELECT {columns}, max(confidence) AS confidence, any({NETWORK}) AS network, any(country) AS country, "
-        f"outer_hops AS outer FROM relay_hours WHERE {VOUCHING} AND {where} "
-        "GROUP BY relay, origin, inner, deeper, outer_hops "
+        f"hops FROM relay_hours WHERE {VOUCHING} AND {where} GROUP BY relay, origin, inner, deeper, hops "
         "SETTINGS prefer_column_name_to_alias = 1"
     )
     found = []
     for row in store.rows(sql):
-        for name in ("inner", "deeper"):
-            row[name] = "" if row[name] == NO_ADDRESS else row[name]
-        row["outer"] = tuple(row["outer"])
+        inner = row.pop("inner")
+        row["hops"] = tuple(row["hops"]) or (() if inner == NO_ADDRESS else (inner,))
+        row["deeper"] = "" if row["deeper"] == NO_ADDRESS else row["deeper"]
         found.append(Vouch(**row))
     return found
 

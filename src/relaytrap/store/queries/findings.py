@@ -37,6 +37,10 @@ __all__ = ["get_campaign", "get_origin", "get_relay", "list_campaigns", "list_or
 
 # ---- relays ------------------------------------------------------------------------------------------------------
 
+# Whoever may be a relay behind another: the hops of a chain, else whom that one names.
+BEHIND_IT: Final = (
+    f"multiIf(inner = {NONE}, [origin], empty(hops), [inner], arrayMap(hop -> toIPv6OrDefault(hop), hops))"
+)
 # Every relay with what each hour says of it; apparently direct hours of a hiding relay and hops behind other relays
 # included. `key` is the origin that is believed, :: for none.
 RELAY_PARTS: Final = (
@@ -49,12 +53,11 @@ RELAY_PARTS: Final = (
     "claims, toUInt64(0) AS masks, agents, transports, country, asn, as_name, "
     f"{NONE} AS origin FROM track_hours FINAL WHERE {HIDDEN_DIRECT} "
     "UNION ALL "
-    f"SELECT if(inner = {NONE}, origin, inner) AS relay, 'inner' AS verdict, {BELIEVED} AS key, messages, openers, "
-    "first, last, toUInt8(0) AS confidence, CAST(map(), 'Map(LowCardinality(String), UInt64)') AS kinds, "
-    "toUInt64(0) AS genuine, toUInt64(0) AS claims, toUInt64(0) AS masks, [] AS agents, [] AS transports, "
-    f"'' AS country, toUInt32(0) AS asn, '' AS as_name, origin FROM ("
-    "SELECT *, relay AS source FROM relay_hours FINAL) "
-    f"WHERE if(inner = {NONE}, origin IN {FRONTING}, inner IN {INNER})"
+    f"SELECT hop AS relay, 'inner' AS verdict, {BELIEVED} AS key, messages, openers, first, last, toUInt8(0) AS "
+    "confidence, CAST(map(), 'Map(LowCardinality(String), UInt64)') AS kinds, toUInt64(0) AS genuine, toUInt64(0) AS "
+    "claims, toUInt64(0) AS masks, [] AS agents, [] AS transports, '' AS country, toUInt32(0) AS asn, '' AS as_name, "
+    f"origin FROM (SELECT *, relay AS source, arrayJoin({BEHIND_IT}) AS hop FROM relay_hours FINAL) WHERE "
+    f"if(inner = {NONE}, origin IN {FRONTING}, hop IN {INNER})"
 )
 # Origins whose requests bear different User-Agents behind different relays, which then wrote them.
 SEEN_DIFFERENTLY: Final = (
