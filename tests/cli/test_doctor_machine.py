@@ -18,7 +18,7 @@ from relaytrap.cli.doctor_machine import (
     service_may,
 )
 from relaytrap.cli.finding import Finding
-from relaytrap.config import Config, HubConfig, SensorConfig, StoreConfig
+from relaytrap.config import Config, Given, HubConfig, SensorConfig, StoreConfig
 
 UNIT = """[Unit]
 Description=Relaytrap sensor
@@ -87,13 +87,27 @@ def test_files_of_another_user_are_wrong(tmp_path: Path) -> None:
     assert found.text.startswith("hub.sqlite3 in ")
 
 
-def test_settings_file_is_wrong_only_when_it_holds_a_secret_for_all_to_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sensor.token", "t"),
+        ("hub.hep_password", "p"),
+        ("probe.witness_token", "w"),
+        ("store.url", "clickhouse://user:p@192.0.2.1/db"),
+        ("hub.nats_url", "nats://user:p@192.0.2.1:4222"),
+    ],
+)
+def test_settings_file_is_wrong_only_when_it_holds_a_secret_for_all_to_read(
+    tmp_path: Path, key: str, value: str
+) -> None:
     file = tmp_path / "relaytrap.toml"
     file.touch()
     file.chmod(0o644)
-    plain, secret = Config(tmp_path), Config(tmp_path, sensor=SensorConfig(token="t"))
+    plain, secret = {"sensor.name": Given("n", "file", f"{file}:2")}, {key: Given(value, "file", f"{file}:3")}
     assert [*check_settings_file(file, plain), *check_settings_file(None, secret)] == []
     assert states([*check_settings_file(file, secret)]) == ["wrong"]
+    elsewhere = Given(value, "file", f"{tmp_path / 'joined.toml'}:3"), Given(value, "variable", "RELAYTRAP_X")
+    assert [found for one in elsewhere for found in check_settings_file(file, {key: one})] == []
     file.chmod(0o640)
     assert [*check_settings_file(file, secret)] == []
 

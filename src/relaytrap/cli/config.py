@@ -10,10 +10,11 @@ from relaytrap.cli.main import Settings
 from relaytrap.cli.output import emit, output_options
 from relaytrap.config import Given
 
-__all__ = ["command"]
+__all__ = ["command", "is_secret"]
 
 # Shown as set or not set: a terminal's scroll-back and a bug report are no place for a secret.
 SECRETS = {"sensor.token", "sensor.seed", "hub.hep_password", "probe.witness_token"}
+URLS = {"store.url", "hub.nats_url"}
 PASSWORD = re.compile(r"(?<=://)([^/@:]*):.*@")
 
 
@@ -40,9 +41,14 @@ def show(settings: Settings, as_json: bool, as_csv: bool) -> None:
 def row_of(key: str, one: Given) -> dict[str, Any]:
     """One setting as a row; secrets say only whether they are set."""
     value = ("(set)" if one.value else "") if key in SECRETS else plain(one.value)
-    if key in ("store.url", "hub.nats_url"):
+    if key in URLS:
         value = PASSWORD.sub(r"\1:(set)@", str(value))
     return {"key": key, "value": value, "source": one.source, "where": one.detail}
+
+
+def is_secret(key: str, value: Any) -> bool:
+    """Whether the value of a setting is, or holds, what others must not read."""
+    return bool(value) and (key in SECRETS or (key in URLS and PASSWORD.search(str(value)) is not None))
 
 
 def plain(value: Any) -> Any:

@@ -201,7 +201,7 @@ def check_networks(config: Config) -> Iterator[Finding]:
             "network", "note", "network.known_proxies is empty: a carrier's proxy of yours would look like a relay"
         )
     else:
-        yield Finding("network", "good", f"{len(config.network.known_proxies)} known proxies")
+        yield Finding("network", "good", f"network.known_proxies names {len(config.network.known_proxies)}")
 
 
 def _read_networks(config: Config) -> None:
@@ -249,12 +249,12 @@ def _findings(check: Check, config: Config) -> Iterator[Finding]:
 def command(settings: Settings, as_json: bool, as_csv: bool) -> None:
     """What is wrong with this installation, and what to do. Changes nothing."""
     try:
-        config: Config = settings.load()
+        config, given = settings.load_given()
     except RelaytrapError as error:
         findings = [Finding("settings", "wrong", str(error))]
     else:
         findings = [Finding("settings", "good", str(settings.config_path or "defaults; no file given"))]
-        findings += check_settings_file(settings.config_path, config)
+        findings += check_settings_file(settings.config_path, given)
         findings += (found for check in CHECKS for found in _findings(check, config))
     columns = [("state", ""), ("check", "check"), ("text", "what")]
     emit([asdict(one) for one in findings], columns, as_json=as_json, as_csv=as_csv)

@@ -7,12 +7,13 @@ import pwd
 import shutil
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from relaytrap.cli.config import is_secret
 from relaytrap.cli.finding import Finding
-from relaytrap.config import HUB_NOTE, JOINED, Config
+from relaytrap.config import HUB_NOTE, JOINED, Config, Given
 from relaytrap.errors import RelaytrapError
 
 __all__ = [
@@ -118,11 +119,12 @@ def _name(user: int) -> str:
         return str(user)
 
 
-def check_settings_file(path: Path | None, config: Config) -> Iterator[Finding]:
-    """The same for the settings file, where it holds a secret."""
-    has_secret = config.sensor.token or config.hub.hep_password or "@" in config.store.url
-    if path is not None and has_secret and _mode(path) & 0o007:
-        yield Finding("secrets", "wrong", f"{path} holds a token or password and everybody may read it; chmod 640 it")
+def check_settings_file(path: Path | None, given: Mapping[str, Given]) -> Iterator[Finding]:
+    """The same for the settings file, where it holds a secret. given: where each setting came from."""
+    secrets = [key for key, one in given.items() if one.detail.startswith(f"{path}:") and is_secret(key, one.value)]
+    if path is not None and secrets and _mode(path) & 0o007:
+        text = f"{path} holds {' and '.join(secrets)}, and everybody may read it; chmod 640 it"
+        yield Finding("secrets", "wrong", text)
 
 
 def _mode(path: Path) -> int:
