@@ -3,13 +3,14 @@
 import io
 import os
 import threading
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relaytrap.capture import inspect_capture, read_capture
-from relaytrap.capture.report import MAX_NAME, MAX_NAMES, OTHERS
+from relaytrap.capture.report import MAX_NAME, MAX_NAMES, OTHERS, DistinctDigests
 from relaytrap.errors import InputError
 from tests.capture.packets import (
     TIME_S,
@@ -179,6 +180,28 @@ def test_however_many_methods_a_capture_names_few_are_told_apart():
     methods = inspect_capture(io.BytesIO(pcap(frames)), name="x").methods
     assert (len(methods), methods[OTHERS], methods.total()) == (MAX_NAMES + 1, 50, len(frames))
     assert max(map(len, methods)) == MAX_NAME
+
+
+@given(st.lists(st.integers(0, 2**64 - 1).map(lambda number: number % 50 if number % 3 else number), max_size=400))
+def test_distinct_digests_are_counted_as_a_set_would(digests):
+    counted = DistinctDigests()
+    for digest in digests:
+        counted.add(digest)
+    assert len(counted) == len(set(digests))
+    assert bool(counted) == bool(digests)
+
+
+def test_distinct_digests_take_sixteen_octets_each():
+    counted = DistinctDigests()
+    tracemalloc.start()
+    try:
+        for number in range(300_000):
+            counted.add(number * 0x9E3779B97F4A7C15 % 2**64)
+            counted.add(number % 1000 * 0x9E3779B97F4A7C15 % 2**64)
+        assert len(counted) == 300_000
+        assert tracemalloc.get_traced_memory()[1] < 300_000 * 16 + 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_call_id_that_may_be_cut_is_not_counted():

@@ -1,5 +1,6 @@
 """What was found in a capture, what was not, and why."""
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -8,13 +9,41 @@ from typing import Any, Final
 from relaytrap.capture.recognition import begins_cut_request
 from relaytrap.sip import Message, Request, Response
 
-__all__ = ["CaptureReport"]
+__all__ = ["CaptureReport", "DistinctDigests"]
 
 
 MAX_NAMES: Final = 1024
 """Methods, or status codes, that are counted each by itself: anyone can write a new one in every message."""
 MAX_NAME: Final = 128
 OTHERS: Final = "(others)"
+BUCKETS: Final = 256
+MIN_LIMIT: Final = 64
+
+
+class DistinctDigests:
+    """How many 64-bit digests differ, at 8 to 16 octets each: a set takes a hundred, and captures have millions."""
+
+    __slots__ = ("_buckets", "_limits")
+
+    def __init__(self) -> None:
+        self._buckets = [array("Q") for _ in range(BUCKETS)]
+        self._limits = [MIN_LIMIT] * BUCKETS
+
+    def add(self, digest: int) -> None:
+        place = digest % BUCKETS
+        self._buckets[place].append(digest)
+        if len(self._buckets[place]) > self._limits[place]:
+            self._settle(place)
+
+    def __len__(self) -> int:
+        for place in range(BUCKETS):
+            self._settle(place)
+        return sum(map(len, self._buckets))
+
+    def _settle(self, place: int) -> None:
+        """Leave each digest of a bucket once."""
+        self._buckets[place] = distinct = array("Q", set(self._buckets[place]))
+        self._limits[place] = max(MIN_LIMIT, 2 * len(distinct))
 
 
 @dataclass(slots=True)
@@ -38,8 +67,8 @@ class CaptureReport:
     status: Counter[str] = field(default_factory=Counter)
     anomalies: Counter[str] = field(default_factory=Counter)
     unread: Counter[str] = field(default_factory=Counter)
-    call_ids: set[int] = field(default_factory=set)
-    """64-bit digests: enough to count distinct Call-IDs without keeping them."""
+    call_ids: DistinctDigests = field(default_factory=DistinctDigests)
+    """Of Call-IDs: enough to count them without keeping them."""
 
     def inspect(self, message: Message, *, cut: bool = False) -> None:
         """Count what a parsed message says. Whoever parses anyway calls this; the reader itself never parses.
