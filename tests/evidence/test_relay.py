@@ -130,6 +130,37 @@ def test_an_imitated_hash_on_top_is_forged_however_honest_the_rest_looks():
     assert judge(message, ATTACKER).verdict == "forged"
 
 
+NOTED: dict[str, tuple[str, str, str]] = {
+    "path.received-twice": ("Via", ";received=", f";received={INNOCENT};received="),
+    "path.request-uri": ("Request-URI", SENSOR, "sip.example"),
+    "path.route": ("Route", "", f"<sip:{RELAY};lr>"),
+}
+
+
+@pytest.mark.parametrize("rule", NOTED)
+def test_what_says_little_alone_is_noted_of_a_relayed_request(rule):
+    message, source = through(kamailio)
+    where, old, new = NOTED[rule]
+    if where == "Via":
+        message.vias[1] = message.vias[1].replace(old, new)
+    elif where == "Request-URI":
+        message.uri = message.uri.replace(old, new)
+    else:
+        message.headers.append((where, new))
+    path = judge(message, source)
+    assert path.verdict == "relayed"
+    (noted,) = [each for each in path.evidence if each.rule == rule]
+    assert message.wire()[noted.offset :].startswith(noted.quote)
+
+
+def test_received_in_the_top_via_on_arrival_is_a_sign_of_forging():
+    made_up = f"SIP/2.0/UDP {INNOCENT};branch=z9hG4bKnasheng"
+    message = request(ATTACKER, "100", branch="z9hG4bKnasheng7", extra=[made_up], forwards=69)
+    message.vias[0] += f";received={ATTACKER}"
+    path = judge(message, ATTACKER)
+    assert "path.received-on-top" in {each.rule for each in path.evidence}
+
+
 def test_the_walk_stops_at_a_hop_that_names_us():
     message = request(ATTACKER, "100", forwards=69)
     message.vias = [

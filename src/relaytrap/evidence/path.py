@@ -213,30 +213,24 @@ class AddressSet:
                 self._asked[address] = said
         return said
 
-    def __bool__(self) -> bool:
-        return not self.is_empty
-
 
 @dataclass(frozen=True, slots=True)
 class PathSetting:
     """What the operator knows beforehand.
 
     known: proxies that forward for us; never relays. own: our own networks: a known proxy inside them is our edge, and
-    what stands behind it is judged. own_domains: lower-case names that a request for us may carry. own_addresses:
-    outside addresses of our sensors, where a sensor sits behind address translation.
+    what stands behind it is judged. own_domains: lower-case names that a request for us may carry.
     """
 
     known: AddressSet = field(default_factory=lambda: AddressSet((), ""))
     own: AddressSet = field(default_factory=lambda: AddressSet((), ""))
     own_domains: frozenset[bytes] = frozenset()
-    own_addresses: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, network: NetworkConfig, own_addresses: Iterable[str] = ()) -> "PathSetting":
+    def of(cls, network: NetworkConfig) -> "PathSetting":
         """The setting of `[network]`; raises ConfigError naming an entry that is no address or network."""
         return cls(
             AddressSet(network.known_proxies, "network.known_proxies"),
             AddressSet(network.own_networks, "network.own_networks"),
             frozenset(domain.strip().lower().encode() for domain in network.own_domains),
-            frozenset(own_addresses),
         )

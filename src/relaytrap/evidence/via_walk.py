@@ -321,7 +321,7 @@ class ViaWalk:
         return (address is not None and self._is_sensor(address)) or host in self.setting.own_domains
 
     def _is_sensor(self, address: str) -> bool:
-        return address == self.seen.local or address in self.setting.own_addresses
+        return address == self.seen.local
 
     # ---- topology hiding -----------------------------------------------------------------------------------------
 
