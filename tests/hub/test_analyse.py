@@ -15,7 +15,7 @@ from relaytrap.hub import analyse
 from relaytrap.hub.analyse import Analysis, Analyst, split_windows
 from relaytrap.hub.batch import make_batch
 from relaytrap.hub.rows import RowSetting
-from relaytrap.store import findings
+from relaytrap.store import findings, sums
 from relaytrap.store.findings import Bucket, Window
 from relaytrap.store.queries import run_query
 from tests.evidence.relays import Scene, b2bua, kamailio, liar, request, stripper
@@ -175,6 +175,17 @@ def test_batches_in_any_order_give_the_same_findings(store, setting, scene, expe
     assert told(store) == expected
 
 
+def test_batches_of_a_busy_hour_give_the_same_findings(store, setting, scene, expected, monkeypatch):
+    monkeypatch.setattr(sums, "MESSAGES_AT_ONCE", 30)
+    order = list(scene.seen)
+    random.Random(1).shuffle(order)
+    while order:
+        Analysis(store).update([put(store, setting, order[:60])])
+        del order[:60]
+    assert store.row("SELECT count() AS n FROM hour_parts")["n"] > 0
+    assert told(store) == expected
+
+
 def test_a_restart_in_between_changes_nothing(store, setting, scene, expected):
     half = len(scene.seen) // 2
     put(store, setting, scene.seen[:half])
@@ -186,7 +197,7 @@ def test_a_restart_in_between_changes_nothing(store, setting, scene, expected):
 
 @pytest.mark.parametrize("bound", ["TRACKS_AT_ONCE", "MESSAGES_AT_ONCE"])
 def test_an_hour_of_many_tracks_or_messages_is_summed_up_in_parts(store, setting, scene, expected, monkeypatch, bound):
-    monkeypatch.setattr(findings, bound, 3)
+    monkeypatch.setattr(sums, bound, 3)
     put(store, setting, scene.seen)
     Analysis(store).update()
     assert told(store) == expected

@@ -5,8 +5,9 @@ compares what the messages are now with what was last worked on, twenty seconds 
 So a crash, a restart, a reanalysis, a dropped day or the removal of a sample need nothing but another `update`, and
 the order in which messages came leaves no trace.
 
-The cost of a batch is that of the hours it lies in, of the window in which it is associated, and of the sums over
-relays and origins. A window is a day, or as much of one, down to twenty seconds, as holds no more than WINDOW_REQUESTS.
+The cost of a batch is that of the hours it lies in (of busy ones, of the minutes: see store.sums), of the window in
+which it is associated, and of the sums over relays and origins. A window is a day, or as much of one, down to twenty
+seconds, as holds no more than WINDOW_REQUESTS.
 """
 
 import logging
@@ -24,7 +25,7 @@ from relaytrap.evidence.host import HOST_RELAYS
 from relaytrap.evidence.origin import Standing, settle
 from relaytrap.evidence.visits import TrackInfo
 from relaytrap.sample.networks import SENSOR_PREFIX, name_of
-from relaytrap.store import Store, findings, testimony
+from relaytrap.store import Store, findings, sums, testimony
 from relaytrap.store.findings import BUCKET_S, Bucket, Window
 from relaytrap.store.queries import run_query
 
@@ -75,6 +76,7 @@ class Analysis:
             self._version = max(self._version + 1, clock.now_ns())
             for day, buckets in _by_day(changed).items():
                 self._work_on(day, buckets, rest)
+            sums.drop_parts(self.store, self._version - sums.KEPT_NS)
             self._settle(sorted({bucket.start - bucket.start % HOUR_S for bucket in changed}))
             return bool(changed)
 
@@ -102,9 +104,8 @@ class Analysis:
     def _work_on(self, day: int, changed: list[Bucket], rest: Callable[[], None]) -> None:
         """One day: its hours' sums, its windows, and last the mark that this was done."""
         starts = {bucket.start for bucket in changed}
-        hours = sorted({start - start % HOUR_S for start in starts})
-        findings.write_hours(self.store, hours, self._version, rest=rest)
         buckets = findings.stored_buckets(self.store, day, day + DAY_S) | {each.start: each for each in changed}
+        sums.write_hours(self.store, buckets.values(), changed, self._version, rest)
         wanted = set(split_windows(day, buckets))
         standing = findings.read_windows(self.store, day, day + DAY_S)
         findings.write_windows(self.store, standing - wanted, self._version, alive=False)

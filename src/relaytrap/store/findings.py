@@ -1,10 +1,10 @@
-"""What the analysis over sets reads and writes: changed buckets, sums of hours, windows of visits.
+"""What the analysis over sets reads and writes: changed buckets, windows of visits. Sums of hours are in store.sums.
 
 Sets are formed here, in SQL over columns; only sums, and the visits of one window at a time, reach Python.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from relaytrap.clock import NS_PER_S
 from relaytrap.evidence.topology_hiding import Masked
 from relaytrap.evidence.visits import GroupFit, GroupKey, Placement, TrackInfo, Visit, WindowFindings
-from relaytrap.store.findings_schema import FINDINGS, NO_ADDRESS, NONE, REQUESTS, relay_hours_select, track_hours_select
+from relaytrap.store.findings_schema import FINDINGS, NO_ADDRESS, NONE, PARTS, REQUESTS
 from relaytrap.store.queries.filter import storage_address
 from relaytrap.store.queries.shape import address
 
@@ -23,6 +23,7 @@ __all__ = [
     "BUCKET_S",
     "Bucket",
     "Window",
+    "between",
     "drop_days",
     "newest_version",
     "read_buckets",
@@ -33,7 +34,6 @@ __all__ = [
     "stored_buckets",
     "write_buckets",
     "write_found",
-    "write_hours",
     "write_windows",
 ]
 
@@ -68,7 +68,7 @@ def read_buckets(store: "Store", since: int = 0, until: int = 0) -> dict[int, Bu
     sql = (
         f"SELECT toUnixTimestamp(toStartOfInterval(received_at, INTERVAL {BUCKET_S} SECOND)) AS start, "
         "count() AS messages, countIf(opener) AS openers, groupBitXor(cityHash64(id, track)) AS checksum "
-        f"FROM messages WHERE {REQUESTS} AND {_between('received_at', since, until)} GROUP BY start"
+        f"FROM messages WHERE {REQUESTS} AND {between('received_at', since, until)} GROUP BY start"
     )
     return _buckets(store, sql)
 
@@ -77,7 +77,7 @@ def stored_buckets(store: "Store", since: int = 0, until: int = 0) -> dict[int, 
     """The buckets as they were when they were last worked on."""
     sql = (
         "SELECT toUnixTimestamp(bucket) AS start, messages, openers, checksum FROM buckets FINAL "
-        f"WHERE messages > 0 AND {_between('bucket', since, until)}"
+        f"WHERE messages > 0 AND {between('bucket', since, until)}"
     )
     return _buckets(store, sql)
 
@@ -103,7 +103,8 @@ def newest_version(store: "Store") -> int:
     return int(store.row(f"SELECT max(version) AS version FROM ({union})")["version"])
 
 
-def _between(column: str, since: int, until: int) -> str:
+def between(column: str, since: int, until: int) -> str:
+    """Condition that a time lies in [since, until), seconds since the epoch; always true when until is 0."""
     if not until:
         return "1"
     # With the bounds as DateTime the engine takes "< 12:00:00" for "<= 11:59:59" when it looks for granules of a time
@@ -113,40 +114,14 @@ def _between(column: str, since: int, until: int) -> str:
 
 def drop_days(store: "Store", days: Iterable[str]) -> None:
     """Drop what was found of some days (YYYYMMDD), so that they can be worked out again."""
+    # The buckets last: until then a look at them finds that something was lost.
+    tables = [name for name, (_, _, partition) in FINDINGS.items() if partition.startswith("toYYYYMMDD")]
+    days = list(days)
+    for name in PARTS if days else ():
+        store.command(f"TRUNCATE TABLE {name}")
     for day in days:
-        for name, (_, _, partition) in FINDINGS.items():
-            if partition != "tuple()":
-                store.command(f"ALTER TABLE {name} DROP PARTITION ID '{int(day)}'")
-
-
-def write_hours(store: "Store", hours: Sequence[int], version: int, *, rest: Callable[[], None] = lambda: None) -> None:
-    """Sum up some hours (seconds since the epoch) again: track_hours and relay_hours. rest: called now and then."""
-    for first, last in runs(sorted(hours), HOUR_S):
-        where = _between("received_at", first, last + HOUR_S)
-        for part in _parts(store, where):
-            store.command(f"INSERT INTO track_hours {track_hours_select(part, version)}")
-            store.command(f"INSERT INTO relay_hours {relay_hours_select(part, version)}")
-            rest()
-
-
-def _parts(store: "Store", where: str) -> Iterator[str]:
-    """Conditions that together hold the same messages, none with many more than TRACKS_AT_ONCE tracks an hour.
-
-    A million sources in eight minutes are a million tracks; their sums at once took more than 2 GiB. And summing six
-    million messages up at once takes both cores for five seconds, in which ingest falls behind.
-    """
-    sql = (
-        "SELECT uniq(track, toStartOfHour(received_at)) AS tracks, count() AS messages "
-        f"FROM messages WHERE {REQUESTS} AND {where}"
-    )
-    row = store.row(sql)
-    count = max(row["tracks"] // TRACKS_AT_ONCE, row["messages"] // MESSAGES_AT_ONCE) + 1
-    for number in range(count):
-        yield f"{where} AND track % {count} = {number}" if count > 1 else where
-
-
-TRACKS_AT_ONCE: Final = 100_000
-MESSAGES_AT_ONCE: Final = 1_000_000
+        for name in sorted(tables, key="buckets".__eq__):
+            store.command(f"ALTER TABLE {name} DROP PARTITION ID '{int(day)}'")
 
 
 def runs(starts: Sequence[int], step: int) -> Iterator[tuple[int, int]]:
@@ -167,7 +142,7 @@ def read_windows(store: "Store", since: int, until: int) -> set[Window]:
     """Windows that stand, of whole days [since, until)."""
     sql = (
         "SELECT toUnixTimestamp(start) AS start, width FROM windows FINAL "
-        f"WHERE alive AND {_between('start', since, until)}"
+        f"WHERE alive AND {between('start', since, until)}"
     )
     return {Window(row["start"], row["width"]) for row in store.rows(sql)}
 
@@ -235,7 +210,7 @@ def _within(column: str, windows: Sequence[Window]) -> str:
             spans[-1][1] += window.width
         else:
             spans.append([window.start, window.start + window.width])
-    return "(" + " OR ".join(f"({_between(column, since, until)})" for since, until in spans) + ")"
+    return "(" + " OR ".join(f"({between(column, since, until)})" for since, until in spans) + ")"
 
 
 def _window_at(column: str, windows: Sequence[Window]) -> str:

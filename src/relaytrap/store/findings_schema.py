@@ -5,17 +5,152 @@ out again is written again with a higher `version`, and the engine keeps the new
 partition is one day, so that a day can be dropped and made again.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from relaytrap.store.schema import EMBEDDED, WORD, Layout
 
-__all__ = ["COUNTS", "FINDINGS", "REQUESTS", "WORDS", "findings_ddl", "relay_hours_select", "track_hours_select"]
+__all__ = ["COUNTS", "FINDINGS", "PARTS", "RELAYS", "REQUESTS", "TRACKS", "WORDS", "Sums", "findings_ddl"]
 
 # Plain text in lists: a dictionary for each of these columns made writing an hour of a track take 12 us instead of 7.
 WORDS: Final = "Array(String)"
 TIME: Final = "DateTime64(9, 'UTC')"
 HOUR: Final = "DateTime('UTC')"
 COUNTS: Final = "Map(String, UInt64)"
+
+NO_ADDRESS: Final = "::"
+NONE: Final = f"toIPv6('{NO_ADDRESS}')"
+REQUESTS: Final = "direction = 'in' AND kind = 'request'"
+HOPS: Final = "arrayFilter(hop -> hop != '', chain)"
+INNER: Final = f"toIPv6OrDefault({HOPS}[1])"
+# More Vias than were walked: what the furthest one names is a claim about somebody further back.
+DEEPER: Final = f"if(relay != {NONE} AND via_count > length(chain) + 2, claim, {NONE})"
+# A Via that Kamailio wrote, by its form; the hash was checked when the path was judged.
+GENUINE: Final = r"match(branch, '^z9hG4bK[0-9a-f]{1,4}\\.[0-9a-f]{32}\\.[0-9]+$')"
+
+
+class Sum(NamedTuple):
+    """A column of the sums of hours and of their parts. of_messages: what gives it for messages; of_sums: the function
+    that gives it for several sums."""
+
+    name: str
+    type: str
+    of_messages: str
+    of_sums: str
+
+
+def _counts(column: str, condition: str = "opener") -> str:
+    """Value → requests, of a column with few values."""
+    kept = f"{condition} AND {column} != ''"
+    return f"CAST(sumMapIf([{column}], [toUInt64(1)], {kept}), '{COUNTS}')"
+
+
+def _any(name: str, type: str = WORD, of_messages: str = "") -> Sum:
+    return Sum(name, type, f"any({of_messages or name})", "any")
+
+
+def _words(name: str, most: int, of_messages: str) -> Sum:
+    return Sum(name, WORDS, of_messages.replace("(", f"({most})(", 1), f"groupUniqArrayArray({most})")
+
+
+PLACE: Final = (_any("country"), _any("asn", "UInt32"), _any("as_name"))
+AMOUNTS: Final = (
+    Sum("messages", "UInt64", "count()", "sum"),
+    Sum("openers", "UInt64", "countIf(opener)", "sum"),
+    Sum("first", TIME, "min(received_at)", "min"),
+    Sum("last", TIME, "max(received_at)", "max"),
+)
+STACK: Final = Sum("stack", "UInt64", "max(stack)", "max")
+ORIGIN: Final = _any("origin", "IPv6")
+INNERMOST: Final = _any("inner", "IPv6", INNER)
+NAMED_BY_ORIGIN: Final = _any("deeper", "IPv6", DEEPER)
+TRACK_SUMS: Final = (
+    _any("verdict", WORD, "path_verdict"),
+    _any("source", "IPv6"),
+    ORIGIN,
+    INNERMOST,
+    NAMED_BY_ORIGIN,
+    Sum("shape", "UInt64", "max(shape)", "max"),
+    STACK,
+    *AMOUNTS,
+    _words("sensors", 64, "groupUniqArray(sensor)"),
+    *(Sum(f"{name}s", COUNTS, _counts(name), "sumMap") for name in ("method", "goal", "tool")),
+    _words("agents", 8, "groupUniqArray(user_agent)"),
+    _words("transports", 8, "groupUniqArray(transport)"),
+    *PLACE,
+    Sum(
+        "targets",
+        "AggregateFunction(groupBitmap, UInt64)",
+        "groupBitmapStateIf(target_key, opener AND target_key > 0)",
+        "groupBitmapMergeState",
+    ),
+    Sum("relays", "AggregateFunction(uniq, IPv6)", f"uniqStateIf(relay, relay != {NONE})", "uniqMergeState"),
+)
+RELAY_SUMS: Final = (
+    _any("verdict", WORD, "path_verdict"),
+    ORIGIN,
+    INNERMOST,
+    _any("hops", WORDS, HOPS),
+    NAMED_BY_ORIGIN,
+    STACK,
+    *AMOUNTS,
+    Sum("confidence", "UInt8", "max(origin_confidence)", "max"),
+    Sum("kinds", COUNTS, _counts("path_kind", "1"), "sumMap"),
+    Sum("genuine", "UInt64", f"countIf({GENUINE})", "sum"),
+    Sum("claims", "UInt64", f"countIf(claim != {NONE})", "sum"),
+    Sum("masks", "UInt64", "countIf(mask != '')", "sum"),
+    _words("agents", 8, "groupUniqArrayIf(user_agent, opener)"),
+    _words("transports", 8, "groupUniqArray(transport)"),
+    *PLACE,
+)
+
+
+class Sums(NamedTuple):
+    """What messages are summed up by: by every track, or by every track through every relay.
+
+    name: begins the names of its tables, which are NAME_hours and NAME_parts. columns, key: of those tables, and what
+    the key is of messages. where: the messages that count.
+    """
+
+    name: str
+    columns: str
+    key: str
+    key_of_messages: str
+    where: str
+    sums: tuple[Sum, ...]
+
+    def ddl(self, time: str) -> str:
+        """The columns of a table of sums. time: name of the first, the hour's or the part's beginning."""
+        sums = ", ".join(f"{each.name} {each.type}" for each in self.sums)
+        return f"{time} {HOUR}, {self.columns}, {sums}, version UInt64"
+
+    def of_messages(self, span: str, where: str, version: int) -> str:
+        """SELECT of rows for messages under a condition. span: the hour or part of a message."""
+        sums = ", ".join(f"{each.of_messages} AS {each.name}" for each in self.sums)
+        return (
+            f"SELECT {span} AS span, {self.key_of_messages}, {sums}, {version} AS version "
+            f"FROM messages WHERE {REQUESTS} AND {self.where} AND {where} GROUP BY ALL"
+        )
+
+    def of_parts(self, where: str, version: int) -> str:
+        """SELECT of rows of hours for parts of them under a condition."""
+        sums = ", ".join(f"{each.of_sums}({each.name}) AS {each.name}" for each in self.sums)
+        return (
+            f"SELECT toStartOfHour(part) AS span, {self.key}, {sums}, {version} AS version "
+            f"FROM {self.name}_parts FINAL WHERE {where} GROUP BY span, {self.key} "
+            "SETTINGS prefer_column_name_to_alias = 1"
+        )
+
+
+TRACKS: Final = Sums("track", "track UInt64", "track", "track", "track != 0", TRACK_SUMS)
+RELAYS: Final = Sums(
+    "relay",
+    "relay IPv6, track UInt64",
+    "relay, track",
+    f"if(relay = {NONE}, source, relay) AS by, track",
+    f"(relay != {NONE} OR (path_verdict = 'unknown' AND path_kind = 'stateful'))",
+    RELAY_SUMS,
+)
+HOUR_OF_PART: Final = "toUnixTimestamp(toStartOfHour(part))"
 
 # Table → columns, key, expression of the partition.
 FINDINGS: Final[dict[str, tuple[str, str, str]]] = {
@@ -31,24 +166,14 @@ FINDINGS: Final[dict[str, tuple[str, str, str]]] = {
         "(start, width)",
         "toYYYYMMDD(start)",
     ),
-    # Every hour of every track.
-    "track_hours": (
-        f"""hour {HOUR}, track UInt64, verdict {WORD}, source IPv6, origin IPv6, inner IPv6, deeper IPv6, shape UInt64,
-        stack UInt64, messages UInt64, openers UInt64, first {TIME}, last {TIME}, sensors {WORDS}, methods {COUNTS},
-        goals {COUNTS}, tools {COUNTS}, agents {WORDS}, transports {WORDS}, country {WORD}, asn UInt32, as_name {WORD},
-        targets AggregateFunction(groupBitmap, UInt64), relays AggregateFunction(uniq, IPv6), version UInt64""",
-        "(hour, track)",
-        "toYYYYMMDD(hour)",
-    ),
-    # Every hour of every track through every relay.
-    "relay_hours": (
-        f"""hour {HOUR}, relay IPv6, track UInt64, verdict {WORD}, origin IPv6, inner IPv6, hops {WORDS},
-        deeper IPv6, stack UInt64, messages UInt64, openers UInt64, first {TIME}, last {TIME}, confidence UInt8,
-        kinds {COUNTS}, genuine UInt64, claims UInt64, masks UInt64, agents {WORDS}, transports {WORDS},
-        country {WORD}, asn UInt32, as_name {WORD}, version UInt64""",
-        "(hour, relay, track)",
-        "toYYYYMMDD(hour)",
-    ),
+    # Every hour of every track, and of every track through every relay.
+    "track_hours": (TRACKS.ddl("hour"), "(hour, track)", "toYYYYMMDD(hour)"),
+    "relay_hours": (RELAYS.ddl("hour"), "(hour, relay, track)", "toYYYYMMDD(hour)"),
+    # The same of parts of busy hours for as long as messages of those hours come in, and which parts there are (see
+    # store.sums).
+    "track_parts": (TRACKS.ddl("part"), "(part, track)", HOUR_OF_PART),
+    "relay_parts": (RELAYS.ddl("part"), "(part, relay, track)", HOUR_OF_PART),
+    "hour_parts": (f"part {HOUR}, messages UInt64, checksum UInt64, version UInt64", "part", HOUR_OF_PART),
     # Where guests were put; named: whom the relay named instead.
     "placements": (
         f"""id UInt64, track UInt64, at {TIME}, source IPv6, stack UInt64, shape UInt64, verdict {WORD}, named IPv6,
@@ -79,6 +204,9 @@ FINDINGS: Final[dict[str, tuple[str, str, str]]] = {
     ),
 }
 
+# Tables that only spare work, and may be emptied at any time; the first says what the others hold.
+PARTS: Final = ("hour_parts", "track_parts", "relay_parts")
+
 
 def findings_ddl(layout: Layout = EMBEDDED) -> list[str]:
     """CREATE TABLE of each; on a cluster they stand whole on every node, to be joined where the messages are."""
@@ -88,53 +216,3 @@ def findings_ddl(layout: Layout = EMBEDDED) -> list[str]:
         f"ENGINE = {engine} PARTITION BY {partition} ORDER BY {key}"
         for name, (columns, key, partition) in FINDINGS.items()
     ]
-
-
-NO_ADDRESS: Final = "::"
-NONE: Final = f"toIPv6('{NO_ADDRESS}')"
-REQUESTS: Final = "direction = 'in' AND kind = 'request'"
-HOPS: Final = "arrayFilter(hop -> hop != '', chain)"
-INNER: Final = f"toIPv6OrDefault({HOPS}[1])"
-# More Vias than were walked: what the furthest one names is a claim about somebody further back.
-DEEPER: Final = f"if(relay != {NONE} AND via_count > length(chain) + 2, claim, {NONE})"
-# A Via that Kamailio wrote, by its form; the hash was checked when the path was judged.
-GENUINE: Final = r"match(branch, '^z9hG4bK[0-9a-f]{1,4}\\.[0-9a-f]{32}\\.[0-9]+$')"
-
-
-def track_hours_select(where: str, version: int) -> str:
-    """Rows of `track_hours` for messages under a condition on received_at."""
-    return (
-        "SELECT toStartOfHour(received_at) AS hour, track, any(path_verdict) AS verdict, any(source) AS source, "
-        f"any(origin) AS origin, any({INNER}) AS inner, any({DEEPER}) AS deeper, max(shape) AS shape, "
-        "max(stack) AS stack, count() AS messages, countIf(opener) AS openers, min(received_at) AS first, "
-        "max(received_at) AS last, groupUniqArray(64)(sensor) AS sensors, "
-        f"{_counts('method')} AS methods, {_counts('goal')} AS goals, {_counts('tool')} AS tools, "
-        "groupUniqArray(8)(user_agent) AS agents, groupUniqArray(8)(transport) AS transports, "
-        "any(country) AS country, any(asn) AS asn, any(as_name) AS as_name, "
-        "groupBitmapStateIf(target_key, opener AND target_key > 0) AS targets, "
-        f"uniqStateIf(relay, relay != {NONE}) AS relays, {version} AS version "
-        f"FROM messages WHERE {REQUESTS} AND track != 0 AND {where} GROUP BY hour, track"
-    )
-
-
-def relay_hours_select(where: str, version: int) -> str:
-    """Rows of `relay_hours` for messages under a condition on received_at."""
-    return (
-        f"SELECT toStartOfHour(received_at) AS hour, if(relay = {NONE}, source, relay) AS by, track, "
-        f"any(path_verdict) AS verdict, any(origin) AS origin, any({INNER}) AS inner, "
-        f"any({HOPS}) AS hops, any({DEEPER}) AS deeper, "
-        "max(stack) AS stack, count() AS messages, countIf(opener) AS openers, min(received_at) AS first, "
-        "max(received_at) AS last, max(origin_confidence) AS confidence, "
-        f"{_counts('path_kind', '1')} AS kinds, countIf({GENUINE}) AS genuine, countIf(claim != {NONE}) AS claims, "
-        "countIf(mask != '') AS masks, groupUniqArrayIf(8)(user_agent, opener) AS agents, "
-        "groupUniqArray(8)(transport) AS transports, any(country) AS country, any(asn) AS asn, "
-        f"any(as_name) AS as_name, {version} AS version "
-        f"FROM messages WHERE {REQUESTS} AND {where} "
-        f"AND (relay != {NONE} OR (path_verdict = 'unknown' AND path_kind = 'stateful')) GROUP BY hour, by, track"
-    )
-
-
-def _counts(column: str, condition: str = "opener") -> str:
-    """Value → requests, of a column with few values."""
-    kept = f"{condition} AND {column} != ''"
-    return f"CAST(sumMapIf([{column}], [toUInt64(1)], {kept}), '{COUNTS}')"

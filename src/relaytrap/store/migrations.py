@@ -35,7 +35,7 @@ def make_first_tables(store: "Store") -> None:
 
 
 def make_findings_tables(store: "Store") -> None:
-    """What the analysis over sets keeps; it fills them by itself."""
+    """What of the analysis' tables is missing; it fills them by itself."""
     for statement in findings_ddl(store.layout):
         store.command(statement)
 
@@ -87,6 +87,7 @@ STEPS: Final[tuple[tuple[str, Callable[["Store"], None]], ...]] = (
     ("times that are not believed in a column", keep_own_times),
     ("days of dialled cores, and what sources did", sum_up_more),
     ("whole chains of relays", keep_whole_chains),
+    ("sums of parts of busy hours", make_findings_tables),
 )
 
 
