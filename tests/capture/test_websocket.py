@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaytrap.capture.websocket import WebSocketFrames
+from relaytrap.capture.websocket import WebSocketFrames, first_payload
 from tests.capture.packets import SYN, answer_segment, ethernet, ipv4, read_frames, request, response, segment, tcp
 
 ASK = (
@@ -56,6 +56,34 @@ def test_messages_of_both_sides_come_out_unmasked():
         (response(1), "ws", "out"),
     ]
     assert reader.report.unread == {"TCP segment without payload": 2, "WebSocket handshake": 2}
+
+
+def test_a_lost_segment_costs_its_messages_and_no_others():
+    opening = [*OPEN, segment(ASK, 1000)]
+    at, segments = 1000 + len(ASK), []
+    for number in range(5):
+        octets = frame(request(number), key=b"a\xffcd")
+        segments.append(segment(octets, at))
+        at += len(octets)
+    messages, _ = read_frames([*opening, *segments[:2], *segments[3:]])
+    assert [message.raw for message in messages] == [request(0), request(1), request(3), request(4)]
+    assert [message.notes for message in messages] == [(), (), ("TCP gap before this",), ()]
+    assert {message.transport for message in messages} == {"ws"}
+
+
+@pytest.mark.parametrize("key", [b"", b"abcd"])
+def test_messages_of_a_websocket_joined_midway_are_found(key):
+    long = request(2, body=b"v=0\r\n" * 300)
+    stream = frame(request(1), key=key) + frame(b"\r\n\r\n", key=key) + frame(long, key=key)
+    messages, reader = read_frames([segment(stream[:700], 1000), segment(stream[700:], 1700)])
+    assert [(message.raw, message.transport) for message in messages] == [(request(1), "ws"), (long, "ws")]
+    assert reader.report.unread == {"keepalive": 1}
+
+
+@given(st.binary(max_size=300))
+def test_any_octets_have_a_first_payload_or_none(octets):
+    assert len(first_payload(octets)) <= len(octets)
+    assert first_payload(frame(octets, key=b"abcd")) == octets
 
 
 def test_a_message_that_the_capture_ends_in_is_counted():

@@ -22,6 +22,7 @@ from relaytrap.capture.websocket import (
     MAX_HANDSHAKE,
     WebSocketFrames,
     begins_handshake,
+    first_payload,
     offers_compression,
     upgrades_to_sip,
 )
@@ -190,6 +191,10 @@ class StreamContent:
         if not self._buffer and data.startswith(hep.HEP3_MAGIC):
             self._read = self._hep
             return self._hep(data, frame, moment_ns)
+        if not self._buffer and begins_message(first_payload(data)):  # whose handshake is not in the capture
+            self._websocket = WebSocketFrames()
+            self._read = self._frames
+            return self._frames(data, frame, moment_ns)
         data = self._buffer + data
         at = find_message(data)
         if at >= 0:

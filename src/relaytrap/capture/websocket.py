@@ -4,9 +4,18 @@ import re
 import zlib
 from typing import Final
 
-__all__ = ["MAX_HANDSHAKE", "WebSocketFrames", "begins_handshake", "offers_compression", "upgrades_to_sip"]
+__all__ = [
+    "MAX_HANDSHAKE",
+    "WebSocketFrames",
+    "begins_handshake",
+    "first_payload",
+    "offers_compression",
+    "upgrades_to_sip",
+]
 
 MAX_HANDSHAKE: Final = 16_384
+MAX_START: Final = 1024
+"""Octets of a frame's payload that are looked at to tell whether it is one."""
 MAX_MESSAGE: Final = 1 << 20
 MAX_INFLATED: Final = 1 << 16
 """Octets that a deflated message may grow to: what the largest datagram holds."""
@@ -39,6 +48,19 @@ def upgrades_to_sip(head: bytes) -> bool:
 def offers_compression(head: bytes) -> bool:
     """Whether the header part of a handshake names permessage-deflate; the peer may still have declined it."""
     return DEFLATE.search(head) is not None
+
+
+def first_payload(octets: bytes) -> bytes:
+    """The beginning of what a plain data frame at the start of `octets` carries, unmasked; b"" where none can start."""
+    if len(octets) < 2 or octets[0] & ~FINAL not in (TEXT, BINARY):
+        return b""
+    masked, length, at = octets[1] & 0x80, octets[1] & 0x7F, 2
+    if length > 125:
+        size = 2 if length == 126 else 8
+        length, at = int.from_bytes(octets[at : at + size], "big"), at + size
+    payload_at = at + 4 if masked else at
+    payload = octets[payload_at : payload_at + min(length, MAX_START)]
+    return _unmask(payload, octets[at:payload_at]) if masked and payload else payload
 
 
 class WebSocketFrames:
