@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from relaytrap.cli import hub_backup, session
-from relaytrap.cli.session import HubSession, StoreSession, open_session
+from relaytrap.cli.session import HubSession, StoreSession, awaited_hub, open_session
 from relaytrap.config import Config
 from relaytrap.errors import StoreError, StoreLocked
 
@@ -52,6 +52,21 @@ def test_a_command_that_has_the_store_is_waited_for(owner, tmp_path: Path) -> No
     with open_session(Config(tmp_path)) as found:
         assert isinstance(found, StoreSession)
     ends.join()
+
+
+def test_a_hub_that_starts_is_waited_for_by_who_can_ask_nobody_else(owner, tmp_path: Path) -> None:
+    note = json.dumps({"pid": owner.pid, "url": "http://127.0.0.1:1", "token": "t"})
+    answers = threading.Timer(0.5, (tmp_path / "hub.json").write_text, [note])
+    answers.start()
+    hub = awaited_hub(tmp_path)
+    answers.join()
+    assert hub is not None
+    assert hub.pid == owner.pid
+
+
+def test_a_hub_that_nobody_starts_is_not_waited_for(tmp_path: Path, capsys) -> None:
+    assert awaited_hub(tmp_path) is None
+    assert capsys.readouterr().err == ""
 
 
 def test_who_neither_answers_nor_ends_is_named_in_the_end(owner, tmp_path: Path, monkeypatch) -> None:

@@ -22,7 +22,7 @@ from relaytrap.clock import monotonic
 from relaytrap.config import HUB_NOTE, Config
 from relaytrap.errors import InputError, StoreError, StoreLocked
 
-__all__ = ["HubSession", "Session", "StoreSession", "open_session", "running_hub"]
+__all__ = ["HubSession", "Session", "StoreSession", "awaited_hub", "open_session", "running_hub"]
 
 Row = dict[str, Any]
 LINES = "application/x-ndjson"
@@ -169,20 +169,35 @@ def open_session(config: Config) -> Iterator[Session]:
 
 def _wait_for_session(config: Config) -> Session:
     """The first way that opens: the process that owns the data begins to answer, or ends."""
-    given_up = monotonic() + WAIT_S
-    told = False
-    while True:
+    for is_last in _looks(config.data_dir):
         if hub := running_hub(config.data_dir):
             return HubSession(hub)
         try:
             return StoreSession(config)
         except StoreLocked as locked:
-            if monotonic() > given_up:
+            if is_last:
                 raise StoreLocked(f"{locked}; it did not answer within {WAIT_S:.0f} s") from None
-        if not told:
-            click.echo(f"{config.data_dir} is in use by a process that does not answer yet; waiting ...", err=True)
-            told = True
+    raise AssertionError("the last look decides")
+
+
+def awaited_hub(data_dir: Path) -> RunningHub | None:
+    """The hub that owns a data directory, once it answers; None when nobody owns it, or whoever does stays silent."""
+    from relaytrap.store.lock import owner_of
+
+    for is_last in _looks(data_dir):
+        if (hub := running_hub(data_dir)) or is_last or owner_of(data_dir) is None:
+            return hub
+    return None
+
+
+def _looks(data_dir: Path) -> Iterator[bool]:
+    """Of each look at a directory that somebody else has, whether it is the last; waits between them, and says so."""
+    given_up = monotonic() + WAIT_S
+    yield WAIT_S <= 0
+    click.echo(f"{data_dir} is in use by a process that does not answer yet; waiting ...", err=True)
+    while True:
         time.sleep(LOOK_S)
+        yield monotonic() > given_up
 
 
 def running_hub(data_dir: Path) -> RunningHub | None:

@@ -8,7 +8,7 @@ import click
 from relaytrap.cli.filtering import filter_options
 from relaytrap.cli.main import Settings
 from relaytrap.cli.output import for_terminal
-from relaytrap.cli.session import HubSession, running_hub
+from relaytrap.cli.session import HubSession, awaited_hub
 from relaytrap.errors import InputError
 
 __all__ = ["command"]
@@ -21,7 +21,7 @@ __all__ = ["command"]
 def command(settings: Settings, /, as_json: bool, **given: Any) -> None:
     """Messages as they come in, until Ctrl-C. Asks the hub that runs on this data."""
     data_dir = settings.load().data_dir
-    hub = running_hub(data_dir)
+    hub = awaited_hub(data_dir)
     if hub is None:
         raise InputError(f"no hub runs on {data_dir}, so nothing comes in; start one with relaytrap up")
     for row in HubSession(hub).events("live", given):
