@@ -34,11 +34,14 @@ def test_odd_host_header_is_not_local(host: str) -> None:
     assert not is_local_host(host)
 
 
-def test_change_asked_for_by_another_site_is_refused(hub: Hub) -> None:
-    answer = hub.client.post(
-        "/api/import", headers={"origin": "https://evil.example", "authorization": f"Bearer {hub.token}"}
-    )
-    assert answer.status_code == 403
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost", "http://[", "file://"])
+def test_change_asked_for_by_another_site_is_refused(hub: Hub, origin: str) -> None:
+    headers = {"origin": origin, "authorization": f"Bearer {hub.token}"}
+    assert hub.client.post("/api/import", headers=headers).status_code == 403
+
+
+def test_change_asked_for_by_our_own_page_is_let_through(hub: Hub) -> None:
+    assert hub.client.post("/api/import", headers={"origin": hub.url}).status_code == 401
 
 
 def test_no_answer_names_the_server_software(hub: Hub) -> None:

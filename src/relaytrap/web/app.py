@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from relaytrap.errors import InputError, RelaytrapError
 from relaytrap.web import api, pages
 from relaytrap.web.pages.probe import find_tests
-from relaytrap.web.security import App, Guard, parse_listen
+from relaytrap.web.security import App, Guard
 from relaytrap.web.site import Site, TheSite
 from relaytrap.web.static_files import Asset
 
@@ -54,7 +54,7 @@ def create_app(site: Site) -> App:
         request_max_body_size=ANSWER_BYTES_MAX,
         state=State({"site": site}),
     )
-    return Guard(litestar, loopback=parse_listen(site.config.web.listen).is_loopback)
+    return Guard(litestar)
 
 
 @get("/static/{name:str}", sync_to_thread=False, include_in_schema=False)

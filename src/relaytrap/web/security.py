@@ -115,9 +115,8 @@ def is_local_host(host: str) -> bool:
 class Guard:
     """The application behind its doors: foreign Host or Origin refused, security headers on every answer."""
 
-    def __init__(self, app: App, *, loopback: bool = True) -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
-        self._loopback = loopback
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -130,7 +129,7 @@ class Guard:
                 message["headers"] = [*message["headers"], *(each for each in HEADERS if each[0] not in present)]
             await send(message)
 
-        refusal = self._refusal(scope)
+        refusal = _refusal(scope)
         if refusal is None:
             await self._app(scope, receive, send_guarded)
             return
@@ -139,12 +138,13 @@ class Guard:
         await send_guarded({"type": "http.response.start", "status": status, "headers": headers})
         await send_guarded({"type": "http.response.body", "body": sentence})
 
-    def _refusal(self, scope: Any) -> tuple[int, bytes] | None:
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        host = headers.get(b"host", "")
-        if self._loopback and not is_local_host(host):
-            return 421, b"This page answers to localhost only: open it by its loopback address.\n"
-        origin = headers.get(b"origin", "")
-        if scope["method"] not in SAFE_METHODS and origin and urlsplit(origin).netloc != host:
-            return 403, b"A page of another site asked for a change here: refused.\n"
-        return None
+
+def _refusal(scope: Any) -> tuple[int, bytes] | None:
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    host = headers.get(b"host", "")
+    if not is_local_host(host):
+        return 421, b"This page answers to localhost only: open it by its loopback address.\n"
+    origin = headers.get(b"origin", "")
+    if scope["method"] not in SAFE_METHODS and origin and origin.partition("://")[2] != host:
+        return 403, b"A page of another site asked for a change here: refused.\n"
+    return None
