@@ -19,7 +19,10 @@ __all__ = ["command"]
 @filter_options(without=("since", "until"))
 @click.pass_obj
 def command(settings: Settings, /, as_json: bool, **given: Any) -> None:
-    """Messages as they come in, until Ctrl-C. Asks the hub that runs on this data."""
+    """Messages as they come in, until Ctrl-C. Asks the hub that runs on this data.
+
+    Leaves out what was received more than an hour before it came here: captures, a sensor that was away.
+    """
     data_dir = settings.load().data_dir
     hub = awaited_hub(data_dir)
     if hub is None:
