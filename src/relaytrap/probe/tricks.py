@@ -107,7 +107,7 @@ def asserted(domain: str) -> str:
 
 def alias(ends: Ends) -> str:
     """A URI parameter by which Kamailio's nathelper remembers where a request came from; 1 is UDP."""
-    return f";alias={ends.witness}~{ends.witness_port}~1"
+    return f";alias={host_port(ends.witness)}~{ends.witness_port}~1"
 
 
 def by_transport(transport: str) -> Callable[[Ends], Shape]:
