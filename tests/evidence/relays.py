@@ -278,8 +278,8 @@ def believe(seen: Observation, path: Path, keys: Keys, settled: Settled, place: 
     if verdict == "relayed" and origin:
         origin = settled.believed(origin, inner_of(path.chain), deeper_of(path)) or None
     association = origin != path.origin
-    doubted = path.origin is not None and path.origin in settled.doubts
-    if verdict in ("relayed", "hidden") and not origin and not doubted and place and place.origin:
+    is_guest = verdict in ("relayed", "hidden") and (not path.origin or path.origin in settled.lies)
+    if is_guest and place and place.origin:
         liars = settled.unseen | settled.lies
         origin, association = (place.origin, True) if place.origin not in liars else (None, False)
     return Belief(verdict, origin, association)

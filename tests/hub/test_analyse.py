@@ -137,6 +137,20 @@ def test_a_sender_that_puts_a_real_relay_between_itself_and_an_innocent_frames_n
     assert campaigns == Counter(row["campaign"] for row in messages)
 
 
+def test_a_chain_that_nobody_believes_is_counted_where_its_messages_say(store, setting):
+    """Its requests fit holes of a campaign, but who names them may have made that up: they are nobody's, everywhere."""
+    made, inner = Scene(), "203.0.113.77"
+    sweep(made, A, [*range(100, 130), *range(140, 170)], HONEST)
+    for number in range(130, 140):
+        made.send(request(B, str(number), serial=number), B, (kamailio, inner), HONEST[0], at=number)
+    put(store, setting, made.seen)
+    Analysis(store).update()
+    messages = list(run_query(store, "messages", {"limit": 0}))
+    assert Counter(row["origin"] for row in messages) == {A: 60, None: 10}
+    campaigns = {row["id"]: row["messages"] for row in run_query(store, "campaigns", {"limit": 0})}
+    assert campaigns == Counter(row["campaign"] for row in messages)
+
+
 def test_an_ack_of_a_host_that_hides_is_nobodys(store, setting, scene):
     """By its bytes it came straight from there, as what the host makes anew does; it names no campaign."""
     hiding, made = "203.0.113.31", Scene(list(scene.seen), list(scene.truth))

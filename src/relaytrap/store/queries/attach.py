@@ -78,9 +78,9 @@ def _believe(row: "Row", settled: Settled) -> bool:
         said = _believed(row, settled)
         row["campaign"] = campaign_id("origin", said) if said else campaign_id("behind", row["source"])
         if said != row["origin"]:
-            doubted = row["origin"] in settled.doubts
+            is_set_aside = row["origin"] in settled.lies
             row |= {"origin": said or None, "association": bool(said)}
-            return not said and not doubted
+            return is_set_aside
         return False
     row["campaign"] = campaign_id("behind", row["source"])
     return verdict in ("hidden", "relayed")
