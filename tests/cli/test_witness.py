@@ -107,3 +107,11 @@ async def join(port: int, token: JoinToken) -> None:
     watch = RemoteWatch()
     await watch.open(HERE, port, token)
     watch.close()
+
+
+def test_certificate_that_cannot_be_made_is_one_sentence_without_numbers_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "witness").write_text("no folder")
+    done = witness(tmp_path, "--token")
+    assert done.returncode == 10
+    assert "the certificate cannot be made or read (File exists); remove it, free space or give" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -38,8 +38,9 @@ def server_context(folder: Path) -> ssl.SSLContext:
             write_private(certificate, made.certificate)
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
+        why = error.strerror or error
         raise DiskError(
-            f"{folder}: the certificate cannot be made or read ({error}); remove it or give access"
+            f"{folder}: the certificate cannot be made or read ({why}); remove it, free space or give access"
         ) from None
     return context
 
