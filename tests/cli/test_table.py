@@ -34,6 +34,12 @@ def test_no_value_is_cut_however_narrow_the_terminal_is(capsys, width):
     assert all(word in "\n".join(lines) for word in ROW["as_name"].split())
 
 
+def test_first_column_folds_where_even_that_is_too_wide(capsys):
+    lines = shown(capsys, 8)
+    assert max(map(len, lines)) <= 8
+    assert "198.18.4.249" in "".join(lines)
+
+
 def test_what_tells_least_stands_beneath_its_row_where_there_is_no_room(capsys):
     heading, row, *beneath = shown(capsys, 80)
     assert heading.split()[0] == "address"

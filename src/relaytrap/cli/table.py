@@ -105,7 +105,7 @@ def _table(
             column.heading,
             justify="right" if column.is_numeric else "left",
             overflow="fold",
-            no_wrap=not column.folds,
+            no_wrap=not column.folds and len(columns) > 1,
             width=width,
         )
     for row in zip(*cells, strict=True):
