@@ -6,9 +6,10 @@ looks whole, and the log nothing. Here every exception ends the connection witho
 
 from collections.abc import AsyncIterator, Generator, Iterator
 
-from anyio import to_thread
 from litestar.background_tasks import BackgroundTask
 from litestar.response import Stream
+
+from relaytrap.web.threads import in_thread
 
 __all__ = ["in_threads", "streamed"]
 
@@ -25,5 +26,5 @@ def streamed(pieces: Generator[bytes, None, None], media_type: str, headers: dic
 
 async def in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Pieces, each made in a thread that is waited for even when nobody wants it any more."""
-    while (piece := await to_thread.run_sync(next, pieces, None)) is not None:
+    while (piece := await in_thread(next, pieces, None)) is not None:
         yield piece

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
-from anyio import to_thread
 from litestar import get
 from litestar.response import ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 
 from relaytrap.store.queries import FIELDS, Filter, parse_filter
 from relaytrap.web.site import Ask, Rows, Site, TheSite
+from relaytrap.web.threads import in_thread
 
 __all__ = ["HANDLERS", "arrivals"]
 
@@ -61,7 +61,7 @@ async def _recent(site: Site, where: Filter) -> Rows:
     def ask() -> Rows:
         return site.ask("arrivals", where, since_ms=since_ms, limit=ROWS_AT_ONCE)
 
-    return await to_thread.run_sync(ask)
+    return await in_thread(ask)
 
 
 async def _told(

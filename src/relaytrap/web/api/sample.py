@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from anyio import to_thread
 from litestar import Response, delete
 
 from relaytrap.sample.networks import SENSOR_PREFIX
 from relaytrap.store.retention import drop_sensors
 from relaytrap.web.api.uplink import require_local
 from relaytrap.web.site import Ask, TheSite
+from relaytrap.web.threads import in_thread
 
 __all__ = ["HANDLERS"]
 
@@ -17,7 +17,7 @@ __all__ = ["HANDLERS"]
 async def remove_sample(request: Ask, site: TheSite) -> Response[Any]:
     """Remove every message of the sample's sensors; needs the token that hub.json holds. `removed`: how many."""
     require_local(request, site)
-    removed = await to_thread.run_sync(drop_sensors, site.store, SENSOR_PREFIX)
+    removed = await in_thread(drop_sensors, site.store, SENSOR_PREFIX)
     site.answers.forget()
     return Response({"removed": removed})
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from anyio import to_thread
 from litestar import Response, post
 from litestar.exceptions import ClientException, NotAuthorizedException
 
@@ -31,6 +30,7 @@ from relaytrap.web.api.catalogue import LINES
 from relaytrap.web.doors import Doors
 from relaytrap.web.room import Room, RoomFull
 from relaytrap.web.site import Ask, Site, TheSite
+from relaytrap.web.threads import in_thread
 
 __all__ = ["HANDLERS", "SENSOR_HANDLERS"]
 
@@ -62,7 +62,7 @@ async def take_segment(request: Ask, site: TheSite) -> Response[Any]:
     number, spool = _number(request), request.headers.get("x-relaytrap-spool", "")[:NAME_CHARS_MAX]
     packed = request.headers.get("content-encoding", "") == "deflate"
     # The token is looked at before the body is read: a stranger's 64 MiB never reach memory.
-    sensor = await to_thread.run_sync(_sensor, request, doors.keys)
+    sensor = await in_thread(_sensor, request, doors.keys)
 
     room = doors.segments_room
     octets = _bytes_told(request) if packed else 0
@@ -81,17 +81,17 @@ async def take_segment(request: Ask, site: TheSite) -> Response[Any]:
                 body = await _body(request)
                 # For what it is inflated to there must be room only now: on a slow line a body takes minutes.
                 async with room.kept_soon(octets, ROOM_WAIT_S):
-                    return Response({"acknowledged": await to_thread.run_sync(take, body)})
+                    return Response({"acknowledged": await in_thread(take, body)})
     except RoomFull:
         return _later(503, "segments of others take all the memory there is; send it again", RoomFull.retry_after_s)
     except HubBusy:
         return _later(429, "the hub has enough to do; send it again", HubBusy.retry_after_s)
     except HubTooOld as error:
-        await to_thread.run_sync(doors.ledger.report, sensor, "format-newer", f"{error}.")
+        await in_thread(doors.ledger.report, sensor, "format-newer", f"{error}.")
         return _later(UPGRADE_FIRST, str(error), HubTooOld.retry_after_s)
     except InputError as error:
         text = f"Segment {number} of {sensor} cannot be read ({error}); it stays in its spool as .refused."
-        await to_thread.run_sync(doors.ledger.report, sensor, "segment-unreadable", text)
+        await in_thread(doors.ledger.report, sensor, "segment-unreadable", text)
         return Response({"error": str(error)}, status_code=UNREADABLE)
     except (StoreError, DiskError) as error:
         return _later(503, str(error), RETRY_AFTER_S)
@@ -102,7 +102,7 @@ async def take_heartbeat(request: Ask, site: TheSite) -> Response[Any]:
     """What a sensor says of itself: a JSON object; `clock` is its time in RFC 3339. The answer says which hub this is,
     what it calls the sensor, and the highest segment that it has of its spool."""
     doors = _doors(site)
-    sensor = await to_thread.run_sync(_sensor, request, doors.keys)
+    sensor = await in_thread(_sensor, request, doors.keys)
     try:
         with doors.heartbeats.taken(sensor), doors.heartbeats_room.kept(_bytes_named(request, HEARTBEAT_BYTES_MAX)):
             body = await _body(request)
@@ -119,7 +119,7 @@ async def take_heartbeat(request: Ask, site: TheSite) -> Response[Any]:
     except ValueError:
         sent_at_ns = None
     address = request.client.host if request.client else ""
-    return Response(await to_thread.run_sync(doors.vigil.take, sensor, status, sent_at_ns, address))
+    return Response(await in_thread(doors.vigil.take, sensor, status, sent_at_ns, address))
 
 
 @post("/api/import", status_code=200, request_max_body_size=None)
@@ -132,19 +132,19 @@ async def take_capture(request: Ask, site: TheSite) -> Response[bytes]:
     if len(name.encode()) > NAME_CHARS_MAX * 2:
         raise InputError(f"the file name has {len(name):,} characters; rename it to fewer than {NAME_CHARS_MAX}")
     sensor = request.query_params.get("sensor", "")
-    folder = Path(await to_thread.run_sync(_make_folder, site.config.data_dir))
+    folder = Path(await in_thread(_make_folder, site.config.data_dir))
     try:
         path = folder / name
         with path.open("wb") as file:
             async for chunk in request.stream():
-                await to_thread.run_sync(file.write, chunk)
-        done = await to_thread.run_sync(lambda: doors.ingest.import_captures([path], sensor=sensor))
+                await in_thread(file.write, chunk)
+        done = await in_thread(lambda: doors.ingest.import_captures([path], sensor=sensor))
     except OSError as error:
         raise DiskError(
             f"{folder}: the capture cannot be kept while it is read ({error.strerror}); free space"
         ) from None
     finally:
-        await to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+        await in_thread(lambda: shutil.rmtree(folder, ignore_errors=True))
     site.answers.forget()
     return Response(b"".join(msgspec.json.encode(each.as_dict()) + b"\n" for each in done), media_type=LINES)
 

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
-from anyio import to_thread
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
@@ -25,6 +24,7 @@ from relaytrap.web.api.download import safe_name
 from relaytrap.web.probe_report import render_html, shown_result
 from relaytrap.web.probing import Asked, Tests
 from relaytrap.web.site import Ask, Site, TheSite
+from relaytrap.web.threads import in_thread
 
 __all__ = ["HANDLERS", "client_of", "find_tests", "own_address_of"]
 
@@ -53,7 +53,7 @@ async def start(request: Ask, site: TheSite) -> Response[Any]:
 @post("/probe/{secret:str}/again", include_in_schema=False)
 async def again(request: Ask, site: TheSite, secret: FromPath[str]) -> Response[Any]:
     """The same test once more, or from now on every day or week; ownership is proved anew."""
-    entry = await to_thread.run_sync(_entry, site, secret)
+    entry = await in_thread(_entry, site, secret)
     every = str((await request.form()).get("every", ""))
     asked = Asked.again(entry.target, entry.options)
     if every not in INTERVALS:
@@ -178,7 +178,7 @@ async def _form(
         transports=TRANSPORTS,
         standard=[TRICKS[name].text for name in STANDARD],
     )
-    return await to_thread.run_sync(page)
+    return await in_thread(page)
 
 
 HANDLERS = (form, start, again, result, result_html, result_pdf, progress, result_json)

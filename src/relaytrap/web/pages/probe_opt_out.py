@@ -5,7 +5,6 @@ Where the page sees everybody at a loopback address it cannot know whose the req
 
 from typing import Any
 
-from anyio import to_thread
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
 from litestar.response import Redirect
@@ -14,6 +13,7 @@ from relaytrap.clock import now_ns
 from relaytrap.errors import InputError
 from relaytrap.web.pages.probe import find_tests, own_address_of
 from relaytrap.web.site import Ask, Site, TheSite
+from relaytrap.web.threads import in_thread
 
 __all__ = ["HANDLERS"]
 
@@ -21,7 +21,7 @@ __all__ = ["HANDLERS"]
 # Both are async: Litestar 2.25 calls a sync_to_thread handler wrongly when another method shares its path.
 @get("/probe/opt-out", include_in_schema=False)
 async def show(request: Ask, site: TheSite) -> Response[bytes]:
-    return await to_thread.run_sync(_page, request, site)
+    return await in_thread(_page, request, site)
 
 
 @post("/probe/opt-out", include_in_schema=False)
@@ -30,7 +30,7 @@ async def change(request: Ask, site: TheSite) -> Response[Any]:
     if not address:
         raise NotFoundException(detail="The address that you come from cannot be told here.")
     wanted = (await request.form()).get("change", "")
-    await to_thread.run_sync(_change, site, address, wanted == "remove")
+    await in_thread(_change, site, address, wanted == "remove")
     return Redirect("/probe/opt-out", status_code=303)
 
 
