@@ -14,6 +14,7 @@ from relaytrap.enrich import Enricher
 from relaytrap.hub import analyse
 from relaytrap.hub.analyse import Analysis, Analyst, split_windows
 from relaytrap.hub.batch import make_batch
+from relaytrap.hub.reanalyse import reanalyse
 from relaytrap.hub.rows import RowSetting
 from relaytrap.store import findings, sums
 from relaytrap.store.findings import Bucket, Window
@@ -245,6 +246,18 @@ def test_messages_that_reanalysis_joins_otherwise_count_once(store, setting, sce
     put(store, setting, scene.seen)
     analysis.update()
     assert told(store) == expected
+
+
+def test_findings_follow_a_reanalysis_that_leaves_every_track_as_it_is(store, setting, workers, scene):
+    """The country of a relay's network, say, when other tables came."""
+    put(store, setting, scene.seen)
+    analysis = Analysis(store)
+    store.command("ALTER TABLE messages UPDATE country = 'XX' WHERE 1 SETTINGS mutations_sync = 2")
+    analysis.update()
+    assert {row["country"] for row in run_query(store, "relays", {"limit": 0})} >= {"XX"}
+    list(reanalyse(store, workers))
+    analysis.update()
+    assert "XX" not in {row["country"] for row in run_query(store, "relays", {"limit": 0})}
 
 
 def test_messages_of_two_days_are_two_windows(store, setting, scene):

@@ -18,6 +18,7 @@ from relaytrap.hub.rows import RULES_VERSION
 from relaytrap.hub.workers import Workers
 from relaytrap.observation import Observation
 from relaytrap.store import Store
+from relaytrap.store.findings import doubt_day
 from relaytrap.store.queries.messages import SEEN
 from relaytrap.store.queries.shape import COLUMNS_FIRST
 from relaytrap.store.rebuild import day_of_rebuilt_messages, list_days, replace_day
@@ -72,6 +73,7 @@ def _rewrite_day(store: Store, workers: Workers, day: str) -> Iterator[int]:
                 pass
             if day in list_days(store):  # unless retention dropped it meanwhile
                 replace_day(store, day)
+                doubt_day(store, day, now_ns())
 
 
 def _rows(store: Store, day: str, extra: str = "1") -> Iterator[dict[str, Any]]:

@@ -124,6 +124,16 @@ def drop_days(store: "Store", days: Iterable[str]) -> None:
             store.command(f"ALTER TABLE {name} DROP PARTITION ID '{int(day)}'")
 
 
+def doubt_day(store: "Store", day: str, version: int) -> None:
+    """Have a day (YYYYMMDD) worked on anew by the next update: its messages may say otherwise, although they are the
+    same ones of the same tracks. What an update that is under way still writes of it has a lower version."""
+    store.command(
+        "INSERT INTO buckets (bucket, messages, openers, checksum, version) "
+        f"SELECT bucket, messages, openers, bitNot(checksum), {version:d} FROM buckets FINAL "
+        f"WHERE toYYYYMMDD(bucket) = {int(day)}"
+    )
+
+
 def runs(starts: Sequence[int], step: int) -> Iterator[tuple[int, int]]:
     """Runs without gaps as (first, last), none longer than a day."""
     index = 0
