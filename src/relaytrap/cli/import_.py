@@ -75,7 +75,7 @@ def _import(config: Config, files: Sequence[str], sensor: str, progress: Progres
             options = ImportOptions(sensor=sensor, progress=progress, ledger=Ledger(database))
             for imported in import_each(session.store, config, files, options):
                 yield imported.as_dict()
-        find_anew(session.store, config)
+        find_anew(session, config)
 
 
 def _send(session: HubSession, files: Sequence[str], sensor: str, progress: Progress) -> Iterator[Summary]:

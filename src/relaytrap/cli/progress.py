@@ -12,8 +12,8 @@ from relaytrap.cli.output import for_terminal
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
+    from relaytrap.cli.session import Session
     from relaytrap.config import Config
-    from relaytrap.store import Store
 
 __all__ = ["byte_bars", "find_anew", "message_bar", "shown_bars"]
 
@@ -62,13 +62,19 @@ def byte_bars() -> Iterator[Callable[[str, int, int | None], None]]:
         yield advance
 
 
-def find_anew(store: "Store", config: "Config") -> None:
-    """Bring relays, origins and campaigns up to date, and say so to who waits for it."""
-    from relaytrap.hub.analyse import analyse_now
+def find_anew(session: "Session", config: "Config") -> None:
+    """Bring relays, origins and campaigns up to date, here or in the hub, and say so to who waits for it."""
+    from relaytrap.cli.session import StoreSession
 
     if sys.stderr.isatty():
         click.echo("bringing relays, origins and campaigns up to date ...", err=True)
-    analyse_now(store, config)
+    if isinstance(session, StoreSession):
+        from relaytrap.hub.analyse import analyse_now
+
+        analyse_now(session.store, config)
+    else:
+        for _ in session.lines("POST", "/api/analyse"):
+            pass
 
 
 def _message_columns() -> "Sequence[ProgressColumn]":

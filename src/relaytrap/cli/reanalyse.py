@@ -34,6 +34,7 @@ def command(settings: Settings, /, outdated: bool) -> None:
         last: dict[str, Any] = {"messages": 0}
         for last in steps:
             advance(last["messages"], last["of"])
+        find_anew(session, config)
     click.echo(f"{last['messages']:,} messages analysed again")
 
 
@@ -53,6 +54,5 @@ def _done_here(store: "Store", config: Config, outdated: bool) -> Iterator[dict[
     try:
         for step in reanalyse(store, workers, only_outdated=outdated):
             yield {"messages": step.messages, "of": step.of}
-        find_anew(store, config)
     finally:
         workers.close()

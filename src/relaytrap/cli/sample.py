@@ -46,7 +46,7 @@ def load(settings: Settings, again: bool) -> None:
         stored = 0
         for summary in _import(session, config, write_captures(Path(folder), now_ns())):
             stored += summary["stored"]
-        _find(session, config)
+        find_anew(session, config)
         click.echo(f"{stored:,} messages loaded; remove them with: relaytrap sample remove")
 
 
@@ -57,7 +57,7 @@ def remove(settings: Settings) -> None:
     config = settings.load()
     with open_session(config) as session:
         if count := _remove(session):
-            _find(session, config)
+            find_anew(session, config)
     click.echo(f"{count:,} messages removed" if count else "there is no sample to remove")
 
 
@@ -80,12 +80,3 @@ def _remove(session: Session) -> int:
     if isinstance(session, StoreSession):
         return drop_sensors(session.store, SENSOR_PREFIX)
     return sum(int(row["removed"]) for row in session.lines("DELETE", "/api/sample"))
-
-
-def _find(session: Session, config: Config) -> None:
-    """Bring relays, origins and campaigns up to date."""
-    if isinstance(session, StoreSession):
-        find_anew(session.store, config)
-    else:
-        for _ in session.lines("POST", "/api/analyse"):
-            pass
