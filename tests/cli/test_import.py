@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
+from relaytrap.errors import DiskError
 from tests.hub.traffic import request, write_pcap
 from tests.storing import run_child
+from tests.web.conftest import start_hub
 
 
 def test_the_summary_says_what_was_read_and_stored_and_what_was_there(run, tmp_path):
@@ -60,14 +62,40 @@ def test_an_unreadable_file_is_one_sentence(run, tmp_path):
     assert run("--data", tmp_path / "data", "import", file).status == 4
 
 
-def test_what_is_no_capture_is_one_sentence_and_the_files_before_it_stay(run, tmp_path):
+@pytest.mark.parametrize("with_hub", [False, True])
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_bad_files_are_told_in_a_sentence_each_and_the_others_are_read(run, tmp_path, dry, with_hub):
+    first, last = (write_pcap(tmp_path / f"{name}.pcap", [request(n)]) for n, name in enumerate(("first", "last")))
+    bad, gone, broken = tmp_path / "bad.pcap", tmp_path / "gone.pcap", "/proc/self/mem"
+    bad.write_text("this is a letter to my aunt")
+    data = tmp_path / "data"
+    hub = start_hub(data) if with_hub else None
+    try:
+        shown = run("--data", data, "import", "--json", *dry, first, bad, gone, broken, last)
+        kept = run("--data", data, "messages", "--json").out.splitlines()
+    finally:
+        if hub:
+            assert hub.stop() == 0
+    assert shown.status == 4
+    assert [json.loads(line)["file"] for line in shown.out.splitlines()] == ["first.pcap", "last.pcap"]
+    told = shown.err.splitlines()
+    assert len(told) == 3
+    assert told[0].startswith("relaytrap: bad.pcap is no capture")
+    assert "gone.pcap: cannot be read (No such file or directory)" in told[1]
+    assert told[2].startswith("relaytrap: mem: reading failed (Input/output error)")
+    assert len(kept) == (0 if dry else 2)
+
+
+def test_what_ends_an_import_is_told_after_the_files_that_were_bad(run, tmp_path, monkeypatch):
+    def full(*_):
+        raise DiskError("there is no room")
+
+    monkeypatch.setattr("relaytrap.hub.importing._Lanes.take", full)
     good, bad = write_pcap(tmp_path / "good.pcap", [request(0)]), tmp_path / "bad.pcap"
     bad.write_text("this is a letter to my aunt")
-    shown = run("--data", tmp_path / "data", "import", good, bad)
-    assert (shown.status, shown.err.count("\n")) == (4, 1)
-    assert "bad.pcap is no capture" in shown.err
-    assert "good.pcap: 1 SIP messages in 1 packets; 1 stored" in shown.out
-    assert len(run("--data", tmp_path / "data", "messages", "--json").out.splitlines()) == 1
+    shown = run("--data", tmp_path / "data", "import", bad, good, tmp_path / "not-looked-at.pcap")
+    assert (shown.status, shown.out) == (DiskError.exit_status, "")
+    assert [line.split()[1] for line in shown.err.splitlines()] == ["bad.pcap", "there"]
 
 
 def test_a_file_name_cannot_act_on_the_terminal(run, tmp_path):

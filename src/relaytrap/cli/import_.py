@@ -14,7 +14,7 @@ from relaytrap.cli.output import for_terminal
 from relaytrap.cli.progress import byte_bars, find_anew
 from relaytrap.cli.session import HubSession, open_session
 from relaytrap.config import Config
-from relaytrap.errors import RelaytrapError
+from relaytrap.errors import InputError, RelaytrapError
 from relaytrap.garbage import spare_collections
 
 __all__ = ["command"]
@@ -37,31 +37,39 @@ def command(settings: Settings, files: tuple[str, ...], dry_run: bool, sensor: s
     Importing a file again adds only what is new in it.
     """
     config = settings.load()
+    failed: list[BaseException] = []
     with _shown_progress(files) as progress:
         summaries = _look(config, files, progress) if dry_run else _import(config, files, sensor, progress)
-        failed = None
         try:
             for summary in summaries:
-                _tell(summary, as_json)
-        except RelaytrapError as error:
-            failed = error
+                if isinstance(summary, InputError):
+                    failed.append(summary)
+                else:
+                    _tell(summary, as_json)
+        except (RelaytrapError, KeyboardInterrupt) as error:
+            failed.append(error)
+    for earlier in failed[:-1]:
+        click.echo(f"relaytrap: {earlier}", err=True)
     if failed:
-        raise failed
+        raise failed[-1]
 
 
-def _look(config: Config, files: Sequence[str], progress: Progress) -> Iterator[Summary]:
+def _look(config: Config, files: Sequence[str], progress: Progress) -> Iterator[Summary | InputError]:
     """What is in each file; needs no store."""
     from relaytrap.capture import inspect_capture
     from relaytrap.hub.capture_files import opened_capture, read_options
 
     options = read_options(config)
     for file in files:
-        with opened_capture(file) as (stream, name):
-            counted = _Counted(stream, name, progress)
-            yield {"file": name, **inspect_capture(counted, name=name, options=options).as_dict()}
+        try:
+            with opened_capture(file) as (stream, name):
+                counted = _Counted(stream, name, progress)
+                yield {"file": name, **inspect_capture(counted, name=name, options=options).as_dict()}
+        except InputError as error:
+            yield error
 
 
-def _import(config: Config, files: Sequence[str], sensor: str, progress: Progress) -> Iterator[Summary]:
+def _import(config: Config, files: Sequence[str], sensor: str, progress: Progress) -> Iterator[Summary | InputError]:
     from relaytrap.hub.database import HubDatabase
     from relaytrap.hub.importing import ImportOptions, import_each
     from relaytrap.hub.ledger import Ledger
@@ -74,21 +82,24 @@ def _import(config: Config, files: Sequence[str], sensor: str, progress: Progres
         with contextlib.closing(HubDatabase(config.data_dir)) as database:
             options = ImportOptions(sensor=sensor, progress=progress, ledger=Ledger(database))
             for imported in import_each(session.store, config, files, options):
-                yield imported.as_dict()
+                yield imported if isinstance(imported, InputError) else imported.as_dict()
         find_anew(session, config)
 
 
-def _send(session: HubSession, files: Sequence[str], sensor: str, progress: Progress) -> Iterator[Summary]:
+def _send(session: HubSession, files: Sequence[str], sensor: str, progress: Progress) -> Iterator[Summary | InputError]:
     """Hand the files to the running hub, which imports them."""
     from urllib.parse import urlencode
 
     from relaytrap.hub.capture_files import opened_capture
 
     for file in files:
-        with opened_capture(file) as (stream, name):
-            counted = _Counted(stream, name, progress)
-            path = f"/api/import?{urlencode({'name': name, 'sensor': sensor})}"
-            yield from session.lines("POST", path, counted, {"Content-Type": "application/octet-stream"})
+        try:
+            with opened_capture(file) as (stream, name):
+                counted = _Counted(stream, name, progress)
+                path = f"/api/import?{urlencode({'name': name, 'sensor': sensor})}"
+                yield from session.lines("POST", path, counted, {"Content-Type": "application/octet-stream"})
+        except InputError as error:
+            yield error
 
 
 class _Counted:
@@ -101,7 +112,10 @@ class _Counted:
         self._bytes = 0
 
     def read(self, size: int = -1) -> bytes:
-        data: bytes = self._stream.read(size)
+        try:
+            data: bytes = self._stream.read(size)
+        except OSError as error:
+            raise InputError(f"{self._name}: reading failed ({error.strerror}); name a readable capture file") from None
         self._bytes += len(data)
         self._progress(self._name, self._bytes)
         return data

@@ -7,9 +7,9 @@ segment holds has the identifiers that it has when it is shipped, so it may come
 
 import itertools
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -106,19 +106,28 @@ def import_captures(
 
     Raises InputError for a file that cannot be read or is no capture; what was stored before stays.
     """
-    return list(import_each(store, config, files, options))
+    done = []
+    with closing(import_each(store, config, files, options)) as each:
+        for imported in each:
+            if isinstance(imported, InputError):
+                raise imported
+            done.append(imported)
+    return done
 
 
 def import_each(
     store: Store, config: Config, files: Sequence[Path | str], options: ImportOptions | None = None
-) -> Iterator[Imported]:
-    """The same, giving what became of each file as soon as it is stored."""
+) -> Generator[Imported | InputError, None, None]:
+    """The same, giving what became of each file as soon as it is stored, or why it cannot be read; then the next."""
     options = options or ImportOptions()
     lanes = _Lanes(store, config, options)
     try:
         for file in files:
-            with opened_capture(file) as (stream, name):
-                yield _import_one(lanes, stream, name, options)
+            try:
+                with opened_capture(file) as (stream, name):
+                    yield _import_one(lanes, stream, name, options)
+            except InputError as error:
+                yield error
     finally:
         lanes.close()
 
@@ -130,7 +139,8 @@ def _sensor_of(name: str) -> str:
 
 def _import_one(lanes: "_Lanes", stream: BinaryIO, name: str, options: ImportOptions) -> Imported:
     imported = Imported(name, options.sensor or _sensor_of(name))
-    reader = read_capture(stream, name=name, sensor=imported.sensor, options=read_options(lanes.config))
+    with _reading(name):
+        reader = read_capture(stream, name=name, sensor=imported.sensor, options=read_options(lanes.config))
     lanes.begin(imported)
     source = (_as_shipped(seen) if reader.segments else seen for seen in reader)
     ledger, noted = options.ledger, set[tuple[str, int]]()
@@ -156,8 +166,14 @@ def _as_shipped(seen: Observation) -> Observation:
 
 
 def _some(source: Iterator[Observation], name: str) -> list[Observation]:
-    try:
+    with _reading(name):
         return list(itertools.islice(source, BATCH_MESSAGES))
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InputError(f"{name}: reading failed ({error.strerror}); what was read before is stored") from None
 
