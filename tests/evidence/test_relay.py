@@ -258,6 +258,33 @@ def test_what_a_masked_hop_names_is_not_taken_from_what_comes_off_as_rubbish():
     assert (path.verdict, path.origin, path.kind) == ("hidden", None, "hiding")
 
 
+FRAMING = mask(f"SIP/2.0/UDP {INNOCENT};received={INNOCENT};branch=z9hG4bKnasheng;rport=5060")
+
+
+@pytest.mark.parametrize("relay", [kamailio, proxy])
+@pytest.mark.parametrize("masked", [FRAMING, "anything"])
+@pytest.mark.parametrize("host", ["127.0.0.8", ATTACKER, "sip.example"])
+def test_a_sender_that_makes_its_own_via_look_masked_is_named_as_its_relay_noted_it(relay, masked, host):
+    path = judge(*through(relay, branch=f"z9hG4bKsr-{masked}", sent_by=host))
+    assert (path.verdict, path.origin, path.kind == "hiding", path.mask) == ("relayed", ATTACKER, False, b"")
+
+
+@pytest.mark.parametrize("masked", [FRAMING, "anything"])
+def test_a_via_that_looks_masked_under_its_senders_own_address_is_its_senders(masked):
+    """A sender at port 5060 that asks for no rport leaves its relay nothing to note."""
+    message, source = through(proxy)
+    message.vias[1] = f"SIP/2.0/UDP {ATTACKER};branch=z9hG4bKsr-{masked}"
+    path = judge(message, source)
+    assert (path.verdict, path.origin, path.mask) == ("relayed", ATTACKER, b"")
+
+
+def test_a_relay_that_masks_under_its_own_address_hides():
+    message, source = through(topoh(b"secret", 3))
+    message.vias[1] = message.vias[1].replace("127.0.0.8", RELAY)
+    path = judge(message, source)
+    assert (path.verdict, path.relay, path.kind) == ("hidden", RELAY, "hiding")
+
+
 def test_topology_hiding_with_a_secret_key_is_hidden_and_kept_for_later():
     path = judge(*through(topoh(b"secret", 3)))
     assert (path.verdict, path.origin, path.kind) == ("hidden", None, "hiding")
@@ -318,6 +345,16 @@ def test_a_direct_sender_that_names_us_as_its_sender_is_forged():
     ours = f"SIP/2.0/UDP {SENSOR}:5060;received={SENSOR};rport=5060;branch=z9hG4bK77"
     path = judge(request(ATTACKER, "100", branch="z9hG4bKa", extra=[ours], forwards=69), ATTACKER)
     assert (path.verdict, path.origin) == ("forged", None)
+
+
+@pytest.mark.parametrize("relay", [proxy, kamailio])
+def test_a_private_address_like_our_own_is_somebody_elses_in_another_network(relay):
+    """A sensor behind address translation sees its private address, which is that of many a phone."""
+    message = request("10.0.0.4", "586")
+    relay(message, RELAY, "10.0.0.4", 5060)
+    seen = Observation(0, "s", "in", "udp", RELAY, 5060, "10.0.0.4", 5060, message.wire())
+    path = judge_path(parsed(message), seen, PathSetting())
+    assert (path.verdict, path.kind) == ("unknown", "serving")
 
 
 def test_what_was_sent_to_a_relay_in_our_name_never_makes_us_its_origin():

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from relaytrap.evidence.kamailio import field_agrees
-from relaytrap.evidence.path import address_text
+from relaytrap.evidence.path import address_text, is_public
 from relaytrap.evidence.topology_hiding import MASKED_BRANCH, MASKED_CALL_ID, unmask
 from relaytrap.sip import Request, Via
 from relaytrap.sip.anomaly import SipSyntaxError
@@ -91,7 +91,7 @@ class Link(msgspec.Struct, frozen=True):
     rport: as Via.rport gives it.
     genuine: whether the branch is Kamailio's own work (True), an imitation (False) or of unknown making (None).
     masked: hidden by topoh under a key we do not have. unmasked: it was hidden, and all but `via` is what came off
-        under the built-in key.
+        under the built-in key. Neither where a sender only wrote its own Via so: the relay above tells where it is.
     """
 
     via: Via
@@ -118,7 +118,15 @@ def read_chain(message: Request, vias: Sequence[Via]) -> tuple[Link, ...]:
         call_id, masked = unmask(call_id) or b"", call_id
     number = cseq.number if cseq else 0
     links = [_read_link(via, call_id, number, masked) for via in vias]
-    return tuple([_unmasked(link, call_id, number) if link.masked else link for link in links])
+    relay = links[0]
+    for index, link in enumerate(links):
+        if not link.masked:
+            relay = link
+        elif _is_its_writers(link, relay):
+            links[index] = relay = replace(link, masked=False)
+        else:
+            links[index] = _unmasked(link, call_id, number)
+    return tuple(links)
 
 
 def _read_link(via: Via, call_id: bytes, cseq: int, masked_call_id: bytes) -> Link:
@@ -160,7 +168,8 @@ def _read_link(via: Via, call_id: bytes, cseq: int, masked_call_id: bytes) -> Li
         rport,
         maker,
         genuine,
-        branch.startswith(MASKED_BRANCH),
+        # All that topoh leaves: what other hops noted of a sender stands in what it masked.
+        branch.startswith(MASKED_BRANCH) and len(params) == 1 and own_port is None,
         False,
         over_connection,
     )
@@ -177,6 +186,15 @@ def _noted(names: Sequence[bytes], params: Params) -> tuple[str, ...]:
             if name == b"received" and value and (text := address_text(value.strip(b"[]")))
         ]
     )
+
+
+def _is_its_writers(link: Link, relay: Link) -> bool:
+    """Whether a Via that looks masked is as a sender wrote it: under its own name, so that a relay has nothing to note.
+
+    relay: the nearest above that is not masked; only its own public address stands there when it is its work.
+    """
+    own = link.sent_by_address
+    return link is relay or (own is not None and own != relay.sent_by_address and is_public(own))
 
 
 def _unmasked(link: Link, call_id: bytes, cseq: int) -> Link:

@@ -90,7 +90,7 @@ class ViaWalk:
         links, address = self.links, self.seen.source
         for index in range(1, len(links)):
             below = links[index].address
-            if below is None or (below != address and not self._is_edge(address)):
+            if below is None or links[index].masked or (below != address and not self._is_edge(address)):
                 return index - 1, address
             address = below
         return len(links) - 1, address
@@ -134,7 +134,7 @@ class ViaWalk:
             self._note(
                 "path.kamailio-hash", -60, below.via.branch, "The Via below imitates Kamailio: its hash is wrong."
             )
-        if below.address is not None and self._is_sensor(below.address) and not self._is_known(self.seen.source):
+        if below.address is not None and self._is_us(below.address) and not self._is_known(self.seen.source):
             forged += DECISIVE
             text = f"The Via below says that it came from {below.address}: that is us, and we ask nobody."
             self._note("path.own-address", -100, below.via.raw, text)
@@ -216,7 +216,7 @@ class ViaWalk:
         if not links[index - 1].genuine and _is_ambiguous(link):
             # Two public addresses for one sender, and no saying which of them the relay wrote.
             origin, claim, confidence = None, link.sent_by_address, 0
-        if origin is not None and self._is_sensor(origin):  # somebody sent the relay requests in our name
+        if origin is not None and self._is_us(origin):  # somebody sent the relay requests in our name
             origin, claim, confidence = None, None, 0
         return self._finish(
             "relayed",
@@ -242,7 +242,7 @@ class ViaWalk:
         if not link.genuine or link.address is None or index + 1 >= len(self.links) - self.extra:
             return False
         below = self.links[index + 1]
-        if below.genuine is False or below.masked or below.address is None or self._is_sensor(below.address):
+        if below.genuine is False or below.masked or below.address is None or self._is_us(below.address):
             return False  # made up, unknown, or us, who ask nobody
         return LEAST_COUNTED <= self.start - self.extra <= START and is_public(below.address)
 
@@ -317,11 +317,11 @@ class ViaWalk:
 
     def _is_ours(self, host: bytes) -> bool:
         """Whether a host (lower case) is this sensor or a name of ours."""
-        address = address_text(host)
-        return (address is not None and self._is_sensor(address)) or host in self.setting.own_domains
+        return address_text(host) == self.seen.local or host in self.setting.own_domains
 
-    def _is_sensor(self, address: str) -> bool:
-        return address == self.seen.local
+    def _is_us(self, address: str) -> bool:
+        """Whether an address is ours alone: a private one stands for somebody else in another's network."""
+        return address == self.seen.local and is_public(address)
 
     # ---- topology hiding -----------------------------------------------------------------------------------------
 
