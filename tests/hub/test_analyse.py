@@ -11,12 +11,13 @@ import pytest
 from relaytrap import clock
 from relaytrap.config import Config, EnrichConfig, NetworkConfig, NetworkName
 from relaytrap.enrich import Enricher
+from relaytrap.errors import StoreError
 from relaytrap.hub import analyse
 from relaytrap.hub.analyse import Analysis, Analyst, split_windows
 from relaytrap.hub.batch import make_batch
 from relaytrap.hub.reanalyse import reanalyse
 from relaytrap.hub.rows import RowSetting
-from relaytrap.store import findings, sums
+from relaytrap.store import findings, rebuild, sums
 from relaytrap.store.findings import Bucket, Window
 from relaytrap.store.queries import run_query
 from tests.evidence.relays import Scene, b2bua, kamailio, liar, request, stripper
@@ -248,14 +249,32 @@ def test_messages_that_reanalysis_joins_otherwise_count_once(store, setting, sce
     assert told(store) == expected
 
 
-def test_findings_follow_a_reanalysis_that_leaves_every_track_as_it_is(store, setting, workers, scene):
+@pytest.mark.parametrize("times", [1, 2])
+def test_findings_follow_a_reanalysis_that_leaves_every_track_as_it_is(store, setting, workers, scene, times):
     """The country of a relay's network, say, when other tables came."""
     put(store, setting, scene.seen)
     analysis = Analysis(store)
     store.command("ALTER TABLE messages UPDATE country = 'XX' WHERE 1 SETTINGS mutations_sync = 2")
     analysis.update()
     assert {row["country"] for row in run_query(store, "relays", {"limit": 0})} >= {"XX"}
-    list(reanalyse(store, workers))
+    for _ in range(times):  # the first may end before its findings are worked out
+        list(reanalyse(store, workers))
+    analysis.update()
+    assert "XX" not in {row["country"] for row in run_query(store, "relays", {"limit": 0})}
+
+
+def test_findings_follow_a_day_after_which_a_reanalysis_crashed(store, setting, workers, scene, monkeypatch):
+    def crash_after(store, day):
+        rebuild.replace_day(store, day)
+        raise StoreError("no room")
+
+    put(store, setting, scene.seen)
+    analysis = Analysis(store)
+    store.command("ALTER TABLE messages UPDATE country = 'XX' WHERE 1 SETTINGS mutations_sync = 2")
+    analysis.update()
+    monkeypatch.setattr("relaytrap.hub.reanalyse.replace_day", crash_after)
+    with pytest.raises(StoreError):
+        list(reanalyse(store, workers))
     analysis.update()
     assert "XX" not in {row["country"] for row in run_query(store, "relays", {"limit": 0})}
 

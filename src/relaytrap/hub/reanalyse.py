@@ -72,6 +72,8 @@ def _rewrite_day(store: Store, workers: Workers, day: str) -> Iterator[int]:
             for _ in _copy(store, workers, table, _rows(store, day, late)):
                 pass
             if day in list_days(store):  # unless retention dropped it meanwhile
+                # Before as well: after a crash in between nothing else would tell that the day was written anew.
+                doubt_day(store, day, now_ns())
                 replace_day(store, day)
                 doubt_day(store, day, now_ns())
 

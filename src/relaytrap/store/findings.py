@@ -127,9 +127,10 @@ def drop_days(store: "Store", days: Iterable[str]) -> None:
 def doubt_day(store: "Store", day: str, version: int) -> None:
     """Have a day (YYYYMMDD) worked on anew by the next update: its messages may say otherwise, although they are the
     same ones of the same tracks. What an update that is under way still writes of it has a lower version."""
+    # No bucket has more openers than messages, so none is taken for this one, however often the day is doubted.
     store.command(
         "INSERT INTO buckets (bucket, messages, openers, checksum, version) "
-        f"SELECT bucket, messages, openers, bitNot(checksum), {version:d} FROM buckets FINAL "
+        f"SELECT bucket, messages, messages + 1, checksum, {version:d} FROM buckets FINAL "
         f"WHERE toYYYYMMDD(bucket) = {int(day)}"
     )
 
