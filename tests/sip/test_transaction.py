@@ -315,6 +315,19 @@ class TestLimits:
         assert len(desk.table) == 2  # the two that were only told 180: theirs to finish
 
 
+def test_forgetting_what_was_evicted_leaves_the_transaction_that_came_again() -> None:
+    """Else the octets of the second would count as held for good."""
+    desk = Desk(max_transactions=1)
+    evicted = desk.open(request(b"OPTIONS"))
+    desk.hear(request(b"OPTIONS", branch=b"z9hG4bK2"))
+    again = next(action.transaction for action in desk.hear(request(b"OPTIONS")) if isinstance(action, PassUp))
+    desk.table.forget(evicted)
+    assert len(desk.table) == 1
+    assert again is not None
+    desk.table.forget(again)
+    assert len(desk.table) == 0
+
+
 @given(st.lists(st.tuples(st.sampled_from("IACO"), st.floats(0, 0.15)), max_size=30), st.sampled_from([200, 302, 486]))
 def test_over_a_link_that_repeats_and_reorders_each_request_is_passed_up_once(
     script: list[tuple[str, float]], status: int

@@ -339,7 +339,8 @@ class ServerTransactions:
     def _end(self, transaction: Transaction) -> None:
         transaction.state = State.TERMINATED
         transaction._due.clear()
-        if self._table.pop(transaction.key, None) is not None:
+        if self._table.get(transaction.key) is transaction:  # not one that came after it was evicted
+            del self._table[transaction.key]
             self._bytes -= len(transaction.request.raw) + len(transaction.last_response or b"")
         if not (transaction.is_invite and 200 <= transaction.last_status < 300):
             return
