@@ -1,9 +1,12 @@
 """The limit of open files is raised as far as may be, and told."""
 
+import resource
 import subprocess
 import sys
 
 import pytest
+
+from relaytrap.open_files import allow_open_files
 
 SCRIPT = """
 import resource, sys
@@ -24,3 +27,14 @@ def test_limit_is_raised_as_far_as_the_hard_one_goes(
     command = [sys.executable, "-c", SCRIPT, str(soft), str(hard), str(wanted)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert said.split() == [str(allowed), str(limit)]
+
+
+def test_limit_that_may_not_be_raised_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS, whose own bound getrlimit does not tell, and in some sandboxes."""
+
+    def refuse(_resource: int, _limits: tuple[int, int]) -> None:
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _resource: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    assert allow_open_files(12_288) == 256
