@@ -69,6 +69,15 @@ def test_secret_is_forgotten_after_many_newer_ones() -> None:
     assert books.returned("192.0.2.1", source, b"39", 0.0)
 
 
+def test_secret_that_is_told_again_and_again_drives_out_no_other() -> None:
+    books = ledger()
+    source = books.received("192.0.2.1", 10, 0.0)
+    books.issue(source, b"first", 0.0)
+    for moment in range(40):
+        books.issue(source, b"repeated", float(moment))
+    assert books.returned("192.0.2.1", source, b"first", 40.0)
+
+
 def test_connection_needs_no_credit_and_earns_none() -> None:
     books = ledger()
     source = books.received("192.0.2.1", 400, 0.0, connected=True)

@@ -24,12 +24,10 @@ class Chances:
     """The chance of every request. key: what nobody else knows."""
 
     def __init__(self, key: bytes, kept_max: int = KEPT_MAX) -> None:
-        self._key = key
+        self._keyed = hashlib.blake2b(key=key)
         self._max = kept_max
-        self._begun: OrderedDict[bytes, tuple[float, int]] = (
-            OrderedDict()
-        )  # by request: when it was first seen, and its number
-        self._count = 0
+        self._begun: OrderedDict[int, float] = OrderedDict()
+        """When each request was first seen, by a digest that need not be safe: everything is drawn from the octets."""
 
     def __len__(self) -> int:
         return len(self._begun)
@@ -38,43 +36,44 @@ class Chances:
         """The chance of one request; nothing is worked out before something is drawn."""
         return Chance(self, data, flow, now)
 
-    def seed(self, data: bytes, flow: Flow, now: float) -> bytes:
-        """What a request's octets are drawn from. The oldest request is forgotten when there are too many."""
+    def octets(self, data: bytes, flow: Flow, now: float) -> bytes:
+        """A request's first 64. The oldest request is forgotten when there are too many."""
+        source, port = flow.source, flow.source_port
+        request = hash((data, source, port))
+        begun = self._begun.get(request)
+        if begun is None or now - begun > REPEATS_FOR_S:
+            if begun is not None:
+                del self._begun[request]
+            elif len(self._begun) >= self._max:
+                self._begun.popitem(last=False)
+            self._begun[request] = begun = now
         # The datagram last: before anything else, its end would be the sender's to choose, and with it whose place
         # seems to follow.
-        asked = b"%b %d %b" % (flow.source.encode(), flow.source_port, data)
-        request = hashlib.blake2b(asked, key=self._key, digest_size=32).digest()
-        begun, number = self._begun.get(request, (0.0, 0))
-        if not number or now - begun > REPEATS_FOR_S:
-            self._count = number = self._count + 1
-            self._begun.pop(request, None)
-            if len(self._begun) >= self._max:
-                self._begun.popitem(last=False)
-            self._begun[request] = now, number
-        return request + number.to_bytes(8, "big")
+        return self.behind(b"%b %d %d %b" % (source.encode(), port, begun * 1000, data))
+
+    def behind(self, octets: bytes) -> bytes:
+        """The 64 that follow these."""
+        drawn = self._keyed.copy()  # a key is a block of its own to digest
+        drawn.update(octets)
+        return drawn.digest()
 
 
 class Chance:
     """Octets for one request, drawn in order. Calling it gives the next so many."""
 
-    __slots__ = ("_asked", "_at", "_chances", "_pool", "_seed")
+    __slots__ = ("_asked", "_at", "_chances", "_pool")
 
     def __init__(self, chances: Chances, data: bytes, flow: Flow, now: float) -> None:
         self._chances = chances
         self._asked = data, flow, now
-        self._seed = b""
         self._pool = b""
         self._at = 0
 
     def __call__(self, octets: int) -> bytes:
-        end = self._at + octets
-        while end > len(self._pool):
-            self._grow()
-        drawn = self._pool[self._at : end]
-        self._at = end
+        """The next so many octets."""
+        while len(self._pool) < self._at + octets:
+            pool = self._pool
+            self._pool += self._chances.behind(pool) if pool else self._chances.octets(*self._asked)
+        drawn = self._pool[self._at : self._at + octets]
+        self._at += octets
         return drawn
-
-    def _grow(self) -> None:
-        if not self._seed:
-            self._seed = self._chances.seed(*self._asked)
-        self._pool += hashlib.blake2b(b"%d" % len(self._pool), key=self._seed).digest()

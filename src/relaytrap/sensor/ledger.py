@@ -40,7 +40,7 @@ class Source:
         self.packets = 0
         self.heard_at = now
         self.proven_until = 0.0
-        self.secrets: tuple[tuple[bytes, float], ...] = ()
+        self.secrets: dict[bytes, float] = {}
         self.tokens = tokens
         self.spent_at = now
 
@@ -118,11 +118,15 @@ class Ledger:
 
     def issue(self, source: Source, secret: bytes, now: float) -> None:
         """Remember a random value that goes to this source."""
-        source.secrets = (*source.secrets[1 - SECRETS_KEPT :], (secret, now))
+        secrets = source.secrets
+        secrets[secret] = now
+        if len(secrets) > SECRETS_KEPT:
+            del secrets[next(iter(secrets))]
 
     def is_issued(self, source: Source, secret: bytes, now: float) -> bool:
         """Whether this random value went to the source lately."""
-        return any(secret == each and now - at <= SECRET_LIFETIME_S for each, at in source.secrets)
+        issued_at = source.secrets.get(secret)
+        return issued_at is not None and now - issued_at <= SECRET_LIFETIME_S
 
     def returned(self, address: str, source: Source, secret: bytes, now: float) -> bool:
         """Whether this is a secret that went to the source; if so it is proven from now on for a while."""
