@@ -20,6 +20,15 @@ def test_the_summary_says_what_was_read_and_stored_and_what_was_there(run, tmp_p
     )
 
 
+def test_one_message_is_told_in_the_singular(run, tmp_path):
+    file, data = write_pcap(tmp_path / "scan.pcap", [request(0)]), tmp_path / "data"
+    assert run("--data", data, "import", file).out == "scan.pcap: 1 SIP message in 1 packet; 1 stored\n"
+    assert run("--data", data, "import", file).out == (
+        "scan.pcap: 1 SIP message in 1 packet; 0 stored, 1 was there already\n"
+    )
+    assert run("--data", data, "reanalyse").out == "1 message analysed again\n"
+
+
 def test_a_dry_run_tells_and_stores_nothing(run, tmp_path):
     file = write_pcap(tmp_path / "scan.pcap", [request(0), request(0, method=b"INVITE"), b"\x80noise"])
     shown = run("--data", tmp_path / "data", "import", "--dry-run", "--json", file)

@@ -9,7 +9,7 @@ import click
 from relaytrap.cli.output import for_terminal, moment
 from relaytrap.evidence.product import KINDS
 
-__all__ = ["finding_lines", "place_of"]
+__all__ = ["count", "finding_lines", "place_of"]
 
 Row = dict[str, Any]
 LISTED: Final = 12

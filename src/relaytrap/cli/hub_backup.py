@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from relaytrap.cli.explain import count
 from relaytrap.cli.main import Settings
 from relaytrap.cli.progress import byte_bars
 from relaytrap.cli.session import HubSession, open_session
@@ -93,7 +94,7 @@ def _write(path: Path, pieces: Iterable[bytes], advance: Advance) -> None:
 
 def _content(manifest: dict[str, Any]) -> str:
     if manifest.get("embedded"):
-        return f"{manifest.get('messages', 0):,} messages"
+        return count(manifest.get("messages", 0), "message")
     return "sensors and settings without messages, which a ClickHouse server keeps: back that up with its own BACKUP"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from relaytrap.cli.explain import count
 from relaytrap.cli.main import Settings
 from relaytrap.cli.output import for_terminal
 from relaytrap.cli.progress import byte_bars, find_anew
@@ -139,15 +140,16 @@ def _tell(summary: Summary, as_json: bool) -> None:
 
 def _sentences(summary: Summary) -> Iterator[str]:
     """What was read, what was not and why."""
-    read = f"{summary['messages']:,} SIP messages in {summary['packets']:,} packets"
+    read = f"{count(summary['messages'], 'SIP message')} in {count(summary['packets'], 'packet')}"
     if "stored" in summary:
-        known = f", {summary['known']:,} were there already" if summary["known"] else ""
-        read += f"; {summary['stored']:,} stored{known}"
+        read += f"; {summary['stored']:,} stored"
+        if known := summary["known"]:
+            read += f", {known:,} {'was' if known == 1 else 'were'} there already"
     yield f"{for_terminal(summary['file'])}: {read}"
     for label in ("methods", "status", "anomalies"):
         if counts := summary.get(label):
-            yield f"  {label}: " + ", ".join(f"{for_terminal(name, 40)} {count:,}" for name, count in counts.items())
+            yield f"  {label}: " + ", ".join(f"{for_terminal(name, 40)} {number:,}" for name, number in counts.items())
     if summary.get("incomplete"):
-        yield f"  incomplete: {summary['incomplete']:,} messages with octets missing"
-    for reason, count in summary["unread"].items():
-        yield f"  not read: {count:,} × {for_terminal(reason)}"
+        yield f"  incomplete: {count(summary['incomplete'], 'message')} with octets missing"
+    for reason, number in summary["unread"].items():
+        yield f"  not read: {number:,} × {for_terminal(reason)}"

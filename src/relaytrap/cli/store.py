@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import click
 
+from relaytrap.cli.explain import count
 from relaytrap.cli.main import Settings
 from relaytrap.cli.progress import message_bar
 from relaytrap.config import Config, StoreConfig
@@ -47,7 +48,7 @@ def move(settings: Settings, target: str, cluster: str, merge: bool) -> None:
         advance = stack.enter_context(message_bar())
         for last in move_messages(source, goal, folder, merge=merge):
             advance(last.messages, last.of)
-    click.echo(f"{last.of:,} messages moved; counts and checksums of every day agree")
+    click.echo(f"{count(last.of, 'message')} moved; counts and checksums of every day agree")
     click.echo(f"now set in the configuration: {_setting(to)}")
 
 
