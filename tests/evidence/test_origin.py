@@ -163,7 +163,7 @@ def chain(relay: str, inner: str, origin: str, *further: str) -> Vouch:
 
 
 def test_a_hop_that_handed_on_what_several_vouch_for_is_believed_about_others():
-    other, inner = "198.51.100.70", "203.0.113.80"
+    other, inner = "198.51.100.70", "192.88.99.80"
     vouches = [*relays(2), chain("203.0.113.1", inner, ORIGIN), chain("203.0.113.1", inner, other)]
     found = settled(vouches)
     assert found.believed(other, inner) == other
@@ -173,6 +173,17 @@ def test_a_hop_that_handed_on_what_several_vouch_for_is_believed_about_others():
     assert own.believed(other, inner) == ""
     chosen = settled([*vouches, chain("203.0.113.2", inner, other)])  # it chooses through whom
     assert chosen.believed(other, inner) == inner
+
+
+@pytest.mark.parametrize(
+    ("inner", "believed"), [("203.0.113.80", ""), ("203.0.200.80", ""), ("192.88.99.80", "192.88.99.80")]
+)
+def test_what_the_edges_of_one_operator_took_from_its_inner_proxy_does_not_make_that_the_sender(inner, believed):
+    edges = [chain(f"203.0.113.{number}", inner, INNOCENT) for number in range(1, 4)]
+    assert settled(edges).believed(INNOCENT, inner) == believed
+    if not believed:
+        known = [*relays(2), chain("203.0.113.1", inner, ORIGIN)]
+        assert settled([*edges, *known]).believed(INNOCENT, inner) == INNOCENT
 
 
 def test_a_chain_is_as_good_as_its_worst_hop():

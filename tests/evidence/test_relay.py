@@ -161,6 +161,14 @@ def test_received_in_the_top_via_on_arrival_is_a_sign_of_forging():
     assert "path.received-on-top" in {each.rule for each in path.evidence}
 
 
+@pytest.mark.parametrize("given", [{"branch": f"z9hG4bK1234.{'0' * 32}.0"}, {"forwards": 71}, {"forwards": 20}])
+def test_whom_a_genuine_hop_took_an_odd_request_from_stays_a_claim(given):
+    """A sender that counts or writes branches as none does is not made up; the hop that took it on may be a relay."""
+    path = judge(*through(kamailio, kamailio, **given))
+    assert (path.relay, path.chain, path.origin, path.claim) == (SECOND, (), RELAY, ATTACKER)
+    assert [hop.standing for hop in path.hops] == ["fact", "vouched", "claim"]
+
+
 def test_the_walk_stops_at_a_hop_that_names_us():
     message = request(ATTACKER, "100", forwards=69)
     message.vias = [

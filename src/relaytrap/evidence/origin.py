@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from relaytrap.evidence.host import FEW_RELAYS, OUTNUMBERED
+from relaytrap.evidence.path import share_network
 from relaytrap.evidence.visits import GroupFit, GroupKey
 
 __all__ = ["Origin", "Settled", "Standing", "Testimony", "Vouch", "confidence", "settle"]
@@ -402,7 +403,7 @@ def _settle_chains(settled: Settled, testimony: Testimony, sources: set[str]) ->
         nearest = vouch.hops[0]
         said[nearest, vouch.origin].append(vouch)
         takers[nearest].add(vouch.relay)
-    senders = {hop for hop, relays in takers.items() if len(relays) > 1}
+    senders = {hop for hop, relays in takers.items() if len(relays) > 1 and not _is_one_operators(hop, relays)}
     known = sources | _corroborated(settled, testimony) - senders
     for (nearest, origin), vouches in said.items():
         believed = [
@@ -412,7 +413,8 @@ def _settle_chains(settled: Settled, testimony: Testimony, sources: set[str]) ->
         ]
         settled.inner.update(*believed)
         if not believed:
-            # Many relays took requests from it, and nobody else knows whom it leads to: it is the sender itself.
+            # Relays of several operators took requests from it, and nobody else knows whom it leads to: the sender is
+            # there, or behind it and uses it alone.
             settled.chained[nearest, origin] = nearest if nearest in senders else ""
     for vouch in testimony.deeper:
         standing = testimony.standing.get(vouch.origin)
@@ -421,6 +423,11 @@ def _settle_chains(settled: Settled, testimony: Testimony, sources: set[str]) ->
             # hands on look the same. Whom it names in turn counts only when others vouch for that one.
             is_known = _is_vouched(testimony, settled, vouch.deeper, vouch.origin)
             settled.behind[vouch.origin, vouch.deeper] = vouch.deeper if is_known else ""
+
+
+def _is_one_operators(hop: str, relays: Iterable[str]) -> bool:
+    """Whether a hop and those that took requests from it stand in one network: an inner proxy and its edges."""
+    return all(share_network(hop, relay, 16, 32) for relay in relays)
 
 
 def _corroborated(settled: Settled, testimony: Testimony) -> set[str]:

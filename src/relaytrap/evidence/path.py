@@ -30,6 +30,7 @@ __all__ = [
     "address_text",
     "inner_of",
     "is_public",
+    "share_network",
     "transport_text",
 ]
 
@@ -107,6 +108,13 @@ def _is_public(address: str) -> bool:
 
 is_public: Final = Kept(_is_public, most=1 << 14).__getitem__
 """Whether text is an address (canonical text) that can be somebody's outside address."""
+
+
+def share_network(one: str, other: str, ipv4: int, ipv6: int) -> bool:
+    """Whether two addresses (canonical text) are of one family and in one network with so many leading bits."""
+    first, second = ipaddress.ip_address(one), ipaddress.ip_address(other)
+    host_bits = first.max_prefixlen - (ipv4 if first.version == 4 else ipv6)
+    return first.version == second.version and int(first) >> host_bits == int(second) >> host_bits
 
 
 class Hop(msgspec.Struct, frozen=True):

@@ -6,7 +6,6 @@ Max-Forwards that is too high speak for the forger. Then the walk: index 0 is th
 needs a link that is believed to hand on.
 """
 
-import ipaddress
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +19,7 @@ from relaytrap.evidence.path import (
     Verdict,
     address_text,
     is_public,
+    share_network,
     transport_text,
 )
 from relaytrap.evidence.path_rules import LEAST_COUNTED, OPENING, START, decoded_targets, hop_count_reason, reason
@@ -185,7 +185,8 @@ class ViaWalk:
             text = f"It took the request from {below.address}, inside its own network: a proxy that serves its users."
             self._note("path.own-network", -30, below.via.raw, text)
             return True
-        if self.message.method not in OPENING and not self.links[top].genuine and _neighbours(address, below.address):
+        is_near = below.address is not None and share_network(address, below.address, 24, 64)
+        if self.message.method not in OPENING and not self.links[top].genuine and is_near:
             text = f"Within a dialogue, from {below.address} in the same network: proxies of one operator."
             self._note("path.own-network", -30, below.via.raw, text)
             return True
@@ -253,7 +254,9 @@ class ViaWalk:
             f"{len(self.links) - index - 1} more below {link.address or link.sent_by}: claims that nobody vouches for."
         )
         self._note("path.behind", 0, below.via.raw, text)
-        if index + 1 >= len(self.links) - self.extra or below.genuine is False or link.maker.role == "scanner":
+        is_made_up = index + 1 >= len(self.links) - self.extra or below.genuine is False
+        # A genuine hop may have taken it from a sender that counts or writes branches as none does: not made up then.
+        if link.maker.role == "scanner" or (is_made_up and not link.genuine):
             return None
         return below.address if below.address and is_public(below.address) else None
 
@@ -392,12 +395,3 @@ def _is_ambiguous(link: Link) -> bool:
     """Whether a sender goes by two public addresses: the one it gives itself and the one noted for it."""
     own = link.sent_by_address
     return bool(link.noted) and own is not None and own != link.address and is_public(own)
-
-
-def _neighbours(one: str, other: str | None) -> bool:
-    """Whether two addresses share a /24 (IPv6: a /64)."""
-    if other is None:
-        return False
-    first, second = ipaddress.ip_address(one), ipaddress.ip_address(other)
-    host_bits = 8 if first.version == 4 else 64
-    return first.version == second.version and int(first) >> host_bits == int(second) >> host_bits
