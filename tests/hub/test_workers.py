@@ -1,3 +1,4 @@
+import dataclasses
 import marshal
 import os
 import pickle
@@ -10,6 +11,7 @@ from multiprocessing.connection import Connection
 
 import pytest
 
+from relaytrap.config import EnrichConfig
 from relaytrap.errors import InputError, StoreError
 from relaytrap.hub.batch import make_batch
 from relaytrap.hub.workers import Workers
@@ -46,6 +48,19 @@ def test_a_segment_is_read_in_the_worker(workers):
 def test_what_is_no_segment_comes_back_as_the_operators_sentence(workers):
     with pytest.raises(InputError, match="is not a Relaytrap segment"):
         workers.segment_batch(b"nothing of the kind", "trap", NOON_NS, 1)
+
+
+def test_a_setting_with_which_no_worker_can_begin_is_told_in_its_own_words(config, tmp_path, caplog):
+    table = tmp_path / "country.mmdb"
+    workers = Workers(dataclasses.replace(config, enrich=EnrichConfig(country_mmdb=str(table))), 1)
+    for ask in (
+        lambda: workers.batch([seen(request(0))], 1),
+        lambda: workers.segment_batch(segment([seen(request(0))]), "trap", NOON_NS, 1),
+    ):
+        with pytest.raises(StoreError, match=r"cannot read .*country.mmdb \(No such file or directory\)"):
+            ask()
+    workers.close()
+    assert not caplog.records
 
 
 def test_a_worker_that_was_killed_is_replaced(config):

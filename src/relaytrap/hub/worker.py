@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from relaytrap.errors import RelaytrapError
+from relaytrap.config import Config
+from relaytrap.errors import InputError, RelaytrapError
 from relaytrap.garbage import spare_collections
 from relaytrap.hub.arrival import Calendar
 from relaytrap.hub.batch import Batch, make_batch
@@ -31,19 +32,25 @@ UNPACK: Final = msgspec.msgpack.Decoder(list[Observation]).decode
 def serve(connection: Connection) -> None:
     """Answer jobs until the other side goes. The first message is the settings, pickled; jobs are marshalled.
 
-    An answer is a Batch's fields, or a pair: whether the input is to blame, and a sentence.
+    An answer is a Batch's fields, or a pair: whether the input is to blame, and a sentence. What is wrong with
+    the settings is the answer to each job, until they can be used.
     """
-    setting = RowSetting.of(pickle.loads(connection.recv_bytes()))
-    spare_collections()
+    config: Config = pickle.loads(connection.recv_bytes())
+    setting: RowSetting | None = None
     while True:
         try:
             job = connection.recv_bytes()
         except (EOFError, ConnectionError):
             return
         try:
+            if setting is None:
+                setting = RowSetting.of(config)
+                spare_collections()
             answer: Any = _done(marshal.loads(job), setting)
-        except RelaytrapError as error:
+        except InputError as error:
             answer = True, str(error)
+        except RelaytrapError as error:
+            answer = False, str(error)
         except Exception as error:  # the edge of one unit of work; the parent tells it
             log.exception("job failed")
             answer = False, f"{type(error).__name__}: {error}"
