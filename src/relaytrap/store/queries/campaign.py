@@ -14,10 +14,19 @@ from relaytrap.store.queries.shape import COLUMNS_FIRST, address, hex_id, moment
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
 
-__all__ = ["details_of", "query_fan", "query_relay_hours", "query_sweep"]
+__all__ = [
+    "details_of",
+    "fan_of",
+    "query_fan",
+    "query_relay_hours",
+    "query_sweep",
+    "relay_hours_of",
+    "sweep_of",
+]
 
 LISTED: Final = 50
 POINTS: Final = 20_000
+EDGES: Final = 500
 
 # Tracks and placements of the campaign under {key:IPv6}: an origin's, or what stands behind a relay.
 TRACKS: Final = {
@@ -55,8 +64,11 @@ def query_sweep(store: "Store", *, id: str, limit: int = POINTS) -> "list[Row]":
     """Points of the sweep chart, oldest first: message, received_at, target, number (null when it is none), relay
     (null when direct), sensor, method, association. At most `limit`, spread evenly over all."""
     row = _campaign(store, id)
-    if row is None:
-        return []
+    return sweep_of(store, row, limit=limit) if row else []
+
+
+def sweep_of(store: "Store", row: "Row", *, limit: int) -> "list[Row]":
+    """The same for a row of list_campaigns."""
     base, params = _base(row)
     step = max(row["messages"] // max(int(limit), 1), 1)
     number = "if(target_key > 0 AND target_key < 9223372036854775808, target_key, NULL)"
@@ -75,8 +87,11 @@ def query_sweep(store: "Store", *, id: str, limit: int = POINTS) -> "list[Row]":
 def query_relay_hours(store: "Store", *, id: str) -> "list[Row]":
     """Hour by hour: hour, requests, relays (different ones), sensors, and the relays' countries (country → relays)."""
     row = _campaign(store, id)
-    if row is None:
-        return []
+    return relay_hours_of(store, row) if row else []
+
+
+def relay_hours_of(store: "Store", row: "Row") -> "list[Row]":
+    """The same for a row of list_campaigns."""
     base, params = _base(row)
     own = (
         "SELECT hour, relay, openers AS n, country FROM relay_hours FINAL "
@@ -99,12 +114,15 @@ def query_relay_hours(store: "Store", *, id: str) -> "list[Row]":
     return store.rows(sql, params)
 
 
-def query_fan(store: "Store", *, id: str, limit: int = 500) -> "list[Row]":
+def query_fan(store: "Store", *, id: str, limit: int = EDGES) -> "list[Row]":
     """Edges of the fan from origin through relays to sensors: origin (null when unknown), relay (null when direct),
     sensor, requests, association."""
     row = _campaign(store, id)
-    if row is None:
-        return []
+    return fan_of(store, row, limit=limit) if row else []
+
+
+def fan_of(store: "Store", row: "Row", *, limit: int = EDGES) -> "list[Row]":
+    """The same for a row of list_campaigns."""
     base, params = _base(row)
     own = (
         f"SELECT if(relay = {NONE}, NULL, {address('relay')}) AS relay, sensor, count() AS requests, false AS "
@@ -126,7 +144,7 @@ def details_of(store: "Store", row: "Row") -> dict[str, Any]:
     base, params = _base(row)
     members = f"(track IN ({TRACKS[base]}) OR id IN (SELECT id FROM ({PLACES[base]})))"
     mine = f"{REQUESTS} AND opener AND {_between(row)} AND {members}"
-    hours = query_relay_hours_of(store, base, params)
+    hours = _busy_hours(store, base, params)
     numbers = store.rows(
         f"SELECT dialled_core AS core, {READING}, groupUniqArray(24)(dialled_prefix) AS prefixes, "
         f"count() AS requests FROM messages WHERE {mine} AND dialled_core != '' "
@@ -137,12 +155,12 @@ def details_of(store: "Store", row: "Row") -> dict[str, Any]:
         "schedule": dataclasses.asdict(schedule_of([(each["hour"], each["requests"]) for each in hours])),
         "relays_per_hour": max((each["relays"] for each in hours), default=0),
         "numbers": numbers,
-        "passwords": _passwords(store, mine, params),
+        "passwords": _passwords(store, mine, params) if "password" in row["goals"] else [],
         "evidence": _reasons(store, base, params, row),
     }
 
 
-def query_relay_hours_of(store: "Store", base: str, params: dict[str, Any]) -> "list[Row]":
+def _busy_hours(store: "Store", base: str, params: dict[str, Any]) -> "list[Row]":
     """Requests and relays by hour (seconds since the epoch)."""
     own = (
         "SELECT toUnixTimestamp(hour) AS hour, openers AS n, relays FROM track_hours FINAL "

@@ -16,13 +16,15 @@ from relaytrap.evidence.product import product_of, relay_kind
 from relaytrap.store.findings_schema import COUNTS, NONE, WORDS
 from relaytrap.store.queries.believed import (
     APPARENT,
-    BEHIND,
     BELIEVED,
+    CAMPAIGN,
     FRONTING,
     HIDDEN_DIRECT,
     INNER,
     NEWEST,
     PLACED,
+    SETTLED_HOURS,
+    SETTLED_PLACES,
     campaign_of,
 )
 from relaytrap.store.queries.filter import storage_address
@@ -299,19 +301,16 @@ def _tally(column: str) -> str:
 
 # Every part of every campaign: what its tracks did, and what was placed into it. base: "origin" or "behind".
 CAMPAIGN_PARTS: Final = (
-    f"SELECT if({APPARENT}, source, {BELIEVED}) AS believed, if(believed = {NONE}, 'behind', 'origin') AS base, "
-    f"if(believed = {NONE}, source, believed) AS key, hour, openers, first, last, sensors, methods, goals, tools, "
-    f"agents, targets, relays, if({APPARENT}, openers, 0) AS direct_, if({APPARENT}, 0, openers) AS vouched_, "
-    f"toUInt64(0) AS placed_ FROM track_hours FINAL WHERE openers > 0 AND ({APPARENT} OR {BELIEVED} != {NONE} OR "
-    f"{BEHIND}) "
+    "SELECT base, key, hour, openers, first, last, sensors, methods, goals, tools, agents, targets, relays, "
+    "if(apparent, openers, 0) AS direct_, if(apparent, 0, openers) AS vouched_, toUInt64(0) AS placed_ "
+    f"FROM ({SETTLED_HOURS}) WHERE openers > 0 "
     "UNION ALL "
-    f"SELECT origin AS believed, if(origin = {NONE}, 'behind', 'origin') AS base, if(origin = {NONE}, source, origin) "
-    "AS key, toStartOfHour(at) AS hour, count() AS openers, min(at) AS first, max(at) AS last, "
+    "SELECT base, key, toStartOfHour(at) AS hour, count() AS openers, min(at) AS first, max(at) AS last, "
     "groupUniqArray(64)(sensor) "
     f"AS sensors, {_tally('method')} AS methods, {_tally('goal')} AS goals, CAST(map(), '{COUNTS}') AS tools, "
     f"CAST([], '{WORDS}') AS agents, groupBitmapStateIf(target_key, target_key > 0) AS targets, "
     "uniqState(source) AS relays, toUInt64(0) AS direct_, toUInt64(0) AS vouched_, count() AS placed_ "
-    f"FROM ({PLACED}) GROUP BY believed, base, key, hour"
+    f"FROM ({SETTLED_PLACES}) GROUP BY base, key, hour"
 )
 NUMERIC: Final = "bitmapSubsetInRange(groupBitmapMergeState(targets), toUInt64(1), toUInt64(10000000))"
 CAMPAIGN_SUMS: Final = (
@@ -349,9 +348,7 @@ def list_campaigns(
     page = f"LIMIT {int(limit)} OFFSET {int(offset)}" if limit else ""
     conditions = ["relays_ > 0"] if relayed else []
     if id:
-        conditions.append(
-            f"if(base = 'origin', {campaign_of('origin', 'key')}, {campaign_of('behind', 'key')}) = {{id:String}}"
-        )
+        conditions.append(f"{CAMPAIGN} = {{id:String}}")
     having = f"HAVING {' AND '.join(conditions)}" if conditions else ""
     sql = (
         f"SELECT base, {_address('key')} AS address, {moment('first_')} AS first_seen, {moment('last_')} AS last_seen, "

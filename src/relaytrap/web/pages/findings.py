@@ -5,6 +5,7 @@ reasons beside its raw text.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from litestar import Response, get
@@ -14,6 +15,7 @@ from litestar.params import FromPath
 from relaytrap.clock import parse_rfc3339, rfc3339
 from relaytrap.evidence.product import KINDS
 from relaytrap.store.queries import Filter
+from relaytrap.store.queries.campaign import fan_of, relay_hours_of, sweep_of
 from relaytrap.web.pages.paging import Paging, asked_address
 from relaytrap.web.pictures.fan import draw_fan
 from relaytrap.web.pictures.shapes import country_name
@@ -123,14 +125,13 @@ def campaign(request: Ask, site: TheSite, id: FromPath[str]) -> Response[bytes]:
     if not found:
         raise NotFoundException(detail="No campaign has this identifier; its messages may have passed their time.")
     row = found[0]
-    hours = site.ask("relay_hours", id=id)
-    by_country, by_relays = _relay_hours(hours, row)
+    by_country, by_relays = _relay_hours(_of(site, relay_hours_of, row), row)
     return site.page(
         request,
         "pages/campaign.html",
         row=row,
-        sweep=draw_sweep(site.ask("sweep", id=id, limit=POINTS)),
-        fan=draw_fan(site.ask("fan", id=id)) if row["relays"] else None,
+        sweep=draw_sweep(_of(site, sweep_of, row, limit=POINTS)),
+        fan=draw_fan(_of(site, fan_of, row)) if row["relays"] else None,
         by_country=by_country,
         by_relays=by_relays,
         newest=site.ask("messages", Filter(campaign=id), limit=EXAMPLES),
@@ -142,17 +143,26 @@ def campaign(request: Ask, site: TheSite, id: FromPath[str]) -> Response[bytes]:
 def campaign_picture(request: Ask, site: TheSite, id: FromPath[str], file: FromPath[str]) -> Response[bytes]:
     """The sweep chart or the fan as SVG or PNG, for a report or a letter to a relay's owner."""
     name, _, form = file.partition(".")
-    known = CAMPAIGN_ID.fullmatch(id) and site.ask("campaigns", id=id, limit=1)
-    if name not in ("sweep", "fan") or form not in ("svg", "png") or not known:
+    found = site.ask("campaigns", id=id, limit=1) if CAMPAIGN_ID.fullmatch(id) else []
+    if name not in ("sweep", "fan") or form not in ("svg", "png") or not found:
         raise NotFoundException(detail="There are sweep and fan of a campaign, each as .svg and .png.")
     picture: Any = (
-        draw_sweep(site.ask("sweep", id=id, limit=POINTS)) if name == "sweep" else draw_fan(site.ask("fan", id=id))
+        draw_sweep(_of(site, sweep_of, found[0], limit=POINTS))
+        if name == "sweep"
+        else draw_fan(_of(site, fan_of, found[0]))
     )
     svg = draw_standalone(name, picture, theme="dark" if request.query_params.get("theme") == "dark" else "light")
     headers = {"cache-control": "no-cache", "content-disposition": f'inline; filename="{id}-{name}.{form}"'}
     if form == "png":
         return Response(to_png(svg), media_type="image/png", headers=headers)
     return Response(svg.encode(), media_type="image/svg+xml", headers=headers)
+
+
+def _of(site: Site, question: Callable[..., Rows], row: dict[str, Any], **options: int) -> Rows:
+    """What a picture of a campaign needs, which is not looked up again for each."""
+    key = (question.__name__, row["id"], *options.values())
+    rows: Rows = site.answers.get(key, lambda: question(site.store, row, **options))
+    return rows
 
 
 def _relays_by_country(site: Site, window: Window) -> Timeline:
