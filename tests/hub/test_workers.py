@@ -71,7 +71,7 @@ def test_a_worker_that_was_killed_is_replaced(config):
     workers.close()
 
 
-def test_no_worker_starts_for_a_job_that_is_at_work_when_all_are_ended(config, monkeypatch):
+def test_no_worker_starts_for_a_job_that_is_at_work_when_all_are_ended(config, monkeypatch, caplog):
     workers = Workers(config, 1)
     workers.batch([seen(request(0))], 1)
     ask, asked = workers._all[0].ask, threading.Event()
@@ -95,7 +95,7 @@ def test_no_worker_starts_for_a_job_that_is_at_work_when_all_are_ended(config, m
     workers.close()
     workers_ended.set()
     thread.join()
-    assert (len(told), workers._all) == (1, [])
+    assert (len(told), workers._all, caplog.messages) == (1, [], [])
 
 
 def test_workers_end_with_their_owner(config):

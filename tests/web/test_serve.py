@@ -1,5 +1,7 @@
 """Running the hub: its note, its end, and the sentences when it cannot begin."""
 
+import contextlib
+import http.client
 import json
 import socket
 import stat
@@ -11,6 +13,7 @@ import pytest
 from relaytrap.errors import ListenError
 from relaytrap.web.security import Endpoint
 from relaytrap.web.serve import bind, write_note
+from tests.fleet.fleet import until
 from tests.storing import run_child
 from tests.web.conftest import Hub, relaytrap, start_hub
 
@@ -27,6 +30,23 @@ def test_hub_leaves_a_private_note_and_removes_it(tmp_path: Path) -> None:
     assert json.loads(note.read_text())["pid"] == hub.process.pid
     assert hub.stop() == 0
     assert not note.exists()
+
+
+def test_hub_that_stops_amid_an_import_says_so_logs_one_line_and_leaves_no_folder(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    hub = start_hub(tmp_path)
+    with contextlib.closing(http.client.HTTPConnection(hub.url.removeprefix("http://"), timeout=30)) as sender:
+        sender.putrequest("POST", "/api/import?name=night.pcap")
+        sender.putheader("Authorization", f"Bearer {hub.token}")
+        sender.putheader("Content-Length", "1000")
+        sender.endheaders(b"not yet all of it")
+        until(lambda: list(tmp_path.glob("import-*")), "the import")
+        assert hub.stop() == 0
+        answer = sender.getresponse()
+        assert (answer.status, "the hub stops" in json.load(answer)["error"]) == (503, True)
+    assert not list(tmp_path.glob("import-*"))
+    assert len(capfd.readouterr().err.splitlines()) == 1
 
 
 def test_second_hub_on_the_same_data_says_who_has_it(empty_hub: Hub) -> None:

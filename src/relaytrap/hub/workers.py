@@ -77,7 +77,8 @@ class Workers:
                     answer = worker.ask(data)
                     break
                 except (EOFError, OSError):
-                    log.warning("a worker process ended attempt=%d", attempt)
+                    if not self._closed:
+                        log.warning("a worker process ended attempt=%d", attempt)
                     worker.close()
                     worker = None
             if answer is None:

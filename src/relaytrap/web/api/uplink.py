@@ -143,8 +143,12 @@ async def take_capture(request: Ask, site: TheSite) -> Response[bytes]:
         raise DiskError(
             f"{folder}: the capture cannot be kept while it is read ({error.strerror}); free space"
         ) from None
+    except asyncio.CancelledError:  # the hub stops: its loop waits for no thread any more
+        shutil.rmtree(folder, ignore_errors=True)
+        raise StoreError("the hub stops; import the file again when it runs") from None
     finally:
-        await in_thread(lambda: shutil.rmtree(folder, ignore_errors=True))
+        if folder.exists():
+            await in_thread(lambda: shutil.rmtree(folder, ignore_errors=True))
     site.answers.forget()
     return Response(b"".join(msgspec.json.encode(each.as_dict()) + b"\n" for each in done), media_type=LINES)
 
