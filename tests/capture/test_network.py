@@ -147,6 +147,12 @@ def test_fragments_without_the_first_are_counted():
     assert reader.report.unread == {"IP fragment of a datagram that never became whole": len(pieces) - 1}
 
 
+def test_fragments_cut_to_their_headers_are_no_repetition():
+    reader = open_capture(pcap(fragments(ipv4(udp(LONG)), 512), link_type=101, snap_length=20))
+    assert not list(reader)
+    assert reader.report.unread == {"IP fragment of a datagram that never became whole": reader.report.packets}
+
+
 def test_fragments_more_than_a_minute_apart_are_not_joined():
     pieces = fragments(ipv4(udp(LONG)), 1000)
     reader = open_capture(pcap(pieces, link_type=101, step_s=61))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relaytrap.capture import inspect_capture, read_capture
+from relaytrap.capture import inspect_capture, read_capture, synthesis
 from relaytrap.capture.pcapng import SegmentWriter, interface_description
-from relaytrap.capture.segment import MAX_JOINED, address_text, read_segment
+from relaytrap.capture.segment import MAX_JOINED, PART_COST, address_text, read_segment
 from relaytrap.errors import InputError
 from relaytrap.observation import Observation
 from tests.capture.packets import datagram, enhanced, interface, option, pcap, request, section
@@ -132,6 +132,14 @@ def test_an_observation_in_packets_without_end_is_given_up():
     endless = observation(request(body=b"x" * (MAX_JOINED + 200_000)), transport="tcp")
     reader = read_segment(io.BytesIO(written(endless, observation(request()))))
     assert [item.raw for item in reader] == [request()]
+    assert reader.unread["observation in more packets than any has"] == 1
+
+
+def test_an_observation_in_packets_of_an_octet_is_given_up_by_what_they_take(monkeypatch):
+    monkeypatch.setattr("relaytrap.capture.segment.MAX_JOINED", 100 * PART_COST)
+    monkeypatch.setattr(synthesis, "most", lambda _pair, _protocol: 1)
+    reader = read_segment(io.BytesIO(written(observation(b"x" * 100, transport="tcp"))))
+    assert not list(reader)
     assert reader.unread["observation in more packets than any has"] == 1
 
 

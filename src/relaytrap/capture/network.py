@@ -258,8 +258,8 @@ class Network:
     def _give_up(self, key: FragmentKey) -> None:
         datagram = self._datagrams.pop(key)
         self.held -= datagram.assembly.held
-        whole = self._completed.get(key, b"")
-        if all(whole[at : at + len(data)] == data for at, data, _, _ in datagram.assembly.chunks):
+        whole, chunks = self._completed.get(key, b""), datagram.assembly.chunks
+        if chunks and all(whole[at : at + len(data)] == data for at, data, _, _ in chunks):
             self._unread[SEEN_BEFORE] += datagram.fragments
             return
         leading = datagram.assembly.leading() if datagram.protocol >= 0 else b""

@@ -36,6 +36,8 @@ INCOMPLETE: Final = "observation whose later packets are missing"
 TOO_LONG: Final = "observation in more packets than any has"
 MAX_JOINED: Final = 1 << 22
 """Octets of an observation in several packets; a sensor's longest message is 1 MiB and its header part."""
+PART_COST: Final = 48
+"""Octets that a part takes beside its own; else parts of one or two octets would come to 20 times as much."""
 UDP, TCP = 17, 6
 AS_WRITTEN: Final[dict[bytes, Direction]] = {
     option + END_OF_OPTIONS: direction for direction, option in DIRECTION_OPTION.items()
@@ -181,7 +183,7 @@ class SegmentDecoder:
                 return None
         self._parts.append(payload)
         if number < of:
-            self._octets += len(payload)
+            self._octets += len(payload) + PART_COST
             if self._octets > MAX_JOINED:
                 self._unread[TOO_LONG] += 1
                 self._forget()
