@@ -11,7 +11,7 @@ import click
 
 from relaytrap.cli.explain import count
 from relaytrap.cli.main import Settings
-from relaytrap.cli.output import for_terminal
+from relaytrap.cli.output import for_terminal, given_text
 from relaytrap.cli.progress import byte_bars, find_anew
 from relaytrap.cli.session import HubSession, open_session
 from relaytrap.config import Config
@@ -28,7 +28,11 @@ Progress = Callable[[str, int], None]
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=str)
 @click.option("--dry-run", is_flag=True, help="Only look: say what is in the files, store nothing.")
 @click.option(
-    "--sensor", default="", metavar="NAME", help="Sensor to keep the messages under. Default: the file's name."
+    "--sensor",
+    default="",
+    metavar="NAME",
+    callback=given_text,
+    help="Sensor to keep the messages under. Default: the file's name.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each file.")
 @click.pass_obj

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,9 +10,10 @@ from typing import Any, TypeVar
 
 import click
 
-from relaytrap.sip.text import visible
+from relaytrap.errors import InputError
+from relaytrap.sip.text import display, visible
 
-__all__ = ["csv_cell", "emit", "for_terminal", "moment", "output_options"]
+__all__ = ["csv_cell", "emit", "for_terminal", "given_text", "moment", "output_options"]
 
 Row = Mapping[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,6 +39,15 @@ def _one_form(ctx: click.Context, option: click.Parameter, given: bool) -> bool:
     if given and ctx.params.get("as_csv" if option.name == "as_json" else "as_json"):
         raise click.UsageError("--json and --csv exclude each other")
     return given
+
+
+def given_text(ctx: click.Context, option: click.Parameter, value: str) -> str:
+    """An option's text; InputError for bytes that are no UTF-8, which no store keeps."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{option.opts[0]}: {display(os.fsencode(value))} is no UTF-8; write it in UTF-8") from None
+    return value
 
 
 def for_terminal(value: Any, limit: int = CELL_MAX_CHARS) -> str:
