@@ -89,3 +89,9 @@ def test_page_that_cannot_be_is_one_sentence_before_anything_starts(page: str, t
     assert shown.err.startswith("relaytrap: web.listen: ")
     assert shown.err.count("\n") == 1
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("page", ["::1:0", "[::1]:0", "localhost:0"])
+def test_page_is_taken_as_the_hub_takes_it(page: str, tmp_path: Path, run: Run) -> None:
+    shown = run("--data", tmp_path / "data", "up", "--page", page, "--listen", "foo")
+    assert shown.err.startswith("relaytrap: sensor.listen: ")  # which is looked at next

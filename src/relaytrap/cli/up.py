@@ -20,6 +20,7 @@ from relaytrap.cli.main import Settings
 from relaytrap.cli.up_sensor import WatchedSensor
 from relaytrap.clock import monotonic
 from relaytrap.errors import ConfigError, ListenError, RelaytrapError, StoreLocked
+from relaytrap.sip.uri import host_port
 
 if TYPE_CHECKING:
     from relaytrap.config import Config, SensorConfig
@@ -44,8 +45,9 @@ def command(settings: Settings, sample: bool, listen: tuple[str, ...], page: str
     from relaytrap.web.security import parse_listen, refuse_beyond_loopback
 
     config: Config = settings.load(sensor__listen=list(listen) or None, web__listen=page)
-    refuse_beyond_loopback(parse_listen(config.web.listen))
-    web_listen = free_places((f"tcp:{config.web.listen}",))[0].removeprefix("tcp:")
+    page_at = parse_listen(config.web.listen)
+    refuse_beyond_loopback(page_at)
+    web_listen = free_places((f"tcp:{host_port(page_at.host, page_at.port)}",))[0].removeprefix("tcp:")
     config = replace(config, web=replace(config.web, listen=web_listen))
     # A sensor that reads along listens nowhere.
     places = () if config.sensor.listen_only else free_places(config.sensor.listen)
