@@ -82,7 +82,14 @@ def test_a_reader_that_had_enough_is_no_failure(write: str, size: int, tmp_path:
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [("mes", "messages"), ("messages --verd", "--verdict"), ("probe opt", "opt-out"), ("probe schedule a", "add")],
+    [
+        ("mes", "messages"),
+        ("messages --verd", "--verdict"),
+        ("probe opt", "opt-out"),
+        ("probe schedule a", "add"),
+        ("probe --tho", "--thorough"),
+        ("probe 192.0.2.1 --tho", "--thorough"),
+    ],
 )
 def test_a_shell_can_complete_commands_and_options(typed: str, offered: str) -> None:
     words = f"relaytrap {typed}"

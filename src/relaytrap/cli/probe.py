@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from relaytrap.cli.main import Settings
 from relaytrap.cli.output import for_terminal
@@ -72,6 +73,11 @@ class Probe(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         with _usage_is_not_run():
             return super().invoke(ctx)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(test, ctx, incomplete)
+        return super().shell_complete(ctx, incomplete)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[OPTIONS] HOST")
