@@ -1,5 +1,6 @@
 """The first page: what happened in a stretch of time, where it came from, with what, and what arrives right now."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from litestar import Response, get
@@ -13,13 +14,13 @@ from relaytrap.web.render import url
 from relaytrap.web.site import Ask, Rows, TheSite
 from relaytrap.web.window import Window
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "biggest_campaign"]
 
 FACETS: Final = ("network", "tool", "method", "sensor", "dialled_country", "dialled_core", "verdict")
 LEADERS: Final = 6
 NEWEST: Final = 12
 CAMPAIGNS: Final = 4
-# Among so many of the latest campaigns the biggest is looked for, which the page tells of in words.
+# Campaigns that one question gives, to look for the biggest among them.
 LATEST: Final = 500
 
 
@@ -31,8 +32,7 @@ def overview(request: Ask, site: TheSite) -> Response[bytes]:
     where = window.filter()
     timeline = stack_timeline(site.ask("timeline", where, step_s=window.step_s), window.steps, window.step_s)
     countries = site.ask("countries", where)
-    relayed = site.ask("campaigns", limit=LATEST, sort="last_seen", relayed=True)
-    biggest = _biggest(relayed, window) or _biggest(site.ask("campaigns", limit=LATEST, sort="last_seen"), window)
+    biggest = biggest_campaign(site.ask, window, relayed=True) or biggest_campaign(site.ask, window, relayed=False)
     hidden = biggest["origin"] if biggest and biggest["relays"] else None
     return site.page(
         request,
@@ -45,7 +45,7 @@ def overview(request: Ask, site: TheSite) -> Response[bytes]:
         sources=site.ask("leading_sources", where, limit=LEADERS),
         newest=site.ask("messages", Filter(direction="in"), limit=NEWEST),
         kept=NEWEST,
-        campaigns=relayed[:CAMPAIGNS],
+        campaigns=site.ask("campaigns", limit=LATEST, sort="last_seen", relayed=True)[:CAMPAIGNS],
         biggest=biggest,
         behind=site.ask("origins", address=hidden) if hidden else [],
         map=map_context(countries, window),
@@ -53,9 +53,18 @@ def overview(request: Ask, site: TheSite) -> Response[bytes]:
     )
 
 
-def _biggest(campaigns: Rows, window: Window) -> dict[str, Any] | None:
-    """The campaign with the most requests of those that were still seen in a window."""
-    seen = [row for row in campaigns if parse_rfc3339(row["last_seen"]) >= (window.since or 0)]
+def biggest_campaign(ask: Callable[..., Rows], window: Window, *, relayed: bool) -> dict[str, Any] | None:
+    """The campaign with the most requests of those that were still seen in a window.
+
+    Where more were seen than one question gives, as in a flood from made-up sources, the biggest ones ever are looked
+    through; None when none of these was seen.
+    """
+    seen: Rows = []
+    for sort in ("last_seen", "messages"):
+        rows = ask("campaigns", limit=LATEST, sort=sort, relayed=relayed)
+        seen = [row for row in rows if parse_rfc3339(row["last_seen"]) >= (window.since or 0)]
+        if len(seen) < LATEST:
+            break
     return max(seen, key=lambda row: int(row["messages"]), default=None)
 
 
