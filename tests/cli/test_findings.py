@@ -49,6 +49,26 @@ def test_relays_say_for_how_many_they_forwarded(run, attacked):
     assert (rows["203.0.113.31"]["kind"], rows["203.0.113.11"]["origins"]) == ("b2bua", 1)
 
 
+def test_relays_and_origins_are_narrowed_by_where_they_are(run, attacked):
+    assert [row["address"] for row in lines(run, "--data", attacked, "relays", "--network", "203.0.113.16/28")] == [
+        "203.0.113.16",
+        "203.0.113.31",
+    ]
+    assert lines(run, "--data", attacked, "origins", "--network", ORIGIN)[0]["address"] == ORIGIN
+    assert run("--data", attacked, "relays", "--country", "ZZ").out == "no relays\n"
+    assert run("--data", attacked, "origins", "--asn", "AS64999").out == "no origins\n"
+
+
+@pytest.mark.parametrize("command", ["relays", "origins"])
+def test_a_place_that_is_none_is_one_sentence(run, attacked, command):
+    for option, value in (("--country", "usa"), ("--asn", "ten"), ("--network", "203.0.113.0/40\x1b[31m")):
+        shown = run("--data", attacked, command, option, value)
+        assert (shown.out, shown.err.count("\n")) == ("", 1)
+        assert shown.status
+        assert shown.err.startswith(f"relaytrap: {option[2:]}: ")
+        assert "\x1b" not in shown.err
+
+
 def test_origins_say_who_vouches(run, attacked):
     (row,) = lines(run, "--data", attacked, "origins")
     assert (row["address"], row["relays"], row["vouched"], row["associated"]) == (ORIGIN, 6, 120, 20)

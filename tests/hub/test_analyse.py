@@ -100,6 +100,9 @@ def test_a_relay_seen_only_behind_others_is_one_of_the_list_and_has_its_network(
     assert (relays[inner]["country"], relays[inner]["asn"]) == ("MY", 17971)
     assert relays[inner]["as_name"] == "TMNET"
     assert [len(run_query(store, "relays", {"limit": limit})) for limit in (1, 3)] == [1, 3]
+    here = [{"country": "MY"}, {"asn": 17971}, {"country": "MY", "asn": "AS17971", "network": inner}]
+    assert [[row["address"] for row in run_query(store, "relays", each)] for each in here] == [[inner]] * 3
+    assert run_query(store, "relays", {"country": "MY", "asn": 17972}) == []
     assert run_query(store, "relay", {"address": inner})[0]["kind"] == "inner"
 
 

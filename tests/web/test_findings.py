@@ -1,6 +1,7 @@
 """Relays, origins and campaigns as pages: what they claim, and the way from each claim to the bytes."""
 
 import re
+from urllib.parse import parse_qs, parse_qsl, urlencode
 
 import pytest
 
@@ -92,6 +93,58 @@ def test_country_page_tells_relays_from_origins(hub: Hub) -> None:
     assert "Relays here" in page
     assert "Origins here" in page
     assert f'href="/relays/{scene.RELAY}"' in page
+
+
+def test_country_page_leads_to_all_its_relays_and_origins(hub: Hub) -> None:
+    page = hub.get("/countries/DE?last=7d").text
+    assert 'href="/relays?country=DE"' in page
+    assert f'href="/relays/{scene.RELAY}"' in hub.get("/relays?country=DE").text
+
+
+@pytest.mark.parametrize(
+    "given", ["country=de", "asn=AS64504", "network=203.0.113.48/28", "country=DE&asn=64504&network=203.0.113.60"]
+)
+def test_relays_page_shows_those_of_a_place_and_carries_it_on(hub: Hub, given: str) -> None:
+    page = hub.get(f"/relays?{given}&sort=origins").text.replace("&amp;", "&")
+    assert f'href="/relays/{scene.RELAY}"' in page
+    asked = urlencode(parse_qsl(given))
+    assert f'href="/api/relays?sort=origins&limit=100&{asked}"' in page
+    assert all(f"sort={name}" in page for name in ("messages", "last_seen"))
+    links = [link for link in re.findall(r'href="/relays\?([^"]+)"', page) if "sort=" in link and "last=" in link]
+    assert links
+    assert all(parse_qs(link).items() >= parse_qs(given).items() for link in links)
+    hub_rows = hub.rows("relays", **dict(parse_qsl(given)))
+    assert [row["address"] for row in hub_rows] == [scene.RELAY]
+
+
+@pytest.mark.parametrize("page", ["relays", "origins"])
+def test_place_without_findings_says_which_condition_finds_nothing(hub: Hub, page: str) -> None:
+    shown = hub.get(f"/{page}?asn=AS64999&network=203.0.113.0/24").text
+    assert f"No {page[:-1]} fits." in shown
+    assert "None is known in <bdi>AS64999</bdi>." in shown
+    assert "None is known in <bdi>203.0.113.0/24</bdi>" not in shown
+    assert hub.rows(page, asn="64999") == []
+
+
+@pytest.mark.parametrize("page", ["relays", "origins"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("country", "<script>alert(1)</script>"),
+        ("asn", "1 OR 1"),
+        ("network", "10.0.0.0/8'; DROP"),
+        ("network", "::%x"),
+    ],
+)
+def test_place_that_is_none_is_one_sentence_beside_the_form(hub: Hub, page: str, name: str, value: str) -> None:
+    shown = hub.get(f"/{page}", params={name: value})
+    assert shown.status_code == 400
+    assert f"<bdi>{name}: " in shown.text
+    assert f'<form class="filters" action="/{page}"' in shown.text
+    assert "<script>alert" not in shown.text
+    answer = hub.get(f"/api/{page}", params={name: value})
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(f"{name}: ")
 
 
 def test_overview_shows_what_is_behind_the_relays(hub: Hub, empty_hub: Hub) -> None:

@@ -1,11 +1,11 @@
-"""The filter's fields as options of every command that lists."""
+"""The fields of filters and places as options of every command that lists."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 import click
 
-__all__ = ["filter_options"]
+__all__ = ["filter_options", "place_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,13 +46,24 @@ def filter_options(*, without: Iterable[str] = ()) -> Callable[[F], F]:
             "--conditions", is_flag=True, is_eager=True, expose_value=False, callback=show_all, help=text
         )(command)
         for name in sorted(names, key=_rank, reverse=True):
-            # Parsed in one place (parse_filter) for the command line and the API alike.
-            command = click.option(
-                _option(name), name, metavar="TEXT", help=f"{FIELDS[name]['doc']}.", hidden=name not in COMMON
-            )(command)
+            command = _with_option(command, name, FIELDS[name], hidden=name not in COMMON)
         return command
 
     return decorate
+
+
+def place_options(command: F) -> F:
+    """Adds an option for each field of store.queries.Place, as `filter_options` does for those of a filter."""
+    from relaytrap.store.queries.filter import Place, fields_of
+
+    for name, spec in reversed(fields_of(Place).items()):
+        command = _with_option(command, name, spec)
+    return command
+
+
+def _with_option(command: F, name: str, spec: Mapping[str, Any], *, hidden: bool = False) -> F:
+    """Not parsed here: that is done in one place (parse_conditions) for the command line and the API alike."""
+    return click.option(_option(name), name, metavar="TEXT", help=f"{spec['doc']}.", hidden=hidden)(command)
 
 
 def _option(name: str) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from relaytrap.cli.filtering import place_options
 from relaytrap.cli.listing import list_rows, listing_options
 from relaytrap.cli.main import Settings
 
@@ -29,11 +30,12 @@ COLUMNS = (
 
 
 @click.command(name="origins")
+@place_options
 @listing_options
 @click.pass_obj
-def command(settings: Settings, /, **output: Any) -> None:
+def command(settings: Settings, /, limit: int | None, as_json: bool, as_csv: bool, **given: Any) -> None:
     """Addresses behind the relays, and how many relays, networks and countries vouch for each.
 
     `relaytrap show ADDRESS` names the relays.
     """
-    list_rows(settings, "origins", {}, COLUMNS, **output)
+    list_rows(settings, "origins", given, COLUMNS, limit=limit, as_json=as_json, as_csv=as_csv)

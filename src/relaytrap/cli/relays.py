@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from relaytrap.cli.filtering import place_options
 from relaytrap.cli.listing import list_rows, listing_options, sort_option
 from relaytrap.cli.main import Settings
 
@@ -27,11 +28,12 @@ COLUMNS = (
 
 @click.command(name="relays")
 @sort_option("messages", "last_seen", "first_seen", "origins")
+@place_options
 @listing_options
 @click.pass_obj
-def command(settings: Settings, /, sort: str, **output: Any) -> None:
+def command(settings: Settings, /, limit: int | None, as_json: bool, as_csv: bool, **given: Any) -> None:
     """Hosts that forwarded traffic for others: victims, not attackers.
 
     `relaytrap show ADDRESS` explains one with its evidence.
     """
-    list_rows(settings, "relays", {"sort": sort}, COLUMNS, **output)
+    list_rows(settings, "relays", given, COLUMNS, limit=limit, as_json=as_json, as_csv=as_csv)

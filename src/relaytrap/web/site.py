@@ -16,7 +16,7 @@ from relaytrap.enrich import Enricher
 from relaytrap.sample.networks import SENSOR_PREFIX as SAMPLE_PREFIX
 from relaytrap.sample.networks import country_of
 from relaytrap.store import Store
-from relaytrap.store.queries import Filter, run_query
+from relaytrap.store.queries import Conditions, Filter, run_query
 from relaytrap.web.cache import Answers
 from relaytrap.web.doors import Doors
 from relaytrap.web.pictures.bundle import Bundle
@@ -57,14 +57,14 @@ class Site:
         self.templates.globals |= {"asset": self.assets.address, "version": __version__, "windows": NAMES}
         self.templates.globals["bundle_address"] = f"/static/vega/{self.bundle.name}"
 
-    def ask(self, name: str, where: Filter | None = None, **options: Any) -> Rows:
+    def ask(self, name: str, where: Conditions | None = None, **options: Any) -> Rows:
         """Rows of a question of the catalogue, at most a few seconds old."""
-        where = where or Filter()
+        where = where or Conditions()
         key = (name, where, tuple(sorted(options.items())))
         rows: Rows = self.answers.get(key, lambda: self.ask_now(name, where, **options))
         return rows
 
-    def ask_now(self, name: str, where: Filter | None = None, **options: Any) -> Rows:
+    def ask_now(self, name: str, where: Conditions | None = None, **options: Any) -> Rows:
         """The same, asked of the store every time."""
         given = {key: getattr(where, key) for key in where.narrowed} if where else {}
         return list(run_query(self.store, name, given | options, self.now_ns()))

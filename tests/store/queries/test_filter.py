@@ -48,6 +48,7 @@ def test_other_moments_are_refused_by_name(text):
     ("field", "value", "sentence"),
     [
         ("source", "192.0.2.300", "source: '192.0.2.300' is no address or network"),
+        ("source", "fe80::1%eth0", "source: 'fe80::1%eth0' is no address or network"),
         ("id", "12", "id: '12' is no identifier"),
         ("verdict", "maybe", "verdict: 'maybe' is none of direct, relayed"),
         ("transport", "UDP", "transport: 'UDP' is none of udp, tcp, tls, ws, wss"),

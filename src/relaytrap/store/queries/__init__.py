@@ -1,8 +1,8 @@
 """Every question that page, API and command line ask, by name.
 
-A question is a function of the store, usually a Filter, and a few options; it gives rows ready for JSON: times as
-RFC 3339 text, addresses as canonical text, identifiers as 16 hex digits. `CATALOGUE` names them; `run_query` takes
-options as text, as a query string or a command line gives them.
+A question is a function of the store, usually a Filter (or a Place), and a few options; it gives rows ready for JSON:
+times as RFC 3339 text, addresses as canonical text, identifiers as 16 hex digits. `CATALOGUE` names them; `run_query`
+takes options as text, as a query string or a command line gives them.
 """
 
 import inspect
@@ -11,12 +11,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.errors import InputError
 from relaytrap.store.queries import arrivals, campaign, findings, geo, messages, numbers, overview, sensors, sources
-from relaytrap.store.queries.filter import FIELDS, Filter, parse_filter
+from relaytrap.store.queries.filter import FIELDS, Conditions, Filter, Place, fields_of, parse_conditions, parse_filter
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
 
-__all__ = ["CATALOGUE", "FIELDS", "Filter", "options_of", "parse_filter", "run_query"]
+__all__ = [
+    "CATALOGUE",
+    "FIELDS",
+    "Conditions",
+    "Filter",
+    "Place",
+    "conditions_of",
+    "fields_of",
+    "options_of",
+    "parse_conditions",
+    "parse_filter",
+    "run_query",
+]
 
 CATALOGUE: Final[dict[str, Callable[..., "Iterable[Row]"]]] = {
     "messages": messages.list_messages,
@@ -54,6 +66,13 @@ def options_of(name: str) -> dict[str, inspect.Parameter]:
     return {p.name: p for p in inspect.signature(CATALOGUE[name]).parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
+def conditions_of(name: str) -> type[Conditions]:
+    """What narrows a question: the class of its conditions, `Conditions` itself for one that takes none."""
+    where = inspect.signature(CATALOGUE[name]).parameters.get("where")
+    kind: type[Conditions] = Conditions if where is None else where.annotation
+    return kind
+
+
 def run_query(store: "Store", name: str, given: Mapping[str, Any], now: int | None = None) -> "Iterable[Row]":
     """Rows of one question of the catalogue; given: filter fields and options, as text or as values.
 
@@ -66,10 +85,9 @@ def run_query(store: "Store", name: str, given: Mapping[str, Any], now: int | No
     if missing := [key for key, p in known.items() if p.default is p.empty and key not in options]:
         raise InputError(f"{name} needs {', '.join(missing)}")
     rest = {key: value for key, value in given.items() if key not in known}
-    if "where" not in inspect.signature(CATALOGUE[name]).parameters:
-        parse_filter(rest, now)
-        return CATALOGUE[name](store, **options)
-    return CATALOGUE[name](store, parse_filter(rest, now), **options)
+    kind = conditions_of(name)
+    where = parse_conditions(kind, rest, now)
+    return CATALOGUE[name](store, **options) if kind is Conditions else CATALOGUE[name](store, where, **options)
 
 
 def _converted(option: inspect.Parameter, value: Any) -> Any:

@@ -1,7 +1,7 @@
 """What narrows a question: one frozen value, parsed once from options or a query string, shared by every query.
 
-Each field is one condition with bound parameters; nothing that a user types becomes SQL. `FIELDS` is the list from
-which the command line makes its options and the API its parameters.
+Each field is one condition with bound parameters; nothing that a user types becomes SQL. `fields_of` gives the list
+from which the command line makes its options and the API its parameters; `FIELDS` is that of messages.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from relaytrap.clock import NS_PER_S, now_ns, parse_rfc3339
 from relaytrap.errors import InputError
@@ -18,7 +18,18 @@ from relaytrap.observation import TRANSPORTS
 from relaytrap.store.queries.believed import CAMPAIGN_CONDITION
 from relaytrap.store.schema import ATTACK
 
-__all__ = ["FIELDS", "Filter", "Where", "parse_filter", "parse_moment", "storage_address"]
+__all__ = [
+    "FIELDS",
+    "Conditions",
+    "Filter",
+    "Place",
+    "Where",
+    "fields_of",
+    "parse_conditions",
+    "parse_filter",
+    "parse_moment",
+    "storage_address",
+]
 
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -29,8 +40,26 @@ def condition(sql: str, kind: str, doc: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Conditions joined by AND; None leaves one out. Times are nanoseconds; `until` is exclusive."""
+class Conditions:
+    """Fields made by `condition`, joined by AND; None leaves one out."""
+
+    @property
+    def narrowed(self) -> frozenset[str]:
+        """Names of the fields that are set."""
+        return frozenset(s.name for s in dataclasses.fields(self) if getattr(self, s.name) is not None)
+
+    def conditions(self, params: dict[str, Any], **columns: str) -> list[str]:
+        """The conditions of the fields that are set; their parameters are put into params.
+
+        columns: of addresses, by the field that chooses among them, where it has another name.
+        """
+        values = ((spec, getattr(self, spec.name)) for spec in dataclasses.fields(self))
+        return [_condition(spec, value, params, columns) for spec, value in values if value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter(Conditions):
+    """Which messages. Times are nanoseconds; `until` is exclusive."""
 
     since: int | None = condition(
         "received_at >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')",
@@ -109,16 +138,17 @@ class Filter:
         params: dict[str, Any] = {}
         if attack and self.direction is None and self.kind is None:
             conditions.append(ATTACK)
-        for spec in dataclasses.fields(self):
-            value = getattr(self, spec.name)
-            if value is not None:
-                conditions.append(_condition(spec, value, params))
+        conditions += self.conditions(params)
         return Where("WHERE " + " AND ".join(conditions) if conditions else "", params)
 
-    @property
-    def narrowed(self) -> frozenset[str]:
-        """Names of the fields that are set."""
-        return frozenset(s.name for s in dataclasses.fields(self) if getattr(self, s.name) is not None)
+
+@dataclass(frozen=True, slots=True)
+class Place(Conditions):
+    """Which relays or origins, by where they are."""
+
+    country: str | None = condition("country = {country:String}", "String", "Country it is in (ISO code)")
+    asn: int | None = condition("asn = {asn:UInt32}", "UInt32", "Autonomous system it is in, such as AS64500")
+    network: str | None = condition("network = {network:IPv6}", "IPv6", "Its address, or a network that it is in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,20 +159,26 @@ class Where:
     params: dict[str, Any]
 
 
-FIELDS: Final = {spec.name: spec.metadata for spec in dataclasses.fields(Filter)}
+def fields_of(kind: type[Conditions]) -> dict[str, Mapping[str, Any]]:
+    """Each field by name: its sql, type and doc."""
+    return {spec.name: spec.metadata for spec in dataclasses.fields(kind)}
 
 
-def _condition(spec: "dataclasses.Field[Any]", value: Any, params: dict[str, Any]) -> str:
+FIELDS: Final = fields_of(Filter)
+C = TypeVar("C", bound=Conditions)
+
+
+def _condition(spec: "dataclasses.Field[Any]", value: Any, params: dict[str, Any], columns: Mapping[str, str]) -> str:
     if spec.metadata["type"] != "IPv6":
         params[spec.name] = value
         return str(spec.metadata["sql"])
-    network = _network(spec.name, value)
+    network, column = _network(spec.name, value), columns.get(spec.name, spec.name)
     if network.num_addresses == 1:
         params[spec.name] = str(network.network_address)
-        return str(spec.metadata["sql"])
+        return f"{column} = {{{spec.name}:IPv6}}"
     params[f"{spec.name}_low"] = str(network.network_address)
     params[f"{spec.name}_high"] = str(network.broadcast_address)
-    return f"({spec.name} >= {{{spec.name}_low:IPv6}} AND {spec.name} <= {{{spec.name}_high:IPv6}})"
+    return f"({column} >= {{{spec.name}_low:IPv6}} AND {column} <= {{{spec.name}_high:IPv6}})"
 
 
 def _storage_address(text: str) -> str:
@@ -156,6 +192,8 @@ storage_address: Final = Kept(_storage_address, most=1 << 14).__getitem__
 
 def _network(name: str, text: str) -> ipaddress.IPv6Network:
     try:
+        if "%" in text:  # a zone means something on one machine only, and no column of ours holds it
+            raise ValueError(text)
         network = ipaddress.ip_network(text.strip().strip("[]"), strict=False)
     except ValueError:
         raise InputError(
@@ -182,21 +220,27 @@ def parse_moment(text: str, now: int) -> int:
 
 
 def parse_filter(given: Mapping[str, Any], now: int | None = None) -> Filter:
-    """A Filter from options or query parameters (text or values); empty text counts as not given.
+    """A Filter from options or query parameters, as `parse_conditions` reads them."""
+    return parse_conditions(Filter, given, now)
+
+
+def parse_conditions(kind: type[C], given: Mapping[str, Any], now: int | None = None) -> C:
+    """Conditions from options or query parameters (text or values); empty text counts as not given.
 
     Raises InputError that names the field, for an unknown one as well.
     """
+    known = fields_of(kind)
     values: dict[str, Any] = {}
     for name, value in given.items():
-        if name not in FIELDS:
-            raise InputError(f"no filter {name!r}; there are {', '.join(FIELDS)}")
+        if name not in known:
+            raise InputError(f"no filter {name!r}; " + (f"there are {', '.join(known)}" if known else "none is taken"))
         if value is not None and value != "":
-            values[name] = _parsed(name, value, now_ns() if now is None else now)
-    return Filter(**values)
+            values[name] = _parsed(name, known[name], value, now_ns() if now is None else now)
+    return kind(**values)
 
 
-def _parsed(name: str, value: Any, now: int) -> Any:
-    kind = FIELDS[name]["type"]
+def _parsed(name: str, spec: Mapping[str, Any], value: Any, now: int) -> Any:
+    kind = spec["type"]
     if kind == "IPv6":
         _network(name, str(value))
         return str(value).strip().strip("[]")
@@ -214,7 +258,7 @@ def _parsed(name: str, value: Any, now: int) -> Any:
         digits = value.upper().removeprefix("AS") if name == "asn" else value
         return _parsed_number(digits, int(kind.removeprefix("UInt")))
     except (ValueError, KeyError, OverflowError):
-        raise InputError(f"{name}: {value!r} is not understood ({FIELDS[name]['doc']})") from None
+        raise InputError(f"{name}: {value!r} is not understood ({spec['doc']})") from None
 
 
 CHOICES: Final = {

@@ -1,5 +1,6 @@
 """Questions about findings: relays, origins, campaigns, and what their messages are given by them."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +28,7 @@ from relaytrap.store.queries.believed import (
     SETTLED_PLACES,
     campaign_of,
 )
-from relaytrap.store.queries.filter import storage_address
+from relaytrap.store.queries.filter import Place, storage_address
 from relaytrap.store.queries.shape import COLUMNS_FIRST, moment
 from relaytrap.store.queries.shape import address as _address  # questions have an option of that name
 
@@ -76,17 +77,21 @@ RELAY_ORDERS: Final = {
 
 
 def list_relays(
-    store: "Store", *, limit: int = 50, offset: int = 0, sort: str = "messages", address: str = ""
+    store: "Store", where: Place, *, limit: int = 50, offset: int = 0, sort: str = "messages"
 ) -> "list[Row]":
     """Hosts that forwarded for others: address, first_seen, last_seen, messages (requests that open something),
     origins, campaigns, kind, product, country, asn, as_name, confidence, reliable, contradicts (addresses it alone
     names against others), transports.
 
-    limit: 0 for all. sort: messages, last_seen, first_seen or origins, the largest first. address: only that one.
+    limit: 0 for all. sort: messages, last_seen, first_seen or origins, the largest first.
     """
     if sort not in RELAY_ORDERS:
         raise InputError(f"sort: {sort!r} is none of {', '.join(RELAY_ORDERS)}")
-    only, params = _only("relay", address)
+    notes = _notes(store)
+    network, place, params = _narrowed(where, "relay")
+    if place:
+        place = f"AND if(inner_ = messages_, relay IN {{inner_here:Array(IPv6)}}, 1{place})"
+        params["inner_here"] = _inner_here(notes["inner"], where)
     page = f"LIMIT {int(limit)} OFFSET {int(offset)}" if limit else ""
     sql = (
         f"SELECT {_address('relay')} AS address, {moment('first_')} AS first_seen, {moment('last_')} AS last_seen, "
@@ -94,14 +99,22 @@ def list_relays(
         "masks_ AS masks, hidden_ AS hidden, b2bua_ AS b2bua, claims_ AS claims, placed_ AS placed, agents_ AS agents, "
         "confidence_ AS best, inner_ AS inner, transports_ AS transports, country_ AS country, asn_ AS asn, "
         f"as_name_ AS as_name, hasAny(arrayConcat(own_origins_, placed_origins_), {SEEN_DIFFERENTLY}) AS rewritten "
-        f"FROM ({_relay_sums(only)}) WHERE relayed_ > 0 OR b2bua_ > 0 OR inner_ > 0 OR masks_ > 0 OR (hidden_ > 0 AND "
-        f"(claims_ > 0 OR placed_ > 0)) ORDER BY {RELAY_ORDERS[sort]} {page} {COLUMNS_FIRST}"
+        f"FROM ({_relay_sums(network)}) WHERE (relayed_ > 0 OR b2bua_ > 0 OR inner_ > 0 OR masks_ > 0 OR (hidden_ > 0 "
+        f"AND (claims_ > 0 OR placed_ > 0))) {place} ORDER BY {RELAY_ORDERS[sort]} {page} {COLUMNS_FIRST}"
     )
-    notes = _notes(store)
     return [_relay_row(row, notes) for row in store.rows(sql, params)]
 
 
-def _relay_sums(only: str) -> str:
+def _inner_here(places: "dict[str, tuple[str, int, str]]", where: Place) -> list[str]:
+    """Of the relays that were seen only behind others, those whose own address is where it is asked for."""
+    return [
+        storage_address(relay)
+        for relay, (country, asn, _) in places.items()
+        if where.country in (None, country) and where.asn in (None, asn)
+    ]
+
+
+def _relay_sums(network: str) -> str:
     placed = (
         "SELECT source AS relay, count() AS placed_, "
         f"groupUniqArray(if(origin = {NONE}, {campaign_of('behind', 'source')}, {campaign_of('origin', 'origin')})) AS "
@@ -117,7 +130,7 @@ def _relay_sums(only: str) -> str:
         f"max(confidence) AS confidence_, groupUniqArrayArray(8)(agents) AS agents_, "
         "groupUniqArrayArray(8)(transports) AS transports_, anyIf(country, country != '') AS country_, "
         f"anyIf(asn, asn != 0) AS asn_, anyIf(as_name, as_name != '') AS as_name_, countIf(verdict = 'relayed' AND "
-        f"key = {NONE}) > 0 AS behind_ FROM ({RELAY_PARTS}) {only} GROUP BY relay"
+        f"key = {NONE}) > 0 AS behind_ FROM ({RELAY_PARTS}) {network} GROUP BY relay"
     )
     return (
         "SELECT *, length(arrayDistinct(arrayConcat(own_origins_, placed_origins_))) AS origins_, "
@@ -170,9 +183,9 @@ def _relay_confidence(row: "Row", hiding: int) -> int:
 def get_relay(store: "Store", *, address: str) -> "list[Row]":
     """One relay as in `relays`, with `for_origins`: each origin it forwarded for, requests, first and last seen, and
     how (`vouched` or `association`); no row for an address that is no relay."""
-    rows = list_relays(store, address=address, limit=1)
+    rows = list_relays(store, _only(address), limit=1)
     for row in rows:
-        params = {"only": storage_address(address)}
+        params = {"only": storage_address(row["address"])}
         own = (
             f"SELECT {BELIEVED} AS key, sum(openers) AS n, min(first) AS f, max(last) AS l, 'vouched' AS how "
             "FROM (SELECT *, relay AS source FROM relay_hours FINAL) WHERE relay = {only:IPv6} GROUP BY key"
@@ -212,11 +225,11 @@ def _notes(store: "Store") -> "Row":
 # ---- origins -----------------------------------------------------------------------------------------------------
 
 
-def list_origins(store: "Store", *, limit: int = 50, offset: int = 0, address: str = "") -> "list[Row]":
+def list_origins(store: "Store", where: Place, *, limit: int = 50, offset: int = 0) -> "list[Row]":
     """Addresses behind relays, those with most requests first: address, first_seen, last_seen, messages, relays,
     networks, countries (of the relays that vouch), contradictions, confidence, vouched, associated, direct (requests
     by each way), campaign, country, asn, as_name."""
-    only, params = _only("key", address)
+    network, place, params = _narrowed(where, "key")
     own = (
         f"SELECT {BELIEVED} AS key, sum(openers) AS vouched_, toUInt64(0) AS placed_, min(first) AS f, max(last) AS l "
         "FROM (SELECT *, relay AS source FROM relay_hours FINAL) GROUP BY key"
@@ -228,15 +241,15 @@ def list_origins(store: "Store", *, limit: int = 50, offset: int = 0, address: s
     page = f"LIMIT {int(limit)} OFFSET {int(offset)}" if limit else ""
     both = (
         "SELECT key, sum(vouched_) AS vouched, sum(placed_) AS placed, min(f) AS first_, max(l) AS last_ "
-        f"FROM ({own} UNION ALL {placed}) {only or 'WHERE 1'} AND key != {NONE} GROUP BY key HAVING vouched + placed "
-        "> 0"
+        f"FROM ({own} UNION ALL {placed}) {network or 'WHERE 1'} AND key != {NONE} GROUP BY key HAVING vouched + "
+        "placed > 0"
     )
     sql = (
         f"SELECT {_address('key')} AS address, {moment('first_')} AS first_seen, {moment('last_')} AS last_seen, "
         "vouched + placed AS messages, relays, networks, countries, contradictions, confidence, country, asn, "
         "as_name, vouched, placed AS "
         f"associated, {campaign_of('origin', 'key')} AS campaign FROM ({both}) AS b "
-        "LEFT JOIN (SELECT * FROM origin_findings FINAL) AS o ON b.key = o.origin "
+        f"LEFT JOIN (SELECT * FROM origin_findings FINAL) AS o ON b.key = o.origin WHERE 1 {place} "
         f"ORDER BY vouched + placed DESC, key {page} {COLUMNS_FIRST}"
     )
     rows = store.rows(sql, params)
@@ -267,9 +280,9 @@ def get_origin(store: "Store", *, address: str) -> "list[Row]":
     how: "vouched" when it saw the origin itself and wrote it down, "through" when it handed on the word of a relay
     before it, "association" when neither.
     """
-    rows = list_origins(store, address=address, limit=1)
+    rows = list_origins(store, _only(address), limit=1)
     for row in rows:
-        params = {"only": storage_address(address)}
+        params = {"only": storage_address(row["address"])}
         own = (
             f"SELECT relay, {BELIEVED} AS key, openers AS n, first AS f, last AS l, "
             f"if(origin = key AND inner = {NONE}, 'vouched', 'through') AS way "
@@ -403,10 +416,19 @@ def get_campaign(store: "Store", *, id: str) -> "list[Row]":
     return [row | details_of(store, row) for row in rows]
 
 
-def _only(column: str, address: str) -> tuple[str, dict[str, str]]:
-    if not address:
-        return "", {}
+def _only(address: str) -> Place:
+    """One address; InputError for a network, and for anything else."""
     try:
-        return f"WHERE {column} = {{only:IPv6}}", {"only": storage_address(address.strip("[]"))}
+        storage_address(address.strip("[]"))
     except ValueError:
         raise InputError(f"address: {address!r} is no address; write 192.0.2.7 or 2001:db8::1") from None
+    return Place(network=address)
+
+
+def _narrowed(where: Place, column: str) -> tuple[str, str, dict[str, Any]]:
+    """A place as a clause on a column of addresses, as further conditions on `country` and `asn`, and their
+    parameters: an address is known before anything is summed, the rest afterwards."""
+    params: dict[str, Any] = {}
+    network = Place(network=where.network).conditions(params, network=column)
+    place = dataclasses.replace(where, network=None).conditions(params)
+    return "".join(f"WHERE {each}" for each in network), "".join(f" AND {each}" for each in place), params

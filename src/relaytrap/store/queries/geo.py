@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Final
 
 from relaytrap.store.queries.filter import Filter
-from relaytrap.store.queries.hours import hour_conditions, rolled_up
 from relaytrap.store.queries.overview import HOUR_S, THROUGH_OTHERS, rollup
+from relaytrap.store.queries.sources import hours_suffice, source_hours
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
@@ -60,18 +60,17 @@ def list_countries_by_time(store: "Store", where: Filter, *, step_s: int = HOUR_
 
 def list_relays_by_time(store: "Store", where: Filter, *, step_s: int = HOUR_S) -> "list[Row]":
     """Different sources that handed on for others, by country in steps of time: start, country, relays, messages."""
-    if rolled_up(where) and step_s % HOUR_S == 0:
-        conditions, bound = hour_conditions(where)
-        clause = " AND ".join(["relayed > 0", *conditions])
-        table, moment, count = f"hourly_sources WHERE {clause}", "hour", "sum(relayed)"
+    if hours_suffice(where) and step_s % HOUR_S == 0:
+        clause = source_hours(where, "relayed > 0")
+        table, moment, count = "hourly_sources", "hour", "sum(relayed)"
     else:
-        where_clause = where.where(attack=True, extra=f"path_verdict IN {THROUGH_OTHERS}")
-        table, moment, count, bound = f"messages {where_clause.sql}", "received_at", "count()", where_clause.params
+        clause = where.where(attack=True, extra=f"path_verdict IN {THROUGH_OTHERS}")
+        table, moment, count = "messages", "received_at", "count()"
     return store.rows(
         f"SELECT formatDateTime(toStartOfInterval({moment}, INTERVAL {int(step_s)} SECOND, 'UTC'), '%FT%TZ') AS start, "
-        f"country, uniqExact(source) AS relays, {count} AS messages FROM {table} "
+        f"country, uniqExact(source) AS relays, {count} AS messages FROM {table} {clause.sql} "
         "GROUP BY start, country ORDER BY start, relays DESC",
-        bound,
+        clause.params,
     )
 
 

@@ -11,7 +11,7 @@ from relaytrap.store.schema import LISTED_VALUES, SOURCE_LISTS
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
 
-__all__ = ["get_source", "list_sources"]
+__all__ = ["get_source", "hours_suffice", "list_sources", "source_hours"]
 
 ORDERS: Final = {
     "messages": "messages_ DESC, last_ DESC",
@@ -59,8 +59,8 @@ def get_source(store: "Store", where: Filter, *, address: str) -> "list[Row]":
 def _counted(where: Filter) -> tuple[str, dict[str, Any]]:
     """Sources with their sums, from the hourly rollup when it knows everything that is asked."""
     aggregates = "any(country) AS country_, any(asn) AS asn_, any(as_name) AS as_name_, "
-    if _rolled_up(where):
-        clause = _hours(where)
+    if hours_suffice(where):
+        clause = source_hours(where)
         sums = (
             "sum(messages) AS messages_, sum(relayed) AS relayed_, min(first_seen) AS first_, max(last_seen) AS last_"
         )
@@ -73,12 +73,13 @@ def _counted(where: Filter) -> tuple[str, dict[str, Any]]:
     return f"SELECT source, {aggregates}{sums} FROM messages {attack.sql} GROUP BY source", attack.params
 
 
-def _rolled_up(where: Filter) -> bool:
+def hours_suffice(where: Filter) -> bool:
+    """`hourly_sources` knows everything that is asked, and the span is not short."""
     return where.narrowed <= KEPT and not short(where)
 
 
-def _hours(where: Filter, extra: str = "") -> Where:
-    """A filter as conditions on `hourly_sources`."""
+def source_hours(where: Filter, extra: str = "") -> Where:
+    """A filter as conditions on `hourly_sources`; extra: one more, SQL of ours."""
     clause = Filter(source=where.source, asn=where.asn).where(extra=extra)
     conditions, params = hour_conditions(where)
     joined = [*([clause.sql.removeprefix("WHERE ")] if clause.sql else []), *conditions]
@@ -92,8 +93,8 @@ def _details(store: "Store", where: Filter, addresses: list[str]) -> "dict[str, 
     """What some addresses did; from the hourly rollup when it knows everything that is asked, otherwise from
     the messages, which the address index narrows."""
     these = "source IN {addresses:Array(IPv6)}"
-    if _rolled_up(where):
-        clause, table, targets = _hours(where, these), "hourly_sources", "uniqMerge(targets)"
+    if hours_suffice(where):
+        clause, table, targets = source_hours(where, these), "hourly_sources", "uniqMerge(targets)"
         lists = {name: f"groupUniqArrayArray({LISTED_VALUES})({name})" for name in SOURCE_LISTS}
     else:
         clause, table, targets = where.where(attack=True, extra=these), "messages", "uniq(target)"

@@ -1,12 +1,13 @@
 """GET /api and /api/openapi.json: what the API answers, made from the same catalogue that it answers from."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any, Final
 
 from litestar import Response, get
 
 from relaytrap import __version__
-from relaytrap.store.queries import CATALOGUE, FIELDS, options_of
+from relaytrap.store.queries import CATALOGUE, FIELDS, Filter, conditions_of, fields_of, options_of
 from relaytrap.web.site import Ask, TheSite
 
 __all__ = ["HANDLERS"]
@@ -32,7 +33,8 @@ def openapi() -> Response[dict[str, Any]]:
 
 
 def describe() -> list[dict[str, Any]]:
-    """Each question: name, what its rows are, and its options besides the filter."""
+    """Each question: name, what its rows are, its options, and the fields of its conditions; filters: it takes those of
+    messages."""
     found = []
     for name, function in CATALOGUE.items():
         options = [
@@ -44,7 +46,16 @@ def describe() -> list[dict[str, Any]]:
             }
             for key, option in options_of(name).items()
         ]
-        found.append({"name": name, "doc": inspect.cleandoc(function.__doc__ or ""), "options": options})
+        conditions = conditions_of(name)
+        found.append(
+            {
+                "name": name,
+                "doc": inspect.cleandoc(function.__doc__ or ""),
+                "options": options,
+                "conditions": fields_of(conditions),
+                "filters": conditions is Filter,
+            }
+        )
     return found
 
 
@@ -90,7 +101,7 @@ def _operation(query: dict[str, Any]) -> dict[str, Any]:
         "operationId": query["name"],
         "summary": query["doc"].splitlines()[0] if query["doc"] else query["name"],
         "description": query["doc"],
-        "parameters": [*options, *_filter_parameters(), LINES],
+        "parameters": [*options, *_parameters(query["conditions"]), LINES],
         "responses": {
             "200": {"description": "Rows", "content": {"application/json": {"schema": rows}}},
             "400": {"description": "A condition or option is wrong: `error` says which"},
@@ -102,12 +113,12 @@ def _live() -> dict[str, Any]:
     return {
         "operationId": "live",
         "summary": "Messages as they are taken in, as server-sent events: event `message`, data one JSON object.",
-        "parameters": _filter_parameters(),
+        "parameters": _parameters(FIELDS),
         "responses": {"200": {"description": "A stream that does not end", "content": {"text/event-stream": {}}}},
     }
 
 
-def _filter_parameters() -> list[dict[str, Any]]:
+def _parameters(conditions: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
@@ -116,7 +127,7 @@ def _filter_parameters() -> list[dict[str, Any]]:
             "description": spec["doc"],
             "schema": TYPES.get(spec["type"], {"type": "integer" if "UInt" in spec["type"] else "string"}),
         }
-        for name, spec in FIELDS.items()
+        for name, spec in conditions.items()
     ]
 
 

@@ -7,21 +7,20 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from relaytrap.store.queries import Place
 from relaytrap.web.pages.first import first_place
 from relaytrap.web.pages.world import draw_world, hours_on_map, map_context
 from relaytrap.web.pictures.theme import THEMES
 from relaytrap.web.pictures.timeline import stack_timeline
 from relaytrap.web.pictures.world import Measure, world_spec
 from relaytrap.web.render import url
-from relaytrap.web.site import Ask, Rows, TheSite
+from relaytrap.web.site import Ask, TheSite
 
 __all__ = ["HANDLERS"]
 
 FACETS: Final = ("tool", "method", "user_agent", "sensor", "dialled_country", "dialled_core", "verdict")
 LEADERS: Final = 8
 CACHED: Final = "no-cache"
-# Relays and origins looked through for those of one country, the busiest first.
-FINDINGS: Final = 2000
 FINDINGS_SHOWN: Final = 8
 
 
@@ -54,22 +53,16 @@ def country(request: Ask, site: TheSite, code: FromPath[str]) -> Response[bytes]
         "pages/country.html",
         window=window,
         code=code,
-        findings_shown=FINDINGS_SHOWN,
         totals=site.totals(window, where),
         timeline=timeline,
         leaders=site.leaders(where, FACETS, LEADERS),
         networks=site.ask("networks", where, limit=LEADERS),
         sources=site.ask("leading_sources", where, limit=LEADERS),
-        relays=_here(site.ask("relays", limit=FINDINGS), code),
-        origins=_here(site.ask("origins", limit=FINDINGS), code),
+        relays=site.ask("relays", Place(country=code), limit=FINDINGS_SHOWN),
+        origins=site.ask("origins", Place(country=code), limit=FINDINGS_SHOWN),
         newest=site.ask("messages", dataclasses.replace(where, direction="in"), limit=12),
         json_twin=url("/api/leaders", country=code, facets=",".join(FACETS), **window.query),
     )
-
-
-def _here(rows: Rows, code: str) -> Rows:
-    """Findings in one country."""
-    return [row for row in rows if row["country"] == code]
 
 
 @get("/map/spec/{theme:str}", sync_to_thread=True, include_in_schema=False)

@@ -6,6 +6,7 @@ reasons beside its raw text.
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from litestar import Response, get
@@ -13,8 +14,9 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from relaytrap.clock import parse_rfc3339, rfc3339
+from relaytrap.errors import InputError
 from relaytrap.evidence.product import KINDS
-from relaytrap.store.queries import Filter
+from relaytrap.store.queries import Filter, Place, fields_of, parse_conditions
 from relaytrap.store.queries.campaign import fan_of, relay_hours_of, sweep_of
 from relaytrap.web.pages.paging import Paging, asked_address
 from relaytrap.web.pictures.fan import draw_fan
@@ -51,14 +53,19 @@ CAMPAIGN_ID: Final = re.compile(r"[0-9a-f]{12}")
 @get("/relays", sync_to_thread=True, include_in_schema=False)
 def relays(request: Ask, site: TheSite) -> Response[bytes]:
     paging, window = Paging.of(request, "/relays", RELAY_SORTS), site.window(request)
+    found = _found(request, site, "relays", paging)
+    keep = {"last": request.query_params.get("last", "")}
     return site.page(
         request,
         "pages/relays.html",
+        status=400 if found.problem else 200,
         kinds=KINDS,
         sorts=RELAY_SORTS,
         window=window,
-        by_country=_relays_by_country(site, window),
-        **paging.shown(site.ask("relays", **paging.options), {}),
+        by_country=_relays_by_country(site, window, found.messages),
+        found=found,
+        keep=keep,
+        **paging.shown(found.rows, keep | found.given, found.given),
     )
 
 
@@ -85,7 +92,9 @@ def relay(request: Ask, site: TheSite, address: FromPath[str]) -> Response[bytes
 @get("/origins", sync_to_thread=True, include_in_schema=False)
 def origins(request: Ask, site: TheSite) -> Response[bytes]:
     paging = Paging.of(request, "/origins")
-    return site.page(request, "pages/origins.html", **paging.shown(site.ask("origins", **paging.options), {}))
+    found = _found(request, site, "origins", paging)
+    status = 400 if found.problem else 200
+    return site.page(request, "pages/origins.html", status=status, found=found, **paging.shown(found.rows, found.given))
 
 
 @get("/origins/{address:str}", sync_to_thread=True, include_in_schema=False)
@@ -158,6 +167,40 @@ def campaign_picture(request: Ask, site: TheSite, id: FromPath[str], file: FromP
     return Response(svg.encode(), media_type="image/svg+xml", headers=headers)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Relays or origins of a place.
+
+    given: the fields of Place that were asked for, as text. problem: what is wrong with them, or "". messages: the same
+    place as a filter's fields. nowhere: where there is nothing, of what was asked for, when there are no rows.
+    """
+
+    rows: Rows
+    given: dict[str, str]
+    problem: str = ""
+    messages: dict[str, Any] = field(default_factory=dict)
+    nowhere: tuple[str, ...] = ()
+
+
+def _found(request: Ask, site: Site, question: str, paging: Paging) -> Found:
+    """What a request asks for of a question about places."""
+    asked = {name: request.query_params.get(name, "").strip() for name in fields_of(Place)}
+    given = {name: value for name, value in asked.items() if value}
+    try:
+        where = parse_conditions(Place, given)
+    except InputError as error:
+        return Found([], given, str(error))
+    rows = site.ask(question, where, **paging.options)
+    each = {name: getattr(where, name) for name in given}
+    nowhere = [n for n, value in each.items() if not rows and not site.ask(question, Place(**{n: value}), limit=1)]
+    messages = {"source" if name == "network" else name: value for name, value in each.items()}
+    return Found(rows, given, "", messages, tuple(_in_words(name, each[name]) for name in nowhere))
+
+
+def _in_words(name: str, value: Any) -> str:
+    return {"country": country_name, "asn": "AS{}".format}.get(name, str)(value)
+
+
 def _of(site: Site, question: Callable[..., Rows], row: dict[str, Any], **options: int) -> Rows:
     """What a picture of a campaign needs, which is not looked up again for each."""
     key = (question.__name__, row["id"], *options.values())
@@ -165,11 +208,11 @@ def _of(site: Site, question: Callable[..., Rows], row: dict[str, Any], **option
     return rows
 
 
-def _relays_by_country(site: Site, window: Window) -> Timeline:
+def _relays_by_country(site: Site, window: Window, narrowed: dict[str, Any]) -> Timeline:
     """Different relays in each step of a window, stacked by country."""
     rows = [
         {"start": row["start"], "value": country_name(row["country"]), "messages": row["relays"]}
-        for row in site.ask("relays_by_time", window.filter(), step_s=window.step_s)
+        for row in site.ask("relays_by_time", window.filter(**narrowed), step_s=window.step_s)
     ]
     return stack_timeline(rows, window.steps, window.step_s)
 

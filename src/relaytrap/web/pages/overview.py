@@ -6,7 +6,7 @@ from typing import Any, Final
 from litestar import Response, get
 
 from relaytrap.clock import parse_rfc3339
-from relaytrap.store.queries import Filter
+from relaytrap.store.queries import Filter, Place
 from relaytrap.web.pages.first import first_place
 from relaytrap.web.pages.world import map_context
 from relaytrap.web.pictures.timeline import stack_timeline
@@ -47,7 +47,7 @@ def overview(request: Ask, site: TheSite) -> Response[bytes]:
         kept=NEWEST,
         campaigns=site.ask("campaigns", limit=LATEST, sort="last_seen", relayed=True)[:CAMPAIGNS],
         biggest=biggest,
-        behind=site.ask("origins", address=hidden) if hidden else [],
+        behind=site.ask("origins", Place(network=hidden)) if hidden else [],
         map=map_context(countries, window),
         json_twin=url("/api/totals", **window.query),
     )

@@ -5,7 +5,7 @@ from typing import Final
 from litestar import Response, get
 from litestar.params import FromPath
 
-from relaytrap.store.queries import Filter, parse_filter
+from relaytrap.store.queries import Filter, Place, parse_filter
 from relaytrap.web.pages.paging import Paging, asked_address
 from relaytrap.web.pictures.timeline import stack_timeline
 from relaytrap.web.render import url
@@ -45,7 +45,7 @@ def source(request: Ask, site: TheSite, address: FromPath[str]) -> Response[byte
     everything = Filter(source=canonical)
     found = site.ask("sources", everything, limit=1)
     if not found:
-        known = {name: site.ask(name, address=canonical, limit=1) for name in ("origins", "relays")}
+        known = {name: site.ask(name, Place(network=canonical), limit=1) for name in ("origins", "relays")}
         return site.page(request, "pages/no_source.html", status=404, address=canonical, **known)
     window = site.window(request)
     where = window.filter(source=canonical)
