@@ -22,9 +22,9 @@ def test_field_is_the_one_that_kamailio_wrote(call_id, cseq, field):
     assert branch_hash(call_id, cseq) == field
 
 
-@given(st.binary(max_size=80), st.integers(0, 2**32 - 1))
+@given(st.binary(max_size=80), st.from_regex(rb"[0-9]{1,10}", fullmatch=True))
 def test_a_branch_with_the_right_field_agrees_and_with_another_does_not(call_id, cseq):
-    field = branch_hash(call_id, b"%d" % cseq)
+    field = branch_hash(call_id, cseq)
     tail = b"." + b"0" * 32 + b".0"
     assert field_agrees(b"z9hG4bK" + field + tail, call_id, cseq) is True
     wrong = b"1" if field != b"1" else b"2"

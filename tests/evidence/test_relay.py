@@ -130,6 +130,17 @@ def test_an_imitated_hash_on_top_is_forged_however_honest_the_rest_looks():
     assert judge(message, ATTACKER).verdict == "forged"
 
 
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [("CSeq", "0001 INVITE"), ("CSeq", "1\tINVITE"), ("Call-ID", "one\r\n two"), ("CSeq", "9999999999 INVITE")],
+)
+def test_a_sender_that_writes_what_a_relay_hashes_oddly_does_not_make_the_relay_a_forger(header, value):
+    message = request(ATTACKER, "100")
+    message.put(header, value)
+    path = judge(*through(kamailio, message=message))
+    assert (path.verdict, path.relay, path.origin) == ("relayed", RELAY, ATTACKER)
+
+
 NOTED: dict[str, tuple[str, str, str]] = {
     "path.received-twice": ("Via", ";received=", f";received={INNOCENT};received="),
     "path.request-uri": ("Request-URI", SENSOR, "sip.example"),

@@ -37,6 +37,6 @@ def _sum(text: bytes) -> int:
     return total
 
 
-def field_agrees(branch: bytes, call_id: bytes, cseq: int) -> bool:
-    """Whether a branch that is known to have Kamailio's form carries the right first field."""
-    return branch[len(COOKIE) : branch.index(b".")] == branch_hash(call_id, b"%d" % cseq)
+def field_agrees(branch: bytes, call_id: bytes, cseq: bytes) -> bool:
+    """Whether a branch that is known to have Kamailio's form carries the right first field; see branch_hash."""
+    return branch[len(COOKIE) : branch.index(b".")] == branch_hash(call_id, cseq)

@@ -39,7 +39,7 @@ RULES: Final = {
     "path.sent-by": 1,
     "path.max-forwards": 2,
     "path.made-up-via": 2,
-    "path.kamailio-hash": 3,
+    "path.kamailio-hash": 4,
     "path.software": 3,
     "path.record-route": 1,
     "path.request-uri": 1,

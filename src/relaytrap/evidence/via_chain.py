@@ -112,11 +112,13 @@ class Link(msgspec.Struct, frozen=True):
 
 def read_chain(message: Request, vias: Sequence[Via]) -> tuple[Link, ...]:
     """The links of a request, nearest first."""
-    call_id, cseq = message.call_id or b"", message.cseq
-    masked = b""
+    call_id, masked = message.call_id or b"", b""
+    if call_id not in message.raw:  # folded: what a relay made its hash of stands here otherwise
+        call_id = b""
+    # As it stands: "01" has another hash than "1".
+    number = b"".join((message.headers.get(b"cseq") or b"").split(maxsplit=1)[:1])
     if call_id.startswith(MASKED_CALL_ID):
         call_id, masked = unmask(call_id) or b"", call_id
-    number = cseq.number if cseq else 0
     links = [_read_link(via, call_id, number, masked) for via in vias]
     relay = links[0]
     for index, link in enumerate(links):
@@ -129,7 +131,7 @@ def read_chain(message: Request, vias: Sequence[Via]) -> tuple[Link, ...]:
     return tuple(links)
 
 
-def _read_link(via: Via, call_id: bytes, cseq: int, masked_call_id: bytes) -> Link:
+def _read_link(via: Via, call_id: bytes, cseq: bytes, masked_call_id: bytes) -> Link:
     _, _, host, own_port, params, _ = via
     branch = via.branch or b""
     sent_by = address = address_text(host)
@@ -197,7 +199,7 @@ def _is_its_writers(link: Link, relay: Link) -> bool:
     return link is relay or (own is not None and own != relay.sent_by_address and is_public(own))
 
 
-def _unmasked(link: Link, call_id: bytes, cseq: int) -> Link:
+def _unmasked(link: Link, call_id: bytes, cseq: bytes) -> Link:
     """A masked link as it was before, if the built-in key fits and it then names an address."""
     plain = unmask(link.branch)
     try:
