@@ -1,5 +1,6 @@
 """The open-relay test as a page: ownership first, then a real test of a real server, then a result behind a secret."""
 
+import html
 import json
 import re
 import signal
@@ -117,6 +118,18 @@ def test_who_was_only_given_the_link_cannot_test_again(page: str, results: dict[
         refused = stranger.post(f"{results['closed']}/again", data={"every": every})
     assert refused.status_code == 403
     assert "First show that" in refused.text
+
+
+@pytest.mark.peer
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("named", [SIX, f"[{SIX}]", f"[{SIX}]:5060"])
+def test_file_that_proves_ownership_is_named_by_the_address_alone(page: str, named: str) -> None:
+    with browser(page) as stranger:
+        refused = stranger.post("/probe", data={"host": named, "transport": ["udp"]})
+    assert refused.status_code == 403
+    assert f">http://[{SIX}]/.well-known/relaytrap.txt<" in html.unescape(refused.text).replace("<bdi>", "").replace(
+        "</bdi>", ""
+    )
 
 
 @pytest.mark.peer

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from relaytrap.errors import InputError
 from relaytrap.probe.locate import ServiceRecord, find_addresses, find_services, open_resolver
 
-__all__ = ["TRANSPORTS", "Endpoint", "Target", "reached", "refusal", "resolve_target", "version_of"]
+__all__ = ["TRANSPORTS", "Endpoint", "Target", "host_of", "reached", "refusal", "resolve_target", "version_of"]
 
 TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 # Where servers of the field listen by default: RFC 3261 section 18; WebSocket ports of Kamailio's, Asterisk's and
@@ -69,14 +69,19 @@ class Target:
 
     @property
     def host(self) -> str:
-        """What the user named, without a port: an address, or a name in ASCII, however it was written.
+        """What the user named, without a port."""
+        return host_of(self.named)
 
-        What is neither, which no test is ever of, is given as it is.
-        """
-        try:
-            return _parse(self.named)[0]
-        except InputError:
-            return self.named
+
+def host_of(named: str) -> str:
+    """What a user named, without a port: an address, or a name in ASCII, however it was written.
+
+    What is neither, which no test is ever of, is given as it is.
+    """
+    try:
+        return _parse(named)[0]
+    except InputError:
+        return named
 
 
 def version_of(address: str) -> int:

@@ -17,7 +17,7 @@ from relaytrap.errors import InputError
 from relaytrap.probe.ownership import FILE_PATH, TXT_LABEL
 from relaytrap.probe.register import Entry
 from relaytrap.probe.schedule import parse_every
-from relaytrap.probe.target import TRANSPORTS
+from relaytrap.probe.target import TRANSPORTS, host_of
 from relaytrap.probe.tricks import STANDARD, TRICKS
 from relaytrap.sip.uri import host_port
 from relaytrap.web.api.download import safe_name
@@ -160,7 +160,7 @@ def _file(entry: Entry, content: bytes, media_type: str, suffix: str) -> Respons
 async def _form(
     request: Ask, site: Site, asked: Asked, *, status: int = 200, problem: str = "", unproved: bool = False
 ) -> Response[Any]:
-    host = asked.host.rpartition(":")[0] if asked.host.count(":") == 1 else asked.host
+    host = host_of(asked.host)
     is_name = ":" not in host and not host.replace(".", "").isdecimal()
     page = partial(
         site.page,
