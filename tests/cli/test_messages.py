@@ -22,6 +22,14 @@ def test_the_table_shows_the_newest_without_acting_on_the_terminal(run, data):
     assert "+442030000000" in shown
 
 
+def test_a_method_in_lower_case_that_finds_nothing_is_told_in_upper_case(run, data):
+    hint = "(methods are told apart by case; try --method INVITE)"
+    for question in ("messages", "sources", "numbers"):
+        assert run("--data", data, question, "--method", "invite").out == f"no {question} {hint}\n"
+    assert run("--data", data, "messages", "--method", "invite", "--json").out == ""
+    assert run("--data", data, "messages", "--method", "PUBLISH").out == "no messages\n"
+
+
 def test_no_payload_acts_in_json_or_csv(run, data):
     for door in ("--json", "--csv"):
         shown = run("--data", data, "messages", door).out

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from relaytrap.cli.main import Settings
-from relaytrap.cli.output import emit, output_options
+from relaytrap.cli.output import emit, for_terminal, output_options
 from relaytrap.cli.session import open_session
 
 __all__ = ["list_rows", "listing_options", "sort_option"]
@@ -43,4 +43,12 @@ def list_rows(
     with open_session(settings.load()) as session:
         rows = session.query(question, wanted)
         shown = rows if whole or told is None else told(rows)
-        emit(shown, columns, as_json=as_json, as_csv=as_csv, empty=f"no {question}")
+        emit(shown, columns, as_json=as_json, as_csv=as_csv, empty=_none(question, wanted))
+
+
+def _none(question: str, wanted: dict[str, Any]) -> str:
+    """What is said when there is nothing. A lower-case method is another one (RFC 3261 7.1), and seldom meant."""
+    method = wanted.get("method") or ""
+    if method == method.upper():
+        return f"no {question}"
+    return f"no {question} (methods are told apart by case; try --method {for_terminal(method.upper())})"
