@@ -360,9 +360,13 @@ def test_a_proxys_own_inner_hop_serves_who_is_inside_as_well():
     assert judge(message, RELAY).kind == "serving"
 
 
-def test_a_direct_sender_that_names_us_as_its_sender_is_forged():
+@pytest.mark.parametrize("branch", ["z9hG4bKa", "z9hG4bK3ac3.b9d3ee53.0"])
+def test_a_direct_sender_that_names_us_as_its_sender_is_forged(branch):
+    """However honest the rest looks: a proxy's form of branch, a hop count that adds up, a Record-Route of its own."""
     ours = f"SIP/2.0/UDP {SENSOR}:5060;received={SENSOR};rport=5060;branch=z9hG4bK77"
-    path = judge(request(ATTACKER, "100", branch="z9hG4bKa", extra=[ours], forwards=69), ATTACKER)
+    message = request(ATTACKER, "100", branch=branch, extra=[ours], forwards=69)
+    message.headers.append(("Record-Route", f"<sip:{ATTACKER};lr>"))
+    path = judge(message, ATTACKER)
     assert (path.verdict, path.origin) == ("forged", None)
 
 

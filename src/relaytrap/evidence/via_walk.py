@@ -37,7 +37,7 @@ __all__ = ["ViaWalk"]
 PRIOR: Final = 30
 # What no relay of those makes does: more than all that a sender can write to look like one (a hop count that adds up, a
 # noted upstream, a Record-Route of its own) counts for.
-DECISIVE: Final = 110
+DECISIVE: Final = 150
 
 
 class ViaWalk:
@@ -135,9 +135,9 @@ class ViaWalk:
                 "path.kamailio-hash", -60, below.via.branch, "The Via below imitates Kamailio: its hash is wrong."
             )
         if below.address is not None and self._is_us(below.address) and not self._is_known(self.seen.source):
-            forged += DECISIVE
+            forged += 0 if top.genuine else DECISIVE
             text = f"The Via below says that it came from {below.address}: that is us, and we ask nobody."
-            self._note("path.own-address", -100, below.via.raw, text)
+            self._note("path.own-address", 0 if top.genuine else -100, below.via.raw, text)
         if top.noted:
             forged += 40
             self._note(
