@@ -10,7 +10,7 @@ from relaytrap.hub.batch import make_batch
 from relaytrap.hub.rows import RowSetting
 from relaytrap.store import Store
 from relaytrap.store.queries import run_query
-from relaytrap.store.queries.campaign import fan_of, relay_hours_of, sweep_of
+from relaytrap.store.queries.campaign import details_of, fan_of, relay_hours_of, sweep_of
 from tests.evidence.relays import Scene, request
 from tests.storing import opened_store
 
@@ -29,16 +29,31 @@ def store(tmp_path_factory):
         yield store
 
 
-def test_pictures_of_a_campaign_need_no_second_search_for_it(store, monkeypatch):
-    campaign = next(iter(run_query(store, "campaigns", {})))
+@pytest.fixture
+def asked(monkeypatch):
+    """Every question that reaches the store."""
     asked, raw = [], Store.raw
 
-    def counted(self, sql, params=None, fmt="JSONEachRow"):
+    def noted(self, sql, params=None, fmt="JSONEachRow"):
         asked.append(sql)
         return raw(self, sql, params, fmt)
 
-    monkeypatch.setattr(Store, "raw", counted)
+    monkeypatch.setattr(Store, "raw", noted)
+    return asked
+
+
+def test_pictures_of_a_campaign_need_no_second_search_for_it(store, asked):
+    campaign = next(iter(run_query(store, "campaigns", {})))
+    asked.clear()
     drawn = [sweep_of(store, campaign, limit=20_000), fan_of(store, campaign), relay_hours_of(store, campaign)]
     assert len(asked) == 3
     assert len(drawn[0]) == 5
     assert drawn == [list(run_query(store, name, {"id": campaign["id"]})) for name in ("sweep", "fan", "relay_hours")]
+
+
+def test_campaign_without_associations_goes_through_no_placements(store, asked):
+    campaign = next(iter(run_query(store, "campaigns", {})))
+    asked.clear()
+    details = details_of(store, campaign)
+    assert [each["requests"] for each in details["evidence"]] == [5]
+    assert not [sql for sql in asked if "placements FINAL" in sql]

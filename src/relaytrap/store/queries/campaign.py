@@ -1,7 +1,7 @@
 """Questions about one campaign: what its pictures need, and what its requests tried."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from relaytrap.clock import parse_rfc3339
 from relaytrap.evidence.campaign import schedule_of
@@ -41,10 +41,23 @@ PLACES: Final = {
 }
 
 
-def _base(row: "Row") -> tuple[str, dict[str, Any]]:
-    """Which tables' condition, and its parameters, for a row of list_campaigns."""
-    base = "origin" if row["origin"] else "behind"
-    return base, {"key": storage_address(row["origin"] or row["behind"])}
+# The engine goes through all placements to find a campaign's, which is spared where there are none.
+NO_PLACES: Final = "SELECT * FROM placements WHERE 0"
+
+
+class Members(NamedTuple):
+    """What makes a campaign up: SELECTs of its tracks and of its placements, and their parameters."""
+
+    tracks: str
+    places: str
+    params: dict[str, Any]
+
+    @classmethod
+    def of(cls, row: "Row") -> Self:
+        """Those of a row of list_campaigns."""
+        base = "origin" if row["origin"] else "behind"
+        places = PLACES[base] if base == "behind" or row["associated"] else NO_PLACES
+        return cls(TRACKS[base], places, {"key": storage_address(row["origin"] or row["behind"])})
 
 
 def _campaign(store: "Store", id: str) -> "Row | None":
@@ -69,19 +82,19 @@ def query_sweep(store: "Store", *, id: str, limit: int = POINTS) -> "list[Row]":
 
 def sweep_of(store: "Store", row: "Row", *, limit: int) -> "list[Row]":
     """The same for a row of list_campaigns."""
-    base, params = _base(row)
+    members = Members.of(row)
     step = max(row["messages"] // max(int(limit), 1), 1)
     number = "if(target_key > 0 AND target_key < 9223372036854775808, target_key, NULL)"
-    guests = f"SELECT id FROM ({PLACES[base]})"
+    guests = f"SELECT id FROM ({members.places})"
     sql = (
         f"SELECT {hex_id('id')} AS message, {moment('received_at')} AS received_at, target, {number} AS number, "
         f"if(guest OR relay != {NONE}, {address('source')}, NULL) AS relay, sensor, method, CAST(guest, 'Bool') AS "
         "association FROM ("
         f"SELECT id, received_at, target, target_key, relay, source, sensor, method, id IN ({guests}) AS guest "
-        f"FROM messages WHERE {REQUESTS} AND opener AND {_between(row)} AND (track IN ({TRACKS[base]}) OR guest) "
+        f"FROM messages WHERE {REQUESTS} AND opener AND {_between(row)} AND (track IN ({members.tracks}) OR guest) "
         f"AND id % {step} = 0) ORDER BY received_at, id LIMIT {int(limit)} {COLUMNS_FIRST}"
     )
-    return store.rows(sql, params)
+    return store.rows(sql, members.params)
 
 
 def query_relay_hours(store: "Store", *, id: str) -> "list[Row]":
@@ -92,26 +105,26 @@ def query_relay_hours(store: "Store", *, id: str) -> "list[Row]":
 
 def relay_hours_of(store: "Store", row: "Row") -> "list[Row]":
     """The same for a row of list_campaigns."""
-    base, params = _base(row)
+    members = Members.of(row)
     own = (
         "SELECT hour, relay, openers AS n, country FROM relay_hours FINAL "
-        f"WHERE openers > 0 AND track IN ({TRACKS[base]})"
+        f"WHERE openers > 0 AND track IN ({members.tracks})"
     )
     # Whatever a relay hides, its own country is known.
     countries = (
         "SELECT source, anyIf(country, country != '') AS country FROM track_hours "
-        f"WHERE source IN (SELECT source FROM ({PLACES[base]})) GROUP BY source"
+        f"WHERE source IN (SELECT source FROM ({members.places})) GROUP BY source"
     )
     placed = (
         "SELECT toStartOfHour(at) AS hour, source AS relay, 1 AS n, country "
-        f"FROM ({PLACES[base]}) AS placed LEFT JOIN ({countries}) AS known USING (source)"
+        f"FROM ({members.places}) AS placed LEFT JOIN ({countries}) AS known USING (source)"
     )
     sql = (
         f"SELECT {moment('hour')} AS hour, sum(n) AS requests, uniqExact(relay) AS relays, "
         "sumMap(map(country, toUInt64(n))) AS countries "
         f"FROM ({own} UNION ALL {placed}) GROUP BY hour ORDER BY hour {COLUMNS_FIRST}"
     )
-    return store.rows(sql, params)
+    return store.rows(sql, members.params)
 
 
 def query_fan(store: "Store", *, id: str, limit: int = EDGES) -> "list[Row]":
@@ -123,58 +136,58 @@ def query_fan(store: "Store", *, id: str, limit: int = EDGES) -> "list[Row]":
 
 def fan_of(store: "Store", row: "Row", *, limit: int = EDGES) -> "list[Row]":
     """The same for a row of list_campaigns."""
-    base, params = _base(row)
+    members = Members.of(row)
     own = (
         f"SELECT if(relay = {NONE}, NULL, {address('relay')}) AS relay, sensor, count() AS requests, false AS "
         "association "
-        f"FROM messages WHERE {REQUESTS} AND opener AND {_between(row)} AND track IN ({TRACKS[base]}) GROUP BY relay, "
-        "sensor"
+        f"FROM messages WHERE {REQUESTS} AND opener AND {_between(row)} AND track IN ({members.tracks}) "
+        "GROUP BY relay, sensor"
     )
     placed = (
-        f"SELECT {address('source')} AS relay, sensor, count() AS requests, true AS association FROM ({PLACES[base]}) "
-        "GROUP BY source, sensor"
+        f"SELECT {address('source')} AS relay, sensor, count() AS requests, true AS association "
+        f"FROM ({members.places}) GROUP BY source, sensor"
     )
     order = f"ORDER BY requests DESC, relay, sensor LIMIT {int(limit)} {COLUMNS_FIRST}"
-    edges = store.rows(f"SELECT * FROM ({own} UNION ALL {placed}) {order}", params)
+    edges = store.rows(f"SELECT * FROM ({own} UNION ALL {placed}) {order}", members.params)
     return [{"origin": row["origin"], **edge} for edge in edges]
 
 
 def details_of(store: "Store", row: "Row") -> dict[str, Any]:
     """What list_campaigns leaves out: schedule, relays_per_hour, numbers, passwords, ranges by method, evidence."""
-    base, params = _base(row)
-    members = f"(track IN ({TRACKS[base]}) OR id IN (SELECT id FROM ({PLACES[base]})))"
-    mine = f"{REQUESTS} AND opener AND {_between(row)} AND {members}"
-    hours = _busy_hours(store, base, params)
+    members = Members.of(row)
+    belongs = f"(track IN ({members.tracks}) OR id IN (SELECT id FROM ({members.places})))"
+    mine = f"{REQUESTS} AND opener AND {_between(row)} AND {belongs}"
+    hours = _busy_hours(store, members)
     numbers = store.rows(
         f"SELECT dialled_core AS core, {READING}, groupUniqArray(24)(dialled_prefix) AS prefixes, "
         f"count() AS requests FROM messages WHERE {mine} AND dialled_core != '' "
-        f"GROUP BY core ORDER BY requests DESC LIMIT {LISTED} {COLUMNS_FIRST}",
-        params,
+        f"GROUP BY core ORDER BY requests DESC, core LIMIT {LISTED} {COLUMNS_FIRST}",
+        members.params,
     )
     return {
         "schedule": dataclasses.asdict(schedule_of([(each["hour"], each["requests"]) for each in hours])),
         "relays_per_hour": max((each["relays"] for each in hours), default=0),
         "numbers": numbers,
-        "passwords": _passwords(store, mine, params) if "password" in row["goals"] else [],
-        "evidence": _reasons(store, base, params, row),
+        "passwords": _passwords(store, mine, members.params) if "password" in row["goals"] else [],
+        "evidence": _reasons(store, members, row),
     }
 
 
-def _busy_hours(store: "Store", base: str, params: dict[str, Any]) -> "list[Row]":
+def _busy_hours(store: "Store", members: Members) -> "list[Row]":
     """Requests and relays by hour (seconds since the epoch)."""
     own = (
         "SELECT toUnixTimestamp(hour) AS hour, openers AS n, relays FROM track_hours FINAL "
-        f"WHERE track IN ({TRACKS[base]})"
+        f"WHERE track IN ({members.tracks})"
     )
     placed = (
         "SELECT toUnixTimestamp(toStartOfHour(at)) AS hour, count() AS n, uniqState(source) AS relays "
-        f"FROM ({PLACES[base]}) GROUP BY hour"
+        f"FROM ({members.places}) GROUP BY hour"
     )
     sql = (
         f"SELECT hour, sum(n) AS requests, uniqMerge(relays) AS relays FROM ({own} UNION ALL {placed}) "
         "GROUP BY hour HAVING requests > 0 ORDER BY hour"
     )
-    return store.rows(sql, params)
+    return store.rows(sql, members.params)
 
 
 def _passwords(store: "Store", mine: str, params: dict[str, Any]) -> "list[Row]":
@@ -188,21 +201,23 @@ def _passwords(store: "Store", mine: str, params: dict[str, Any]) -> "list[Row]"
     return store.rows(sql, params)
 
 
-def _reasons(store: "Store", base: str, params: dict[str, Any], row: "Row") -> "list[Row]":
+def _reasons(store: "Store", members: Members, row: "Row") -> "list[Row]":
     """Why requests belong together, with how many each reason holds for."""
     reasons = []
     if row["vouched"]:
         sql = "SELECT relays FROM origin_findings FINAL WHERE origin = {key:IPv6}"
-        relays = next((found["relays"] for found in store.rows(sql, params)), 1)
+        relays = next((found["relays"] for found in store.rows(sql, members.params)), 1)
         text = f"{relays} relays say that they took these requests from {row['origin']}."
         reasons.append({"why": text, "requests": row["vouched"], "association": False})
     if row["direct"]:
         text = f"They came straight from {row['origin']}."
         reasons.append({"why": text, "requests": row["direct"], "association": False})
+    if members.places == NO_PLACES:
+        return reasons
     sql = (
         "SELECT replaceOne(replaceRegexpOne(why, ' of which [0-9]+% is vouched for', ''), ' at its end', '') AS "
         "reason, "
-        f"count() AS requests FROM ({PLACES[base]}) WHERE why != '' GROUP BY reason ORDER BY requests DESC LIMIT 20"
+        f"count() AS requests FROM ({members.places}) WHERE why != '' GROUP BY reason ORDER BY requests DESC LIMIT 20"
     )
-    placed = store.rows(sql, params)
+    placed = store.rows(sql, members.params)
     return reasons + [{"why": each["reason"], "requests": each["requests"], "association": True} for each in placed]
