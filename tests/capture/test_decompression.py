@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import zlib
 
 import pytest
@@ -16,7 +17,21 @@ from tests.capture.packets import datagram, open_capture, pcap, request
 
 PLAIN = pcap([datagram(request(n)) for n in range(200)])
 LARGE = pcap([datagram(request(n)) for n in range(8000)])
-COMPRESS = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "zstd": zstd.compress}
+
+
+def pzstd(data: bytes) -> bytes:
+    """As pzstd writes it: before each frame one to be passed over, which tells the size of the next."""
+    frames = [zstd.compress(data[at : at + 8192]) for at in range(0, len(data), 8192)]
+    return b"".join(struct.pack("<III", 0x184D2A50, 4, len(frame)) + frame for frame in frames)
+
+
+COMPRESS = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": zstd.compress,
+    "pzstd": pzstd,
+}
 COMPRESSED = {kind: compress(PLAIN) for kind, compress in COMPRESS.items()}
 
 

@@ -123,6 +123,7 @@ MAGICS: Final[dict[bytes, Callable[[], Decompressor]]] = {
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(memlimit=MAX_DICTIONARY),
     b"\x28\xb5\x2f\xfd": _zstandard,
+    b"\x50\x2a\x4d\x18": _zstandard,  # what pzstd puts before each frame, to be passed over
 }
 
 
