@@ -2,6 +2,7 @@ import base64
 import csv
 import io
 import json
+import os
 
 from relaytrap.sip.text import ACTING
 from tests.cli.conftest import PAYLOADS
@@ -28,6 +29,11 @@ def test_a_method_in_lower_case_that_finds_nothing_is_told_in_upper_case(run, da
         assert run("--data", data, question, "--method", "invite").out == f"no {question} {hint}\n"
     assert run("--data", data, "messages", "--method", "invite", "--json").out == ""
     assert run("--data", data, "messages", "--method", "PUBLISH").out == "no messages\n"
+
+
+def test_a_condition_in_bytes_that_are_no_utf8_is_refused_in_one_sentence(run, data):
+    shown = run("--data", data, "messages", "--user-agent", os.fsdecode(b"caf\xe9"))
+    assert (shown.status, shown.err) == (4, "relaytrap: --user-agent: caf\\xe9 is no UTF-8; write it in UTF-8\n")
 
 
 def test_no_payload_acts_in_json_or_csv(run, data):

@@ -5,6 +5,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from relaytrap.cli.output import given_text
+
 __all__ = ["filter_options", "place_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,7 +65,8 @@ def place_options(command: F) -> F:
 
 def _with_option(command: F, name: str, spec: Mapping[str, Any], *, hidden: bool = False) -> F:
     """Not parsed here: that is done in one place (parse_conditions) for the command line and the API alike."""
-    return click.option(_option(name), name, metavar="TEXT", help=f"{spec['doc']}.", hidden=hidden)(command)
+    told = f"{spec['doc']}."
+    return click.option(_option(name), name, metavar="TEXT", help=told, hidden=hidden, callback=given_text)(command)
 
 
 def _option(name: str) -> str:

@@ -41,12 +41,14 @@ def _one_form(ctx: click.Context, option: click.Parameter, given: bool) -> bool:
     return given
 
 
-def given_text(ctx: click.Context, option: click.Parameter, value: str) -> str:
+def given_text(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
     """An option's text; InputError for bytes that are no UTF-8, which no store keeps."""
     try:
-        value.encode()
+        (value or "").encode()
     except UnicodeEncodeError:
-        raise InputError(f"{option.opts[0]}: {display(os.fsencode(value))} is no UTF-8; write it in UTF-8") from None
+        raise InputError(
+            f"{option.opts[0]}: {display(os.fsencode(value or ''))} is no UTF-8; write it in UTF-8"
+        ) from None
     return value
 
 
