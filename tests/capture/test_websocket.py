@@ -68,6 +68,17 @@ def test_a_lost_segment_costs_its_messages_and_no_others():
     messages, _ = read_frames([*opening, *segments[:2], *segments[3:]])
     assert [message.raw for message in messages] == [request(0), request(1), request(3), request(4)]
     assert [message.notes for message in messages] == [(), (), ("TCP gap before this",), ()]
+
+
+@pytest.mark.parametrize("key", [b"", b"a\xffcd"], ids=["plain", "masked"])
+def test_rest_of_a_message_behind_a_gap_hides_none_of_the_next(key):
+    octets = [frame(request(number, body=b"b" * 300), key=key) for number in range(4)]
+    starts = list(itertools.accumulate(map(len, octets), initial=1000 + len(ASK)))
+    whole = [segment(piece, at) for piece, at in zip(octets, starts, strict=False)]
+    cut = [segment(octets[1][:100], starts[1]), segment(octets[1][200:], starts[1] + 200)]
+    messages, _ = read_frames([*OPEN, segment(ASK, 1000), whole[0], *cut, *whole[2:]])
+    assert [message.raw for message in messages] == [request(number, body=b"b" * 300) for number in (0, 2, 3)]
+    assert {message.transport for message in messages} == {"ws"}
     assert {message.transport for message in messages} == {"ws"}
 
 

@@ -188,13 +188,15 @@ class StreamContent:
         """In the midst of a stream: pass over everything up to a start line with a header line below it."""
         if not self._buffer and begins_message(data):
             return self._enter_sip(data, frame, moment_ns)
-        if not self._buffer and data.startswith(hep.HEP3_MAGIC):
-            self._read = self._hep
-            return self._hep(data, frame, moment_ns)
-        if not self._buffer and begins_message(first_payload(data)):  # whose handshake is not in the capture
-            self._websocket = WebSocketFrames()
-            self._read = self._frames
-            return self._frames(data, frame, moment_ns)
+        is_hep = data.startswith(hep.HEP3_MAGIC)
+        if is_hep or begins_message(first_payload(data)):  # whatever stands before it, that is the end of something
+            if self._buffer:
+                self._unread[HEADLESS] += 1
+                self._buffer = b""
+            self._sought = 0
+            self._websocket = None if is_hep else WebSocketFrames()  # whose handshake is not in the capture
+            self._read = self._hep if is_hep else self._frames
+            return self._read(data, frame, moment_ns)
         data = self._buffer + data
         at = find_message(data)
         if at >= 0:
