@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaytrap.capture.hep import hep3_length, read_hep
-from tests.capture.packets import TIME_S, datagram, open_capture, packed, pcap, read, read_frames, request
+from tests.capture.packets import TIME_S, datagram, open_capture, packed, pcap, read, read_frames, request, segment
 
 TAKEN_NS = 1_234_567_890_000_001_000
 
@@ -91,6 +91,15 @@ def test_a_hep_packet_cut_by_the_snap_length_keeps_its_message():
     (message,) = open_capture(pcap([packet], snap_length=len(packet) - 30))
     assert request(1).startswith(message.raw)
     assert "cut by snaplen" in message.notes
+
+
+def test_what_follows_a_gap_in_a_stream_of_hep_is_still_from_whom_the_agent_saw():
+    packets = [hep3(payload=request(number, body=b"b" * 300)) for number in range(3)]
+    first, second, third = (1000 + sum(map(len, packets[:number])) for number in range(3))
+    cut = [segment(packets[1][:40], second), segment(packets[1][400:], second + 400)]
+    messages, _ = read_frames([segment(packets[0], first), *cut, segment(packets[2], third)])
+    assert [message.raw for message in messages] == [request(number, body=b"b" * 300) for number in (0, 2)]
+    assert len({(message.source, message.transport) for message in messages}) == 1
 
 
 def test_a_file_of_hep_packets():
