@@ -167,7 +167,9 @@ def test_file_proves_it_only_when_given_out_plainly(status: int, body: str, prov
         assert ("file" in prove(claim())) is proved
 
 
-@pytest.mark.parametrize(("host", "proved"), [("pbx.example", False), (HERE, True)])
+@pytest.mark.parametrize(
+    ("host", "proved"), [("pbx.example", False), (HERE, True)], ids=["of-a-name", "of-the-address"]
+)
 def test_file_of_a_name_on_a_web_server_that_serves_many_proves_nothing(host: str, proved: bool) -> None:
     with giving(200, TOKEN, host=host):
         assert ("file" in prove(claim())) is proved
