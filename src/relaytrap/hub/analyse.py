@@ -229,7 +229,9 @@ def _split(window: Window, buckets: list[Bucket]) -> Iterator[Window]:
 
 def analyse_now(store: Store, config: Config) -> None:
     """Bring the findings of a store up to date, in a command that has it to itself."""
-    Analysis(store, Enricher.open(config.enrich, config.network, config.data_dir / "tables")).update()
+    analysis = Analysis(store, Enricher.open(config.enrich, config.network, config.data_dir / "tables"))
+    store.spare_memory()
+    analysis.update(rest=store.spare_memory)
 
 
 class Analyst:
