@@ -10,11 +10,11 @@ import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from relaytrap.capture import CaptureReport, read_capture
 from relaytrap.clock import now_ns, rfc3339
@@ -35,14 +35,13 @@ __all__ = ["ImportOptions", "Imported", "Progress", "import_captures", "import_e
 Progress = Callable[[str, int], None]
 Turn = Callable[[str], AbstractContextManager[object]]
 
-BATCH_MESSAGES: Final = 8_192
+BATCH_MESSAGES: Final = 4_096
+"""Messages that a worker turns into rows at a time: with twice as many, all processes together hold 80 MB more."""
 INSERT_MESSAGES: Final = 32_768
 """Batches go into the store together up to this many messages: sorting them, summing them up by the hour and merging
 what they leave takes the engine 11 us a message instead of 18. Twice as many gain nothing more and hold 100 MB more."""
 INSERT_DAYS: Final = 32
 """Nor do they reach over more days: each has parts of its own, 1,500 of them took a minute, and sensors waited."""
-SMALL_MESSAGES: Final = 5_000
-"""Up to this many messages are turned into rows here: starting processes would take longer."""
 
 
 @dataclass(slots=True)
@@ -162,7 +161,7 @@ def _import_one(lanes: "_Lanes", stream: BinaryIO, name: str, options: ImportOpt
 
 def _as_shipped(seen: Observation) -> Observation:
     """What a spool segment holds as its sensor ships it: not from a file. The sample's truth names files and frames."""
-    return seen if seen.sensor.startswith(SENSOR_PREFIX) else replace(seen, capture="", frame=0)
+    return seen if seen.sensor.startswith(SENSOR_PREFIX) else structs.replace(seen, capture="", frame=0)
 
 
 def _some(source: Iterator[Observation], name: str) -> list[Observation]:
@@ -224,8 +223,8 @@ class _Lanes:
                 if not capture:  # nor may its sensor ship it between this look and the insert
                     self._turns.enter_context(self._turn(sensor))
                 self._known[pair] = self._has(sensor, capture)
-        if self._workers is None and len(observations) <= SMALL_MESSAGES:
-            self._keep(self._here(observations))
+        if self._workers is None and len(observations) < BATCH_MESSAGES:
+            self._keep(self._here(observations))  # starting processes would take longer
             return
         if self._workers is None:
             self._workers = self._own_workers = Workers(self.config)
@@ -286,13 +285,16 @@ class _Lanes:
             inserting.result()
 
     def _insert(self, made: list[Batch]) -> None:
-        if any(batch.rows for batch in made):
+        """Insert what was made. The list is left empty: of what the engine was given nothing is held while it works."""
+        counts = [replace(batch, block=b"") for batch in made]
+        blocks = [batch.block for batch in reversed(made) if batch.rows]
+        made.clear()
+        if blocks:
             self._count += 1
-            # The engine takes Native blocks one behind the other as one.
-            block = b"".join(batch.block for batch in made)
-            self._store.insert_block("messages", block, f"import/{self._run}/{self._count}")
-        for batch in made:
-            self._imported.add(batch)
+            given_away = (blocks.pop() for _ in range(len(blocks)))
+            self._store.insert_block("messages", given_away, f"import/{self._run}/{self._count}")
+        for each in counts:
+            self._imported.add(each)
 
     def _has(self, sensor: str, capture: str) -> bool:
         sql = "SELECT 1 FROM messages WHERE sensor = {sensor:String} AND capture = {capture:String} LIMIT 1"

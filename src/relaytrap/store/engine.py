@@ -7,7 +7,7 @@ at a time, because the driver serialises the calls of one client; a stream keeps
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -107,12 +107,15 @@ class Store:
         with self._client() as client, _sentences(self.embedded):
             client.command(sql, parameters=_bound(params))
 
-    def insert_block(self, table: str, block: bytes, token: str) -> None:
+    def insert_block(self, table: str, block: bytes | Iterable[bytes], token: str) -> None:
         """Insert one Native block (store/native.py); a token seen before changes nothing. Durable when it returns.
 
-        Blocks for `messages` wait while a day is being replaced.
+        The engine takes blocks one behind the other as one, so it may come in pieces, which are let go of here as they
+        are handed on. Blocks for `messages` wait while a day is being replaced.
         """
         settings = {"insert_deduplication_token": token}
+        if not self.embedded and not isinstance(block, bytes):
+            block = b"".join(block)  # what lies in one piece, the driver sends again over a new connection
         turn = self.gate.passing() if table == "messages" else contextlib.nullcontext()
         with turn, self._client() as client, _sentences(self.embedded):
             client.raw_insert(table, insert_block=block, fmt="Native", settings=settings)
