@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from relaytrap.cli.main import COMMANDS, main
+from relaytrap.cli.main import COMMANDS, PURPOSES, main
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -19,7 +19,35 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command_and_fits_one_screen() -> None:
     shown = run("--help").stdout
     assert all(f"  {name} " in shown for name in COMMANDS)
-    assert len(shown.splitlines()) <= 40
+    assert len(shown.splitlines()) <= 45
+
+
+def test_help_groups_every_command_by_what_it_is_for() -> None:
+    named = [name for names in PURPOSES.values() for name in names]
+    assert sorted(set(named) & set(COMMANDS)) == sorted(COMMANDS)
+    assert len(named) == len(set(named))
+
+
+@pytest.mark.parametrize(
+    "words", ["sensor", "hub", "store", "sample", "probe", "probe opt-out", "probe schedule", "config"]
+)
+def test_a_group_tells_what_each_of_its_commands_does_in_a_whole_sentence(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([*words.split(), "--help"])
+    lines = capsys.readouterr().out.partition("\nCommands:\n")[2].splitlines()
+    assert lines
+    assert not [line for line in lines if line.endswith("...")]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["completion", shell])
+    assert stop.value.code == 0
+    assert f"_RELAYTRAP_COMPLETE={shell}_complete" in capsys.readouterr().out
 
 
 def test_help_imports_neither_store_nor_page() -> None:

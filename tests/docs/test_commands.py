@@ -8,6 +8,7 @@ import click
 import pytest
 
 from relaytrap.cli.main import COMMANDS, relaytrap
+from relaytrap.errors import RelaytrapError
 from relaytrap.store.queries import FIELDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +68,18 @@ def test_no_option_is_named_that_a_command_does_not_have(words: str) -> None:
 def test_no_command_is_described_that_does_not_exist() -> None:
     headings = re.findall(r"^### `relaytrap ([a-z]+(?: [a-z][a-z-]*)*)", PAGE, re.MULTILINE)
     assert set(headings) == set(ALL)
+
+
+def errors(base: type[RelaytrapError] = RelaytrapError) -> Iterator[type[RelaytrapError]]:
+    for each in base.__subclasses__():
+        yield each
+        yield from errors(each)
+
+
+def test_every_exit_status_stands_in_one_table() -> None:
+    table = PAGE.partition("\n## Exit status\n")[2].partition("\n## ")[0]
+    told = {int(status) for status in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
+    assert {each.exit_status for each in errors() if each.__module__.startswith("relaytrap.")} | {0, 1, 2, 130} == told
 
 
 def test_the_readme_names_every_command() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from relaytrap.cli.main import Settings
+from relaytrap.cli.main import Group, Settings
 from relaytrap.cli.output import emit, output_options
 from relaytrap.config import Given
 
@@ -18,7 +18,7 @@ URLS = {"store.url", "hub.nats_url"}
 PASSWORD = re.compile(r"(?<=://)([^/@:]*):.*@")
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Effective settings, and where each came from."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from relaytrap.cli.hub_backup import backup, restore
-from relaytrap.cli.main import Settings
+from relaytrap.cli.main import Group, Settings
 from relaytrap.cli.service import notify_ready, start_log
 from relaytrap.clock import now_ns
 from relaytrap.errors import ConfigError, RelaytrapError
@@ -29,7 +29,7 @@ UPKEEP_S = 3600.0
 STOP_S = 10.0
 
 
-@click.group(name="hub", invoke_without_command=True)
+@click.group(name="hub", cls=Group, invoke_without_command=True)
 @click.option("--listen", metavar="ADDR:PORT", help="Where the page is served; default 127.0.0.1:8060.")
 @click.option("--uplink", metavar="ADDR:PORT", help="Where sensors of other machines ship to, over HTTPS.")
 @click.pass_context

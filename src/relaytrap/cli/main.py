@@ -19,9 +19,9 @@ from relaytrap import __version__
 from relaytrap.cli.streams import flush_output, is_without_room, prepare_streams, tell_without_room
 from relaytrap.errors import MissingExtra, RelaytrapError
 
-__all__ = ["Settings", "main", "relaytrap"]
+__all__ = ["COMMANDS", "PURPOSES", "Group", "Settings", "main", "relaytrap"]
 
-# Name → module that holds a click command called `command`, and the help line; in the order `--help` shows them.
+# Name → module that holds a click command called `command`, and the help line.
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("relaytrap.cli.up", "Sensor, hub and page in one: from nothing to a map."),
     "sensor": ("relaytrap.cli.sensor", "Listen, answer as a persona, record every byte."),
@@ -42,6 +42,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "witness": ("relaytrap.cli.witness", "The receiving side of open-relay tests that run elsewhere."),
     "config": ("relaytrap.cli.config", "Effective settings, and where each came from."),
     "doctor": ("relaytrap.cli.doctor", "What is wrong with this installation."),
+    "completion": ("relaytrap.cli.completion", "What lets a shell complete commands and options."),
+}
+
+# What they are for → their names, as `--help` shows them. One that stands nowhere is shown at the end.
+PURPOSES: dict[str, tuple[str, ...]] = {
+    "Collect": ("up", "sensor", "hub", "import", "sample"),
+    "Look": ("messages", "sources", "numbers", "relays", "origins", "campaigns", "show", "tail"),
+    "Pass on": ("report", "feed"),
+    "Your own servers": ("probe", "witness", "guard"),
+    "Upkeep": ("doctor", "config", "reanalyse", "store", "completion"),
 }
 
 
@@ -66,6 +76,17 @@ class Settings:
 
         named = {key.replace("__", "."): value for key, value in flags.items()}
         return load_config(self.config_path, environ=os.environ, flags={"data_dir": self.data_dir, **named})
+
+
+class Group(click.Group):
+    """A group that tells what each of its commands does in a whole sentence; click would cut it."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        members = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        lines = [(name, each.get_short_help_str(1000)) for name, each in members if each and not each.hidden]
+        if lines:
+            with formatter.section("Commands"):
+                formatter.write_dl(lines)
 
 
 class Commands(click.Group):
@@ -93,8 +114,15 @@ class Commands(click.Group):
             return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        sorted_in = {name for names in PURPOSES.values() for name in names}
+        shown = {**PURPOSES, "More": tuple(name for name in COMMANDS if name not in sorted_in)}
+        width = max(map(len, COMMANDS))
+        formatter.write_paragraph()
+        for purpose, names in shown.items():
+            if lines := [(name.ljust(width), COMMANDS[name][1]) for name in names if name in COMMANDS]:
+                formatter.write_heading(purpose)
+                with formatter.indentation():
+                    formatter.write_dl(lines)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -110,7 +138,7 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="relaytrap")
-@click.option("--config", "config_path", type=PLACE, envvar="RELAYTRAP_CONFIG", help="Settings (TOML).")
+@click.option("--config", "config_path", type=PLACE, envvar="RELAYTRAP_CONFIG", help="Settings (a TOML file).")
 @click.option("--data", "data_dir", type=PLACE, help="Where everything is kept.")
 @click.pass_context
 def relaytrap(ctx: click.Context, config_path: Path | None, data_dir: Path | None) -> None:

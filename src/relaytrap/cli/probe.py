@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from relaytrap.cli.main import Settings
+from relaytrap.cli.main import Group, Settings
 from relaytrap.cli.output import for_terminal
 from relaytrap.cli.probe_log import log_command
 from relaytrap.cli.probe_opt_out import opt_out
@@ -57,7 +57,7 @@ class WrongUsage(click.UsageError):
     exit_code = EXIT_NOT_RUN
 
 
-class Probe(click.Group):
+class Probe(Group):
     """`relaytrap probe HOST` is `relaytrap probe test HOST`; wrong usage is "not run"."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

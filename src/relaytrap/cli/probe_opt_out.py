@@ -2,7 +2,7 @@
 
 import click
 
-from relaytrap.cli.main import Settings
+from relaytrap.cli.main import Group, Settings
 from relaytrap.cli.output import emit, output_options
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.probe.opt_out import OptOuts
@@ -11,7 +11,7 @@ from relaytrap.probe.records import Records
 __all__ = ["opt_out"]
 
 
-@click.group("opt-out")
+@click.group("opt-out", cls=Group)
 def opt_out() -> None:
     """Addresses, networks and domains that this installation never tests, by page, command line or schedule."""
 

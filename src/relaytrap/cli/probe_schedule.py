@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from relaytrap.cli.main import Settings
+from relaytrap.cli.main import Group, Settings
 from relaytrap.cli.output import emit, for_terminal, output_options
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.errors import InputError
@@ -21,7 +21,7 @@ USER = "the command line"
 COLUMNS = [(name, name) for name in ("target", "every", "next", "verdict", "changed", "was", "problem", "page")]
 
 
-@click.group()
+@click.group(cls=Group)
 def schedule() -> None:
     """Servers that the hub of this data tests again and again, and says so when a result changes."""
 

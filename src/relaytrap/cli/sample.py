@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import click
 
-from relaytrap.cli.main import Settings
+from relaytrap.cli.main import Group, Settings
 from relaytrap.cli.progress import find_anew
 from relaytrap.cli.session import Session, StoreSession, open_session
 from relaytrap.clock import now_ns
@@ -17,7 +17,7 @@ from relaytrap.config import Config
 __all__ = ["command"]
 
 
-@click.group(name="sample")
+@click.group(name="sample", cls=Group)
 def command() -> None:
     """Load or remove the bundled sample scene.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from relaytrap.cli.main import Settings
+from relaytrap.cli.main import Group, Settings
 from relaytrap.cli.sensor_join import join
 from relaytrap.cli.sensor_tokens import COMMANDS
 from relaytrap.cli.service import notify_ready, start_log
@@ -13,7 +13,7 @@ from relaytrap.cli.service import notify_ready, start_log
 __all__ = ["command"]
 
 
-@click.group("sensor", invoke_without_command=True)
+@click.group("sensor", cls=Group, invoke_without_command=True)
 @click.option("--listen", multiple=True, metavar="WHERE", help="transport:address:port, IPv6 in brackets; repeatable.")
 @click.option("--listen-only", metavar="IFACE", help="Read SIP off an interface; listen on no port, answer nobody.")
 @click.option("--name", help="Name the hub shows.")

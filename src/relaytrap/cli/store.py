@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import click
 
 from relaytrap.cli.explain import count
-from relaytrap.cli.main import Settings
+from relaytrap.cli.main import Group, Settings
 from relaytrap.cli.progress import message_bar
 from relaytrap.config import Config, StoreConfig
 from relaytrap.errors import InputError
@@ -16,7 +16,7 @@ __all__ = ["command"]
 EMBEDDED = "embedded"
 
 
-@click.group(name="store")
+@click.group(name="store", cls=Group)
 def command() -> None:
     """Move the store between this machine and a ClickHouse server or cluster."""
 
