@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from relaytrap.evidence.association import associate
 from relaytrap.evidence.kamailio import branch_hash
-from relaytrap.evidence.origin import Settled, Vouch, settle
-from relaytrap.evidence.origin import Testimony as Words
+from relaytrap.evidence.origin import Settled, settle
 from relaytrap.evidence.path import AddressSet, Path, PathSetting, inner_of
 from relaytrap.evidence.relay import judge_path
+from relaytrap.evidence.testimony import Testimony as Words
+from relaytrap.evidence.testimony import Vouch
 from relaytrap.evidence.topology_hiding import BUILT_IN_KEY, BUILT_IN_RESIDUE, Masked, alphabet
 from relaytrap.evidence.track import Keys, keys_of
 from relaytrap.evidence.visits import Placement, TrackInfo, Visit

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaytrap.evidence.origin import Testimony as Words
-from relaytrap.evidence.origin import Vouch, settle
+from relaytrap.evidence.origin import settle
+from relaytrap.evidence.testimony import Testimony as Words
+from relaytrap.evidence.testimony import Vouch
 from relaytrap.evidence.visits import GroupFit, GroupKey
 
 ORIGIN, INNOCENT, LIAR = "198.51.100.66", "198.51.100.200", "203.0.113.99"

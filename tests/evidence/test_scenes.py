@@ -8,10 +8,10 @@ import pytest
 from relaytrap.capture import read_capture
 from relaytrap.evidence.association import associate
 from relaytrap.evidence.kamailio import field_agrees
-from relaytrap.evidence.origin import Testimony as Words
 from relaytrap.evidence.origin import settle
 from relaytrap.evidence.path import AddressSet, PathSetting
 from relaytrap.evidence.relay import judge_path
+from relaytrap.evidence.testimony import Testimony as Words
 from relaytrap.evidence.topology_hiding import Masked
 from relaytrap.evidence.track import keys_of
 from relaytrap.evidence.via_chain import branch_maker

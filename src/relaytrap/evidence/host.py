@@ -11,7 +11,17 @@ from typing import Final
 from relaytrap.evidence.sequence import Rhythm, Sweep, Trial, find_clusters, split_sweeps
 from relaytrap.evidence.visits import TrackInfo, Visit
 
-__all__ = ["CANDIDATES_MAX", "FEW_RELAYS", "HOST_RELAYS", "OUTNUMBERED", "Candidates", "Host", "find_hosts"]
+__all__ = [
+    "CANDIDATES_MAX",
+    "FEW_RELAYS",
+    "HOST_RELAYS",
+    "MANY_RELAYS",
+    "OUTNUMBERED",
+    "SOME_RELAYS",
+    "Candidates",
+    "Host",
+    "find_hosts",
+]
 
 # How far outside a host's own time a guest may lie, as a part of that time and at least (ns).
 SLACK: Final = 0.5
@@ -22,6 +32,9 @@ SLACK_NS: Final = 60 * 10**9
 HOST_RELAYS: Final = 2
 FEW_RELAYS: Final = 6
 OUTNUMBERED: Final = 3
+# So many must speak for a campaign before what fits into it contradicts somebody; fewer where the fit leaves no doubt.
+MANY_RELAYS: Final = 3
+SOME_RELAYS: Final = 2
 LONE_HOST: Final = -2.0
 STRETCH_MIN: Final = 5
 CANDIDATES_MAX: Final = 512

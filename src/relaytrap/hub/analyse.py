@@ -22,7 +22,8 @@ from relaytrap.config import Config
 from relaytrap.enrich import Enricher
 from relaytrap.evidence.association import associate
 from relaytrap.evidence.host import HOST_RELAYS
-from relaytrap.evidence.origin import Standing, settle
+from relaytrap.evidence.origin import settle
+from relaytrap.evidence.testimony import Standing
 from relaytrap.evidence.visits import TrackInfo
 from relaytrap.sample.networks import SENSOR_PREFIX, name_of
 from relaytrap.store import Store, findings, sums, testimony

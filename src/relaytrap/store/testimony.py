@@ -6,7 +6,8 @@ Sets are formed here, in SQL; the Python side sees one row for each origin, and 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from relaytrap.evidence.origin import Origin, Settled, Standing, Testimony, Vouch
+from relaytrap.evidence.origin import Origin, Settled
+from relaytrap.evidence.testimony import Standing, Testimony, Vouch
 from relaytrap.evidence.visits import GroupFit, GroupKey
 from relaytrap.store.findings_schema import NO_ADDRESS, NONE
 from relaytrap.store.queries.filter import storage_address
