@@ -1,13 +1,17 @@
 """What the command line asks of a running hub's store, and what becomes of it when nobody waits for the answer."""
 
+import json
 import socket
+import threading
 import time
 from collections.abc import Callable
 
 import httpx
 import pytest
 
+from relaytrap.errors import StoreError
 from relaytrap.hub.backup import PREFIX
+from relaytrap.web.api import maintenance
 from tests.web.conftest import Hub
 
 FREE_AGAIN_S = 20
@@ -44,3 +48,24 @@ def test_store_is_free_again_after_a_reader_that_went_away(taker: Hub, path: str
 @pytest.mark.parametrize("path", ["/api/backup", "/api/reanalyse"])
 def test_next_may_follow_as_soon_as_one_has_ended(taker: Hub, path: str) -> None:
     assert [ask(taker, path).status_code for _ in range(5)] == [200] * 5
+
+
+def test_who_waits_for_findings_is_told_at_the_end(taker: Hub) -> None:
+    assert [json.loads(line) for line in ask(taker, "/api/analyse").text.splitlines()] == [{"done": True}]
+
+
+def test_who_waits_for_long_work_hears_now_and_then_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "BEAT_S", 0.02)
+    goes_on = threading.Event()
+    told = map(json.loads, maintenance.told_while(goes_on.wait))
+    assert [next(told) for _ in range(3)] == [{"done": False}] * 3
+    goes_on.set()
+    assert list(told)[-1] == {"done": True}
+
+
+def test_work_that_fails_ends_no_answer_as_if_it_were_done() -> None:
+    def fail() -> None:
+        raise StoreError("the disk is full")
+
+    with pytest.raises(StoreError):
+        list(maintenance.told_while(fail))

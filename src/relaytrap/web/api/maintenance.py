@@ -1,7 +1,8 @@
 """What only the hub may do to its store while it runs, on behalf of the command line: the local token opens these."""
 
 import threading
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
@@ -19,9 +20,10 @@ from relaytrap.web.api.uplink import require_local
 from relaytrap.web.site import Ask, Site, TheSite
 from relaytrap.web.streaming import in_threads
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "told_while"]
 
 ONE_AT_A_TIME = threading.Lock()
+BEAT_S = 10.0
 
 
 class Held(ASGIStreamingResponse):
@@ -62,15 +64,14 @@ def derive_again(request: Ask, site: TheSite) -> Held:
 
 
 @post("/api/analyse", status_code=200, sync_to_thread=True)
-def find_now(request: Ask, site: TheSite) -> dict[str, bool]:
-    """Bring relays, origins and campaigns up to date with what is stored, and answer when they are; `done`: whether it
-    is this hub that does that."""
+def find_now(request: Ask, site: TheSite) -> Held:
+    """Bring relays, origins and campaigns up to date with what is stored. A line now and then, so that who waits knows
+    that it goes on; `done`: whether it has, which is never where another hub does that."""
     require_local(request, site)
-    analysis = site.doors.analysis if site.doors else None
-    if analysis:
-        analysis.update()
-    site.answers.forget()
-    return {"done": analysis is not None}
+    with ExitStack() as held:
+        held.callback(site.answers.forget)
+        analysis = site.doors.analysis if site.doors else None
+        return Held(told_while(analysis.update if analysis else None), held, media_type=LINES)
 
 
 @post("/api/backup", status_code=200, sync_to_thread=True)
@@ -101,10 +102,24 @@ def _pieces(backup: Backup) -> Generator[bytes, None, None]:
     yield from backup.chunks()
 
 
+def told_while(work: Callable[[], object] | None) -> Generator[bytes, None, None]:
+    """A line each BEAT_S seconds while work goes on, and one at its end."""
+    if work:
+        with ThreadPoolExecutor(1) as pool:
+            working = pool.submit(work)
+            while not wait([working], BEAT_S).done:
+                yield _line({"done": False})
+            working.result()
+    yield _line({"done": work is not None})
+
+
+def _line(told: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(told) + b"\n"
+
+
 def _steps(site: Site, workers: Workers, only_outdated: bool) -> Generator[bytes, None, None]:
     for step in reanalyse(site.store, workers, only_outdated=only_outdated):
-        told: dict[str, Any] = {"messages": step.messages, "of": step.of}
-        yield msgspec.json.encode(told) + b"\n"
+        yield _line({"messages": step.messages, "of": step.of})
 
 
 HANDLERS = (derive_again, find_now, back_up)
