@@ -323,7 +323,6 @@ def test_keepalives_and_junk_between_messages_are_counted():
     "stream",
     [
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"EHLO example.com\r\nMAIL FROM:<a@b>\r\n",
     ],
@@ -439,3 +438,10 @@ def test_hep_behind_a_gap_of_its_stream_says_so():
 
     messages, _ = read_frames([START, segment(hep3(request(1)), 2000)])
     assert [message.notes for message in messages] == [(GAP_BEFORE, "came inside HEP")]
+
+
+def test_tls_is_counted_as_such():
+    hello = b"\x16\x03\x01\x02\x00" + bytes(512)
+    messages, reader = read_frames([START, segment(hello[:300], 1000), segment(hello[300:], 1300)])
+    assert not messages
+    assert reader.report.unread["TLS, whose keys are not here"] == 2

@@ -4,7 +4,19 @@ import subprocess
 
 import pytest
 
-from tests.capture.packets import TIME_S, enhanced, interface, read, section
+from tests.capture.packets import (
+    SYN,
+    TIME_S,
+    datagram,
+    enhanced,
+    interface,
+    pcap,
+    read,
+    request,
+    response,
+    section,
+    segment,
+)
 from tests.capture.test_linklayer import CASES
 from tests.capture.test_network import TUNNELS
 
@@ -38,3 +50,17 @@ def test_tshark_finds_the_same_messages_in_the_same_frames(peer, tmp_path):
     for name, source in ours.items():
         # With tunnels TShark lists the addresses of all layers, the innermost last.
         assert source in ",".join(found[name]).split(","), name
+
+
+def test_what_tshark_exports_is_read_as_the_capture_itself(peer, tmp_path):
+    packets = [datagram(request(1)), datagram(response(2)), segment(b"", 999, flags=SYN), segment(request(3), 1000)]
+    packets.append(segment(request(4, method=b"INVITE", body=b"v=0\r\n"), 1000 + len(request(3))))
+    path, exported = tmp_path / "all.pcap", tmp_path / "exported.pcapng"
+    path.write_bytes(pcap(packets))
+    command = [peer("tshark"), "-n", "-r", path, "-U", "OSI layer 7", "-w", exported]
+    subprocess.run(command, capture_output=True, check=True)
+
+    def seen(data: bytes) -> list[tuple[str, str, int, bytes]]:
+        return [(each.transport, each.source, each.source_port, each.raw) for each in read(data)]
+
+    assert seen(exported.read_bytes()) == seen(path.read_bytes())

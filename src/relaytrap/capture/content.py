@@ -36,11 +36,14 @@ GAP_AFTER: Final = "TCP gap within this"
 UNFINISHED: Final = "TCP stream ends within this"
 
 NOT_SIP: Final = "TCP payload that is not SIP"
+ENCRYPTED: Final = "TLS, whose keys are not here"
 HEADLESS: Final = "TCP payload whose message began before the capture or in a gap"
 HANDSHAKE: Final = "WebSocket handshake"
 PROXY: Final = "PROXY header"
 SPLIT_MESSAGE: Final = "WebSocket message that never became whole"
 JUNK: Final = "junk between SIP messages in a TCP stream"
+TLS_RECORDS: Final = (b"\x16\x03", b"\x15\x03")
+"""How a connection begins that speaks TLS: a handshake, or an alert that refuses one."""
 MAX_SEEK: Final = 16_384
 """Octets kept while a start line may be coming together."""
 MAX_SOUGHT: Final = 1 << 20
@@ -71,6 +74,7 @@ class StreamContent:
     __slots__ = (
         "_buffer",
         "_claimed",
+        "_else",
         "_frame",
         "_lost_before",
         "_moment_ns",
@@ -87,6 +91,7 @@ class StreamContent:
         self._websocket: WebSocketFrames | None = None
         self._buffer = b""
         self._claimed: tuple[str, ...] = ()
+        self._else = NOT_SIP
         self._lost_before = False
         self._frame = 0
         self._sought = 0
@@ -155,6 +160,7 @@ class StreamContent:
             self._unread[PROXY] += 1
             return self._decide(data[end:], frame, moment_ns) if len(data) > end else []
         else:
+            self._else = ENCRYPTED if data[:2] in TLS_RECORDS else NOT_SIP
             self._read = self._handshake if begins_handshake(data) else self._foreign
         return self._read(data, frame, moment_ns)
 
@@ -222,7 +228,7 @@ class StreamContent:
         """Not SIP so far; a segment that starts like a message changes that."""
         if begins_message(data):
             return self._enter_sip(data, frame, moment_ns)
-        self._unread[NOT_SIP] += 1
+        self._unread[self._else] += 1
         return []
 
     def _handshake(self, data: bytes, frame: int, moment_ns: int) -> list[Piece]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from relaytrap.capture import hep
+from relaytrap.capture import exported, hep
 from relaytrap.capture.content import CUT_BY_SNAPLEN, GAP_AFTER, UNFINISHED, StreamContent
 from relaytrap.capture.direction import Directions
 from relaytrap.capture.linklayer import Located
@@ -21,12 +21,15 @@ DAMAGED: Final = "damaged UDP header"
 SHORT: Final = "shorter than its UDP length says"
 SHORT_CHUNK: Final = "shorter than its SCTP chunk says"
 FROM_HEP: Final = "came inside HEP"
+FROM_EXPORT: Final = "came as a PDU exported from a capture"
 FROM_TUNNEL: Final = "came inside a tunnel from"
 INCOMPLETE_NOTES: Final = frozenset({FRAGMENTS_MISSING, GAP_AFTER, UNFINISHED})
 
 CUT_MESSAGE: Final = "SIP message cut by the capture's snap length (read as far as it goes)"
 INCOMPLETE_MESSAGE: Final = "SIP message with octets missing (read as far as it goes)"
 NO_CONTENT: Final = "HEP packet without a SIP message"
+OTHER_EXPORT: Final = "exported PDU that is no SIP message, or names no endpoints"
+EXPORTED_AGAIN: Final = "PDU exported again by another dissector"
 OTHER_SCTP: Final = "SCTP without a SIP message"
 
 TCP, UDP, SCTP = 6, 17, 132
@@ -60,6 +63,7 @@ class Dissector:
         self._directions = directions
         self._network = Network(report.unread, max_fragment_octets=max_held // 4)
         self._in_tunnel = False
+        self._last_exported: exported.ExportedPdu | None = None
         self._chunks = Chunks(report.unread, max_held=max_held // 4)
         self._streams = Streams(
             report.unread, lambda opened: StreamContent(report.unread, opened=opened), max_held=max_held
@@ -112,8 +116,10 @@ class Dissector:
         self, link_type: int, data: bytes, original: int, frame: int, moment_ns: int, notes: tuple[str, ...] = ()
     ) -> list[Observation]:
         """What packet number `frame` carries or completes. original: its length on the wire."""
-        payload = self._network.payload(link_type, data, frame, moment_ns)
         cut = original > len(data)
+        if link_type == exported.LINK_TYPE:
+            return self._exported(data, frame, moment_ns, notes, cut)
+        payload = self._network.payload(link_type, data, frame, moment_ns)
         out = self._payload(payload, notes, cut) if payload else []
         if self._network.given_up:
             out += self._given_up()
@@ -178,6 +184,33 @@ class Dissector:
             return self._tunnelled(inner, packet._replace(data=data), notes)
         self._unread[what_else(data, source_port, destination_port)] += 1
         return []
+
+    def _exported(
+        self, packet: bytes, frame: int, moment_ns: int, notes: tuple[str, ...], cut: bool
+    ) -> list[Observation]:
+        """Messages that somebody's dissector had already taken out of their packets.
+
+        What came in TLS is exported again by each dissector that it passes, each time with all of its record.
+        """
+        pdu = exported.read_exported(packet)
+        if pdu is None or not begins_message(pdu.payload):
+            self._unread[OTHER_EXPORT] += 1
+            return []
+        if pdu.frame and pdu == self._last_exported:
+            self._unread[EXPORTED_AGAIN] += 1
+            return []
+        self._last_exported = pdu
+        ends = (pdu.source, pdu.source_port, pdu.destination, pdu.destination_port)
+        notes += (FROM_EXPORT,)
+        if pdu.transport == "tcp":
+            content = StreamContent(self._unread, opened=True)
+            pieces = content.feed(pdu.payload, frame, moment_ns)
+            pieces += content.gap(cut=True) if cut else content.close()
+            return self._from_streams([(*ends, b"", each._replace(notes=each.notes + notes)) for each in pieces])
+        if cut:
+            self._unread[CUT_MESSAGE] += 1
+            notes += (CUT_BY_SNAPLEN,)
+        return [self.observe(moment_ns, pdu.transport, *ends, pdu.payload, frame, notes)]
 
     def _message(
         self,
