@@ -140,8 +140,14 @@ def test_unchanged_page_is_answered_with_304(hub: Hub) -> None:
     assert not again.content
 
 
-def test_pages_are_compressed(hub: Hub) -> None:
-    assert hub.get("/").headers["content-encoding"] == "gzip"
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/sources/nobody", "/messages?since=yesteryear"])
+def test_pages_are_compressed_also_those_that_tell_of_an_error(hub: Hub, path: str) -> None:
+    assert hub.get(path).headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/static/app.css", "/static/app.js"])
+def test_a_page_names_its_encoding_once(hub: Hub, path: str) -> None:
+    assert hub.get(path).headers["content-type"].count("charset=utf-8") == 1
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotFoundException
+from litestar.middleware.compression import CompressionMiddleware
 from litestar.params import FromPath
 
 from relaytrap.errors import InputError, RelaytrapError
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 FOREVER: Final = "public, max-age=31536000, immutable"
 BRIEFLY: Final = "public, max-age=300"
 ANSWER_BYTES_MAX: Final = 80_000_000
+COMPRESSION: Final = CompressionConfig(
+    backend="gzip", gzip_compress_level=5, exclude=["^/live$", "^/api/live$", "^/api/backup$", "^/static/"]
+)
 
 
 def create_app(site: Site) -> App:
@@ -45,16 +49,14 @@ def create_app(site: Site) -> App:
             HTTPException: explain_http,
             Exception: explain_failure,
         },
-        compression_config=CompressionConfig(
-            backend="gzip", gzip_compress_level=5, exclude=["^/live$", "^/api/live$", "^/api/backup$", "^/static/"]
-        ),
         on_startup=[keep_schedules],
         openapi_config=None,
         logging_config=None,
         request_max_body_size=ANSWER_BYTES_MAX,
         state=State({"site": site}),
     )
-    return Guard(litestar)
+    # Around the whole application: what it says of an address that leads nowhere passes no middleware of its own.
+    return Guard(CompressionMiddleware(litestar, COMPRESSION))
 
 
 @get("/static/{name:str}", sync_to_thread=False, include_in_schema=False)
@@ -105,7 +107,7 @@ def _explained(request: Request[Any, Any, State], status: int, sentence: str) ->
     if request.url.path.startswith("/api/"):
         return Response({"error": sentence}, status_code=status, media_type="application/json")
     if status == 503:  # the store does not answer, and a page would ask it
-        return Response(f"{sentence}\n", status_code=status, media_type="text/plain; charset=utf-8")
+        return Response(f"{sentence}\n", status_code=status, media_type="text/plain")
     site: Site = request.app.state.site
     # The page that tells of a failure asks the store nothing, which may be what failed.
     told = {"sentence": sentence, "number": status, "has_sample": lambda: False}

@@ -29,7 +29,7 @@ __all__ = ["Ask", "Rows", "Site", "TheSite"]
 
 Rows = list[dict[str, Any]]
 Ask = Request[Any, Any, State]
-HTML: Final = "text/html; charset=utf-8"
+HTML: Final = "text/html"
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["STATIC_DIR", "Asset", "Assets"]
 
 STATIC_DIR = Path(__file__).resolve().parent / "static"
-TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
 @dataclass(frozen=True)

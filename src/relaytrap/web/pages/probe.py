@@ -77,7 +77,7 @@ def result(request: Ask, site: TheSite, secret: FromPath[str]) -> Response[bytes
 @get("/probe/{secret:str}/report.html", sync_to_thread=True, include_in_schema=False)
 def result_html(site: TheSite, secret: FromPath[str]) -> Response[bytes]:
     entry, report = _finished(site, secret)
-    return _file(entry, render_html(report).encode(), "text/html; charset=utf-8", "html")
+    return _file(entry, render_html(report).encode(), "text/html", "html")
 
 
 @get("/probe/{secret:str}/report.pdf", sync_to_thread=True, include_in_schema=False)
