@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
-from relaytrap.cli.main import COMMANDS, PURPOSES, main
+from relaytrap.cli.main import COMMANDS, PURPOSES, main, relaytrap
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -130,3 +132,27 @@ def test_a_shell_can_complete_commands_and_options(typed: str, offered: str) -> 
         check=False,
     )
     assert done.stdout.splitlines() == [f"plain,{offered}"]
+
+
+def options(command: click.Command) -> Iterator[tuple[str, click.Parameter]]:
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            member = command.get_command(click.Context(command), name)
+            assert member
+            yield from options(member)
+    yield from ((f"{command.name} {parameter.opts[0]}", parameter) for parameter in command.params)
+
+
+def test_every_text_that_is_no_path_must_be_utf8() -> None:
+    plain = {name for name, parameter in options(relaytrap) if type(parameter.type) is click.types.StringParamType}
+    assert plain == {"import files"}
+
+
+@pytest.mark.parametrize(
+    "words", ["show", "sensor rotate", "sensor revoke", "probe opt-out add 192.0.2.1 --note", "messages --text"]
+)
+def test_text_that_is_no_utf8_is_refused_in_a_sentence(words: str) -> None:
+    command = [sys.executable, "-m", "relaytrap.cli.main", *words.split(), b"caf\xe9"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == (3 if words.startswith("probe") else 2)
+    assert "caf\\xe9 is no UTF-8; write it in UTF-8" in done.stderr

@@ -260,3 +260,13 @@ def test_result_that_cannot_be_printed_keeps_its_exit_status(
     monkeypatch.setattr(probe, "print_result", fail)
     monkeypatch.setattr(streams, "_silence", lambda: None)
     assert status_of("--i-run-this-server", SERVER) == found
+
+
+@pytest.mark.parametrize("wrong", [["pbx example.com"], ["http://pbx.example.com"], [SERVER, "--domain", "a b"]])
+def test_server_that_can_never_be_tested_is_not_scheduled(
+    status_of: Status, capsys: Captured, wrong: list[str]
+) -> None:
+    assert status_of("schedule", "add", "--i-run-this-server", *wrong) == 4
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    status_of("schedule", "list")
+    assert capsys.readouterr().out == "nothing is scheduled\n"

@@ -112,3 +112,11 @@ def test_database_that_may_not_be_opened_asks_for_permission_and_is_not_called_b
     assert done.returncode == 10
     assert "hub.sqlite3: cannot be opened or made (unable to open database file); give permission" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("url", ["hub.example:8061", "http://hub.example:8061", "https://", "192.0.2.1"])
+def test_hub_that_no_sensor_could_join_is_refused_before_a_token_is_made(tmp_path: Path, url: str) -> None:
+    refused = sensor(tmp_path, "add", "cellar", "--hub", url)
+    assert refused.returncode == 3
+    assert refused.stderr.startswith("relaytrap: --hub: ")
+    assert "no sensor has a token" in sensor(tmp_path, "list").stdout

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from relaytrap.cli.output import given_text
+from relaytrap.cli.output import TEXT
 
 __all__ = ["filter_options", "place_options"]
 
@@ -66,7 +66,7 @@ def place_options(command: F) -> F:
 def _with_option(command: F, name: str, spec: Mapping[str, Any], *, hidden: bool = False) -> F:
     """Not parsed here: that is done in one place (parse_conditions) for the command line and the API alike."""
     told = f"{spec['doc']}."
-    return click.option(_option(name), name, metavar="TEXT", help=told, hidden=hidden, callback=given_text)(command)
+    return click.option(_option(name), name, type=TEXT, help=told, hidden=hidden)(command)
 
 
 def _option(name: str) -> str:

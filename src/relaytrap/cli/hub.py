@@ -11,6 +11,7 @@ import click
 
 from relaytrap.cli.hub_backup import backup, restore
 from relaytrap.cli.main import Group, Settings
+from relaytrap.cli.output import TEXT
 from relaytrap.cli.service import notify_ready, start_log
 from relaytrap.clock import now_ns
 from relaytrap.errors import ConfigError, RelaytrapError
@@ -30,8 +31,8 @@ STOP_S = 10.0
 
 
 @click.group(name="hub", cls=Group, invoke_without_command=True)
-@click.option("--listen", metavar="ADDR:PORT", help="Where the page is served; default 127.0.0.1:8060.")
-@click.option("--uplink", metavar="ADDR:PORT", help="Where sensors of other machines ship to, over HTTPS.")
+@click.option("--listen", type=TEXT, metavar="ADDR:PORT", help="Where the page is served; default 127.0.0.1:8060.")
+@click.option("--uplink", type=TEXT, metavar="ADDR:PORT", help="Where sensors of other machines ship to, over HTTPS.")
 @click.pass_context
 def command(ctx: click.Context, listen: str | None, uplink: str | None) -> None:
     """Take in what sensors send; serve the page and the API. Runs in the foreground until Ctrl-C or SIGTERM."""

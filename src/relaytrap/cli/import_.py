@@ -11,7 +11,7 @@ import click
 
 from relaytrap.cli.explain import count
 from relaytrap.cli.main import Settings
-from relaytrap.cli.output import for_terminal, given_text
+from relaytrap.cli.output import TEXT, for_terminal
 from relaytrap.cli.progress import byte_bars, find_anew
 from relaytrap.cli.session import HubSession, open_session
 from relaytrap.config import Config
@@ -31,13 +31,13 @@ Progress = Callable[[str, int], None]
     "--sensor",
     default="",
     metavar="NAME",
-    callback=given_text,
-    help="Sensor to keep the messages under. Default: the file's name.",
+    type=TEXT,
+    help="Sensor to keep the messages under. Default: the file's name, up to its first dot.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each file.")
 @click.pass_obj
 def command(settings: Settings, files: tuple[str, ...], dry_run: bool, sensor: str, as_json: bool) -> None:
-    """Read captures: pcap, pcapng, HEP, spool segments, gzipped or not; - is standard input.
+    """Read captures: pcap, pcapng, HEP, spool segments, compressed or not; - is standard input.
 
     Importing a file again adds only what is new in it.
     """

@@ -18,7 +18,7 @@ TABLE_ROWS: Final = 50
 def listing_options(command: F) -> F:
     """Adds `--limit`, `--json` and `--csv`, passed on as `limit` (None when not given), `as_json` and `as_csv`."""
     text = f"At most this many; 0: all. Default: {TABLE_ROWS}, or all as JSON or CSV."
-    return click.option("--limit", type=click.IntRange(min=0), help=text)(output_options(command))
+    return click.option("--limit", type=click.IntRange(min=0), metavar="N", help=text)(output_options(command))
 
 
 def sort_option(*names: str) -> Callable[[F], F]:

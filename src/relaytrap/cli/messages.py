@@ -8,7 +8,7 @@ import click
 from relaytrap.cli.filtering import filter_options
 from relaytrap.cli.listing import list_rows, listing_options
 from relaytrap.cli.main import Settings
-from relaytrap.cli.output import moment
+from relaytrap.cli.output import TEXT, moment
 
 __all__ = ["command"]
 
@@ -30,7 +30,7 @@ WHOLE = tuple((name, name) for name in NAMED)
 
 
 @click.command(name="messages")
-@click.option("--before", default="", metavar="CURSOR", help="Only older than TIME_ID of a listed message.")
+@click.option("--before", type=TEXT, default="", metavar="CURSOR", help="Only older than TIME_ID of a listed message.")
 @filter_options()
 @listing_options
 @click.pass_obj

@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
-from relaytrap.errors import InputError
 from relaytrap.sip.text import display, visible
 
-__all__ = ["csv_cell", "emit", "for_terminal", "given_text", "moment", "output_options"]
+__all__ = ["TEXT", "csv_cell", "emit", "for_terminal", "moment", "output_options"]
 
 Row = Mapping[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,7 +21,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 CELL_MAX_CHARS = 200
 # A table is for people: moments to the millisecond or second, no number where none is known. JSON and CSV have all.
-MOMENTS = {"received_at": 23, "first_seen": 19, "last_seen": 19, "started": 19, "since": 19, "heard": 19}
+MOMENTS = {
+    "received_at": 23,
+    "first_seen": 19,
+    "last_seen": 19,
+    "started": 19,
+    "since": 19,
+    "heard": 19,
+    "next": 19,
+    "changed": 19,
+}
 SHARES = frozenset({"coverage"})
 SENTENCES = frozenset({"incidents"})
 NONE_KNOWN = frozenset({"asn"})
@@ -41,15 +49,19 @@ def _one_form(ctx: click.Context, option: click.Parameter, given: bool) -> bool:
     return given
 
 
-def given_text(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """An option's text; InputError for bytes that are no UTF-8, which no store keeps."""
-    try:
-        (value or "").encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            f"{option.opts[0]}: {display(os.fsencode(value or ''))} is no UTF-8; write it in UTF-8"
-        ) from None
-    return value
+class Text(click.types.StringParamType):
+    """Text that somebody gave: UTF-8, for nothing else can be stored or compared. A file's name may be otherwise."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.fail(f"{for_terminal(display(os.fsencode(text)))} is no UTF-8; write it in UTF-8", param, ctx)
+        return text
+
+
+TEXT = Text()
 
 
 def for_terminal(value: Any, limit: int = CELL_MAX_CHARS) -> str:

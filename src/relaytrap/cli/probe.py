@@ -21,7 +21,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from relaytrap.cli.main import Group, Settings
-from relaytrap.cli.output import for_terminal
+from relaytrap.cli.output import TEXT, for_terminal
 from relaytrap.cli.probe_log import log_command
 from relaytrap.cli.probe_opt_out import opt_out
 from relaytrap.cli.probe_result import print_result
@@ -120,23 +120,32 @@ def command() -> None:
 
 
 @command.command(hidden=True)
-@click.argument("host")
+@click.argument("host", type=TEXT)
 @click.option("--i-run-this-server", "mine", is_flag=True, help="State that HOST is yours; without it nothing is sent.")
 @click.option(
     "--transport", "transports", multiple=True, type=click.Choice(TRANSPORTS), help="Only these; default all."
 )
 @click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), help="Only these; default all three.")
-@click.option("--domain", default="", help="The server's own SIP domain, when HOST is not it.")
+@click.option("--domain", type=TEXT, default="", help="The server's own SIP domain, when HOST is not it.")
 @click.option("--thorough", is_flag=True, help=f"All {len(TRICKS) - 1} tricks instead of {len(STANDARD)}.")
-@click.option("--number", default="", metavar="+E164", help="Also try to call this number, which must be your own.")
-@click.option("--register-then-call", "register", is_flag=True, help="Also register a random user; taken back again.")
-@click.option("--from", "tester", default="", metavar="ADDR", help="Our own address to test from.")
 @click.option(
-    "--witness", default="", metavar="ADDR[:PORT]", help="Where the witness listens; default: as --from, 5060."
+    "--number", type=TEXT, default="", metavar="+E164", help="Also try to call this number, which must be your own."
 )
-@click.option("--witness-public", default="", metavar="ADDR:PORT", help="How others reach the witness, behind a NAT.")
+@click.option("--register-then-call", "register", is_flag=True, help="Also register a random user; taken back again.")
+@click.option("--from", "tester", type=TEXT, default="", metavar="ADDR", help="Our own address to test from.")
+@click.option(
+    "--witness",
+    type=TEXT,
+    default="",
+    metavar="ADDR[:PORT]",
+    help="Where the witness listens; default: as --from, 5060.",
+)
+@click.option(
+    "--witness-public", type=TEXT, default="", metavar="ADDR:PORT", help="How others reach the witness, behind a NAT."
+)
 @click.option(
     "--witness-token",
+    type=TEXT,
     default="",
     metavar="TOKEN",
     help="--witness runs on another machine already; this joins it there.",

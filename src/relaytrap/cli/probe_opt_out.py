@@ -3,7 +3,7 @@
 import click
 
 from relaytrap.cli.main import Group, Settings
-from relaytrap.cli.output import emit, output_options
+from relaytrap.cli.output import TEXT, emit, output_options
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.probe.opt_out import OptOuts
 from relaytrap.probe.records import Records
@@ -17,8 +17,8 @@ def opt_out() -> None:
 
 
 @opt_out.command()
-@click.argument("name", metavar="ADDRESS|NETWORK|DOMAIN")
-@click.option("--note", default="", help="Who asked for it, and how.")
+@click.argument("name", type=TEXT, metavar="ADDRESS|NETWORK|DOMAIN")
+@click.option("--note", type=TEXT, default="", help="Who asked for it, and how.")
 @click.pass_obj
 def add(settings: Settings, name: str, note: str) -> None:
     """Never test an address, a network, or a domain and all names below it."""
@@ -26,7 +26,7 @@ def add(settings: Settings, name: str, note: str) -> None:
 
 
 @opt_out.command()
-@click.argument("name", metavar="ADDRESS|NETWORK|DOMAIN")
+@click.argument("name", type=TEXT, metavar="ADDRESS|NETWORK|DOMAIN")
 @click.pass_obj
 def remove(settings: Settings, name: str) -> None:
     """Take an entry back."""

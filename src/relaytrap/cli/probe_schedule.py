@@ -6,13 +6,13 @@ from pathlib import Path
 import click
 
 from relaytrap.cli.main import Group, Settings
-from relaytrap.cli.output import emit, for_terminal, output_options
+from relaytrap.cli.output import TEXT, emit, for_terminal, output_options
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.errors import InputError
 from relaytrap.probe.register import Register
 from relaytrap.probe.schedule import STATED, Schedule, Schedules, parse_every
 from relaytrap.probe.service import Asked
-from relaytrap.probe.target import TRANSPORTS
+from relaytrap.probe.target import TRANSPORTS, check_host
 from relaytrap.probe.verdict import EXIT_NOT_RUN
 
 __all__ = ["schedule"]
@@ -27,13 +27,15 @@ def schedule() -> None:
 
 
 @schedule.command()
-@click.argument("host")
-@click.option("--every", default="1d", show_default=True, metavar="12h|1d|1w", help="How often; an hour at least.")
+@click.argument("host", type=TEXT)
+@click.option(
+    "--every", type=TEXT, default="1d", show_default=True, metavar="12h|1d|1w", help="How often; an hour at least."
+)
 @click.option("--i-run-this-server", "mine", is_flag=True, help="State that HOST is yours; without it nothing is sent.")
 @click.option(
     "--transport", "transports", multiple=True, type=click.Choice(TRANSPORTS), help="Only these; default all."
 )
-@click.option("--domain", default="", help="The server's own SIP domain, when HOST is not it.")
+@click.option("--domain", type=TEXT, default="", help="The server's own SIP domain, when HOST is not it.")
 @click.option("--thorough", is_flag=True, help="All tricks.")
 @click.pass_obj
 def add(
@@ -44,13 +46,16 @@ def add(
         click.echo(f"relaytrap: add --i-run-this-server if {for_terminal(host)} is yours", err=True)
         sys.exit(EXIT_NOT_RUN)
     data_dir: Path = settings.load().data_dir
+    check_host(host)
+    if domain:
+        check_host(domain)
     asked, now = Asked(host, domain, transports, thorough), now_ns()
     _schedules(data_dir).add(asked.host, USER, STATED, asked.options, parse_every(every), now, now)
     click.echo(f"{for_terminal(host)} is tested every {every}, by the hub of {for_terminal(data_dir)} while it runs")
 
 
 @schedule.command()
-@click.argument("host")
+@click.argument("host", type=TEXT)
 @click.pass_obj
 def remove(settings: Settings, host: str) -> None:
     """End every schedule for HOST; its tests stay in the log."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from relaytrap.cli.main import Group, Settings
+from relaytrap.cli.output import TEXT
 from relaytrap.cli.sensor_join import join
 from relaytrap.cli.sensor_tokens import COMMANDS
 from relaytrap.cli.service import notify_ready, start_log
@@ -14,12 +15,16 @@ __all__ = ["command"]
 
 
 @click.group("sensor", cls=Group, invoke_without_command=True)
-@click.option("--listen", multiple=True, metavar="WHERE", help="transport:address:port, IPv6 in brackets; repeatable.")
-@click.option("--listen-only", metavar="IFACE", help="Read SIP off an interface; listen on no port, answer nobody.")
-@click.option("--name", help="Name the hub shows.")
-@click.option("--persona", help="The device to play: a bundled name, or the path of a persona file.")
-@click.option("--hub", "hub_url", metavar="URL", help="Hub to ship segments to.")
-@click.option("--token", help="Token this sensor shows the hub.")
+@click.option(
+    "--listen", type=TEXT, multiple=True, metavar="WHERE", help="transport:address:port, IPv6 in brackets; repeatable."
+)
+@click.option(
+    "--listen-only", type=TEXT, metavar="IFACE", help="Read SIP off an interface; listen on no port, answer nobody."
+)
+@click.option("--name", type=TEXT, help="Name the hub shows.")
+@click.option("--persona", type=TEXT, help="The device to play: a bundled name, or the path of a persona file.")
+@click.option("--hub", "hub_url", type=TEXT, metavar="URL", help="Hub to ship segments to.")
+@click.option("--token", type=TEXT, help="Token this sensor shows the hub.")
 @click.option("--flush", "flush_interval_s", type=float, metavar="SECONDS", help="Longest wait in memory; 0: none.")
 @click.option("--count", is_flag=True, help="Print how many received messages the spool holds, and end.")
 @click.option("--personas", "list_personas", is_flag=True, help="Print the bundled personas, and end.")

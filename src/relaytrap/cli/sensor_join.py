@@ -10,6 +10,7 @@ import click
 
 from relaytrap import clock
 from relaytrap.cli.main import Settings
+from relaytrap.cli.output import TEXT
 from relaytrap.config import JOINED, Config
 from relaytrap.errors import DiskError, UplinkError
 
@@ -19,11 +20,13 @@ TIMEOUT_S = 20.0
 
 
 @click.command()
-@click.argument("url", required=False)
-@click.option("--pin", metavar="SHA256", help="Fingerprint of the hub's certificate; empty: one this machine trusts.")
-@click.option("--token", help="Token that the hub gave for this sensor.")
-@click.option("--listen", multiple=True, metavar="WHERE", help="transport:address:port; repeatable.")
-@click.option("--persona", help="The device to play.")
+@click.argument("url", type=TEXT, required=False)
+@click.option(
+    "--pin", type=TEXT, metavar="SHA256", help="Fingerprint of the hub's certificate; empty: one this machine trusts."
+)
+@click.option("--token", type=TEXT, help="Token that the hub gave for this sensor.")
+@click.option("--listen", type=TEXT, multiple=True, metavar="WHERE", help="transport:address:port; repeatable.")
+@click.option("--persona", type=TEXT, help="The device to play.")
 @click.pass_obj
 def join(
     settings: Settings,

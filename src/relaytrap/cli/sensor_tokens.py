@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 
 from relaytrap.cli.main import Settings
-from relaytrap.cli.output import emit, output_options
+from relaytrap.cli.output import TEXT, emit, output_options
 from relaytrap.clock import now_ns, parse_rfc3339, rfc3339
 from relaytrap.config import Config
 
@@ -27,12 +27,12 @@ ONE_MACHINE: Final = (
     "with --uplink 0.0.0.0:8061) and rotate the token for a line that does."
 )
 HUB_OPTION: Final = click.option(
-    "--hub", "url", metavar="URL", help="How the sensor reaches this hub; default: hub.uplink_url."
+    "--hub", "url", type=TEXT, metavar="URL", help="How the sensor reaches this hub; default: hub.uplink_url."
 )
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", type=TEXT)
 @HUB_OPTION
 @click.pass_obj
 def add(settings: Settings, name: str, url: str | None) -> None:
@@ -41,7 +41,7 @@ def add(settings: Settings, name: str, url: str | None) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", type=TEXT)
 @HUB_OPTION
 @click.pass_obj
 def rotate(settings: Settings, name: str, url: str | None) -> None:
@@ -50,7 +50,7 @@ def rotate(settings: Settings, name: str, url: str | None) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", type=TEXT)
 @click.pass_obj
 def revoke(settings: Settings, name: str) -> None:
     """Take a sensor's permission away; its messages stay."""
@@ -117,10 +117,13 @@ def _keys(config: Config) -> "Iterator[tuple[Keys, HubDatabase]]":
 def _print_line(settings: Settings, url: str | None, make: "Callable[[Keys], str]") -> None:
     """The command line that joins a sensor; its token is shown this once and kept nowhere."""
     from relaytrap.cli.session import running_hub
+    from relaytrap.sensor.link import parse_hub_url
 
     config: Config = settings.load()
     hub = running_hub(config.data_dir)
     public = url or (hub.uplink_url if hub else "") or _configured_url(config)
+    if public:
+        parse_hub_url(public, given="--hub" if url else "hub.uplink_url")
     with _keys(config) as (keys, _):
         token = make(keys)
     if public:

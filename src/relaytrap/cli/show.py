@@ -1,9 +1,7 @@
 """`relaytrap show ID`: one message, source, relay, origin or campaign, explained with its evidence."""
 
 import base64
-import ipaddress
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,25 +9,25 @@ import click
 
 from relaytrap.cli.explain import finding_lines, place_of
 from relaytrap.cli.main import Settings
-from relaytrap.cli.output import for_terminal
+from relaytrap.cli.output import TEXT, for_terminal
 from relaytrap.cli.picture import dot_chart
-from relaytrap.cli.session import Session, open_session
+from relaytrap.cli.session import open_session
 from relaytrap.clock import parse_rfc3339
 from relaytrap.errors import InputError
 from relaytrap.sip import Unparsed, parse_message
 from relaytrap.sip.text import display, visible
+from relaytrap.store.queries.subject import find_known
 
 __all__ = ["command"]
 
 Row = dict[str, Any]
-MESSAGE_ID = re.compile(r"[0-9a-f]{16}")
 WIDE = 400
 SWEEP_POINTS_MIN = 5
 STANDING = {"fact": "our socket saw it", "vouched": "vouched for by", "claim": "only claimed"}
 
 
 @click.command()
-@click.argument("what")
+@click.argument("what", type=TEXT)
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
 @click.pass_obj
 def command(settings: Settings, what: str, as_json: bool) -> None:
@@ -39,7 +37,7 @@ def command(settings: Settings, what: str, as_json: bool) -> None:
     identifier.
     """
     with open_session(settings.load()) as session:
-        found = find(session, what.strip())
+        found = find_known(session.query, what)
         sweep = list(session.query("sweep", {"id": found["campaign"]["id"]})) if _has_range(found) else []
     if not found:
         raise InputError(
@@ -55,28 +53,8 @@ def command(settings: Settings, what: str, as_json: bool) -> None:
         click.echo("\n".join(sweep_lines(sweep)))
 
 
-def find(session: Session, what: str) -> dict[str, Row]:
-    """What is known under an identifier or address: question → its one row."""
-    given: dict[str, dict[str, str]]
-    if address := _address(what):
-        given = {name: {"address": address} for name in ("source", "relay", "origin")}
-    elif MESSAGE_ID.fullmatch(what.lower()):
-        given = {name: {"id": what.lower()} for name in ("message", "campaign")}
-    else:
-        given = {"campaign": {"id": what}}
-    rows = {name: next(iter(session.query(name, options)), None) for name, options in given.items()}
-    return {name: row for name, row in rows.items() if row}
-
-
 def _has_range(found: dict[str, Row]) -> bool:
     return "campaign" in found and found["campaign"]["range"] is not None
-
-
-def _address(what: str) -> str:
-    try:
-        return str(ipaddress.ip_address(what))
-    except ValueError:
-        return ""
 
 
 def message_lines(row: Row) -> Iterator[str]:

@@ -7,6 +7,7 @@ import click
 
 from relaytrap.cli.explain import count
 from relaytrap.cli.main import Group, Settings
+from relaytrap.cli.output import TEXT
 from relaytrap.cli.progress import message_bar
 from relaytrap.config import Config, StoreConfig
 from relaytrap.errors import InputError
@@ -22,8 +23,10 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--to", "target", required=True, metavar="URL|embedded", help="Where to: clickhouse://user:pass@host/db.")
-@click.option("--cluster", default="", metavar="NAME", help="Cluster of that server.")
+@click.option(
+    "--to", "target", type=TEXT, required=True, metavar="URL|embedded", help="Where to: clickhouse://user:pass@host/db."
+)
+@click.option("--cluster", type=TEXT, default="", metavar="NAME", help="Cluster of that server.")
 @click.option("--merge", is_flag=True, help="Add to messages that are there already.")
 @click.pass_obj
 def move(settings: Settings, target: str, cluster: str, merge: bool) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from relaytrap.cli.main import Settings
+from relaytrap.cli.output import TEXT
 from relaytrap.cli.up_sensor import WatchedSensor
 from relaytrap.clock import monotonic
 from relaytrap.errors import ConfigError, ListenError, RelaytrapError, StoreLocked
@@ -33,8 +34,10 @@ PORTS_TRIED = 50
 
 @click.command()
 @click.option("--sample", is_flag=True, help="Also load the bundled sample scene.")
-@click.option("--listen", multiple=True, metavar="WHERE", help="Where the sensor listens: transport:address:port.")
-@click.option("--page", metavar="ADDR:PORT", help="Where the page is served; default 127.0.0.1:8060.")
+@click.option(
+    "--listen", type=TEXT, multiple=True, metavar="WHERE", help="Where the sensor listens: transport:address:port."
+)
+@click.option("--page", type=TEXT, metavar="ADDR:PORT", help="Where the page is served; default 127.0.0.1:8060.")
 @click.pass_obj
 def command(settings: Settings, sample: bool, listen: tuple[str, ...], page: str | None) -> None:
     """Sensor, hub and page in one: from nothing to a map. Ends with Ctrl-C.

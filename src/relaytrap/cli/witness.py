@@ -15,6 +15,7 @@ import click
 
 from relaytrap.certificate import write_private
 from relaytrap.cli.main import Settings
+from relaytrap.cli.output import TEXT
 from relaytrap.cli.service import start_log
 from relaytrap.errors import DiskError, InputError, ListenError
 from relaytrap.probe.certificate import server_context, server_fingerprint
@@ -34,6 +35,7 @@ EVERYWHERE = ("0.0.0.0", "[::]")
 @click.command()
 @click.option(
     "--listen",
+    type=TEXT,
     multiple=True,
     metavar="ADDR[:PORT]",
     help=f"Where relayed probes arrive, by UDP, TCP, TLS and WebSocket; default every address, port {WITNESS_PORT}.",
@@ -41,12 +43,14 @@ EVERYWHERE = ("0.0.0.0", "[::]")
 @click.option(
     "--join",
     "door",
+    type=TEXT,
     multiple=True,
     metavar="ADDR[:PORT]",
     help=f"Where testers join; default the addresses of --listen, port {CONTROL_PORT}.",
 )
 @click.option(
     "--public",
+    type=TEXT,
     multiple=True,
     metavar="ADDR[:PORT]",
     help="As others reach --listen, behind a NAT that forwards a port; default as testers reach --join.",

@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from relaytrap.errors import InputError
 from relaytrap.probe.locate import ServiceRecord, find_addresses, find_services, open_resolver
 
-__all__ = ["TRANSPORTS", "Endpoint", "Target", "host_of", "reached", "refusal", "resolve_target", "version_of"]
+__all__ = [
+    "TRANSPORTS",
+    "Endpoint",
+    "Target",
+    "check_host",
+    "host_of",
+    "reached",
+    "refusal",
+    "resolve_target",
+    "version_of",
+]
 
 TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 # Where servers of the field listen by default: RFC 3261 section 18; WebSocket ports of Kamailio's, Asterisk's and
@@ -144,6 +154,11 @@ async def resolve_target(
     left_out += beyond
     left_out += [f"{each.host} of {host}'s service records does not resolve" for each in services if not each.addresses]
     return Target(text, domain, tuple(_endpoints(transports, port, taken, services)), tuple(dict.fromkeys(left_out)))
+
+
+def check_host(text: str) -> None:
+    """Raises InputError with one sentence for what is no HOST, HOST:PORT, IPV6 or [IPV6]:PORT; looks nothing up."""
+    _parse(text)
 
 
 def _parse(text: str) -> tuple[str, int]:

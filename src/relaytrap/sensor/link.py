@@ -55,8 +55,11 @@ class HubAddress:
         return f"pinned {self.pin}" if self.pin else "authority"
 
 
-def parse_hub_url(url: str, pin: str = "") -> HubAddress:
-    """The hub that settings name. Raises ConfigError for what is no address or pin, or plain HTTP beyond loopback."""
+def parse_hub_url(url: str, pin: str = "", *, given: str = "sensor.hub_url") -> HubAddress:
+    """The hub that settings name; given: where its address stands.
+
+    Raises ConfigError for what is no address or pin, or plain HTTP beyond loopback.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -64,10 +67,10 @@ def parse_hub_url(url: str, pin: str = "") -> HubAddress:
     except ValueError:  # UnicodeError is one: a label that is empty or too long
         parts, host, port, sent = urlsplit(""), "", None, ""
     if parts.scheme not in ("http", "https") or not host or not _is_sendable(sent):
-        raise ConfigError(f"sensor.hub_url: {url!r} is no hub address; write https://HOST:PORT")
+        raise ConfigError(f"{given}: {url!r} is no hub address; write https://HOST:PORT")
     if parts.scheme == "http" and not _is_loopback(parts):
         raise ConfigError(
-            f"sensor.hub_url: plain http to {parts.hostname} would show the token to everybody; write https://, "
+            f"{given}: plain http to {parts.hostname} would show the token to everybody; write https://, "
             "or http://127.0.0.1 for a hub on this machine"
         )
     port = port or (443 if parts.scheme == "https" else 80)
