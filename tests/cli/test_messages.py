@@ -4,6 +4,7 @@ import io
 import json
 import os
 
+from relaytrap.cli import listing
 from relaytrap.sip.text import ACTING
 from tests.cli.conftest import PAYLOADS
 from tests.hub.traffic import request
@@ -80,3 +81,14 @@ def test_a_wrong_filter_is_one_sentence(run, data):
 def test_an_empty_store_says_so(run, tmp_path):
     assert run("--data", tmp_path, "messages").out == "no messages\n"
     assert run("--data", tmp_path, "messages", "--json").out == ""
+
+
+def test_a_person_is_told_that_there_are_more(run, data, monkeypatch):
+    monkeypatch.setattr(listing, "TABLE_ROWS", 2)
+    monkeypatch.setattr("relaytrap.cli.listing.is_watched", lambda: True)
+    shown = run("--data", data, "messages", "--since", "2020-01-01")
+    assert len(shown.out.splitlines()) == 3
+    assert shown.err == "there are more than these 2 messages; --limit 0 shows all\n"
+    assert run("--data", data, "messages", "--limit", 3).err == ""
+    assert run("--data", data, "messages", "--method", "INVITE").err == ""
+    assert len(run("--data", data, "messages", "--json").out.splitlines()) == 5 + len(PAYLOADS)

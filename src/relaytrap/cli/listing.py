@@ -1,6 +1,8 @@
 """What all commands that list have in common: how many rows, in which order, and the way from question to table."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import click
@@ -39,11 +41,21 @@ def list_rows(
 ) -> None:
     """Ask a question of the catalogue and print its rows. told: what a terminal has room for, made of whole rows."""
     whole = as_json or as_csv
-    wanted = {**wanted, "limit": limit if limit is not None else 0 if whole else TABLE_ROWS}
+    is_cut = limit is None and not whole
+    wanted = {**wanted, "limit": limit if limit is not None else 0 if whole else TABLE_ROWS + 1}
     with open_session(settings.load()) as session:
         rows = session.query(question, wanted)
-        shown = rows if whole or told is None else told(rows)
+        left = iter(rows)
+        shown = islice(left, TABLE_ROWS) if is_cut else left
+        shown = shown if whole or told is None else told(shown)
         emit(shown, columns, as_json=as_json, as_csv=as_csv, empty=_none(question, wanted))
+        if is_cut and is_watched() and any(True for _ in left):
+            click.echo(f"there are more than these {TABLE_ROWS} {question}; --limit 0 shows all", err=True)
+
+
+def is_watched() -> bool:
+    """Whether a person reads what is said beside the rows."""
+    return sys.stderr.isatty()
 
 
 def _none(question: str, wanted: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ def command(settings: Settings, /, as_json: bool, **given: Any) -> None:
         raise InputError(f"no hub runs on {data_dir}, so nothing comes in; start one with relaytrap up")
     for row in HubSession(hub).events("live", given):
         click.echo(json.dumps(row) if as_json else line_of(row))
+    click.echo("the hub has ended", err=True)
 
 
 def line_of(row: dict[str, Any]) -> str:
