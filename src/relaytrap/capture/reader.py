@@ -122,7 +122,8 @@ class CaptureReader:
         if not head:
             raise InputError(f"{self._name} is empty: there is nothing to read")
         raise InputError(
-            f"{self._name} is no capture that Relaytrap reads: it is not pcap, pcapng or HEP3, plain or compressed"
+            f"{self._name} is no capture that Relaytrap reads: it is not pcap, pcapng or HEP3, plain or compressed "
+            "(for other formats: editcap -F pcapng, which comes with Wireshark)"
         )
 
     def _packets(self, packets: Iterator[Packet]) -> Iterator[Observation]:
