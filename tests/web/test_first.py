@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from relaytrap.hub.keys import Sensor
-from relaytrap.web.pages.first import USUAL, Place, udp_place
+from relaytrap.web.pages.first import USUAL, Destination, udp_place
 from tests.web.conftest import Hub
 
 
@@ -15,11 +15,11 @@ def sensor(*listen: str, trust: str = "loopback") -> Sensor:
 
 
 def test_place_is_where_a_sensor_of_this_machine_listens() -> None:
-    assert udp_place([sensor("tcp:127.0.0.1:5061", "udp:127.0.0.1:5062")]) == Place("127.0.0.1", 5062)
+    assert udp_place([sensor("tcp:127.0.0.1:5061", "udp:127.0.0.1:5062")]) == Destination("127.0.0.1", 5062)
 
 
 def test_place_of_a_sensor_that_listens_on_all_addresses_is_on_loopback() -> None:
-    assert udp_place([sensor("udp:0.0.0.0:5070")]) == Place("127.0.0.1", 5070)
+    assert udp_place([sensor("udp:0.0.0.0:5070")]) == Destination("127.0.0.1", 5070)
 
 
 def test_sensor_of_another_machine_is_no_place_to_send_to_from_here() -> None:

@@ -5,7 +5,7 @@ with the same filter share one answer. A message becomes visible when its batch 
 order, so each question looks a little way back.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ EVERY_S: Final = 1.0
 LOOK_BACK_MS: Final = 20_000
 # More than this in one second is a flood that nobody reads line by line; the newest are shown.
 ROWS_AT_ONCE: Final = 200
-ROWS_ON_PAGE: Final = 25
+ROWS_ON_PAGE: Final = 60
 PING_EVERY: Final = 15
 RETRY_MS: Final = 2000
 # Without `data=None` the comment carries an empty event along, which a listener would take for a message.
@@ -39,14 +39,20 @@ async def live(request: Ask, site: TheSite) -> ServerSentEvent:
 
 @get("/live", include_in_schema=False)
 async def live_rows(request: Ask, site: TheSite) -> ServerSentEvent:
-    """The same for the page's ticker: event `rows`, data finished table rows, newest first."""
-    return ServerSentEvent(_told(site, _filter(request, site), partial(_as_html, site)), retry_duration=RETRY_MS)
+    """The same for the pages' tables: event `rows`, data finished table rows, newest first. It begins with what was
+    taken in while the page was made and read. Event `only` has the newest where more came at once than a page shows."""
+    told = _told(site, _filter(request, site), partial(_as_html, site), from_before=True)
+    return ServerSentEvent(told, retry_duration=RETRY_MS)
 
 
-async def arrivals(site: Site, where: Filter) -> AsyncIterator[Rows]:
-    """New messages, oldest first, about once a second until the server stops; an empty list when there are none."""
-    seen: set[str] = {row["id"] for row in await _recent(site, where)}
-    yield []
+async def arrivals(site: Site, where: Filter, *, from_before: bool = False) -> AsyncIterator[Rows]:
+    """New messages, oldest first, about once a second until the server stops; an empty list when there are none.
+
+    from_before: begin with those of the look-back, which a page may or may not have.
+    """
+    recent = await _recent(site, where)
+    seen: set[str] = {row["id"] for row in recent}
+    yield recent if from_before else []
     while not await site.wait_for_stop(EVERY_S):
         recent = await _recent(site, where)
         fresh = [row for row in recent if row["id"] not in seen]
@@ -65,12 +71,12 @@ async def _recent(site: Site, where: Filter) -> Rows:
 
 
 async def _told(
-    site: Site, where: Filter, tell: Callable[[Rows], Iterable[ServerSentEventMessage]]
+    site: Site, where: Filter, tell: Callable[[Rows], Iterator[ServerSentEventMessage]], *, from_before: bool = False
 ) -> AsyncIterator[ServerSentEventMessage]:
     """New messages as `tell` puts them into events, and now and then a word that the hub is still here."""
     quiet = PING_EVERY
-    async for rows in arrivals(site, where):
-        for message in tell(rows):
+    async for rows in arrivals(site, where, from_before=from_before):
+        for message in await in_thread(list, tell(rows)) if rows else ():
             yield message
         quiet = 0 if rows else quiet + 1
         if quiet >= PING_EVERY:
@@ -84,8 +90,8 @@ def _as_json(rows: Rows) -> Iterator[ServerSentEventMessage]:
 
 
 def _as_html(site: Site, rows: Rows) -> Iterator[ServerSentEventMessage]:
-    if rows:
-        yield ServerSentEventMessage(data=site.render_rows(rows[: -ROWS_ON_PAGE - 1 : -1]), event="rows")
+    html = site.render_rows(rows[: -ROWS_ON_PAGE - 1 : -1])
+    yield ServerSentEventMessage(data=html, event="rows" if len(rows) <= ROWS_ON_PAGE else "only")
 
 
 def _filter(request: Ask, site: Site) -> Filter:

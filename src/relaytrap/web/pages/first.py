@@ -8,25 +8,25 @@ from relaytrap.hub.fares import Fares
 from relaytrap.hub.keys import Sensor
 from relaytrap.web.site import Site
 
-__all__ = ["Place", "first_place", "udp_place"]
+__all__ = ["Destination", "first_place", "udp_place"]
 
 
-class Place(NamedTuple):
+class Destination(NamedTuple):
     """An address and a port for a shell's command line: nothing else that a heartbeat said gets there."""
 
     address: str
     port: int
 
 
-USUAL = Place("127.0.0.1", 5060)
+USUAL = Destination("127.0.0.1", 5060)
 
 
-def first_place(site: Site) -> Place:
+def first_place(site: Site) -> Destination:
     """Where a sensor of this machine listens; SIP's usual port when none says so."""
     return udp_place(site.doors.keys.list_sensors() if site.doors else ())
 
 
-def udp_place(sensors: Iterable[Sensor]) -> Place:
+def udp_place(sensors: Iterable[Sensor]) -> Destination:
     """The first UDP place over IPv4 of those that ship over loopback, and so run beside this hub."""
     for sensor in sensors:
         fares = Fares.of(sensor.status)
@@ -37,7 +37,7 @@ def udp_place(sensors: Iterable[Sensor]) -> Place:
     return USUAL
 
 
-def _udp(place: str) -> Place | None:
+def _udp(place: str) -> Destination | None:
     """`udp:192.0.2.1:5060` as a place; None for anything else. All addresses: loopback is one of them."""
     transport, _, rest = place.partition(":")
     host, _, port = rest.partition(":")
@@ -47,4 +47,4 @@ def _udp(place: str) -> Place | None:
         return None
     if transport != "udp" or not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65536):
         return None
-    return Place(USUAL.address if address.is_unspecified else str(address), int(port))
+    return Destination(USUAL.address if address.is_unspecified else str(address), int(port))

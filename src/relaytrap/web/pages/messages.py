@@ -60,6 +60,9 @@ def messages(request: Ask, site: TheSite) -> Response[bytes]:
         given=given,
         bar=_fields(site, BAR),
         more=_fields(site, MORE),
+        # What comes in belongs to the first page of a list that has no end.
+        feed="" if problem or before or after or "until" in given else url("/live", **given),
+        kept=PAGE_ROWS,
         older=url("/messages", **given, before=older) if older else "",
         newer=url("/messages", **given, after=newer) if newer else "",
         count_address=url("/api/count", **given),

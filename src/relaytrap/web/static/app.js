@@ -46,14 +46,21 @@ addEventListener("keydown", (event) => {
 });
 
 // -- how many messages fit: asked after the page is there -------------------------------------------------------------
-for (const place of document.querySelectorAll("[data-count]")) {
-  fetch(place.dataset.count).then((answer) => (answer.ok ? answer.json() : null)).then((found) => {
-    if (!found || !found.rows.length) return;
-    const { messages, sources } = found.rows[0];
-    const number = (value, word) => `${value.toLocaleString("en")} ${word}${value === 1 ? "" : "s"}`;
-    place.textContent = `${number(messages, "message")} from ${number(sources, "source")}.`;
-  }).catch(() => {});
+const withWord = (value, word) => `${value.toLocaleString("en")} ${word}${value === 1 ? "" : "s"}`;
+const COUNT_MS = 20_000;
+let countedAt = 0;
+
+async function count() {
+  const place = $("[data-count]");
+  if (!place) return;
+  countedAt = Date.now();
+  try {
+    const answer = await fetch(place.dataset.count);
+    const found = answer.ok ? (await answer.json()).rows[0] : null;
+    if (found) place.textContent = `${withWord(found.messages, "message")} from ${withWord(found.sources, "source")}.`;
+  } catch (error) { /* the hub is away */ }
 }
+count();
 
 // -- a row of messages opens where its time links to -------------------------------------------------------------------
 addEventListener("click", (event) => {
@@ -73,22 +80,105 @@ for (const button of document.querySelectorAll("[data-shows]")) {
   });
 }
 
-// -- live: rows that the server has rendered and escaped ----------------------------------------------------------------
-const ticker = $("table[data-ticker] tbody");
+// -- fresh: parts of the page as the server has them now ----------------------------------------------------------------
+async function refresh() {
+  const answer = await fetch(location.href).catch(() => null);
+  if (!answer?.ok) return;
+  const now = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of document.querySelectorAll("[data-fresh]")) {
+    const next = now.getElementById(part.id);
+    if (next && !part.contains(document.activeElement)) part.replaceChildren(...next.childNodes);
+  }
+  document.dispatchEvent(new CustomEvent("refreshed"));
+}
+
+// -- live: rows that the server has rendered and escaped, in their place by time ----------------------------------------
+const FIGURES_MS = 30_000; // how old the figures around a live table may become
+const LOOK_MS = 5_000;
 const light = $("[data-live]");
-if (ticker && light && window.EventSource) {
-  const kept = Number(ticker.closest("table").dataset.ticker);
-  const stream = new EventSource("/live?direction=in");
-  stream.addEventListener("open", () => { light.textContent = "live"; light.classList.add("on"); });
-  stream.addEventListener("error", () => { light.textContent = "reconnecting"; light.classList.remove("on"); });
-  stream.addEventListener("rows", (event) => {
+const table = () => $("table[data-ticker]");
+const hrefOf = (row) => $(".when a", row).getAttribute("href");
+const timeOf = (row) => $("time", row).dateTime;
+
+function place(rows, only) {
+  const body = table().tBodies[0];
+  if (only) body.replaceChildren();
+  const there = new Set([...body.rows].map(hrefOf));
+  for (const row of rows) {
+    if (there.has(hrefOf(row))) continue;
+    there.add(hrefOf(row));
+    row.classList.add("new");
+    const older = [...body.rows].find((each) => timeOf(each) <= timeOf(row));
+    if (older) older.before(row); else body.append(row);
+  }
+  const kept = Number(table().dataset.ticker);
+  if (body.rows.length <= kept) return;
+  for (const row of [...body.rows].slice(kept)) row.remove();
+  const link = $("a[data-older]"); // the next page begins where this one ends now
+  if (!link) return;
+  const last = body.rows[body.rows.length - 1];
+  const address = new URL(link.href || location.href);
+  address.searchParams.set("before", `${timeOf(last)}_${hrefOf(last).split("/").pop()}`);
+  link.href = address;
+  link.closest("[hidden]")?.removeAttribute("hidden");
+}
+
+if (light && window.EventSource) {
+  let stream = null, retry = 0, missed = false, paused = false, waiting = [], only = false, figuresAt = Date.now(), changed = false;
+  const say = (word) => { light.textContent = word; light.classList.toggle("on", word.startsWith("live")); };
+  const live = () => say(waiting.length ? `live, ${waiting.length} wait` : "live");
+  // Rows stay where they are while somebody points at one.
+  const held = () => matchMedia("(hover: hover)").matches && table()?.tBodies[0].matches(":hover");
+  const flush = () => {
+    if (!waiting.length || held()) return;
+    const rows = waiting.splice(0);
+    if (table()) place(rows, only); else refresh();
+    only = false;
+    if (Date.now() - countedAt > COUNT_MS) count();
+    if (stream) live();
+  };
+  const take = (event) => {
     const rows = document.createElement("template");
     rows.innerHTML = event.data;
-    for (const row of rows.content.querySelectorAll("tr")) row.classList.add("new");
-    ticker.prepend(rows.content);
-    while (ticker.rows.length > kept) ticker.rows[ticker.rows.length - 1].remove();
+    if (event.type === "only") { waiting = []; only = true; }
+    waiting.push(...rows.content.querySelectorAll("tr"));
+    changed = true;
+    live();
+    flush();
+  };
+  const open = () => {
+    if (stream || paused || document.hidden) return;
+    stream = new EventSource(light.dataset.live);
+    stream.addEventListener("open", () => { live(); if (missed) { missed = false; refresh(); } });
+    stream.addEventListener("error", () => {
+      missed = true;
+      say("reconnecting");
+      if (stream.readyState === EventSource.CLOSED) { close(); retry = setTimeout(open, LOOK_MS); }
+    });
+    for (const kind of ["rows", "only"]) stream.addEventListener(kind, take);
+  };
+  const close = () => {
+    clearTimeout(retry);
+    if (stream) missed = true;
+    stream?.close();
+    stream = null;
+  };
+  // A browser has six connections to a server: a page that nobody looks at leaves its own to the others.
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", open);
+  light.addEventListener("click", () => {
+    paused = !paused;
+    light.setAttribute("aria-pressed", String(paused));
+    if (paused) { close(); say("paused"); } else { say("connecting"); open(); }
   });
-  addEventListener("pagehide", () => stream.close());
+  $("main").addEventListener("pointerout", () => setTimeout(flush));
+  setInterval(() => {
+    if (!changed || !stream || held() || Date.now() - figuresAt < FIGURES_MS) return;
+    figuresAt = Date.now();
+    changed = false;
+    refresh();
+  }, LOOK_MS);
 }
 
 // -- "at byte n" goes to the line that holds the byte ---------------------------------------------------------------------

@@ -32,7 +32,6 @@ function shownCounts() {
 }
 
 const nameOf = (code) => (totals.get(code) || hours?.countries.get(code) || { name: code }).name;
-const withWord = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 
 // -- drawing -----------------------------------------------------------------------------------------------------------
 function loadBundle() {
