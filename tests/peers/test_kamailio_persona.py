@@ -60,6 +60,22 @@ CASES = {
     "no rport": request(via="SIP/2.0/UDP 10.1.1.1:5061;branch=z9hG4bK-n", extra=LONG),
     "rport first": request(via="SIP/2.0/UDP 10.1.1.1:5061;rport;branch=z9hG4bK-r", extra=LONG),
     "publish": request("PUBLISH", extra=LONG),
+    "sent-by is the source": request(via="SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK-s", extra=LONG),
+    "sent-by is the source, and rport": request(via="SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bK-s", extra=LONG),
+    "no blank behind a colon": request(extra=LONG).replace(b"Call-ID: ", b"Call-ID:").replace(b"Via: ", b"Via:"),
+    "blanks around a colon": request(extra=LONG).replace(b"Call-ID: ", b"Call-ID  :\t"),
+    "folded headers": request(extra=LONG).replace(b'To: "100" ', b'To: "100"\r\n  ').replace(b"CSeq: ", b"CSeq:\r\n "),
+    "blanks at the end of To": request(extra=LONG).replace(b'To: "100" <sip:100@203.0.113.9>', b"To: <sip:1@h>  "),
+    "empty To tag": request(extra=LONG).replace(b'To: "100" <sip:100@203.0.113.9>', b"To: <sip:1@h>;tag="),
+    "unknown scheme": request("INVITE", uri="foo:bar", extra=LONG),
+    "line without a colon": request(extra=("garbage", *LONG)),
+    "header name with a blank": request(extra=("Us er: x", *LONG)),
+    "Via of another version": request(via="SIP/3.0/UDP 10.1.1.1;branch=z9hG4bK-v", extra=LONG),
+    "more than Content-Length says": request("MESSAGE", body=b"hello", extra=LONG).replace(b"Length: 5", b"Length: 2"),
+    "two requests in one datagram": request(extra=LONG) + request(branch="z9hG4bK-2"),
+    "line end behind the end": request(extra=LONG) + b"\r\n",
+    "no empty line": request(extra=LONG)[:-2],
+    "cut in a header": request(extra=LONG)[:-30],
     "junk": b"hello\r\n\r\n",
     "method of another CSeq": request(extra=LONG).replace(b"CSeq: 1 OPTIONS", b"CSeq: 1 INVITE"),
     "CSeq too large": request(extra=LONG).replace(b"CSeq: 1 ", b"CSeq: 99999999999 "),
@@ -79,7 +95,8 @@ CASES = {
 }
 SILENT = {
     "cancel of nothing", "ack", "junk", "Request-URI with blanks", "Content-Length below zero", "two Call-IDs",
-    "quote without an end", "Via that is none",
+    "quote without an end", "Via that is none", "line without a colon", "header name with a blank",
+    "Via of another version", "cut in a header",
 }  # fmt: skip
 MADE_ANEW = re.compile(
     rb"(?<=tag=)[0-9a-f]{32}[.-][0-9a-f]{8}|(?<=nonce=\")[^\"]*|(?<=realm=\")[^\"]*"

@@ -297,9 +297,45 @@ def test_extension_that_a_product_says_it_supports_is_never_refused(name: str) -
     for tag in told.headers.get(b"supported").decode().split(","):
         data = request(branch=f"z9hG4bK-{tag.strip()}", extra=(f"Require: {tag.strip().upper()}", long))
         assert statuses(talk.receive(data) + talk.wait(1)) == [200], tag
-    some = request(branch="z9hG4bK-x", extra=(f"Require: {tag.strip()}, x-none", "Proxy-Require: y", long))
-    (answer,) = talk.receive(some) + talk.wait(1)
+
+
+@pytest.mark.parametrize("name", ["asterisk", "cisco", "sbc"])
+def test_only_the_extensions_that_a_product_lacks_are_named(name: str) -> None:
+    supported = Talk(name).engine.persona.headers["Supported"].split(",")[0]
+    talk, extra = Talk(name), (f"Require: {supported}, x-none", "Proxy-Require: y", "Subject: " + "x" * 900)
+    (answer,) = talk.receive(request(extra=extra)) + talk.wait(1)
     assert response(answer).headers.get(b"unsupported") == b"x-none"
+
+
+def test_persona_refuses_what_its_product_dislikes_though_the_rfc_lets_it_pass() -> None:
+    long = "Subject: " + "x" * 300
+    kamailio = Talk("kamailio")
+    assert kamailio.receive(request(extra=("no colon", long))) == []
+    assert kamailio.ask(request(extra=(long,)) + b"more").reason_phrase == b"Content-Length mis-match"
+    assert kamailio.ask(request(extra=("X-Header: y", long))).status_code == 200
+
+
+def test_first_dislike_in_the_persona_s_file_decides() -> None:
+    cut = request(extra=("Subject: " + "x" * 300,))[:-30]  # the header part has no end, and is cut as well
+    assert Talk("kamailio").receive(cut) == []
+
+
+@pytest.mark.parametrize("method", ["MESSAGE", "INFO", "UPDATE", "PRACK", "REFER", "FROBNICATE"])
+def test_pjsip_challenges_a_stranger_whatever_he_asks(method: str) -> None:
+    data = request(method, extra=("Subject: " + "x" * 300, "Require: unheard-of"))
+    assert Talk("freepbx").ask(data).status_code == 401
+
+
+def test_pjsip_drops_what_its_parser_cannot_read() -> None:
+    long = "Subject: " + "x" * 300
+    unreadable = [
+        request("REGISTER", extra=(long,)).replace(b'To: "100"', b'To: "100'),
+        request("REGISTER", extra=(long,)).replace(b"CSeq: 1 ", b"CSeq: x "),
+        request("REGISTER", extra=(long,)).replace(b"SIP/2.0\r\nVia", b"SIP/7.0\r\nVia"),
+    ]
+    assert [Talk("freepbx").receive(data) for data in unreadable] == [[], [], []]
+    miscounted = request("REGISTER", extra=(long,)).replace(b"Length: 0", b"Length: 70")
+    assert Talk("freepbx").ask(miscounted).status_code == 401
 
 
 @pytest.mark.parametrize("missing", ["Via", "From", "To", "Call-ID", "CSeq"])
@@ -374,6 +410,25 @@ def test_kamailio_copies_lines_in_the_request_s_order_and_spelling() -> None:
     data = request().replace(b"\r\nFrom:", b"\r\nFROM:").replace(b"\r\nTo:", b"\r\nt:")
     names = Talk("kamailio").ask(data).headers.names()
     assert names[:5] == (b"Via", b"t", b"FROM", b"Call-ID", b"CSeq")
+
+
+def test_kamailio_copies_blanks_and_folds_of_what_it_copies() -> None:
+    data = (
+        request(extra=("Subject: " + "x" * 300,))
+        .replace(b"Call-ID: ", b"Call-ID:\t")
+        .replace(b'"100" <', b'"100"\r\n <')
+    )
+    (answer,) = Talk("kamailio").receive(data)
+    assert b"\r\nCall-ID:\t6112" in answer.data
+    assert b'\r\nTo: "100"\r\n <sip:100@203.0.113.9>;tag=' in answer.data
+
+
+@pytest.mark.parametrize("name", persona_names())
+def test_empty_to_tag_is_no_tag(name: str) -> None:
+    talk, data = Talk(name), request(extra=("Subject: " + "x" * 300,))
+    (answer,) = talk.receive(data.replace(b"113.9>\r\nFrom", b"113.9>;tag=\r\nFrom")) + talk.wait(1)
+    assert answer.data.startswith(b"SIP/2.0 200 ")
+    assert re.search(rb"\r\nTo: [^\r]*;tag=[^;\r]+", answer.data)
 
 
 def test_cisco_writes_the_date_of_its_own_clock() -> None:

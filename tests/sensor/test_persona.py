@@ -123,6 +123,6 @@ def test_no_account_has_a_name_that_only_fills_memory() -> None:
     assert persona.password(b"a" * 70) is None
 
 
-def test_rejection_of_what_is_never_refused_is_named() -> None:
-    assert "cases.rejections names 'bare-lf'" in refused(SMALL + '[cases.rejections]\nbare-lf = "ok"\n')
-    assert parse_persona(SMALL + '[cases.rejections]\nquote-open = "ok"\n', name="small", seed="s")
+def test_rejection_of_what_is_no_anomaly_is_named() -> None:
+    assert "cases.rejections names 'bare-fl'" in refused(SMALL + '[cases.rejections]\nbare-fl = "ok"\n')
+    assert parse_persona(SMALL + '[cases.rejections]\nbare-lf = "ok"\n', name="small", seed="s")

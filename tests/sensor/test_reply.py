@@ -43,6 +43,12 @@ def test_received_is_left_out_when_sent_by_is_the_source_and_nobody_asked() -> N
     assert stamped(b"SIP/2.0/UDP [2001:DB8::1];branch=x", source="2001:db8::1") == b"SIP/2.0/UDP [2001:DB8::1];branch=x"
 
 
+def test_rport_that_nobody_asked_for_brings_no_received_along() -> None:
+    value = b"SIP/2.0/UDP 198.51.100.7:5060;branch=x"
+    assert stamped(value, KAMAILIO) == value + b";rport=5071"
+    assert stamped(value + b";rport", KAMAILIO) == value + b";rport=5071;received=198.51.100.7"
+
+
 def test_what_the_sender_claims_to_have_received_does_not_survive() -> None:
     value = stamped(b"SIP/2.0/UDP h;received=192.0.2.1;branch=x;rport=1")
     (via,) = parse_via(value)

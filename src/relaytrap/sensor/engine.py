@@ -48,8 +48,9 @@ class Engine:
         supported = persona.headers.get("Supported", "").encode().lower().split(b",")
         self._abilities = Abilities(extensions=frozenset(tag.strip() for tag in supported))
         cases = persona.cases
-        is_choosy = any(ANOMALIES[cause].status == 400 for cause in cases.rejections if cause in ANOMALIES)
-        self._is_lenient = cases.rejections.get("400") == "accept" and not is_choosy and cases.hops_spent is None
+        self._disliked = [each for each, name in cases.rejections.items() if each in ANOMALIES and name != "accept"]
+        accepts_malformed = cases.rejections.get("400") == "accept" and not self._disliked
+        self._is_lenient = accepts_malformed and cases.hops_spent is None
         self._voice = Voice(persona)
         self._ledger = ledger
         self._chances = Chances(random_bytes(64))
@@ -142,6 +143,12 @@ class Engine:
         if cases.hops_spent is not None and request.max_forwards == 0:
             self._say(exchange, cases.hops_spent, now)
             return True
+        if self._disliked and request.anomalies:
+            noted = {each.name for each in request.anomalies}
+            for each in self._disliked:
+                if each in noted:
+                    self._say(exchange, cases.rejections[each], now)
+                    return True
         rejection = validate(request, self._abilities)
         if rejection is None:
             return False

@@ -117,8 +117,8 @@ class Cases(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     no_dialog: a To tag that is not ours. no_transaction, cancel: a CANCEL that matches no INVITE, or one. in_dialog: a
     request inside a call. hops_spent: Max-Forwards 0; None: not looked at. options_without_user: an OPTIONS for the
-    machine itself. rejections: by the name of an anomaly, or else by status, for what `sip.validate` refuses; "accept"
-    goes on as if nothing were wrong.
+    machine itself. rejections: by the name of an anomaly, also of one that `sip.validate` lets pass (the first in the
+    file decides), or else by the status that is owed; "accept" goes on as if nothing were wrong.
     """
 
     no_dialog: str = ""
@@ -332,8 +332,8 @@ def _check(document: PersonaFile, where: str) -> None:
     if document.ring is not None:
         _check_ring(document.ring, where)
     for cause in document.cases.rejections:
-        if not cause.isdecimal() and not (cause in ANOMALIES and ANOMALIES[cause].status):
-            raise ConfigError(f"{where}: cases.rejections names {cause!r}, which is no status and no anomaly with one")
+        if not cause.isdecimal() and cause not in ANOMALIES:
+            raise ConfigError(f"{where}: cases.rejections names {cause!r}, which is no status and no anomaly")
     order = document.wire.order
     challenge_headers = {each.header for each in document.challenges.values()}
     for name, answer in document.answers.items():

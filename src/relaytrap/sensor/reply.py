@@ -111,7 +111,7 @@ class Slots(dict[bytes, bytes]):
         self.persona = persona
         self.now_ns = now_ns
         self.tag = b""
-        self.has_tag = b"tag" in to.lower() and request.to_tag is not None
+        self.has_tag = b"tag" in to.lower() and bool(request.to_tag)
         self._to = to
         self._others = len(via) + len(sender) + len(call_id) + len(cseq)
         self[b"via"], self[b"from"], self[b"to"], self[b"call-id"], self[b"cseq"] = via, sender, to, call_id, cseq
@@ -193,8 +193,8 @@ def _places(text: str) -> bytes:
 def stamp_via(value: bytes, source: str, port: int, wire: Wire) -> bytes:
     """The topmost Via value as an answer carries it: with where the request really came from.
 
-    `received` when sent-by is a name or another address (RFC 3261 18.2.1), and always beside a filled `rport` (RFC
-    3581 section 4); a `received` that the sender wrote himself does not survive. value may hold several hops.
+    `received` when sent-by is a name or another address (RFC 3261 18.2.1), and always beside an `rport` that was asked
+    for (RFC 3581 section 4); a `received` that the sender wrote himself does not survive. value may hold several hops.
     """
     if wire.via_params != "first" and PLAIN_VIA.fullmatch(value):
         both = b";received=%b;rport=%d" if wire.via_params == "end" else b";rport=%d;received=%b"
@@ -218,7 +218,7 @@ def stamp_via(value: bytes, source: str, port: int, wire: Wire) -> bytes:
             kept.append(param)
     filled = asked or wire.rport == "always"
     added = [b"rport=%d" % port] if filled and not (asked and wire.via_params == "in-place") else []
-    if wire.received == "always" or filled or _sent_by_host(head) != source.encode():
+    if wire.received == "always" or asked or _sent_by_host(head) != source.encode():
         received = b"received=" + source.encode()
         added = [received, *added] if wire.via_params == "end" else [*added, received]
     ordered = [*added, *kept] if wire.via_params == "first" else [*kept, *added]
@@ -268,16 +268,28 @@ def _copied(slots: Slots, *, bare: bool = False) -> bytes:
     """The request's own lines in the request's own order and spelling, as Kamailio copies them."""
     headers = slots.request.headers
     vias = iter(slots[b"via"].split(b"\r\nVia: "))
-    to = slots[b"to_bare"] if bare else slots[b"to"]
+    tag = b"" if bare or slots.has_tag or not slots.tag else b";tag=" + slots.tag
     lines = []
     seen = set()
     for raw_name, name in zip(headers.names(), headers.canonical_names(), strict=True):
         if name not in MANDATORY or (name in seen and name != b"via"):
             continue
         seen.add(name)
-        value = next(vias) if name == b"via" else to if name == b"to" else headers.first[name]
-        lines.append(raw_name.rstrip() + b": " + value + b"\r\n")
+        if name == b"via":
+            value = (b" " if raw_name + b": " in slots.request.raw else b"") + next(vias)
+        else:
+            value = _as_it_stands(slots.request, raw_name, name) + (tag if name == b"to" else b"")
+        lines.append(b"%b:%b\r\n" % (raw_name, value))
     return b"".join(lines)
+
+
+def _as_it_stands(request: Request, raw_name: bytes, name: bytes) -> bytes:
+    """What follows the first header's colon, blanks and folds included."""
+    plain = b" " + request.headers.first[name]
+    if b"%b:%b\r\n" % (raw_name, plain) in request.raw:  # nearly always: saves looking for the line
+        return plain
+    line = request.headers.line(name, 0)
+    return line.raw_value if line is not None else plain
 
 
 def _record_route(slots: Slots) -> bytes:
