@@ -1,18 +1,28 @@
 """What the doctor sees."""
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from relaytrap.cli.doctor import check_data_dir, check_hub, check_listen
+from relaytrap.cli.doctor import CHECKS, HUB_CHECKS, check_data_dir
+from relaytrap.cli.doctor_hub import check_hub, check_sensors, check_shipping, check_store
+from relaytrap.cli.doctor_ports import check_listen, check_page, check_uplink
 from relaytrap.cli.finding import Finding
-from relaytrap.config import Config, SensorConfig
+from relaytrap.clock import now_ns
+from relaytrap.config import Config, HubConfig, SensorConfig, StoreConfig, WebConfig
+from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.keys import Keys
 from relaytrap.sensor.spool_folder import lock_folder
+from tests.web.conftest import start_hub
 
 from .conftest import Run
 
@@ -21,7 +31,7 @@ def test_taken_port_is_a_note_that_names_it() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         place = f"udp:127.0.0.1:{taken.getsockname()[1]}"
-        (found,) = check_listen(Config(Path("unused"), sensor=SensorConfig(listen=(place,))))
+        found, _ = check_listen(Config(Path("unused"), sensor=SensorConfig(listen=(place,))))
     assert found.state == "note"
     assert place in found.text
 
@@ -33,17 +43,49 @@ def test_taken_port_is_good_while_a_sensor_of_this_data_runs(tmp_path: Path) -> 
         taken.bind(("127.0.0.1", 0))
         place = f"udp:127.0.0.1:{taken.getsockname()[1]}"
         config = Config(tmp_path, sensor=SensorConfig(listen=(place,)))
-        (found,) = check_listen(config)
+        found, _ = check_listen(config)
         os.close(lock)
-        (left,) = check_listen(config)
+        left, _ = check_listen(config)
     assert found == Finding("listen", "good", f"{place} is taken, and sensor one runs here")
     assert left.state == "note"
 
 
-def test_dead_hub_is_told_from_a_living_one(tmp_path: Path) -> None:
+@contextlib.contextmanager
+def answering(status: int) -> Iterator[str]:
+    """A server that answers everything with this status; gives its URL."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("status", "state"), [(200, "good"), (500, "wrong")])
+def test_hub_that_runs_is_asked_whether_it_answers(tmp_path: Path, status: int, state: str) -> None:
+    with answering(status) as url:
+        (tmp_path / "hub.json").write_text(json.dumps({"pid": os.getpid(), "url": url}))
+        assert [one.state for one in check_hub(Config(tmp_path))] == [state]
+
+
+def test_hub_that_does_not_answer_is_told_from_a_dead_one(tmp_path: Path) -> None:
     note = tmp_path / "hub.json"
-    note.write_text(json.dumps({"pid": os.getpid(), "url": "http://127.0.0.1:8060"}))
-    assert [one.state for one in check_hub(Config(tmp_path))] == ["good"]
+    with answering(200) as url:
+        pass
+    note.write_text(json.dumps({"pid": os.getpid(), "url": url}))
+    (found,) = check_hub(Config(tmp_path))
+    assert found.state == "wrong"
+    assert f"does not answer at {url} (Connection refused)" in found.text
     note.write_text(json.dumps({"pid": 2**22 + 1, "url": "http://127.0.0.1:8060"}))
     assert [one.state for one in check_hub(Config(tmp_path))] == ["note"]
 
@@ -93,5 +135,116 @@ def test_network_that_the_hub_would_not_take_is_wrong(tmp_path: Path, run: Run, 
     file = tmp_path / "relaytrap.toml"
     file.write_text(f"[network]\n{setting}\n")
     shown = run("--config", file, "--data", tmp_path, "doctor", "--json")
-    (wrong,) = [row["text"] for row in map(json.loads, shown.out.splitlines()) if row["check"] == "network"]
+    (wrong,) = [row["text"] for row in map(json.loads, shown.out.splitlines()) if row["state"] == "wrong"]
     assert wrong.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "said"),
+    [
+        (400, "good", "knows this sensor's token"),
+        (401, "wrong", "rotate NAME there gives a new one"),
+        (404, "wrong", "does not answer as a Relaytrap hub does"),
+    ],
+)
+def test_hub_that_this_sensor_ships_to_is_asked(tmp_path: Path, status: int, state: str, said: str) -> None:
+    with answering(status) as url:
+        (found,) = check_shipping(Config(tmp_path, sensor=SensorConfig(hub_url=url, token="secret")))
+    assert (found.state, said in found.text) == (state, True)
+
+
+def test_hub_that_this_sensor_cannot_reach_is_wrong(tmp_path: Path) -> None:
+    with answering(200) as url:
+        pass
+    (found,) = check_shipping(Config(tmp_path, sensor=SensorConfig(hub_url=url, token="secret")))
+    assert (found.state, "waits in the spool" in found.text) == ("wrong", True)
+
+
+def test_hub_takes_the_doctors_question_for_no_word_of_the_sensor(tmp_path: Path) -> None:
+    hub = start_hub(tmp_path / "hub")
+    try:
+        with contextlib.closing(HubDatabase(hub.data_dir)) as database:
+            token = Keys(database).add("cellar")
+            (known,) = check_shipping(Config(tmp_path, sensor=SensorConfig(hub_url=hub.url, token=token)))
+            (unknown,) = check_shipping(Config(tmp_path, sensor=SensorConfig(hub_url=hub.url, token="another")))
+            (kept,) = [each for each in Keys(database).list_sensors() if each.name == "cellar"]
+        (runs,) = check_hub(Config(hub.data_dir))
+    finally:
+        hub.stop()
+    assert (known.state, unknown.state, runs.state) == ("good", "wrong", "good")
+    assert (kept.last_seen_ns, kept.status) == (None, {})
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ('[sensor]\npersona = "astrisk"', "no persona 'astrisk'"),
+        ('[sensor]\ntls_certificate = "/no/such.pem"', "sensor.tls_certificate: /no/such.pem cannot be read"),
+        ('[sensor]\nhub_url = "hub.example"', "sensor.hub_url: 'hub.example' is no hub address"),
+        ('[hub]\nuplink_listen = "8061"', "hub.uplink_listen: '8061' is no address and port"),
+        ('[hub]\nuplink_listen = "127.0.0.1:0"\nuplink_url = "hub"', "hub.uplink_url: 'hub' is no hub address"),
+        ('[web]\nlisten = "0.0.0.0:8060"', "web.listen: 0.0.0.0 can be reached from other machines"),
+        ('[store]\nurl = "postgres://db/relaytrap"', "store.url is no address of a ClickHouse server"),
+        ('[store]\nurl = "clickhouse://db:99999/relaytrap"', "store.url is no address of a ClickHouse server"),
+        ('[store]\ncluster = "traps"', "store.cluster names a cluster and store.url no server"),
+        ('[network]\nhome_region = "Australia"', "network.home_region: 'Australia' is no ISO code"),
+        ('[enrich]\nasn_mmdb = "/no/such.mmdb"', "/no/such.mmdb"),
+        ('[probe]\nwitness = "over there"', "'over there' is no address"),
+        ('[probe]\nnotify_command = ["/no/such/program"]', "probe.notify_command: /no/such/program"),
+    ],
+)
+def test_setting_that_its_program_would_refuse_is_wrong(tmp_path: Path, run: Run, section: str, said: str) -> None:
+    file = tmp_path / "relaytrap.toml"
+    file.write_text(section)
+    shown = run("--config", file, "--data", tmp_path / "data", "doctor", "--json")
+    wrong = [row["text"] for row in map(json.loads, shown.out.splitlines()) if row["state"] == "wrong"]
+    assert shown.status == 1
+    assert [text for text in wrong if said in text]
+    assert len(wrong) == 1
+
+
+def test_doctor_leaves_nothing_behind(tmp_path: Path, run: Run) -> None:
+    run("--data", tmp_path / "data", "doctor")
+    assert not (tmp_path / "data").exists()
+
+
+def test_each_check_is_made_once() -> None:
+    assert len({*CHECKS, *HUB_CHECKS}) == len(CHECKS) + len(HUB_CHECKS)
+
+
+def test_server_of_the_store_that_is_away_is_wrong(tmp_path: Path) -> None:
+    with answering(200) as url:
+        store = StoreConfig(url=url.replace("http", "clickhouse"))
+        (here,) = check_store(Config(tmp_path, store=store))
+    (away,) = check_store(Config(tmp_path, store=store))
+    assert (here.state, away.state) == ("good", "wrong")
+    assert list(check_store(Config(tmp_path))) == []
+
+
+def test_port_of_the_page_or_of_sensors_elsewhere_that_another_has_is_a_note(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        (page,) = check_page(Config(tmp_path, web=WebConfig(listen=where)))
+        uplink, loopback = check_uplink(Config(tmp_path, hub=HubConfig(uplink_listen=where)))
+    assert "another program has it" in page.text
+    assert "another program has it" in uplink.text
+    assert "no other machine reaches it" in loopback.text
+    assert {page.state, uplink.state, loopback.state} == {"note"}
+
+
+def test_sensor_that_has_fallen_silent_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.closing(HubDatabase(tmp_path)) as database:
+        keys = Keys(database)
+        for name in ("silent", "speaks", "new", "gone"):
+            keys.add(name)
+        for name in ("silent", "speaks", "gone"):
+            keys.note_seen(name)
+        keys.revoke("gone")
+        with database.transaction() as connection:
+            connection.execute("UPDATE sensors SET last_seen_ns = ? WHERE name != 'speaks'", (now_ns() - 10**12,))
+            connection.execute("UPDATE sensors SET last_seen_ns = NULL WHERE name = 'new'")
+    assert [one.state for one in check_sensors(Config(tmp_path))] == ["good"], "no hub runs that could hear them"
+    monkeypatch.setattr("relaytrap.cli.session.running_hub", lambda _: object())
+    (found,) = check_sensors(Config(tmp_path))
+    assert found.state == "wrong"
+    assert found.text.startswith("silent has been silent since ")

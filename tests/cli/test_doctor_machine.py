@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from relaytrap.cli.doctor import check_listen
+from relaytrap.certificate import DAY_NS, make_certificate
 from relaytrap.cli.doctor_machine import (
     check_clock,
+    check_expiry,
     check_hep,
     check_owner,
     check_room,
@@ -17,6 +18,7 @@ from relaytrap.cli.doctor_machine import (
     check_units,
     service_may,
 )
+from relaytrap.cli.doctor_ports import check_listen
 from relaytrap.cli.finding import Finding
 from relaytrap.config import Config, Given, HubConfig, SensorConfig, StoreConfig
 
@@ -146,13 +148,13 @@ def test_reading_along_without_its_addition_is_wrong(tmp_path: Path) -> None:
 
 def test_what_the_service_may_is_read_from_its_unit_and_addition(tmp_path: Path) -> None:
     units = installed(tmp_path)
-    assert service_may("CAP_NET_BIND_SERVICE", units)
-    assert not service_may("CAP_NET_RAW", units)
+    assert service_may("CAP_NET_BIND_SERVICE", "relaytrap-sensor.service", units)
+    assert not service_may("CAP_NET_RAW", "relaytrap-sensor.service", units)
     (units / "relaytrap-sensor.service.d").mkdir()
     (units / "relaytrap-sensor.service.d" / "listen-only.conf").write_bytes(ADDITION.read_bytes())
-    assert service_may("CAP_NET_RAW", units)
-    assert not service_may("CAP_NET_BIND_SERVICE", units)
-    assert not service_may("CAP_NET_RAW", tmp_path)
+    assert service_may("CAP_NET_RAW", "relaytrap-sensor.service", units)
+    assert not service_may("CAP_NET_BIND_SERVICE", "relaytrap-sensor.service", units)
+    assert not service_may("CAP_NET_RAW", "relaytrap-sensor.service", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -165,8 +167,8 @@ def test_low_port_is_wrong_only_where_the_service_may_not_open_it(
         raise PermissionError
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
-    monkeypatch.setattr("relaytrap.cli.doctor.service_may", lambda capability: may)
-    (found,) = check_listen(Config(Path("unused"), sensor=SensorConfig(listen=("tcp:127.0.0.1:443",))))
+    monkeypatch.setattr("relaytrap.cli.doctor_ports.service_may", lambda *_: may)
+    found, _ = check_listen(Config(Path("unused"), sensor=SensorConfig(listen=("tcp:127.0.0.1:443",))))
     assert found.state == state
 
 
@@ -199,3 +201,68 @@ def test_interface_that_is_not_there_is_wrong(tmp_path: Path) -> None:
 def test_place_that_is_none_is_wrong(tmp_path: Path) -> None:
     (found,) = check_listen(Config(tmp_path, sensor=SensorConfig(listen=("nonsense",))))
     assert (found.state, "nonsense" in found.text) == ("wrong", True)
+
+
+def test_settings_that_others_may_change_are_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "relaytrap.toml"
+    file.touch(0o600)
+    given = {"data_dir": Given(tmp_path, "default")}
+    assert [*check_settings_file(file, given)] == []
+    file.chmod(0o606)
+    (found,) = check_settings_file(file, given)
+    assert (found.state, "everybody may change" in found.text) == ("wrong", True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user")
+def test_settings_that_belong_to_a_stranger_are_wrong_and_to_the_services_user_are_not(tmp_path: Path) -> None:
+    file, data = tmp_path / "relaytrap.toml", tmp_path / "data"
+    data.mkdir()
+    file.touch(0o640)
+    os.chown(file, 12345, 0)
+    given = {"data_dir": Given(data, "default")}
+    (found,) = check_settings_file(file, given)
+    assert (found.state, "belongs to 12345" in found.text) == ("wrong", True)
+    os.chown(data, 12345, 0)
+    assert [*check_settings_file(file, given)] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user")
+def test_settings_that_the_services_user_may_not_read_are_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "relaytrap.toml"
+    file.touch(0o640)
+    units = installed(tmp_path, user="nobody", config=str(file))
+    os.chown(tmp_path, 65534, 65534)
+    (found,) = check_units(Config(tmp_path), units)
+    assert f"its user nobody may not read {file}" in found.text
+    file.chmod(0o644)
+    assert states([*check_units(Config(tmp_path), units)]) == ["good"]
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "advice"),
+    [
+        ("ActiveState=failed", "wrong", "journalctl -u relaytrap-sensor says why"),
+        ("ActiveState=inactive", "note", "systemctl enable --now relaytrap-sensor"),
+        ("ActiveState=active\nUnitFileState=disabled", "note", "systemctl enable relaytrap-sensor"),
+        ("ActiveState=active\nNeedDaemonReload=yes", "wrong", "systemctl daemon-reload"),
+        ("ActiveState=active\nUnitFileState=enabled", "good", "active"),
+    ],
+)
+def test_what_systemd_says_of_a_unit_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, state: str, advice: str
+) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\ncat <<'.'\n{said}\n.\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr("relaytrap.cli.doctor_machine.BOOTED", tmp_path)
+    (found,) = check_units(Config(tmp_path), installed(tmp_path))
+    assert (found.state, advice in found.text) == (state, True)
+
+
+@pytest.mark.parametrize(("days", "state"), [(400, "good"), (10, "note"), (-1, "wrong")])
+def test_certificate_that_ends_is_told_in_time(tmp_path: Path, days: int, state: str) -> None:
+    made = make_certificate("CN=hub", key="ec", days=800, age_ns=(800 - days) * DAY_NS)
+    path = tmp_path / "certificate.pem"
+    path.write_bytes(made.certificate)
+    assert check_expiry("uplink", path).state == state

@@ -7,17 +7,20 @@ import pwd
 import shutil
 import stat
 import struct
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from relaytrap.cli.config import is_secret
 from relaytrap.cli.finding import Finding
+from relaytrap.clock import now_ns
 from relaytrap.config import HUB_NOTE, JOINED, Config, Given
 from relaytrap.errors import RelaytrapError
 
 __all__ = [
     "check_clock",
+    "check_expiry",
     "check_hep",
     "check_owner",
     "check_room",
@@ -32,8 +35,11 @@ STA_UNSYNC: Final = 0x40
 ERROR_WANTED_US: Final = 500_000
 SECRETS: Final = (JOINED, HUB_NOTE, "hub.sqlite3", "hub-key.pem", "probe.sqlite3", "sensor.seed", "witness/secret")
 UNITS: Final = Path("/etc/systemd/system")
-LISTEN_ONLY: Final = "relaytrap-sensor.service.d/listen-only.conf"
+LISTEN_ONLY: Final = "listen-only.conf"
 GIB: Final = 1 << 30
+BOOTED: Final = Path("/run/systemd/system")
+SYSTEMD_S: Final = 5.0
+RENEW_DAYS: Final = 21
 
 
 def check_clock(config: Config) -> Iterator[Finding]:
@@ -120,11 +126,38 @@ def _name(user: int) -> str:
 
 
 def check_settings_file(path: Path | None, given: Mapping[str, Given]) -> Iterator[Finding]:
-    """The same for the settings file, where it holds a secret. given: where each setting came from."""
+    """Who may read the settings file, where it holds a secret, and who may change what we do. given: where each
+    setting came from."""
+    if path is not None:
+        yield from _strangers(path, given)
     secrets = [key for key, one in given.items() if one.detail.startswith(f"{path}:") and is_secret(key, one.value)]
     if path is not None and secrets and _mode(path) & 0o007:
         text = f"{path} holds {' and '.join(secrets)}, and everybody may read it; chmod 640 it"
         yield Finding("secrets", "wrong", text)
+
+
+def _strangers(path: Path, given: Mapping[str, Given]) -> Iterator[Finding]:
+    """Users who can write the settings and are neither root, nor who asks, nor who runs Relaytrap here."""
+    ours, owner = {0, os.geteuid()}, path.stat().st_uid
+    if "data_dir" in given and (data_dir := Path(given["data_dir"].value)).exists():
+        ours.add(data_dir.stat().st_uid)
+    if _mode(path) & 0o002:
+        yield Finding("settings", "wrong", f"everybody may change {path}; chmod o-w it")
+    elif owner not in ours:
+        text = f"{path} belongs to {_name(owner)}, who may change what Relaytrap does; chown root it"
+        yield Finding("settings", "wrong", text)
+
+
+def check_expiry(check: str, path: Path) -> Finding:
+    """How long the certificate in a PEM file holds."""
+    from cryptography import x509
+
+    until = x509.load_pem_x509_certificates(path.read_bytes())[0].not_valid_after_utc
+    days = int(until.timestamp() - now_ns() / 1e9) // 86_400
+    if days < 0:
+        return Finding(check, "wrong", f"{path} ended on {until:%Y-%m-%d}; renew it")
+    state: Literal["good", "note"] = "note" if days < RENEW_DAYS else "good"
+    return Finding(check, state, f"{path} holds until {until:%Y-%m-%d}{'; renew it' * (state == 'note')}")
 
 
 def _mode(path: Path) -> int:
@@ -140,7 +173,37 @@ def check_units(config: Config, folder: Path = UNITS) -> Iterator[Finding]:
         wrong = list(_wrong_with(unit, config))
         yield from (Finding("units", "wrong", f"{unit}: {text}") for text in wrong)
         if not wrong:
-            yield Finding("units", "good", str(unit))
+            yield _running(unit)
+
+
+def _running(unit: Path) -> Finding:
+    """Whether systemd, where it rules this machine, runs a unit now and from the next boot on."""
+    said = _systemd_says(unit.name)
+    state, name = said.get("ActiveState", ""), unit.stem
+    if state == "failed":
+        return Finding("units", "wrong", f"{unit}: it has failed; journalctl -u {name} says why")
+    if said.get("NeedDaemonReload") == "yes":
+        text = f"{unit}: changed since systemd read it; run systemctl daemon-reload and restart {name}"
+        return Finding("units", "wrong", text)
+    if state == "inactive":
+        return Finding("units", "note", f"{unit}: it does not run; systemctl enable --now {name} starts it")
+    if said.get("UnitFileState") == "disabled":
+        return Finding("units", "note", f"{unit}: it runs, but not after the next boot; systemctl enable {name}")
+    return Finding("units", "good", f"{unit}{f', {state}' if state else ''}")
+
+
+def _systemd_says(unit: str) -> dict[str, str]:
+    """What systemd knows of a unit; nothing where it does not rule this machine."""
+    if not BOOTED.exists() or not (systemctl := shutil.which("systemctl")):
+        return {}
+    wanted = "--property=ActiveState,UnitFileState,NeedDaemonReload"
+    try:
+        said = subprocess.run(
+            [systemctl, "show", wanted, unit], capture_output=True, text=True, check=False, timeout=SYSTEMD_S
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    return dict(line.partition("=")[::2] for line in said.splitlines())
 
 
 def _wrong_with(unit: Path, config: Config) -> Iterator[str]:
@@ -163,21 +226,34 @@ def _wrong_with(unit: Path, config: Config) -> Iterator[str]:
     named = given.get("RELAYTRAP_CONFIG")
     if named and not Path(named).exists():
         yield f"its settings file {named} is not there; write one, it may be empty"
+    elif named and not _may_read(Path(named), user):
+        yield f"its user {user} may not read {named}; run chown root:{user} and chmod 640 on it"
     data = given.get("RELAYTRAP_DATA")
     if data and Path(data) != config.data_dir:
         yield f"it keeps its data in {data}, this command in {config.data_dir}; say data_dir in the settings file alone"
     if (
         unit.name == "relaytrap-sensor.service"
         and config.sensor.listen_only
-        and not (unit.parent / LISTEN_ONLY).exists()
+        and not (addition := unit.with_name(f"{unit.name}.d") / LISTEN_ONLY).exists()
     ):
-        yield f"sensor.listen_only needs deploy/systemd/listen-only.conf as {unit.parent / LISTEN_ONLY}"
+        yield f"sensor.listen_only needs deploy/systemd/listen-only.conf as {addition}"
 
 
-def service_may(capability: str, folder: Path = UNITS) -> bool:
-    """Whether the sensor's unit gives it a privilege that whoever asks the doctor may lack."""
-    units = (folder / LISTEN_ONLY, folder / "relaytrap-sensor.service")
-    service = next((_service(unit) for unit in units if unit.exists()), None)
+def _may_read(path: Path, user: str) -> bool:
+    """Whether a user may read a file, by its owner, group and mode; a user who is none may not be asked about."""
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        return True
+    kept, groups = path.stat(), os.getgrouplist(user, account.pw_gid)
+    wanted = 0o400 if kept.st_uid == account.pw_uid else 0o040 if kept.st_gid in groups else 0o004
+    return bool(kept.st_mode & wanted) or account.pw_uid == 0
+
+
+def service_may(capability: str, unit: str, folder: Path = UNITS) -> bool:
+    """Whether a unit gives its service a privilege that whoever asks the doctor may lack."""
+    files = (folder / f"{unit}.d" / LISTEN_ONLY, folder / unit)
+    service = next((_service(each) for each in files if each.exists()), None)
     return capability in (service or {}).get("AmbientCapabilities", "")
 
 

@@ -6,16 +6,19 @@ A token has 256 random bits, so a plain hash guards it: there is nothing to gues
 import hashlib
 import json
 import secrets
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from relaytrap.clock import now_ns
 from relaytrap.errors import InputError
-from relaytrap.hub.database import HubDatabase
+from relaytrap.hub.database import NAME, HubDatabase
 from relaytrap.observation import SENSOR_NAME
 
-__all__ = ["Keys", "Sensor"]
+__all__ = ["Keys", "Sensor", "read_sensors"]
 
 STATUS_MAX: Final = 16_384
 
@@ -80,14 +83,7 @@ class Keys:
     def list_sensors(self) -> list[Sensor]:
         """All sensors, in order of name."""
         with self._database.transaction() as connection:
-            rows = connection.execute(
-                "SELECT name, created_at_ns, revoked_at_ns, last_seen_ns, clock_difference_ms, status "
-                "FROM sensors ORDER BY name"
-            ).fetchall()
-        return [
-            Sensor(name, created, revoked, seen, difference, json.loads(status))
-            for name, created, revoked, seen, difference, status in rows
-        ]
+            return _sensors(connection)
 
     def note_heartbeat(self, name: str, status: Mapping[str, Any], sent_at_ns: int | None) -> Mapping[str, Any]:
         """Remember what a sensor said of itself, and how far its clock is from ours; gives what it said before."""
@@ -112,6 +108,25 @@ class Keys:
         with self._database.transaction() as connection:
             if connection.execute(sql, (value, name)).rowcount == 0:
                 raise InputError(f"no sensor {name!r} is known to this hub")
+
+
+def read_sensors(data_dir: Path) -> list[Sensor]:
+    """The sensors of a hub that may run or not, changing nothing; empty where none was made known yet."""
+    address = f"{(data_dir / NAME).absolute().as_uri()}?mode=ro"
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(address, uri=True, timeout=10)) as connection:
+        return _sensors(connection)
+    return []
+
+
+def _sensors(connection: sqlite3.Connection) -> list[Sensor]:
+    sql = (
+        "SELECT name, created_at_ns, revoked_at_ns, last_seen_ns, clock_difference_ms, status FROM sensors "
+        "ORDER BY name"
+    )
+    return [
+        Sensor(name, created, revoked, seen, difference, json.loads(status))
+        for name, created, revoked, seen, difference, status in connection.execute(sql)
+    ]
 
 
 def _hashed(token: str) -> bytes:

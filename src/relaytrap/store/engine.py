@@ -20,7 +20,7 @@ from relaytrap.store.gate import Gate
 from relaytrap.store.lock import DirectoryLock
 from relaytrap.store.schema import Layout, quoted
 
-__all__ = ["Store"]
+__all__ = ["Store", "server_of"]
 
 log = logging.getLogger(__name__)
 Row = dict[str, Any]
@@ -43,14 +43,7 @@ class Store:
         """
         self.config = config
         self.data_dir = data_dir
-        if config.cluster and not config.url:
-            raise StoreError(
-                "store.cluster names a cluster and store.url no server; give a node's address in store.url"
-            )
-        if config.url and urlsplit(config.url).scheme not in SCHEMES:
-            raise StoreError(
-                "store.url is no address of a ClickHouse server; write clickhouse://user:password@host:port/database"
-            )
+        server_of(config)
         self.database = _database(config)
         self.layout = Layout(config.cluster, self.database)
         self.gate = Gate()
@@ -237,6 +230,29 @@ CLUSTER_SETTINGS: Final = {
     # A set of messages inside a question about messages is made once, over all shards.
     "distributed_product_mode": "global",
 }
+
+
+def server_of(config: StoreConfig) -> tuple[str, int] | None:
+    """Host and port of the server that keeps the store; None for the embedded engine.
+
+    Raises StoreError for settings that name no server, or a cluster and none.
+    """
+    if not config.url:
+        if config.cluster:
+            raise StoreError(
+                "store.cluster names a cluster and store.url no server; give a node's address in store.url"
+            )
+        return None
+    try:
+        parts = urlsplit(config.url)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # a port that is none
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme not in SCHEMES or not host:
+        raise StoreError(
+            "store.url is no address of a ClickHouse server; write clickhouse://user:password@host:port/database"
+        )
+    return host, port or (8443 if _is_secure(config) else 8123)
 
 
 def _database(config: StoreConfig) -> str:
