@@ -26,6 +26,7 @@ __all__ = [
     "Config",
     "EnrichConfig",
     "Given",
+    "GuardConfig",
     "HubConfig",
     "NetworkConfig",
     "NetworkName",
@@ -178,6 +179,16 @@ class ProbeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardConfig:
+    """`[guard]`: what your own edge's traffic is held against, beside `[network]`."""
+
+    trunks: tuple[str, ...] = setting((), "Addresses or networks of carriers: our ways to the telephone network")
+    own_numbers: tuple[str, ...] = setting((), "How our own numbers begin, such as +4420; a call to one is for us")
+    expected_hops: int = setting(0, "Vias that a request from a stranger may arrive with; 0: any number")
+    scan_targets: int = setting(10, "So many users asked for in vain by one stranger within an hour are a scan", least=2)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Every setting of an installation."""
 
@@ -189,6 +200,7 @@ class Config:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     enrich: EnrichConfig = field(default_factory=EnrichConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
+    guard: GuardConfig = field(default_factory=GuardConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +220,7 @@ SECTIONS: Mapping[str, type] = {
     "network": NetworkConfig,
     "enrich": EnrichConfig,
     "probe": ProbeConfig,
+    "guard": GuardConfig,
 }
 
 

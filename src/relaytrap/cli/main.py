@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "store": ("relaytrap.cli.store", "Move the store to a ClickHouse server or cluster, and back."),
     "sample": ("relaytrap.cli.sample", "Load or remove the bundled sample scene."),
     "probe": ("relaytrap.cli.probe", "Is the server that I run an open relay?"),
+    "guard": ("relaytrap.cli.guard", "What does my own edge's traffic show?"),
     "witness": ("relaytrap.cli.witness", "The receiving side of open-relay tests that run elsewhere."),
     "config": ("relaytrap.cli.config", "Effective settings, and where each came from."),
     "doctor": ("relaytrap.cli.doctor", "What is wrong with this installation."),

@@ -21,6 +21,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from relaytrap.cli.main import Group, Settings
+from relaytrap.cli.monitored import usage_is_not_run
 from relaytrap.cli.output import TEXT, for_terminal
 from relaytrap.cli.probe_log import log_command
 from relaytrap.cli.probe_opt_out import opt_out
@@ -51,12 +52,6 @@ log = logging.getLogger(__name__)
 KINDS = (".html", ".pdf")
 
 
-class WrongUsage(click.UsageError):
-    """Wrong usage of the test, which was not run."""
-
-    exit_code = EXIT_NOT_RUN
-
-
 class Probe(Group):
     """`relaytrap probe HOST` is `relaytrap probe test HOST`; wrong usage is "not run"."""
 
@@ -67,11 +62,11 @@ class Probe(Group):
         return super().parse_args(ctx, args)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with _usage_is_not_run():
+        with usage_is_not_run():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _usage_is_not_run():
+        with usage_is_not_run():
             return super().invoke(ctx)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -85,14 +80,6 @@ class Probe(Group):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         click.Command.format_options(test, ctx, formatter)
         self.format_commands(ctx, formatter)
-
-
-@contextlib.contextmanager
-def _usage_is_not_run() -> Iterator[None]:
-    try:
-        yield
-    except click.UsageError as error:
-        raise WrongUsage(error.format_message(), error.ctx) from None
 
 
 def _report_files(ctx: click.Context, param: click.Parameter, given: tuple[Path, ...]) -> tuple[Path, ...]:

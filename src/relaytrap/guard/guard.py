@@ -1,0 +1,266 @@
+"""The guard: observations in, in the order in which they were seen; findings out, each once.
+
+A request waits until it is answered, or until it will not be, because only then is it known whether it was handed on
+and what came of it. Memory is bounded however long this goes on: what is held of requests, what is remembered of
+people, and how many findings there are.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from relaytrap.evidence.path import address_text
+from relaytrap.guard.acquaintance import Acquaintance
+from relaytrap.guard.finding import RULES, Case, Finding, Findings, Undecided
+from relaytrap.guard.judge import Verdict, judge
+from relaytrap.guard.memory import key_of
+from relaytrap.guard.policy import Policy
+from relaytrap.guard.tally import Tallies
+from relaytrap.guard.transaction import Answer, Leg, Transaction, key_of_message, way_of
+from relaytrap.observation import Observation
+from relaytrap.sip import Request, Response, parse_message
+from relaytrap.sip.text import display
+
+__all__ = ["Guard", "Summary"]
+
+S: Final = 1_000_000_000
+PATIENCE_NS: Final = 32 * S
+"""Timer B and F of RFC 3261 section 17.1: who is not answered by then gives up."""
+RINGING_NS: Final = 180 * S
+"""Timer C (section 16.6): as long as a proxy lets a call ring."""
+HELD_MAX: Final = 1 << 16
+HELD_OCTETS_MAX: Final = 96 << 20
+EDGES_MAX: Final = 256
+BANNER_MAX: Final = 100
+CHALLENGES: Final = frozenset({401, 407})
+NO_REQUESTS_OF_THEIR_OWN: Final = frozenset({b"ACK", b"CANCEL"})
+"""Sent hop by hop in the name of another request (RFC 3261 sections 9.1 and 17.1.1.3)."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts of all that was looked at.
+
+    handed_on: requests seen again behind where they had arrived; allowed: of these, by why it was right. alarms,
+    attempts: findings by level. undecided: requests that could not be judged. untold: cases beyond the number of
+    findings kept, by rule. unread: what could not be read, by reason. gaps: what this policy cannot tell; has_policy:
+    whether it tells strangers at all.
+    """
+
+    messages: int = 0
+    requests: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    handed_on: int = 0
+    allowed: Counter[str] = field(default_factory=Counter)
+    alarms: int = 0
+    attempts: int = 0
+    undecided: int = 0
+    untold: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
+    gaps: Sequence[str] = ()
+    has_policy: bool = False
+
+
+class Guard:
+    """Judges the traffic of one edge under one policy."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._known = Acquaintance()
+        self._tallies = Tallies(policy, self._known)
+        self._findings = Findings()
+        self._summary = Summary()
+        # By when they are given up: waiting for a final answer, and ringing.
+        self._waiting: OrderedDict[int, Transaction] = OrderedDict()
+        self._ringing: OrderedDict[int, Transaction] = OrderedDict()
+        self._octets = 0
+        self._now_ns = 0
+        self._banners: dict[str, str] = {}
+
+    # ---- asking --------------------------------------------------------------------------------------------------
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All findings so far, the gravest first."""
+        return self._findings.all()
+
+    @property
+    def undecided(self) -> list[Undecided]:
+        """What could not be decided so far."""
+        return list(self._findings.all_undecided())
+
+    def summary(self) -> Summary:
+        """The counts so far."""
+        summary, found = self._summary, self._findings.all()
+        summary.alarms = sum(each.rule.level == "alarm" for each in found)
+        summary.attempts = len(found) - summary.alarms
+        summary.undecided = sum(each.requests for each in self._findings.all_undecided())
+        summary.untold = Counter(self._findings.untold)
+        summary.gaps = tuple(self._policy.gaps())
+        summary.has_policy = self._policy.knows_own
+        return summary
+
+    def note_unread(self, unread: Mapping[str, int]) -> None:
+        """What a reader could not read, by reason."""
+        self._summary.unread.update(unread)
+
+    # ---- taking in -----------------------------------------------------------------------------------------------
+
+    def take(self, seen: Observation) -> Iterator[Finding]:
+        """One message; what is new by it. Must be drained."""
+        summary, moment = self._summary, seen.received_at_ns
+        if not summary.messages:
+            summary.first_ns = self._known.began_ns = moment
+        summary.messages += 1
+        summary.last_ns = max(summary.last_ns, moment)
+        message = parse_message(seen.raw)
+        if isinstance(message, Request):
+            summary.requests += 1
+            if message.method not in NO_REQUESTS_OF_THEIR_OWN:
+                self._take_request(seen, message)
+        elif isinstance(message, Response):
+            yield from self._take_response(seen, message)
+        yield from self.advance(moment)
+
+    def advance(self, now_ns: int) -> Iterator[Finding]:
+        """Time has passed: judge what waited long enough. Time never goes back, whatever a clock says."""
+        self._now_ns = now_ns = max(self._now_ns, now_ns)
+        for kept, patience_ns in ((self._waiting, PATIENCE_NS), (self._ringing, RINGING_NS)):
+            while kept:
+                key, transaction = next(iter(kept.items()))
+                is_over = transaction.began_ns + patience_ns <= now_ns
+                if not is_over and len(kept) <= HELD_MAX and self._octets <= HELD_OCTETS_MAX:
+                    break
+                del kept[key]
+                if kept is self._waiting and is_over and _rings(transaction):
+                    self._ringing[key] = transaction
+                    continue
+                self._octets -= transaction.octets
+                yield from self._judge(transaction)
+
+    def finish(self) -> Iterator[Finding]:
+        """The traffic is over: judge what still waits."""
+        for kept in (self._ringing, self._waiting):
+            while kept:
+                _, transaction = kept.popitem(last=False)
+                self._octets -= transaction.octets
+                yield from self._judge(transaction)
+
+    def _take_request(self, seen: Observation, request: Request) -> None:
+        source, _, destination, _ = way_of(seen)
+        key = key_of_message(request)
+        if key is None:
+            key = key_of(source, seen.raw)
+        leg = Leg(seen, request, source, destination, request.via_count)
+        transaction = self._find(key, request)
+        if transaction is not None and transaction.is_anothers(leg):
+            key = key_of(key, source)
+            transaction = self._held(key)
+        if transaction is None:
+            transaction = self._waiting[key] = Transaction(seen.received_at_ns)
+        before = transaction.octets
+        if not transaction.add_leg(leg):
+            return
+        self._octets += transaction.octets - before
+        if self._policy.party(source) == "own":
+            if request.vias:
+                self._policy.learn_name(request.vias[0].sent_by_host)
+            if request.method == b"INVITE" and self._policy.party(destination) != "own":
+                self._known.note_call(leg)
+
+    def _take_response(self, seen: Observation, response: Response) -> Iterator[Finding]:
+        source, _, destination, _ = way_of(seen)
+        party = self._policy.party(source)
+        if party == "own" or not self._policy.knows_own:
+            self._tallies.answers_seen = True
+        key = key_of_message(response)
+        if key is None:
+            return
+        transaction = self._held(key_of(key, destination)) or self._find(key, response)
+        if transaction is None or not transaction.first.request.to_tag:
+            # A request that says it is within a dialog does not begin one, whatever it is answered.
+            self._known.note_dialog(response, seen.received_at_ns)
+        if transaction is None or transaction.judged:
+            return
+        is_passed_on = any(each.destination == source for each in transaction.answers)
+        if party == "own" and not is_passed_on:
+            self._note_banner(source, response)
+            if response.status_code in CHALLENGES:
+                self._known.note_challenge(response, seen.received_at_ns)
+        before = transaction.octets
+        transaction.add_answer(Answer(seen, response, source, destination))
+        self._octets += transaction.octets - before
+        if transaction.is_final and response.status_code not in CHALLENGES:
+            yield from self._judge(transaction)
+
+    def _find(self, key: int, message: Request | Response) -> Transaction | None:
+        """The transaction of a message: of those under one key, the one whose beginner stands in its Vias."""
+        for via in message.vias[1:]:
+            for name in (via.param(b"received"), via.sent_by_host):
+                if name and (found := self._held(key_of(key, address_text(name)))) is not None:
+                    return found
+        return self._held(key)
+
+    def _held(self, key: int) -> Transaction | None:
+        return self._waiting.get(key) or self._ringing.get(key)
+
+    def _note_banner(self, address: str, response: Response) -> None:
+        said = response.headers.get(b"server") or response.headers.get(b"user-agent")
+        if said and (address in self._banners or len(self._banners) < EDGES_MAX):
+            self._banners[address] = display(said[:BANNER_MAX])
+
+    # ---- judging -------------------------------------------------------------------------------------------------
+
+    def _judge(self, transaction: Transaction) -> Iterator[Finding]:
+        if transaction.judged or not transaction.legs:
+            return
+        transaction.judged = True
+        first = transaction.first
+        self._note_user(transaction, first)
+        verdict = judge(transaction, self._policy, self._known, self._now_ns)
+        was_handed_on = any(leg.source == first.destination for leg in transaction.legs if leg is not first)
+        self._summary.handed_on += was_handed_on
+        if verdict.allowed:
+            self._summary.allowed[verdict.allowed] += 1
+        if verdict.undecided:
+            self._findings.undecided(verdict.undecided, _told(transaction))
+        for case in (*verdict.cases, *self._attempts(transaction, verdict)):
+            finding = self._findings.add(case, first, self._banners.get(case.edge, ""))
+            if finding is not None:
+                yield finding
+
+    def _attempts(self, transaction: Transaction, verdict: Verdict) -> Sequence[Case]:
+        """What somebody tried in vain; what an alarm is about was not in vain."""
+        first = transaction.first
+        if verdict.cases and RULES[verdict.cases[0].rule].level == "alarm":
+            return ()
+        if self._policy.party(first.source) != "stranger":
+            return ()
+        if self._policy.knows_own and self._policy.party(first.destination) != "own":
+            return ()
+        was_served = bool(verdict.allowed)
+        return tuple(self._tallies.take(transaction, self._now_ns, was_handed_on=was_served))
+
+    def _note_user(self, transaction: Transaction, first: Leg) -> None:
+        """Whoever showed a password that was taken is no stranger from now on."""
+        request = first.request
+        if not request.credentials:
+            return
+        answer = transaction.answer_to(first)
+        is_taken = answer is not None and 200 <= answer.response.status_code < 300
+        if is_taken and (request.method == b"REGISTER" or self._known.has_answered_challenge(request)):
+            self._known.note_user(first.source, self._now_ns)
+
+
+def _rings(transaction: Transaction) -> bool:
+    answer = transaction.answer_to(transaction.first)
+    return answer is not None and 100 < answer.response.status_code < 200
+
+
+def _told(transaction: Transaction) -> str:
+    first = transaction.first
+    ends = [leg.destination for leg in transaction.legs if leg is not first]
+    onward = f", on to {', '.join(dict.fromkeys(ends))}" if ends else ""
+    return f"{display(first.request.method[:32])} from {first.source} to {first.destination}{onward}"

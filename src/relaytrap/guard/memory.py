@@ -1,0 +1,58 @@
+"""What a guard remembers of endless traffic: so much and no more, the oldest forgotten first, and how far back it goes.
+
+Keys are chosen by whoever sends. They are kept as `hash` gives them: 64 bits, with a secret that differs with every
+start, so that nobody can aim at a key of another's.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final, Generic, TypeVar
+
+__all__ = ["Recent", "key_of"]
+
+V = TypeVar("V")
+KEPT: Final = 1 << 17
+
+
+def key_of(*parts: Hashable) -> int:
+    """A short key of parts of any length."""
+    return hash(parts)
+
+
+class Recent(Generic[V]):
+    """Values by key, those touched longest ago forgotten first.
+
+    since_ns: nothing that was touched after this is missing; 0 until something is forgotten.
+    """
+
+    def __init__(self, most: int = KEPT) -> None:
+        self.since_ns = 0
+        self._most = most
+        self._kept: OrderedDict[Hashable, tuple[int, V]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
+
+    def get(self, key: Hashable) -> V | None:
+        """What is remembered under a key, without touching it."""
+        found = self._kept.get(key)
+        return None if found is None else found[1]
+
+    def put(self, key: Hashable, value: V, now_ns: int) -> None:
+        """Remember, or touch what is remembered."""
+        self._kept[key] = now_ns, value
+        self._kept.move_to_end(key)
+        if len(self._kept) > self._most:
+            _, (touched_ns, _) = self._kept.popitem(last=False)
+            self.since_ns = max(self.since_ns, touched_ns)
+
+    def drop(self, key: Hashable) -> None:
+        """Forget on purpose."""
+        self._kept.pop(key, None)
+
+    def values(self) -> list[V]:
+        """Everything remembered, the longest untouched first."""
+        return [value for _, value in self._kept.values()]

@@ -1,0 +1,110 @@
+"""What the operator says is theirs, and whom an address belongs to under it.
+
+Nothing is guessed: without `own_networks` nobody can be told from a stranger, and the guard says so instead of calling
+somebody one.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from relaytrap.config import Config
+from relaytrap.errors import ConfigError
+from relaytrap.evidence.dialplan import DialledNumber, read_number
+from relaytrap.evidence.path import AddressSet, PathSetting, address_text
+
+__all__ = ["Party", "Policy"]
+
+Party = Literal["own", "known", "trunk", "stranger"]
+NAMES_MAX: Final = 256
+
+
+def _nowhere(address: str) -> str:
+    return ""
+
+
+@dataclass(slots=True)
+class Policy:
+    """The settings as a guard asks them.
+
+    paths: what the evidence room is told of own networks, own domains and known proxies. region_of: country of an
+    address, where `home_region` is empty. own_names: how our own edge calls itself (its public address behind a
+    translation, mostly), learned from the Vias that it writes.
+    """
+
+    paths: PathSetting = field(default_factory=PathSetting)
+    trunks: AddressSet = field(default_factory=lambda: AddressSet((), ""))
+    own_numbers: tuple[str, ...] = ()
+    home_region: str = ""
+    expected_hops: int = 0
+    scan_targets: int = 10
+    region_of: Callable[[str], str] = _nowhere
+    own_names: set[bytes] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, config: Config, region_of: Callable[[str], str] = _nowhere) -> "Policy":
+        """Of the settings; raises ConfigError naming an entry that cannot be used."""
+        for prefix in config.guard.own_numbers:
+            if not prefix.startswith("+") or not prefix[1:].isdigit() or not prefix.isascii():
+                raise ConfigError(f"guard.own_numbers: {prefix!r} is no beginning of a number; write +4420")
+        return cls(
+            PathSetting.of(config.network),
+            AddressSet(config.guard.trunks, "guard.trunks"),
+            config.guard.own_numbers,
+            config.network.home_region.upper(),
+            config.guard.expected_hops,
+            config.guard.scan_targets,
+            region_of,
+        )
+
+    @property
+    def knows_own(self) -> bool:
+        """Whether strangers can be told at all."""
+        return not self.paths.own.is_empty
+
+    @property
+    def knows_domains(self) -> bool:
+        """Whether a domain can be told to be none of ours."""
+        return bool(self.paths.own_domains)
+
+    def party(self, address: str) -> Party:
+        """Whose an address is."""
+        if address in self.paths.own:
+            return "own"
+        if address in self.trunks:
+            return "trunk"
+        return "known" if address in self.paths.known else "stranger"
+
+    def learn_name(self, name: bytes) -> None:
+        """A name or address that our own edge goes by."""
+        if len(self.own_names) < NAMES_MAX:
+            self.own_names.add(name.lower())
+
+    def is_ours(self, host: bytes) -> bool:
+        """Whether a host in a URI is a domain, address or name of ours."""
+        host = host.lower()
+        if host in self.paths.own_domains or host in self.own_names:
+            return True
+        address = address_text(host)
+        return address is not None and address in self.paths.own
+
+    def number_abroad(self, user: bytes | None, edge: str) -> DialledNumber | None:
+        """The number in another country that a user part dials at an edge; None for any other, or when unknown."""
+        region = self.home_region or self.region_of(edge)
+        number = read_number(user, region) if user and region else None
+        if number is None or number.best is None or not number.valid:
+            return None
+        if number.country == region or (not number.country and not number.international_prefix):
+            return None
+        return None if number.e164.startswith(self.own_numbers or ("-",)) else number
+
+    def gaps(self) -> Iterator[str]:
+        """What cannot be known under this policy, in sentences that say which setting would tell."""
+        if not self.knows_own:
+            yield "Who is a stranger: set network.own_networks to the edge's addresses and those of your users."
+        if not self.knows_domains:
+            yield "Which domains are not yours: set network.own_domains."
+        if self.trunks.is_empty:
+            yield "Which ways lead to the telephone network, and who may use them: set guard.trunks."
+        if not self.expected_hops:
+            yield "Whether a request came through more hops than it should: set guard.expected_hops."
