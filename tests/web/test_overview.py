@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from relaytrap.clock import rfc3339
-from relaytrap.web.pages.overview import LATEST, biggest_campaign
+from relaytrap.web.biggest import LATEST, biggest_campaign
 from relaytrap.web.render import environment
 from relaytrap.web.window import choose_window
 

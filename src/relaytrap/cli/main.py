@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "campaigns": ("relaytrap.cli.campaigns", "What belongs together across sources and sensors."),
     "show": ("relaytrap.cli.show", "Explain one message, source, relay, origin or campaign."),
     "tail": ("relaytrap.cli.tail", "Messages as they come in."),
+    "report": ("relaytrap.cli.report", "Write up what was found, with pictures: HTML, Markdown or PDF."),
     "reanalyse": ("relaytrap.cli.reanalyse", "Derive everything again from the raw bytes."),
     "store": ("relaytrap.cli.store", "Move the store to a ClickHouse server or cluster, and back."),
     "sample": ("relaytrap.cli.sample", "Load or remove the bundled sample scene."),

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from relaytrap.clock import NS_PER_S, parse_rfc3339
+from relaytrap.clock import NS_PER_S, parse_rfc3339, rfc3339
 from relaytrap.store.queries import Filter
 
-__all__ = ["NAMES", "Window", "choose_window", "step_for"]
+__all__ = ["NAMES", "Window", "choose_window", "step_for", "steps_over", "window_between"]
 
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
@@ -88,6 +88,23 @@ def choose_window(asked: str, now: int, first_hour: str | None, last_hour: str |
     if asked != "all" and (newest is None or (week.since is not None and newest >= week.since)):
         return week
     return _all(first_hour, last_hour, fallback=asked != "all")
+
+
+def window_between(since: int | None, until: int | None, now: int, first_hour: str | None) -> Window:
+    """A window of any length, cut at full hours: from `since`, or the oldest message, until `until`, or now."""
+    hour = HOUR_S * NS_PER_S
+    end = -(-(now if until is None else until) // hour) * hour
+    begin = since if since is not None else parse_rfc3339(first_hour) if first_hour else end - hour
+    begin = min(begin // hour * hour, end - hour)
+    label = f"{rfc3339(begin)[:16]} to {rfc3339(end)[:16]} UTC".replace("T", " ")
+    return Window("between", label, begin, end, step_for((end - begin) // NS_PER_S))
+
+
+def steps_over(first_seen: str, last_seen: str, shortest_s: int = HOUR_S) -> tuple[list[int], int]:
+    """Beginnings of steps, in seconds since the epoch, that reach from one moment to another, and how long each is."""
+    first, last = parse_rfc3339(first_seen) // NS_PER_S, parse_rfc3339(last_seen) // NS_PER_S
+    step_s = step_for(last - first + shortest_s, shortest_s)
+    return list(range(first - first % step_s, last + 1, step_s)), step_s
 
 
 def step_for(span_s: int, shortest_s: int = HOUR_S) -> int:

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from relaytrap.web.pages.world import draw_world, hours_on_map
+from relaytrap.web.pages.world import hours_on_map
 from relaytrap.web.pictures.bundle import Bundle
 from relaytrap.web.pictures.theme import DARK, LIGHT
-from relaytrap.web.pictures.world import counts_on_map, world_spec
+from relaytrap.web.pictures.world import counts_on_map, draw_world, world_spec
 from relaytrap.web.window import Window
 
 ROWS = [

@@ -40,6 +40,7 @@ CATALOGUE: Final[dict[str, Callable[..., "Iterable[Row]"]]] = {
     "source": sources.get_source,
     "numbers": numbers.list_numbers,
     "sensors": sensors.list_sensors,
+    "sensor_addresses": sensors.list_sensor_addresses,
     "countries": geo.list_countries,
     "countries_by_time": geo.list_countries_by_time,
     "networks": geo.list_networks,

@@ -10,6 +10,7 @@ from relaytrap.web.pages import (
     probe,
     probe_opt_out,
     probe_schedule,
+    report,
     search,
     sensors,
     sources,
@@ -29,5 +30,6 @@ HANDLERS = (
     *probe.HANDLERS,
     *probe_schedule.HANDLERS,
     *probe_opt_out.HANDLERS,
+    *report.HANDLERS,
     *search.HANDLERS,
 )

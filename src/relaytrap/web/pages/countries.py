@@ -9,10 +9,10 @@ from litestar.params import FromPath
 
 from relaytrap.store.queries import Place
 from relaytrap.web.pages.first import first_place
-from relaytrap.web.pages.world import draw_world, hours_on_map, map_context
+from relaytrap.web.pages.world import hours_on_map, map_context
 from relaytrap.web.pictures.theme import THEMES
 from relaytrap.web.pictures.timeline import stack_timeline
-from relaytrap.web.pictures.world import Measure, world_spec
+from relaytrap.web.pictures.world import Measure, draw_world, world_spec
 from relaytrap.web.render import url
 from relaytrap.web.site import Ask, TheSite
 

@@ -13,20 +13,20 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
-from relaytrap.clock import parse_rfc3339, rfc3339
 from relaytrap.errors import InputError
 from relaytrap.evidence.product import KINDS
 from relaytrap.store.queries import Filter, Place, fields_of, parse_conditions
 from relaytrap.store.queries.campaign import fan_of, relay_hours_of, sweep_of
 from relaytrap.web.pages.paging import Paging, asked_address
 from relaytrap.web.pictures.fan import draw_fan
+from relaytrap.web.pictures.relay_hours import stack_relay_hours
 from relaytrap.web.pictures.shapes import country_name
 from relaytrap.web.pictures.standalone import draw_standalone, to_png
 from relaytrap.web.pictures.sweep import draw_sweep
 from relaytrap.web.pictures.timeline import Timeline, stack_timeline
 from relaytrap.web.render import url
 from relaytrap.web.site import Ask, Rows, Site, TheSite
-from relaytrap.web.window import Window, step_for
+from relaytrap.web.window import Window, steps_over
 
 __all__ = ["HANDLERS"]
 
@@ -46,7 +46,6 @@ CAMPAIGN_SORTS: Final = {
     "last_seen": "Last seen",
 }
 MINUTE_S: Final = 60
-HOUR_S: Final = 3600
 CAMPAIGN_ID: Final = re.compile(r"[0-9a-f]{12}")
 
 
@@ -134,7 +133,7 @@ def campaign(request: Ask, site: TheSite, id: FromPath[str]) -> Response[bytes]:
     if not found:
         raise NotFoundException(detail="No campaign has this identifier; its messages may have passed their time.")
     row = found[0]
-    by_country, by_relays = _relay_hours(_of(site, relay_hours_of, row), row)
+    by_country, by_relays = stack_relay_hours(_of(site, relay_hours_of, row), row)
     return site.page(
         request,
         "pages/campaign.html",
@@ -217,40 +216,10 @@ def _relays_by_country(site: Site, window: Window, narrowed: dict[str, Any]) -> 
     return stack_timeline(rows, window.steps, window.step_s)
 
 
-def _relay_hours(hours: Rows, row: dict[str, Any]) -> tuple[Timeline, Timeline]:
-    """Requests an hour by the relays' countries, and different relays an hour."""
-    steps, step_s = _steps(row)
-    first: Rows = []
-    second: dict[str, int] = {}
-    for hour in hours:
-        start = _floor(hour["hour"], step_s)
-        for code, requests in hour["countries"].items():
-            first.append({"start": start, "value": country_name(code), "messages": requests})
-        second[start] = max(second.get(start, 0), hour["relays"])
-    distinct = [{"start": start, "value": "different relays", "messages": count} for start, count in second.items()]
-    return stack_timeline(first, steps, step_s), stack_timeline(distinct, steps, step_s, height=70)
-
-
 def _history(site: Site, where: Filter, facet: str, row: dict[str, Any]) -> Timeline:
     """Messages over all the time in which something was seen."""
-    steps, step_s = _steps(row, MINUTE_S)
+    steps, step_s = steps_over(row["first_seen"], row["last_seen"], MINUTE_S)
     return stack_timeline(site.ask("timeline", where, facet=facet, step_s=step_s), steps, step_s)
-
-
-def _steps(row: dict[str, Any], shortest_s: int = HOUR_S) -> tuple[list[int], int]:
-    """Steps that reach from the first to the last time something was seen."""
-    first, last = (int(_seconds(row[name])) for name in ("first_seen", "last_seen"))
-    step_s = step_for(last - first + shortest_s, shortest_s)
-    return list(range(first - first % step_s, last + 1, step_s)), step_s
-
-
-def _floor(moment: str, step_s: int) -> str:
-    second = _seconds(moment)
-    return f"{rfc3339((second - second % step_s) * 1_000_000_000)[:19]}Z"
-
-
-def _seconds(moment: str) -> int:
-    return parse_rfc3339(moment) // 1_000_000_000
 
 
 HANDLERS = (relays, relay, origins, origin, campaigns, campaign, campaign_picture)

@@ -1,18 +1,14 @@
-"""The world map as countries, overview and pictures share it: the spec for the browser and the data beside it."""
+"""The world map as countries and overview share it: the data for the browser beside its spec."""
 
-import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from relaytrap.clock import NS_PER_S, parse_rfc3339
-from relaytrap.web.pictures.shapes import WORLD_FILE, country_name, on_map
-from relaytrap.web.pictures.theme import LIGHT
-from relaytrap.web.pictures.world import Measure, counts_on_map, world_spec
+from relaytrap.web.pictures.shapes import country_name, on_map
+from relaytrap.web.pictures.world import counts_on_map
 from relaytrap.web.window import Window
 
-__all__ = ["draw_world", "hours_on_map", "map_context"]
-
-PICTURE_WIDTH: Final = 1000
+__all__ = ["hours_on_map", "map_context"]
 
 
 def map_context(countries: Iterable[Mapping[str, Any]], window: Window) -> dict[str, Any]:
@@ -39,23 +35,3 @@ def hours_on_map(rows: Iterable[Mapping[str, Any]], window: Window) -> dict[str,
         "step_s": window.step_s,
         "countries": {code: [country_name(code), list(cells.values())] for code, cells in sorted(countries.items())},
     }
-
-
-def draw_world(
-    countries: Iterable[Mapping[str, Any]],
-    measure: Measure = "messages",
-) -> str:
-    """The same map as a light SVG, for readers without scripts. Takes a few hundred milliseconds."""
-    import vl_convert
-
-    from relaytrap.web.pictures.bundle import VEGA_LITE
-
-    spec = world_spec(
-        counts_on_map(countries),
-        measure=measure,
-        theme=LIGHT,
-        world=json.loads(WORLD_FILE.read_bytes()),
-        width=PICTURE_WIDTH,
-        height=PICTURE_WIDTH * 47 // 100,
-    )
-    return str(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE))

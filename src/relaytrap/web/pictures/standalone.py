@@ -14,7 +14,7 @@ from relaytrap.web.pictures.theme import THEMES, ThemeName
 from relaytrap.web.render import environment
 from relaytrap.web.static_files import STATIC_DIR
 
-__all__ = ["KINDS", "draw_standalone", "to_png"]
+__all__ = ["KINDS", "draw_inline", "draw_standalone", "to_png"]
 
 # Kind of picture → template and macro.
 KINDS: Final = {
@@ -31,11 +31,16 @@ WIDTH: Final = 1100
 
 def draw_standalone(kind: str, picture: Any, *, theme: ThemeName = "light", width: int = WIDTH) -> str:
     """A picture that one of the picture modules made, as an SVG that needs nothing else. Links are left out."""
-    template, macro = KINDS[kind]
-    made = getattr(_templates().get_template(template).module, macro)(picture)
-    svg = re.sub(r"</?a\b[^>]*>", "", str(made).strip())
+    svg = draw_inline(kind, picture)
     style = f"<style>{_style(theme)}</style><rect width='100%' height='100%' fill='{THEMES[theme].paper}'/>"
     return re.sub(r'^(<svg[^>]*?) width="100%"([^>]*>)', rf'\1 width="{width}"\2{style}', svg, count=1)
+
+
+def draw_inline(kind: str, picture: Any) -> str:
+    """The same as a part of a page that has the style sheet."""
+    template, macro = KINDS[kind]
+    made = getattr(_templates().get_template(template).module, macro)(picture)
+    return re.sub(r"</?a\b[^>]*>", "", str(made).strip())
 
 
 def to_png(svg: str, scale: float = 2.0) -> bytes:

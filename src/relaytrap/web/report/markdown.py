@@ -1,0 +1,156 @@
+"""A report as Markdown (GitHub's), and its pictures as PNG: beside it, or inside it where there is no beside.
+
+Whatever Markdown or HTML would read in a text stands behind a backslash or as an entity: no text becomes a link, a
+picture, a heading, a table or a tag. Octets stand in indented blocks, in which nothing is read.
+"""
+
+import base64
+import re
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any, Final
+
+from relaytrap.sip.text import visible
+from relaytrap.web.report.blocks import (
+    Banner,
+    Bullets,
+    Document,
+    FactList,
+    Mono,
+    Paragraph,
+    Picture,
+    Strong,
+    Subheading,
+    Table,
+    Verbatim,
+    Words,
+)
+from relaytrap.web.report.draw import as_png
+
+__all__ = ["render_markdown"]
+
+Place = Callable[[Picture, bytes], str]
+"""Puts a picture somewhere and gives its address."""
+
+# CommonMark 2.4: any of these may stand behind a backslash, and then means itself. What HTML reads is an entity,
+# which is safe also where a reader of Markdown is none.
+MEANING: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|~=:$^@/])")
+ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+HARMLESS: Final = frozenset(".-:/()")
+"""Between letters and digits these mean nothing, and text is easier to read without backslashes."""
+
+
+def render_markdown(document: Document, place: Place | None = None) -> str:
+    """The text. place: where pictures go; None puts them into the text as data: addresses."""
+    parts = [f"# {escaped(document.title)}", _words(document.lead)]
+    for section in document.sections:
+        parts.append(f"## {escaped(section.title)}")
+        parts += [_written(block, place or _inside) for block in section.blocks]
+    parts += ["---", escaped(document.foot)]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows letter by letter, on one line."""
+    shown = visible(text.replace("\r\n", " ").replace("\n", " "))
+    pieces = []
+    for at, sign in enumerate(shown):
+        if sign in ENTITIES:
+            pieces.append(ENTITIES[sign])
+        elif MEANING.match(sign) and not _is_harmless(shown, at):
+            pieces.append(f"\\{sign}")
+        else:
+            pieces.append(sign)
+    return "".join(pieces)
+
+
+def _is_harmless(text: str, at: int) -> bool:
+    """Whether a sign stands where it means nothing: 192.0.2.7, 2026-11-22, 10:30; not 1. and -, no www. and ://."""
+    if text[at] not in HARMLESS or text[at] in "/()":
+        return False
+    before, after = text[at - 1 : at], text[at + 1 : at + 2]
+    return before.isdigit() and (
+        after.isdigit() or (text[at] == "." and not after.isspace() and at > 3 and after.isalpha())
+    )
+
+
+def _words(given: Words) -> str:
+    return "".join(_run(run) for run in given).strip()
+
+
+def _run(run: str | Mono | Strong) -> str:
+    if isinstance(run, Mono):
+        return _code(run.text)
+    if isinstance(run, Strong):
+        inner = escaped(run.text.strip())
+        return f"**{inner}**" if inner else ""
+    return escaped(run)
+
+
+def _code(text: str) -> str:
+    """A code span around short plain text; anything that could end one, or a table's cell, is escaped text instead."""
+    shown = visible(text)
+    return (
+        f"`{shown}`"
+        if re.fullmatch(r"[A-Za-z0-9.:+@/_=,; -]*[A-Za-z0-9+]", shown) and shown == shown.strip()
+        else escaped(text)
+    )
+
+
+def _inside(picture: Picture, png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+
+
+@singledispatch
+def _written(block: Any, place: Place) -> str:
+    raise TypeError(f"no way to write a {type(block).__name__}")
+
+
+@_written.register
+def _(block: Paragraph, place: Place) -> str:
+    return _words(block.words)
+
+
+@_written.register
+def _(block: Subheading, place: Place) -> str:
+    return f"### {escaped(block.text)}"
+
+
+@_written.register
+def _(block: Banner, place: Place) -> str:
+    return f"> **{_words(tuple(run if isinstance(run, str) else run.text for run in block.words))}**"
+
+
+@_written.register
+def _(block: Bullets, place: Place) -> str:
+    return "\n".join(f"- {_words(item)}" for item in block.items)
+
+
+@_written.register
+def _(block: FactList, place: Place) -> str:
+    return "\n".join(f"- **{escaped(name)}:** {_words(value)}" for name, value in block.rows)
+
+
+@_written.register
+def _(block: Table, place: Place) -> str:
+    head = " | ".join(escaped(column.title) for column in block.columns)
+    rule = " | ".join("---:" if column.number else "---" for column in block.columns)
+    lines = [f"| {head} |", f"| {rule} |", *(f"| {' | '.join(_words(cell) for cell in row)} |" for row in block.rows)]
+    more = f"\n\n{escaped(block.more)}." if block.more else ""
+    return "\n".join(lines) + more
+
+
+@_written.register
+def _(block: Picture, place: Place) -> str:
+    said = [
+        escaped(block.caption),
+        escaped(", ".join(f"{name or 'not SIP'} {total:,}" for name, total in block.legend)),
+    ]
+    return f"![{escaped(block.alt)}]({place(block, as_png(block))})\n\n{' '.join(filter(None, said))}".rstrip()
+
+
+@_written.register
+def _(block: Verbatim, place: Place) -> str:
+    lines = [f"    {visible(line)}" for line in block.text.replace("\r\n", "\n").rstrip("\n").split("\n")]
+    # An indented block begins behind an empty line, and not within a list: the comment ends one.
+    return f"{_words(block.note)}\n\n<!-- -->\n\n" + "\n".join(lines)

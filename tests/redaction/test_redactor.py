@@ -1,0 +1,107 @@
+"""Redacted messages and rows."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from relaytrap.errors import InputError
+from relaytrap.redaction import Redactor, Secrets
+from relaytrap.redaction.secrets import ADDRESSES_MAX
+
+PLACES = [{"sensor": "fra-1", "address": "203.0.113.7"}, {"sensor": "syd-1", "address": "198.51.100.9"}]
+# The message of 2010, with addresses of the documentation's.
+STORY = (
+    b"INVITE sip:001133155123456@203.0.113.7 SIP/2.0\r\n"
+    b"Via: SIP/2.0/UDP 192.0.2.5:2452;branch=19202501133155123456203.0.113.7\r\n"
+    b'From: "33155123456" <sip:33155123456@192.0.2.5>;tag=1\r\n'
+    b"To: <sip:001133155123456@203.0.113.7>\r\n"
+    b"Call-ID: 192025-203-0-113-7-001133155123456\r\n\r\n"
+)
+
+
+def made(**more: Any) -> Redactor:
+    return Redactor(Secrets.of(PLACES, **more))
+
+
+def test_message_of_2010_is_published_as_it_was_published():
+    shown = made().octets(STORY).decode()
+    assert shown.startswith("INVITE sip:001133155xxxxxx@sensor-1 SIP/2.0\r\n")
+    assert "203" not in shown
+    assert "123456" not in shown
+    assert "192.0.2.5:2452" in shown
+
+
+def test_number_is_masked_in_whatever_carries_it():
+    redactor = made()
+    redactor.learn_number("+33155123456")
+    assert redactor.text("9011 33155123456 00033155123456") == "9011 33155xxxxxx 00033155xxxxxx"
+    assert b"33155123456".hex() not in redactor.text(b"33155123456".hex())
+    assert base64.b64encode(b"33155123456").decode() not in redactor.text(base64.b64encode(b"a33155123456").decode())
+
+
+def test_number_with_separators_loses_its_last_digits():
+    assert made().text("<tel:+33-155.12(34)56>") == "<tel:+33-155.xx(xx)xx>"
+
+
+def test_extension_is_no_number():
+    assert made().text("sip:100200@192.0.2.1") == "sip:100200@192.0.2.1"
+
+
+def test_digests_over_what_was_removed_go_as_well():
+    branch = b"z9hG4bK4a0b.bd8b71d9ff0a66e7a01797fb87c0b68f.0"
+    answer = b'Authorization: Digest realm="r", response="0123456789abcdef0123456789abcdef"'
+    redactor = made()
+    shown = redactor.octets(branch + b"\r\n" + answer)
+    assert b"bd8b71d9" not in shown
+    assert b"0123456789abcdef" not in shown
+    assert redactor.removed["digest"] == 2
+
+
+def test_rows_lose_sensors_addresses_and_whatever_confirms_a_guess():
+    row = {
+        "id": "0123456789abcdef",
+        "sensor": "fra-1",
+        "local": "203.0.113.7",
+        "capture": "honeypot-fra.pcap",
+        "credentials": "$sip$*203.0.113.7",
+        "dialled": "+33155123456",
+        "dialled_core": "155123456",
+        "raw": base64.b64encode(STORY).decode(),
+        "evidence": [{"quote": "cb007107", "offset": 12, "weight": 5}],
+        "methods": {"X203.0.113.7": 1},
+        "campaign": "1341f8ed9e4b",
+    }
+    shown = made().rows(
+        {"relays": [row], "leaders": {"sensor": [{"facet": "sensor", "value": "syd-1", "messages": 2}]}}
+    )
+    text = json.dumps(shown)
+    for secret in ("fra", "syd", "203.0.113.7", "cb007107", "123456", "0123456789abcdef", "honeypot"):
+        assert secret not in text
+    kept = shown["relays"][0]
+    assert kept["sensor"] == kept["local"] == "sensor-1"
+    assert kept["id"] == "message-1"
+    assert kept["campaign"] == "1341f8ed9e4b"
+    assert b"33155xxxxxx" in base64.b64decode(kept["raw"])
+
+
+def test_number_is_masked_also_before_the_row_that_tells_of_it():
+    shown = made().rows([{"title": "calls 155123456"}, {"core": "155123456"}])
+    assert shown == [{"title": "calls 155xxxxxx"}, {"core": "155xxxxxx"}]
+
+
+def test_networks_and_names_of_our_own_are_removed():
+    redactor = made(networks=["192.0.2.0/24", "2001:db8:5::/48"], names=["Pots.Example.org"])
+    shown = redactor.text("sip:1@192.0.2.77 c0000205 [2001:db8:5::99] a.POTS.example.ORG")
+    assert shown == "sip:1@our-server [our-server in hex] [our-server] a.our-server"
+
+
+def test_more_addresses_than_can_be_looked_for_are_refused():
+    places = [{"sensor": "s", "address": f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}"} for n in range(ADDRESSES_MAX + 1)]
+    with pytest.raises(InputError, match="publish nothing"):
+        Secrets.of(places)
+
+
+def test_sensors_are_numbered_by_name_whatever_the_order_of_rows():
+    assert Secrets.of(PLACES).sensors == Secrets.of(PLACES[::-1]).sensors == {"fra-1": "sensor-1", "syd-1": "sensor-2"}

@@ -1,0 +1,112 @@
+"""Secrets are found in every form that anything of ours can decode, and alone, not as part of somebody else's."""
+
+import base64
+from binascii import hexlify
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relaytrap.evidence.address_forms import find_address_forms
+from relaytrap.redaction import Redactor, Secrets
+
+IPV4 = st.ip_addresses(v=4).filter(lambda each: int(each) >> 24)  # 0.x.x.x is nobody's, and short as a number
+IPV6 = st.ip_addresses(v=6).filter(lambda each: len(str(each)) > 6 and each.ipv4_mapped is None)
+AROUND = st.text(alphabet='abcxyz ;@-=<>"\r\n', max_size=12)
+
+
+def redactor(*addresses: object) -> Redactor:
+    return Redactor(Secrets.of([{"sensor": f"s{n}", "address": str(each)} for n, each in enumerate(addresses)]))
+
+
+def sure_forms(address: object) -> list[str]:
+    return [form.text.decode() for form in find_address_forms(str(address)) if form.sure]
+
+
+@given(IPV4 | IPV6, AROUND, AROUND, st.data())
+def test_every_sure_form_is_removed_wherever_it_stands(address, before, after, data):
+    form = data.draw(st.sampled_from(sure_forms(address)))
+    shown = redactor(address).text(f"{before}{form}{after}")
+    assert form not in shown
+    assert not any(each in shown for each in sure_forms(address))
+
+
+LAYERS: dict[str, Callable[[bytes], bytes]] = {
+    "hex": hexlify,
+    "capital hex": lambda data: hexlify(data).upper(),
+    "base64": base64.b64encode,
+    "base64 for URLs": base64.urlsafe_b64encode,
+    "percent": lambda data: b"".join(b"%%%02x" % octet for octet in data),
+    "SIPVicious": lambda data: hexlify(data) + b"01" + hexlify(b"1234567890"),
+}
+
+
+@given(IPV4, st.sampled_from(sorted(LAYERS)), st.sampled_from(sorted(LAYERS)), st.binary(max_size=5), st.data())
+def test_forms_are_found_below_two_layers(address, outer, inner, before, data):
+    form = data.draw(st.sampled_from(sure_forms(address))).encode()
+    packed = LAYERS[outer](LAYERS[inner](before + form))
+    found = redactor(address)
+    shown = found.octets(b"Call-ID: " + packed + b"\r\n")
+    assert packed not in shown
+    assert found.removed["sensor address"]
+
+
+@given(IPV4)
+def test_address_as_octets_is_found_below_a_layer(address):
+    for layer in (hexlify, base64.b64encode):
+        packed = layer(b"??" + address.packed + b"??")
+        assert packed not in redactor(address).octets(b"tag=" + packed)
+
+
+@given(IPV4, st.integers(1, 65535))
+def test_target_in_a_tag_of_svmap_is_removed(address, port):
+    tag = hexlify(b"%s%04x" % (hexlify(address.packed), port)).decode() + "01" + hexlify(b"3141592653").decode()
+    shown = redactor(address).text(tag)
+    assert hexlify(hexlify(address.packed)).decode() not in shown
+    assert shown.startswith("[sensor-1 in ")
+
+
+@given(IPV6)
+def test_ipv6_is_found_however_it_is_spelled(address):
+    words = address.exploded.split(":")
+    spellings = [
+        address.exploded.upper(),
+        ":".join(f"{int(word, 16):x}" for word in words),
+        f"[{address.compressed}]:5060",
+        ".".join(reversed("".join(words))) + ".ip6.arpa",
+        "-".join(words),
+        f"{address.compressed}%eth0",
+    ]
+    for text in spellings:
+        shown = redactor(address).text(text)
+        assert "sensor-1" in shown
+        assert address.compressed not in shown.lower()
+
+
+@pytest.mark.parametrize("text", ["203.000.113.007", "::ffff:203.0.113.7", "[::ffff:cb00:7107]", "1203.0.113.71234567"])
+def test_unusual_spellings_are_found(text):
+    assert "sensor-1" in redactor("203.0.113.7").text(f"sip:{text}")
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ("5.9.1.2", "185.9.1.23"),
+        ("5.9.1.2", "Via: 5.9.1.20"),
+        ("5.9.1.2", "15.9.1.2"),
+        ("2001:db8::7", "2001:db8::70"),
+    ],
+)
+def test_addresses_of_others_that_look_alike_stay(secret, text):
+    assert redactor(secret).text(text) == text
+
+
+@given(st.text(max_size=200))
+def test_text_without_secrets_stays_as_it_is(text):
+    assert Redactor(Secrets()).text(text) == text
+
+
+@given(st.binary(max_size=300), IPV4)
+def test_any_octets_are_taken(raw, address):
+    redactor(address).octets(raw)
