@@ -406,6 +406,14 @@ def test_pjsip_repeats_the_branch_as_its_tag_outside_a_dialog() -> None:
     assert answer.to_tag == b"z9hG4bK.8RiLA5Cnw"
 
 
+@pytest.mark.parametrize(("name", "param"), [("asterisk", b";transport=TCP"), ("sbc", b";transport=tcp")])
+def test_contact_names_the_transport_but_for_udp(name: str, param: bytes) -> None:
+    data = request(extra=("Subject: " + "x" * 300,))
+    (over_udp,), (over_tcp,) = Talk(name).receive(data), Talk(name).receive(data, transport="tcp")
+    assert b"\r\nContact: <sip:100@203.0.113.9:5060>\r\n" in over_udp.data
+    assert b"\r\nContact: <sip:100@203.0.113.9:5060%b>\r\n" % param in over_tcp.data
+
+
 def test_kamailio_copies_lines_in_the_request_s_order_and_spelling() -> None:
     data = request().replace(b"\r\nFrom:", b"\r\nFROM:").replace(b"\r\nTo:", b"\r\nt:")
     names = Talk("kamailio").ask(data).headers.names()

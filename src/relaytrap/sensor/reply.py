@@ -329,6 +329,12 @@ def _expires(slots: Slots) -> bytes:
     return b"%d" % min(int(asked), 3600) if asked.isdigit() and len(asked) < 10 else b"3600"
 
 
+def _transport_param(slots: Slots, *, upper: bool = False) -> bytes:
+    """What a product's own URI ends in where it is not reached over UDP."""
+    transport = slots.flow.transport
+    return b"" if transport == "udp" else b";transport=" + (transport.upper() if upper else transport).encode()
+
+
 @lru_cache(maxsize=8)
 def date_text(second: int) -> bytes:
     """RFC 3261 20.17: RFC 1123 form, always GMT, English whatever the locale."""
@@ -353,6 +359,8 @@ MAKERS: Final[dict[bytes, Callable[[Slots], bytes]]] = {
     b"source": lambda slots: in_uri(slots.flow.source),
     b"source_port": lambda slots: b"%d" % slots.flow.source_port,
     b"transport": lambda slots: slots.flow.transport.encode(),
+    b"transport_param": _transport_param,
+    b"TRANSPORT_PARAM": lambda slots: _transport_param(slots, upper=True),
     b"date": lambda slots: date_text(slots.now_ns // 1_000_000_000),
     b"length": lambda slots: b"%d" % len(slots[b"body"]),
     b"cause": lambda _slots: b"16",
