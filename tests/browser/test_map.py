@@ -56,10 +56,42 @@ def test_slider_shows_one_hour_and_back(watched: Watched) -> None:
     for _ in range(2):  # one request an hour; all else lies in the last hour, or the one before when it just began
         page.keyboard.press("ArrowLeft")
     page.wait_for_selector("#map[data-shown='21']")
-    assert page.locator("[data-hour-label]").inner_text().endswith(" UTC · 1 message")
+    assert page.locator("[data-hour-label]").inner_text().endswith(" UTC · 1 message, 1 source")
     page.get_by_role("button", name="All hours").click()
     page.wait_for_selector("#map[data-shown='all']")
     assert page.locator("[data-hour-label]").inner_text() == ""
+
+
+def test_address_keeps_the_hour_and_the_measure_for_a_link_and_the_way_back(watched: Watched) -> None:
+    page = watched.open("/countries?last=24h")
+    slider = page.get_by_role("slider", name="Hour")
+    slider.wait_for()
+    slider.focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowLeft")
+    page.get_by_role("button", name="Unique sources").click()
+    page.wait_for_selector("#map[data-measure='sources']")
+    assert re.search(r"at=\d{4}-\d\d-\d\dT\d\d%3A00%3A00Z&measure=sources$", page.url)
+    page.reload()
+    page.wait_for_selector("#map[data-shown='21'][data-measure='sources']")
+    assert page.get_by_role("button", name="Unique sources").get_attribute("aria-pressed") == "true"
+
+
+def test_click_on_a_country_in_one_hour_opens_the_messages_of_that_hour(watched: Watched) -> None:
+    page = watched.open("/countries?last=24h")
+    slider = page.get_by_role("slider", name="Hour")
+    slider.wait_for()
+    slider.focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("#map[data-shown='21']")
+    box = page.locator("#map canvas").bounding_box() or {"x": 0, "y": 0, "width": 0, "height": 0}
+    x, y = box["x"] + box["width"] * 0.22, box["y"] + box["height"] * 0.33
+    page.mouse.move(x, y)
+    page.locator("#tip", has_text="United States").wait_for(state="visible")
+    page.mouse.click(x, y)
+    page.wait_for_url(re.compile(r"/messages\?country=US&since=.*:00Z&until=.*:00Z"))
+    assert page.locator("table.messages tbody tr").count() == 1
 
 
 def test_play_walks_through_the_hours(watched: Watched) -> None:

@@ -2,19 +2,33 @@
 "use strict";
 
 const box = $("#map");
-const data = JSON.parse($("#map-data").textContent);
 const slider = $("[data-slider]");
-const totals = new Map(data.counts.map((row) => [row.country, row]));
 const MEASURES = { messages: 1, sources: 2 };
 const FRAME_MS = 450;
 
+const asked = new URLSearchParams(location.search);
 let view = null;
-let measure = "messages";
+let last, totals; // the window's name, and code → row of the whole window
+let measure = asked.get("measure") === "sources" ? "sources" : "messages";
 let hours = null; // {steps, step_s, countries: Map(code → {name, cells: Map(step → [step, messages, sources])}), top}
 let step = null; // null: all hours together
 let drawing = 0;
 
+// -- the address names what is shown: it can be sent as a link ---------------------------------------------------------
+function remember(name, value) {
+  const address = new URL(location.href);
+  if (value === null) address.searchParams.delete(name); else address.searchParams.set(name, value);
+  history.replaceState(history.state, "", address);
+}
+
 // -- numbers ---------------------------------------------------------------------------------------------------------
+function readTotals() {
+  const data = JSON.parse($("#map-data").textContent);
+  last = data.last;
+  totals = new Map(data.counts.map((row) => [row.country, row]));
+}
+readTotals();
+
 function countOf(code, which) {
   if (step === null) return totals.has(code) ? totals.get(code)[which] : 0;
   const cell = hours.countries.get(code)?.cells.get(step);
@@ -69,7 +83,9 @@ async function draw() {
   view.addEventListener("mouseout", () => { $("#tip").hidden = true; });
   view.addEventListener("click", (event, item) => {
     const code = item?.datum?.id;
-    if (code) location.href = `/countries/${encodeURIComponent(code)}?last=${encodeURIComponent(data.last)}`;
+    if (!code) return;
+    if (step === null) location.href = `/countries/${encodeURIComponent(code)}?last=${encodeURIComponent(last)}`;
+    else location.href = `/messages?${new URLSearchParams({ country: code, since: momentOf(step), until: momentOf(step, hours.step_s) })}`;
   });
   await show();
   box.dataset.measure = measure;
@@ -85,9 +101,11 @@ async function show() {
   if (!slider || slider.hidden) return;
   const label = $("[data-hour-label]");
   if (step === null) { label.textContent = ""; return; }
-  const sum = Object.keys(counts).reduce((total, code) => total + countOf(code, "messages"), 0);
-  label.textContent = `${stepLabel(step)} · ${withWord(sum, "message")}`;
+  const sum = (which) => Object.keys(counts).reduce((total, code) => total + countOf(code, which), 0);
+  label.textContent = `${stepLabel(step)} · ${withWord(sum("messages"), "message")}, ${withWord(sum("sources"), "source")}`;
 }
+
+const momentOf = (number, later = 0) => `${new Date((hours.steps[number] + later) * 1000).toISOString().slice(0, 19)}Z`;
 
 function stepLabel(number) {
   const begin = new Date(hours.steps[number] * 1000);
@@ -110,10 +128,14 @@ function hover(event, item) {
 }
 
 // -- messages or sources -------------------------------------------------------------------------------------------------
-for (const button of document.querySelectorAll("[data-measure]")) {
+const measures = document.querySelectorAll("[data-measure]");
+const press = () => { for (const each of measures) each.setAttribute("aria-pressed", String(each.dataset.measure === measure)); };
+press();
+for (const button of measures) {
   button.addEventListener("click", () => {
     measure = button.dataset.measure;
-    for (const other of document.querySelectorAll("[data-measure]")) other.setAttribute("aria-pressed", String(other === button));
+    remember("measure", measure === "messages" ? null : measure);
+    press();
     draw();
   });
 }
@@ -121,7 +143,7 @@ for (const button of document.querySelectorAll("[data-measure]")) {
 // -- hour by hour -----------------------------------------------------------------------------------------------------------
 async function loadHours() {
   if (hours) return hours;
-  const found = await (await fetch(`/map/hours?last=${encodeURIComponent(data.last)}`)).json();
+  const found = await (await fetch(`/map/hours?last=${encodeURIComponent(last)}`)).json();
   const countries = new Map();
   const top = { messages: 1, sources: 1 };
   for (const [code, [name, cells]] of Object.entries(found.countries)) {
@@ -150,26 +172,30 @@ if (slider) {
     play.setAttribute("aria-label", "Play hour by hour");
   };
   play.addEventListener("click", () => {
-    if (playing) return stop();
+    if (playing) { remember("at", momentOf(step)); return stop(); }
     $("use", play).setAttribute("href", "#i-pause");
     play.setAttribute("aria-label", "Pause");
-    const last = Number(range.max);
-    if (step === null || step >= last) goTo(0);
-    playing = setInterval(() => (step >= last ? stop() : goTo(step + 1)), FRAME_MS);
+    const end = Number(range.max);
+    if (step === null || step >= end) goTo(0);
+    playing = setInterval(() => (step >= end ? stop() : goTo(step + 1)), FRAME_MS);
   });
   range.addEventListener("input", () => { stop(); goTo(Number(range.value)); });
-  all.addEventListener("click", () => { stop(); goTo(null); });
+  range.addEventListener("change", () => remember("at", momentOf(step)));
+  all.addEventListener("click", () => { stop(); goTo(null); remember("at", null); });
 
   loadHours().then(() => {
     if (!hours.steps.length) return;
     range.max = String(hours.steps.length - 1);
     range.value = range.max;
     slider.hidden = false;
+    const at = hours.steps.findLastIndex((begin) => begin * 1000 <= Date.parse(asked.get("at")));
+    if (at >= 0) goTo(at);
   }).catch(() => {});
 }
 
 // -- when to draw again -----------------------------------------------------------------------------------------------------
 document.addEventListener("themechange", draw);
+document.addEventListener("refreshed", () => { readTotals(); show(); });
 let width = box.clientWidth, waiting = null;
 new ResizeObserver(() => {
   if (Math.abs(box.clientWidth - width) < 24) return;
