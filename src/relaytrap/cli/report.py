@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from relaytrap.cli.main import PLACE, Settings
-from relaytrap.cli.output import for_terminal
+from relaytrap.cli.output import TEXT, for_terminal
 from relaytrap.cli.progress import shown_bars
 from relaytrap.cli.session import open_session
 from relaytrap.clock import now_ns
@@ -27,9 +27,9 @@ NAMES_MAX: Final = 1000
 
 
 @click.command()
-@click.argument("what", default="", metavar="[WHAT]")
-@click.option("--since", metavar="TEXT", help="From this time on, as in messages. Default: a week.")
-@click.option("--until", metavar="TEXT", help="Before this time. Default: now.")
+@click.argument("what", type=TEXT, default="", metavar="[WHAT]")
+@click.option("--since", type=TEXT, help="From this time on, as in messages. Default: a week.")
+@click.option("--until", type=TEXT, help="Before this time. Default: now.")
 @click.option(
     "--format", "form", type=click.Choice(tuple(FORMATS)), help="Default: by the ending of --output, else html."
 )
@@ -41,7 +41,7 @@ NAMES_MAX: Final = 1000
     help="Leave out sensors' addresses and names and the last digits of numbers. That is the default, as a report is "
     "made to be handed on; --no-redact is for yourself, and for an abuse desk that needs the bytes as they came.",
 )
-@click.option("--also", metavar="TEXT", multiple=True, help="Another address, network or name of yours to leave out.")
+@click.option("--also", type=TEXT, multiple=True, help="Another address, network or name of yours to leave out.")
 @click.pass_obj
 def command(
     settings: Settings,
