@@ -19,7 +19,7 @@ from relaytrap.hub.reanalyse import reanalyse
 from relaytrap.hub.rows import RowSetting
 from relaytrap.store import findings, rebuild, sums
 from relaytrap.store.findings import Bucket, Window
-from relaytrap.store.queries import run_query
+from relaytrap.store.queries import members, run_query
 from tests.evidence.relays import Scene, b2bua, kamailio, liar, request, stripper
 from tests.evidence.test_association import sweep
 from tests.storing import clear
@@ -378,6 +378,36 @@ def test_pictures_show_every_request_of_a_campaign(store, setting, scene):
     edges = run_query(store, "fan", {"id": "5766427be1f4"})
     assert sum(edge["requests"] for edge in edges) == 150
     assert {edge["origin"] for edge in edges} == {A}
+
+
+def test_a_campaign_too_large_to_list_is_told_the_same(store, setting, scene, monkeypatch):
+    put(store, setting, scene.seen)
+    Analysis(store).update()
+    questions = ("campaign", "sweep", "fan", "relay_hours")
+    listed = [run_query(store, name, {"id": "5766427be1f4"}) for name in questions]
+    monkeypatch.setattr(members, "LISTED_MAX", 0)
+    assert [run_query(store, name, {"id": "5766427be1f4"}) for name in questions] == listed
+
+
+def test_one_page_of_relays_or_campaigns_is_a_piece_of_the_whole_list(store, setting, scene):
+    put(store, setting, scene.seen)
+    Analysis(store).update()
+    for question, given in (
+        ("relays", {"sort": "messages"}),
+        ("relays", {"sort": "origins"}),
+        ("relays", {"sort": "last_seen"}),
+        ("campaigns", {"sort": "messages"}),
+        ("campaigns", {"sort": "relays"}),
+        ("campaigns", {"sort": "first_seen", "relayed": True}),
+    ):
+        whole = run_query(store, question, {**given, "limit": 0})
+        assert whole
+        pages = [run_query(store, question, {**given, "limit": 2, "offset": n}) for n in range(0, len(whole), 2)]
+        assert [_unordered(row) for page in pages for row in page] == [_unordered(row) for row in whole]
+
+
+def _unordered(row):
+    return {name: sorted(value) if isinstance(value, list) else value for name, value in row.items()}
 
 
 def test_one_campaign_relay_and_origin_say_why(store, setting, scene):

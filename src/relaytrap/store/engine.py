@@ -209,6 +209,8 @@ def _session_settings(config: StoreConfig) -> dict[str, Any]:
         "deduplicate_blocks_in_dependent_materialized_views": 1,
         # A batch is safe, and known by its token, when its insert returns: the server must not collect it first.
         "async_insert": 0,
+        # With FINAL as well: only conditions on a table's key are moved then, which all versions of a row share.
+        "optimize_move_to_prewhere_if_final": 1,
         "output_format_json_quote_64bit_integers": 0,
         "session_timezone": "UTC",
     }

@@ -43,7 +43,7 @@ def asked(monkeypatch):
 
 
 def test_pictures_of_a_campaign_need_no_second_search_for_it(store, asked):
-    campaign = next(iter(run_query(store, "campaigns", {})))
+    campaign = next(iter(run_query(store, "campaign", {"id": run_query(store, "campaigns", {})[0]["id"]})))
     asked.clear()
     drawn = [sweep_of(store, campaign, limit=20_000), fan_of(store, campaign), relay_hours_of(store, campaign)]
     assert len(asked) == 3

@@ -10,7 +10,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.errors import InputError
-from relaytrap.store.queries import arrivals, campaign, findings, geo, messages, numbers, overview, sensors, sources
+from relaytrap.store.queries import (
+    arrivals,
+    campaign,
+    campaigns,
+    geo,
+    messages,
+    numbers,
+    origins,
+    overview,
+    relays,
+    sensors,
+    sources,
+)
 from relaytrap.store.queries.filter import FIELDS, Conditions, Filter, Place, fields_of, parse_conditions, parse_filter
 
 if TYPE_CHECKING:
@@ -50,12 +62,12 @@ CATALOGUE: Final[dict[str, Callable[..., "Iterable[Row]"]]] = {
     "leaders": overview.list_leaders,
     "leading_sources": overview.list_leading_sources,
     "span": overview.query_span,
-    "relays": findings.list_relays,
-    "relay": findings.get_relay,
-    "origins": findings.list_origins,
-    "origin": findings.get_origin,
-    "campaigns": findings.list_campaigns,
-    "campaign": findings.get_campaign,
+    "relays": relays.list_relays,
+    "relay": relays.get_relay,
+    "origins": origins.list_origins,
+    "origin": origins.get_origin,
+    "campaigns": campaigns.list_campaigns,
+    "campaign": campaign.get_campaign,
     "sweep": campaign.query_sweep,
     "relay_hours": campaign.query_relay_hours,
     "fan": campaign.query_fan,

@@ -1,13 +1,13 @@
 """Questions about one campaign: what its pictures need, and what its requests tried."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.clock import parse_rfc3339
 from relaytrap.evidence.campaign import schedule_of
 from relaytrap.store.findings_schema import NONE, REQUESTS
-from relaytrap.store.queries.believed import APPARENT, BEHIND, BELIEVED, PLACED
-from relaytrap.store.queries.filter import storage_address
+from relaytrap.store.queries.campaigns import list_campaigns
+from relaytrap.store.queries.members import NO_PLACES, Members
 from relaytrap.store.queries.numbers import READING
 from relaytrap.store.queries.shape import COLUMNS_FIRST, address, hex_id, moment
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "details_of",
     "fan_of",
+    "get_campaign",
     "query_fan",
     "query_relay_hours",
     "query_sweep",
@@ -28,43 +29,14 @@ LISTED: Final = 50
 POINTS: Final = 20_000
 EDGES: Final = 500
 
-# Tracks and placements of the campaign under {key:IPv6}: an origin's, or what stands behind a relay.
-TRACKS: Final = {
-    "origin": (
-        f"SELECT track FROM track_hours FINAL WHERE if({APPARENT}, source, {BELIEVED}) = {{key:IPv6}} GROUP BY track"
-    ),
-    "behind": f"SELECT track FROM track_hours FINAL WHERE {BEHIND} AND source = {{key:IPv6}} GROUP BY track",
-}
-PLACES: Final = {
-    "origin": f"SELECT * FROM ({PLACED}) WHERE origin = {{key:IPv6}}",
-    "behind": f"SELECT * FROM ({PLACED}) WHERE origin = {NONE} AND source = {{key:IPv6}}",
-}
 
-
-# The engine goes through all placements to find a campaign's, which is spared where there are none.
-NO_PLACES: Final = "SELECT * FROM placements WHERE 0"
-
-
-class Members(NamedTuple):
-    """What makes a campaign up: SELECTs of its tracks and of its placements, and their parameters."""
-
-    tracks: str
-    places: str
-    params: dict[str, Any]
-
-    @classmethod
-    def of(cls, row: "Row") -> Self:
-        """Those of a row of list_campaigns."""
-        base = "origin" if row["origin"] else "behind"
-        places = PLACES[base] if base == "behind" or row["associated"] else NO_PLACES
-        return cls(TRACKS[base], places, {"key": storage_address(row["origin"] or row["behind"])})
+def get_campaign(store: "Store", *, id: str) -> "list[Row]":
+    """One campaign as in `campaigns`, with its schedule, numbers, passwords, relays an hour and evidence."""
+    return [row | details_of(store, row) for row in list_campaigns(store, id=id)]
 
 
 def _campaign(store: "Store", id: str) -> "Row | None":
-    from relaytrap.store.queries.findings import list_campaigns
-
-    rows = list_campaigns(store, id=id, limit=1)
-    return rows[0] if rows else None
+    return next(iter(list_campaigns(store, id=id)), None)
 
 
 def _between(row: "Row") -> str:
@@ -82,7 +54,7 @@ def query_sweep(store: "Store", *, id: str, limit: int = POINTS) -> "list[Row]":
 
 def sweep_of(store: "Store", row: "Row", *, limit: int) -> "list[Row]":
     """The same for a row of list_campaigns."""
-    members = Members.of(row)
+    members = Members.of(store, row)
     step = max(row["messages"] // max(int(limit), 1), 1)
     number = "if(target_key > 0 AND target_key < 9223372036854775808, target_key, NULL)"
     guests = f"SELECT id FROM ({members.places})"
@@ -91,7 +63,7 @@ def sweep_of(store: "Store", row: "Row", *, limit: int) -> "list[Row]":
         f"if(guest OR relay != {NONE}, {address('source')}, NULL) AS relay, sensor, method, CAST(guest, 'Bool') AS "
         "association FROM ("
         f"SELECT id, received_at, target, target_key, relay, source, sensor, method, id IN ({guests}) AS guest "
-        f"FROM messages WHERE {REQUESTS} AND opener AND {_between(row)} AND (track IN ({members.tracks}) OR guest) "
+        f"FROM messages WHERE {REQUESTS} AND opener AND {_between(row)} AND (track IN {members.tracks} OR guest) "
         f"AND id % {step} = 0) ORDER BY received_at, id LIMIT {int(limit)} {COLUMNS_FIRST}"
     )
     return store.rows(sql, members.params)
@@ -105,10 +77,10 @@ def query_relay_hours(store: "Store", *, id: str) -> "list[Row]":
 
 def relay_hours_of(store: "Store", row: "Row") -> "list[Row]":
     """The same for a row of list_campaigns."""
-    members = Members.of(row)
+    members = Members.of(store, row)
     own = (
         "SELECT hour, relay, openers AS n, country FROM relay_hours FINAL "
-        f"WHERE openers > 0 AND track IN ({members.tracks})"
+        f"WHERE openers > 0 AND track IN {members.tracks}"
     )
     # Whatever a relay hides, its own country is known.
     countries = (
@@ -136,11 +108,11 @@ def query_fan(store: "Store", *, id: str, limit: int = EDGES) -> "list[Row]":
 
 def fan_of(store: "Store", row: "Row", *, limit: int = EDGES) -> "list[Row]":
     """The same for a row of list_campaigns."""
-    members = Members.of(row)
+    members = Members.of(store, row)
     own = (
         f"SELECT if(relay = {NONE}, NULL, {address('relay')}) AS relay, sensor, count() AS requests, false AS "
         "association "
-        f"FROM messages WHERE {REQUESTS} AND opener AND {_between(row)} AND track IN ({members.tracks}) "
+        f"FROM messages WHERE {REQUESTS} AND opener AND {_between(row)} AND track IN {members.tracks} "
         "GROUP BY relay, sensor"
     )
     placed = (
@@ -154,8 +126,8 @@ def fan_of(store: "Store", row: "Row", *, limit: int = EDGES) -> "list[Row]":
 
 def details_of(store: "Store", row: "Row") -> dict[str, Any]:
     """What list_campaigns leaves out: schedule, relays_per_hour, numbers, passwords, ranges by method, evidence."""
-    members = Members.of(row)
-    belongs = f"(track IN ({members.tracks}) OR id IN (SELECT id FROM ({members.places})))"
+    members = Members.of(store, row)
+    belongs = f"(track IN {members.tracks} OR id IN (SELECT id FROM ({members.places})))"
     mine = f"{REQUESTS} AND opener AND {_between(row)} AND {belongs}"
     hours = _busy_hours(store, members)
     numbers = store.rows(
@@ -177,7 +149,7 @@ def _busy_hours(store: "Store", members: Members) -> "list[Row]":
     """Requests and relays by hour (seconds since the epoch)."""
     own = (
         "SELECT toUnixTimestamp(hour) AS hour, openers AS n, relays FROM track_hours FINAL "
-        f"WHERE track IN ({members.tracks})"
+        f"WHERE track IN {members.tracks}"
     )
     placed = (
         "SELECT toUnixTimestamp(toStartOfHour(at)) AS hour, count() AS n, uniqState(source) AS relays "

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from relaytrap.clock import NS_PER_S, now_ns, parse_rfc3339
 from relaytrap.errors import InputError
@@ -149,6 +149,23 @@ class Place(Conditions):
     country: str | None = condition("country = {country:String}", "String", "Country it is in (ISO code)")
     asn: int | None = condition("asn = {asn:UInt32}", "UInt32", "Autonomous system it is in, such as AS64500")
     network: str | None = condition("network = {network:IPv6}", "IPv6", "Its address, or a network that it is in")
+
+    @classmethod
+    def of_address(cls, address: str) -> Self:
+        """One address; InputError for a network, and for anything else."""
+        try:
+            storage_address(address.strip("[]"))
+        except ValueError:
+            raise InputError(f"address: {address!r} is no address; write 192.0.2.7 or 2001:db8::1") from None
+        return cls(network=address)
+
+    def narrowed_on(self, column: str) -> tuple[str, str, dict[str, Any]]:
+        """A WHERE clause on a column of addresses, further conditions on `country` and `asn` (" AND ..."), and the
+        parameters of both: an address is known before anything is summed, the rest afterwards."""
+        params: dict[str, Any] = {}
+        network = Place(network=self.network).conditions(params, network=column)
+        place = dataclasses.replace(self, network=None).conditions(params)
+        return "".join(f"WHERE {each}" for each in network), "".join(f" AND {each}" for each in place), params
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,132 @@
+"""Questions for block lists: who attacked from an address of its own, which sensors saw an origin or a relay, and which
+addresses are our own.
+
+An address above a UDP datagram is whatever its sender wrote there. Three things prove that it is the sender's: we
+answered it over a connection, which needs a handshake; it returned the To tag of an answer of ours; it answered a
+challenge of ours. A value proves something only where we made it: of a tag that the sender brings itself our answer is
+an echo, so it must have been in an answer before it was in any request.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from relaytrap.store.findings_schema import NONE
+from relaytrap.store.queries.believed import SETTLED_HOURS, SETTLED_PLACES
+from relaytrap.store.queries.filter import Filter, storage_address
+from relaytrap.store.queries.shape import COLUMNS_FIRST, address, moment
+
+if TYPE_CHECKING:
+    from relaytrap.store.engine import Row, Store
+
+__all__ = ["list_direct_sources", "list_own_addresses", "list_sensors_of_origins", "list_sensors_of_relays"]
+
+LISTED: Final = 8
+# How long a tag or nonce may be on its way, and how far before the asked time answers are looked at: longer, so that a
+# request whose tag our answer only echoed is among what is looked at as well.
+RETURNED_WITHIN_S: Final = 600
+BEFORE_NS: Final = 3_600_000_000_000
+
+REQUEST: Final = "direction = 'in' AND kind = 'request'"
+ANSWER: Final = "direction = 'out' AND kind = 'response'"
+NONCE: Final = (
+    "splitByChar('*', credentials)[-6]"  # John the Ripper's form ends in nonce, cnonce, nc, qop, hash, digest
+)
+
+
+def list_direct_sources(store: "Store", where: Filter, *, sensors: str = "", limit: int = 0) -> "list[Row]":
+    """Sources of requests that nobody handed on for another, those with most requests first: address, country, asn,
+    as_name, requests, hours (different ones), sensors (how many), goals, tools, user_agents (up to eight of each),
+    first_seen, last_seen, proof.
+
+    proof: what shows that the address is the sender's: connection, tag, challenge; empty when nothing does. sensors:
+    only what these saw, their names joined by commas; empty: all. limit: 0 for all.
+    """
+    params: dict[str, Any] = {}
+    conditions = [REQUEST, "path_verdict IN ('direct', 'forged')", *where.conditions(params)]
+    around = Filter(since=where.since, until=where.until)
+    if sensors:
+        params["sensors"] = sensors.split(",")
+        conditions.append("sensor IN {sensors:Array(String)}")
+    proofs = ", ".join(f"(source IN ({sql})) AS {name}" for name, sql in _proofs(around, bool(sensors), params).items())
+    listed = ", ".join(
+        f"arraySort(groupUniqArrayIf({LISTED})({column}, {column} != '')) AS {name}"
+        for name, column in (("goals", "goal"), ("tools", "tool"), ("user_agents", "user_agent"))
+    )
+    sums = (
+        "SELECT source, any(country) AS country_, any(asn) AS asn_, any(as_name) AS as_name_, count() AS requests, "
+        f"uniqExact(toStartOfHour(received_at)) AS hours, uniqExact(sensor) AS sensors_, {listed}, "
+        "min(received_at) AS first_, max(received_at) AS last_ "
+        f"FROM messages WHERE {' AND '.join(conditions)} GROUP BY source"
+    )
+    page = f"LIMIT {int(limit)}" if limit else ""
+    rows = store.rows(
+        f"SELECT {address('source')} AS address, country_ AS country, asn_ AS asn, as_name_ AS as_name, requests, "
+        f"hours, sensors_ AS sensors, goals, tools, user_agents, {moment('first_')} AS first_seen, "
+        f"{moment('last_')} AS last_seen, {proofs} FROM ({sums}) ORDER BY requests DESC, source {page} {COLUMNS_FIRST}",
+        params,
+    )
+    return [row | {"proof": [name for name in ("connection", "tag", "challenge") if row.pop(name)]} for row in rows]
+
+
+def _proofs(where: Filter, named: bool, params: dict[str, Any]) -> dict[str, str]:
+    """Way to prove an address → SELECT of the addresses that are proven so."""
+    at = " AND ".join(["1", *where.conditions(params), *(["sensor IN {sensors:Array(String)}"] if named else [])])
+    around = at
+    if where.since is not None:
+        params["since_before"] = where.since - BEFORE_NS
+        around = at.replace("{since:Int64}", "{since_before:Int64}")
+    tagged = f"{REQUEST} AND transport = 'udp' AND to_tag != '' AND {at}"
+    answered = f"{REQUEST} AND transport = 'udp' AND credentials != '' AND {at}"
+    in_time = f"issued < returned AND dateDiff('second', issued, returned) <= {RETURNED_WITHIN_S}"
+    return {
+        "connection": f"SELECT source FROM messages WHERE {ANSWER} AND transport != 'udp' AND {at}",
+        "tag": (
+            "SELECT source FROM (SELECT source, minIf(received_at, direction = 'out') AS issued, "
+            "minIf(received_at, direction = 'in') AS returned, countIf(direction = 'out') AS answers "
+            f"FROM messages WHERE transport = 'udp' AND to_tag != '' AND (({REQUEST}) OR ({ANSWER})) AND {around} "
+            f"AND (source, to_tag) IN (SELECT source, to_tag FROM messages WHERE {tagged}) "
+            f"GROUP BY source, sensor, to_tag) WHERE answers > 0 AND {in_time}"
+        ),
+        "challenge": (
+            f"SELECT source FROM messages WHERE {ANSWER} AND transport = 'udp' AND status_code IN (401, 407) AND "
+            f"{around} AND (source, call_id) IN (SELECT source, call_id FROM messages WHERE {answered}) AND "
+            '(source, call_id, extract(raw, \'nonce="([^"]+)"\')) IN '
+            f"(SELECT source, call_id, {NONCE} FROM messages WHERE {answered})"
+        ),
+    }
+
+
+def list_sensors_of_origins(store: "Store", addresses: Sequence[str]) -> dict[str, set[str]]:
+    """Of each of these origins the sensors that its requests reached, however they came."""
+    sql = (
+        f"SELECT {address('key')} AS address, groupUniqArrayArray(sensors) AS sensors FROM ("
+        f"SELECT key, sensors FROM ({SETTLED_HOURS}) WHERE base = 'origin' UNION ALL "
+        f"SELECT key, [toString(sensor)] AS sensors FROM ({SETTLED_PLACES}) WHERE base = 'origin') "
+        f"WHERE key IN {{wanted:Array(IPv6)}} GROUP BY key {COLUMNS_FIRST}"
+    )
+    return _by_address(store, sql, addresses)
+
+
+def list_sensors_of_relays(store: "Store", addresses: Sequence[str]) -> dict[str, set[str]]:
+    """Of each of these relays the sensors that its requests reached."""
+    sql = (
+        f"SELECT {address('source')} AS address, groupUniqArray(sensor) AS sensors FROM messages "
+        f"WHERE {REQUEST} AND source IN {{wanted:Array(IPv6)}} GROUP BY source {COLUMNS_FIRST}"
+    )
+    return _by_address(store, sql, addresses)
+
+
+def _by_address(store: "Store", sql: str, addresses: Sequence[str]) -> dict[str, set[str]]:
+    if not addresses:
+        return {}
+    rows = store.rows(sql, {"wanted": [storage_address(each) for each in addresses]})
+    return {row["address"]: set(row["sensors"]) for row in rows}
+
+
+def list_own_addresses(store: "Store") -> list[str]:
+    """Addresses at which our sensors received something."""
+    rows = store.rows(
+        f"SELECT {address('local')} AS address FROM messages WHERE local != {NONE} GROUP BY local ORDER BY local "
+        f"{COLUMNS_FIRST}"
+    )
+    return [row["address"] for row in rows]
