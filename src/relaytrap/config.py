@@ -25,6 +25,7 @@ __all__ = [
     "JOINED",
     "Config",
     "EnrichConfig",
+    "FeedsConfig",
     "Given",
     "GuardConfig",
     "HubConfig",
@@ -185,7 +186,21 @@ class GuardConfig:
     trunks: tuple[str, ...] = setting((), "Addresses or networks of carriers: our ways to the telephone network")
     own_numbers: tuple[str, ...] = setting((), "How our own numbers begin, such as +4420; a call to one is for us")
     expected_hops: int = setting(0, "Vias that a request from a stranger may arrive with; 0: any number")
-    scan_targets: int = setting(10, "So many users asked for in vain by one stranger within an hour are a scan", least=2)
+    scan_targets: int = setting(
+        10, "So many users asked for in vain by one stranger within an hour are a scan", least=2
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FeedsConfig:
+    """`[feeds]`: block lists and exchange formats."""
+
+    allow: tuple[str, ...] = setting((), "Addresses or networks that stand in no feed, whatever they sent")
+    honeypots: tuple[str, ...] = setting(
+        (), "Sensors to which nobody honest sends anything; none: those that joined this hub and answer"
+    )
+    evidence: str = setting("proven", "What a source must have shown of its address: proven, persistent or any")
+    confidence: int = setting(80, "Least confidence in an origin or a relay, 0 to 100")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +215,7 @@ class Config:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     enrich: EnrichConfig = field(default_factory=EnrichConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
+    feeds: FeedsConfig = field(default_factory=FeedsConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
 
 
@@ -220,6 +236,7 @@ SECTIONS: Mapping[str, type] = {
     "network": NetworkConfig,
     "enrich": EnrichConfig,
     "probe": ProbeConfig,
+    "feeds": FeedsConfig,
     "guard": GuardConfig,
 }
 

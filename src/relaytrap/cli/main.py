@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reanalyse": ("relaytrap.cli.reanalyse", "Derive everything again from the raw bytes."),
     "store": ("relaytrap.cli.store", "Move the store to a ClickHouse server or cluster, and back."),
     "sample": ("relaytrap.cli.sample", "Load or remove the bundled sample scene."),
+    "feed": ("relaytrap.cli.feed", "Block lists and exchange formats: whom to block, whom to warn."),
     "probe": ("relaytrap.cli.probe", "Is the server that I run an open relay?"),
     "guard": ("relaytrap.cli.guard", "What does my own edge's traffic show?"),
     "witness": ("relaytrap.cli.witness", "The receiving side of open-relay tests that run elsewhere."),

@@ -11,14 +11,13 @@ from typing import Any, TypeVar
 import click
 
 from relaytrap.sip.text import display, visible
+from relaytrap.spreadsheet import csv_cell
 
-__all__ = ["TEXT", "csv_cell", "emit", "for_terminal", "moment", "output_options"]
+__all__ = ["TEXT", "emit", "for_terminal", "moment", "output_options"]
 
 Row = Mapping[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
-# A spreadsheet takes a cell that starts with one of these for a formula; some their full-width forms, too.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 CELL_MAX_CHARS = 200
 # A table is for people: moments to the millisecond or second, no number where none is known. JSON and CSV have all.
 MOMENTS = {
@@ -91,21 +90,6 @@ def _table_cell(key: str, value: Any) -> str:
     if key == "range" and value:
         return f"{value[0]} to {value[1]}"
     return for_terminal(value)
-
-
-def csv_cell(value: Any) -> str:
-    """Text that no spreadsheet runs and no terminal obeys.
-
-    An apostrophe stands before what would start a formula; controls and direction marks are escaped (JSON has them
-    exactly).
-    """
-    if value is None:
-        return ""
-    if isinstance(value, (bool, list, tuple, dict)):
-        value = json.dumps(value, ensure_ascii=False)
-    text = str(value)
-    is_formula = isinstance(value, str) and text.lstrip(" ").startswith(FORMULA_STARTS)
-    return visible("'" + text if is_formula else text)
 
 
 def emit(

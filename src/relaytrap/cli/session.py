@@ -93,12 +93,12 @@ class HubSession:
                 yield msgspec.json.decode(line)
 
     @contextlib.contextmanager
-    def download(self, path: str) -> Iterator[tuple[int, Iterator[bytes]]]:
-        """What the hub gives for a POST: about how many bytes it will be, and the pieces as they arrive.
+    def download(self, path: str, method: str = "POST") -> Iterator[tuple[int, Iterator[bytes]]]:
+        """What the hub gives: about how many bytes it will be, where it says so, and the pieces as they arrive.
 
         Raises InputError or StoreError with the hub's own sentence.
         """
-        with self._answer("POST", path) as answer:
+        with self._answer(method, path) as answer:
             total = int(answer.getheader("X-Relaytrap-Total") or 0)
             yield total, self._pieces(answer)
 

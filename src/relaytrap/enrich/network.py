@@ -9,9 +9,9 @@ from socket import AF_INET, inet_pton
 from typing import Final, NamedTuple
 
 from relaytrap.config import EnrichConfig, NetworkConfig, NetworkName
-from relaytrap.enrich.special import ORDINARY_FIRST_OCTETS, Address, special_name
 from relaytrap.enrich.tables import Kind, Table, open_bundled, open_operators, record_asn, record_country
 from relaytrap.errors import ConfigError
+from relaytrap.special import ORDINARY_FIRST_OCTETS, Address, special_name
 
 __all__ = ["Enricher", "Network"]
 

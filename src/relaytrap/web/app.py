@@ -104,7 +104,7 @@ def explain_failure(request: Request[Any, Any, State], error: Exception) -> Resp
 
 
 def _explained(request: Request[Any, Any, State], status: int, sentence: str) -> Response[Any]:
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(("/api/", "/feeds/")):
         return Response({"error": sentence}, status_code=status, media_type="application/json")
     if status == 503:  # the store does not answer, and a page would ask it
         return Response(f"{sentence}\n", status_code=status, media_type="text/plain")

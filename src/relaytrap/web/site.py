@@ -18,6 +18,7 @@ from relaytrap.sample.networks import country_of
 from relaytrap.store import Store
 from relaytrap.store.queries import Conditions, Filter, run_query
 from relaytrap.web.cache import Answers
+from relaytrap.web.changes import Changes
 from relaytrap.web.doors import Doors
 from relaytrap.web.pictures.bundle import Bundle
 from relaytrap.web.probing import Tests
@@ -48,6 +49,7 @@ class Site:
     tests: Tests | None = None
     assets: Assets = field(default_factory=Assets)
     answers: Answers = field(default_factory=Answers)
+    changes: Changes = field(default_factory=Changes)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     on_stop: Callable[[], None] = lambda: None
 

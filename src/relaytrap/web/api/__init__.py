@@ -1,6 +1,6 @@
 """The API: the same rows that pages show, the live stream, and the doors through which sensors and imports deliver."""
 
-from relaytrap.web.api import catalogue, docs, download, hep, join, live, maintenance, sample, uplink
+from relaytrap.web.api import catalogue, docs, download, feeds, hep, join, live, maintenance, sample, uplink
 
 __all__ = ["HANDLERS"]
 
@@ -8,6 +8,7 @@ HANDLERS = (
     *catalogue.HANDLERS,
     *docs.HANDLERS,
     *download.HANDLERS,
+    *feeds.HANDLERS,
     *hep.HANDLERS,
     *join.HANDLERS,
     *live.HANDLERS,

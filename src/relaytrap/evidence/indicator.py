@@ -1,0 +1,198 @@
+"""Indicators: what findings say of one address, in the form in which others can use it.
+
+A finding becomes an indicator only with a reason that a reader can check. What weighs most for a source is whether
+the address is its own: whoever sends UDP writes any address above it, so that a list made of what was merely received
+can be filled with the addresses of a carrier or a customer by anybody. See EVIDENCE for what counts.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any, Final, Literal
+
+from relaytrap.evidence.campaign import GOALS
+from relaytrap.evidence.product import KINDS
+
+__all__ = ["EVIDENCE", "ROLES", "Indicator", "Role", "is_shown", "merged", "of_origin", "of_relay", "of_source"]
+
+Role = Literal["source", "origin", "relay"]
+Row = Mapping[str, Any]
+
+# Role → what it means of an address.
+ROLES: Final[dict[Role, str]] = {
+    "source": "attacked from this address",
+    "origin": "attacked through open relays",
+    "relay": "victim: an open relay that is abused",
+}
+# What a source has to show → what that is, the strictest first; each takes what those before it take.
+EVIDENCE: Final = {
+    "proven": "its address is proven: it held a connection, or returned a value that we had sent to that address",
+    "persistent": "or it sent at least 50 requests, in at least 6 different hours",
+    "any": "or it sent anything, whoever wrote that address above it",
+}
+PERSISTENT_REQUESTS: Final = 50
+PERSISTENT_HOURS: Final = 6
+CONFIDENCE: Final = {"proven": 95, "persistent": 60, "any": 30}
+# Way in which an address was proven → how it reads.
+PROOFS: Final = {
+    "connection": "held a connection with us",
+    "challenge": "answered a challenge of ours",
+    "tag": "returned a tag that we had sent to it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """One address to act on.
+
+    address: canonical text. roles: what it was seen as. confidence: 0 to 100, that it did what is said here.
+    first_seen, last_seen: RFC 3339. reasons: why it stands here, a clause each. goals: what it was after, keys of
+    GOALS. relays: through how many its traffic came. as_name, tools and agents are the text of others, as hostile as
+    ever.
+    """
+
+    address: str
+    roles: tuple[Role, ...]
+    confidence: int
+    first_seen: str
+    last_seen: str
+    requests: int
+    reasons: tuple[str, ...]
+    country: str = ""
+    asn: int = 0
+    as_name: str = ""
+    goals: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    relays: int = 0
+    campaigns: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if str(ip_address(self.address)) != self.address or "%" in self.address:
+            raise ValueError(f"{self.address!r} is no canonical address")
+
+    @property
+    def is_victim(self) -> bool:
+        """Whether it is a relay: to be warned, not to be fought."""
+        return "relay" in self.roles
+
+    @property
+    def why(self) -> str:
+        """All of its roles and reasons in one line."""
+        return "; ".join((*(ROLES[role] for role in self.roles), *self.reasons))
+
+
+def is_shown(row: Row, wanted: str) -> bool:
+    """Whether a row of `direct_sources` shows as much as a key of EVIDENCE asks for."""
+    levels = list(EVIDENCE)
+    return levels.index(_shown_by(row)) <= levels.index(wanted)
+
+
+def _shown_by(row: Row) -> str:
+    if row["proof"]:
+        return "proven"
+    persistent = row["requests"] >= PERSISTENT_REQUESTS and row["hours"] >= PERSISTENT_HOURS
+    return "persistent" if persistent else "any"
+
+
+def of_source(row: Row) -> Indicator:
+    """The indicator of a row of `direct_sources`."""
+    proofs = [PROOFS[each] for each in row["proof"]] or ["UDP only, so the address may be made up"]
+    return Indicator(
+        address=row["address"],
+        roles=("source",),
+        confidence=CONFIDENCE[_shown_by(row)],
+        requests=row["requests"],
+        reasons=(
+            f"{_counted(row['requests'], 'request')} at {_counted(row['sensors'], 'honeypot')}",
+            *_named(row["goals"]),
+            *proofs,
+        ),
+        goals=tuple(row["goals"]),
+        tools=tuple(row["tools"]),
+        agents=tuple(row["user_agents"]),
+        **_common(row),
+    )
+
+
+def of_origin(row: Row) -> Indicator:
+    """The indicator of a row of `origins`."""
+    return Indicator(
+        address=row["address"],
+        roles=("origin",),
+        confidence=row["confidence"],
+        requests=row["messages"],
+        reasons=(
+            f"{_counted(row['messages'], 'request')} through open relays",
+            f"{_counted(row['relays'], 'relay')} in {_counted(row['networks'], 'network')} vouch for it",
+            *([f"{_counted(row['contradictions'], 'relay')} against it"] if row["contradictions"] else []),
+        ),
+        relays=row["relays"],
+        campaigns=(row["campaign"],),
+        **_common(row),
+    )
+
+
+def of_relay(row: Row) -> Indicator:
+    """The indicator of a row of `relays`."""
+    return Indicator(
+        address=row["address"],
+        roles=("relay",),
+        confidence=row["confidence"],
+        requests=row["messages"],
+        reasons=(
+            f"forwarded {_counted(row['messages'], 'request')} of {_counted(row['origins'], 'origin')}",
+            KINDS[row["kind"]],
+        ),
+        tools=(row["product"],) if row["product"] else (),
+        **_common(row),
+    )
+
+
+def merged(indicators: Iterable[Indicator]) -> list[Indicator]:
+    """One indicator for each address, in the order of the addresses, IPv4 first."""
+    by_address: dict[str, list[Indicator]] = {}
+    for each in indicators:
+        by_address.setdefault(each.address, []).append(each)
+    joined = (_joined(same) for same in by_address.values())
+    return sorted(joined, key=lambda each: (ip_address(each.address).version, int(ip_address(each.address))))
+
+
+def _joined(same: Sequence[Indicator]) -> Indicator:
+    if len(same) == 1:
+        return same[0]
+    best = max(same, key=lambda each: each.confidence)
+
+    def every(name: str) -> Any:
+        return tuple(dict.fromkeys(value for each in same for value in getattr(each, name)))
+
+    return Indicator(
+        address=best.address,
+        roles=every("roles"),
+        confidence=best.confidence,
+        first_seen=min(each.first_seen for each in same),
+        last_seen=max(each.last_seen for each in same),
+        requests=sum(each.requests for each in same),
+        reasons=every("reasons"),
+        country=best.country,
+        asn=best.asn,
+        as_name=best.as_name,
+        goals=every("goals"),
+        tools=every("tools"),
+        agents=every("agents"),
+        relays=max(each.relays for each in same),
+        campaigns=every("campaigns"),
+    )
+
+
+def _common(row: Row) -> dict[str, Any]:
+    names = ("first_seen", "last_seen", "country", "asn", "as_name")
+    return {name: row[name] for name in names}
+
+
+def _named(goals: Sequence[str]) -> list[str]:
+    return [", ".join(GOALS[goal] for goal in goals if goal in GOALS)] if goals else []
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,82 @@
+"""`relaytrap feed`: over a store, into a file, with sentences for what is wrong."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from relaytrap.cli.feed import put_in_place
+from relaytrap.feeds import FORMATS
+
+
+def test_what_captures_brought_in_is_in_no_list_and_the_list_says_why(run, data):
+    shown = run("--data", data, "feed")
+    assert shown.status == 0
+    assert [line for line in shown.out.splitlines() if not line.startswith("#")] == []
+    assert "No honeypot of this hub has sent anything" in shown.out
+
+
+def test_a_capture_is_used_when_it_is_named(run, data):
+    shown = run(
+        "--data", data, "feed", "--sensor", "scan", "--evidence", "any", "--sample", "--since", "3650d", "--json"
+    )
+    (found,) = map(json.loads, shown.out.splitlines())
+    assert found["address"].startswith("192.0.2.")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_can_be_printed(run, data, form):
+    assert run("--data", data, "feed", form).status == 0
+
+
+def test_a_file_is_replaced_whole_and_left_alone_when_nothing_changed(run, data, tmp_path):
+    file = tmp_path / "block.nft"
+    assert "unchanged" not in run("--data", data, "feed", "nft", "--output", file).err
+    before = file.stat()
+    assert "unchanged" in run("--data", data, "feed", "nft", "--output", file).err
+    assert file.stat().st_mtime_ns == before.st_mtime_ns
+    assert [each.name for each in tmp_path.iterdir()] == ["block.nft"]
+
+
+@pytest.mark.parametrize(
+    ("given", "status"), [(["--since", "yesterday"], 4), (["--confidence", "101"], 2), (["yaml"], 2)]
+)
+def test_a_wrong_option_is_one_sentence(run, data, given, status):
+    shown = run("--data", data, "feed", *given)
+    assert (shown.status, shown.out) == (status, "")
+
+
+def test_a_wrong_setting_is_one_sentence(run, data, tmp_path):
+    (tmp_path / "relaytrap.toml").write_text('[feeds]\nallow = ["carrier.example"]\n')
+    shown = run("--config", tmp_path / "relaytrap.toml", "--data", data, "feed")
+    assert shown.status == 3
+    assert "feeds.allow: 'carrier.example' is no address or network" in shown.err
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(run, data, tmp_path):
+    shown = run("--data", data, "feed", "--output", tmp_path / "missing" / "list")
+    assert shown.status == 10
+    assert "missing" in shown.err
+
+
+def test_a_new_file_can_be_read_by_a_firewall_and_an_old_one_keeps_its_mode(tmp_path):
+    file = tmp_path / "list"
+    put_in_place(file, b"1")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    file.chmod(0o600)
+    put_in_place(file, b"2")
+    assert (stat.S_IMODE(file.stat().st_mode), file.read_bytes()) == (0o600, b"2")
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    put_in_place(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_what_is_no_file_is_written_to(tmp_path):
+    assert put_in_place(Path(os.devnull), b"data")

@@ -1,0 +1,73 @@
+"""What makes a finding an indicator, and what it says of itself."""
+
+import pytest
+
+from relaytrap.evidence.indicator import EVIDENCE, is_shown, of_origin, of_relay, of_source
+
+SOURCE = {
+    "address": "198.51.100.7",
+    "country": "FR",
+    "asn": 64500,
+    "as_name": "Exemple",
+    "requests": 50,
+    "hours": 6,
+    "sensors": 1,
+    "goals": ["password", "toll"],
+    "tools": ["svcrack"],
+    "user_agents": [],
+    "first_seen": "2026-09-22T12:00:00Z",
+    "last_seen": "2026-09-22T13:00:00Z",
+    "proof": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ({"proof": ["tag"], "requests": 1, "hours": 1}, ["proven", "persistent", "any"]),
+        ({}, ["persistent", "any"]),
+        ({"requests": 49}, ["any"]),
+        ({"hours": 5}, ["any"]),
+    ],
+)
+def test_a_source_shows_that_its_address_is_its_own_or_does_not(row, shown):
+    assert [wanted for wanted in EVIDENCE if is_shown(SOURCE | row, wanted)] == shown
+
+
+def test_a_source_says_why_it_stands_there():
+    assert of_source(SOURCE | {"proof": ["connection"]}).why == (
+        "attacked from this address; 50 requests at 1 honeypot; password attack, toll-fraud probing; "
+        "held a connection with us"
+    )
+    assert of_source(SOURCE).reasons[-1] == "UDP only, so the address may be made up"
+
+
+def test_an_unproven_source_is_less_sure_than_a_persistent_one_and_that_less_than_a_proven_one():
+    rows = ({"requests": 1}, {}, {"proof": ["challenge"]})
+    sure = [of_source(SOURCE | row).confidence for row in rows]
+    assert sure == sorted(set(sure))
+
+
+def test_an_origin_says_who_vouches_and_who_says_otherwise():
+    row = SOURCE | {
+        "messages": 2851,
+        "relays": 104,
+        "networks": 1,
+        "contradictions": 1,
+        "confidence": 99,
+        "campaign": "1341f8ed9e4b",
+    }
+    assert of_origin(row).reasons == (
+        "2,851 requests through open relays",
+        "104 relays in 1 network vouch for it",
+        "1 relay against it",
+    )
+
+
+def test_a_relay_is_told_as_the_victim_that_it_is():
+    row = SOURCE | {"messages": 20, "origins": 2, "kind": "stripping", "confidence": 99, "product": "Kamailio"}
+    found = of_relay(row)
+    assert found.is_victim
+    assert found.why.startswith(
+        "victim: an open relay that is abused; forwarded 20 requests of 2 origins; takes the hops"
+    )

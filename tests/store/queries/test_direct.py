@@ -1,0 +1,117 @@
+"""Who attacked from an address of its own: only what the sender cannot make up is a proof."""
+
+import pytest
+
+from relaytrap.store.queries import Filter
+from relaytrap.store.queries.direct import list_direct_sources, list_own_addresses, list_sensors_of_relays
+from tests.storing import NOON_NS, SECOND_NS, address, row
+
+IN, OUT = 1, 2
+REQUEST, RESPONSE = 1, 2
+NEAR, FAR = address("192.0.2.1"), address("192.0.2.2")
+
+
+def asked(number, source=NEAR, **given):
+    return row(number, source=source, direction=IN, kind=REQUEST, path_verdict=b"direct", **given)
+
+
+def answered(number, source=NEAR, **given):
+    return row(number, source=source, direction=OUT, kind=RESPONSE, **given)
+
+
+def challenged(number, nonce, source=NEAR, **given):
+    raw = b'SIP/2.0 401 Unauthorized\r\nWWW-Authenticate: Digest realm="r", nonce="%s"\r\n\r\n' % nonce
+    return answered(number, source, status_code=401, raw=raw, **given)
+
+
+def digest(nonce):
+    return b"$sip$***100*r*REGISTER*sip*192.0.2.1**%s***auth*MD5*0123" % nonce
+
+
+def proofs(store, **given):
+    return {each["address"]: each["proof"] for each in list_direct_sources(store, Filter(), **given)}
+
+
+def test_what_a_source_did_is_summed_up(kept):
+    store = kept(
+        asked(0, country=b"FR", asn=1, as_name=b"One", goal=b"toll", tool=b"sipp", user_agent=b"a"),
+        asked(3600, sensor=b"other", goal=b"password", user_agent=b"b"),
+        row(5, source=NEAR, path_verdict=b"relayed"),
+        row(6, source=FAR, path_verdict=b"hidden"),
+    )
+    (found,) = list_direct_sources(store, Filter())
+    assert (found["address"], found["requests"], found["hours"], found["sensors"]) == ("192.0.2.1", 2, 2, 2)
+    assert (found["goals"], found["tools"], found["user_agents"]) == (["password", "toll"], ["sipp"], ["a", "b"])
+    assert found["first_seen"] == "2026-09-22T12:00:00.000000000Z"
+    assert found["last_seen"] == "2026-09-22T13:00:00.000000000Z"
+
+
+def test_udp_alone_proves_no_address(kept):
+    assert proofs(kept(*(asked(number) for number in range(5)))) == {"192.0.2.1": []}
+
+
+def test_an_answer_over_a_connection_proves_an_address(kept):
+    store = kept(asked(0, transport=b"tcp"), answered(1, transport=b"tcp"), asked(2, FAR, transport=b"tcp"))
+    assert proofs(store) == {"192.0.2.1": ["connection"], "192.0.2.2": []}
+
+
+def test_a_tag_of_ours_that_comes_back_proves_an_address(kept):
+    store = kept(asked(0), answered(1, to_tag=b"ours"), asked(2, to_tag=b"ours"), asked(3, FAR, to_tag=b"ours"))
+    assert proofs(store) == {"192.0.2.1": ["tag"], "192.0.2.2": []}
+
+
+def test_a_tag_that_our_answer_only_echoed_proves_nothing(kept):
+    store = kept(asked(0, to_tag=b"theirs"), answered(1, to_tag=b"theirs"), asked(2, to_tag=b"theirs"))
+    assert proofs(store) == {"192.0.2.1": []}
+
+
+def test_a_tag_that_was_echoed_just_before_the_asked_time_proves_nothing(kept):
+    store = kept(asked(0, to_tag=b"theirs"), answered(1, to_tag=b"theirs"), asked(2, to_tag=b"theirs"))
+    found = list_direct_sources(store, Filter(since=NOON_NS + SECOND_NS // 2))
+    assert [each["proof"] for each in found] == [[]]
+
+
+def test_a_tag_that_comes_back_much_later_proves_nothing(kept):
+    assert proofs(kept(answered(0, to_tag=b"ours"), asked(601, to_tag=b"ours"))) == {"192.0.2.1": []}
+
+
+def test_a_tag_that_was_sent_just_before_the_asked_time_still_proves_an_address(kept):
+    store = kept(answered(0, to_tag=b"ours"), asked(2, to_tag=b"ours"))
+    found = list_direct_sources(store, Filter(since=NOON_NS + SECOND_NS))
+    assert [each["proof"] for each in found] == [["tag"]]
+
+
+def test_a_nonce_of_ours_that_comes_back_proves_an_address(kept):
+    store = kept(
+        challenged(0, b"n1", call_id=b"c"),
+        asked(1, call_id=b"c", credentials=digest(b"n1")),
+        asked(2, FAR, call_id=b"c", credentials=digest(b"n1")),
+    )
+    assert proofs(store) == {"192.0.2.1": ["challenge"], "192.0.2.2": []}
+
+
+def test_a_made_up_nonce_proves_nothing(kept):
+    store = kept(challenged(0, b"n1", call_id=b"c"), asked(1, call_id=b"c", credentials=digest(b"n2")))
+    assert proofs(store) == {"192.0.2.1": []}
+
+
+def test_only_the_named_sensors_count(kept):
+    store = kept(asked(0, sensor=b"trap"), asked(1, FAR, sensor=b"edge"))
+    assert list(proofs(store, sensors="trap,other")) == ["192.0.2.1"]
+    assert list(proofs(store)) == ["192.0.2.1", "192.0.2.2"]
+
+
+@pytest.mark.parametrize("given", [{"country": "FR"}, {"asn": 1}, {"source": "192.0.2.0/31"}])
+def test_sources_narrow_by_place(kept, given):
+    store = kept(asked(0, country=b"FR", asn=1), asked(1, FAR, country=b"DE", asn=2))
+    assert [each["address"] for each in list_direct_sources(store, Filter(**given))] == ["192.0.2.1"]
+
+
+def test_own_addresses_are_those_at_which_something_arrived(kept):
+    store = kept(asked(0), asked(1, local=address("198.51.100.2")), asked(2))
+    assert list_own_addresses(store) == ["198.51.100.1", "198.51.100.2"]
+
+
+def test_sensors_of_relays_are_all_that_their_requests_reached(kept):
+    store = kept(asked(0), asked(1, sensor=b"edge"), asked(2, FAR))
+    assert list_sensors_of_relays(store, ["192.0.2.1"]) == {"192.0.2.1": {"trap", "edge"}}
