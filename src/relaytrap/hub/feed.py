@@ -29,8 +29,9 @@ from relaytrap.store.queries.direct import (
     list_sensors_of_origins,
     list_sensors_of_relays,
 )
-from relaytrap.store.queries.findings import list_origins, list_relays
+from relaytrap.store.queries.origins import list_origins
 from relaytrap.store.queries.overview import list_leaders
+from relaytrap.store.queries.relays import list_relays
 
 __all__ = ["OPTIONS", "Wanted", "gather_feed"]
 
