@@ -201,6 +201,27 @@ def test_batches_that_go_in_together_and_apart_lose_nothing(store, config, worke
     assert check_rollups(store) == []
 
 
+def test_of_a_capture_in_no_order_each_batch_is_told_only_what_is_known_of_its_own(
+    store, config, workers, tmp_path, monkeypatch
+):
+    """Its batches all reach over the whole of it: telling each of all of that goes by the square of its size."""
+    monkeypatch.setattr("relaytrap.hub.importing.BATCH_MESSAGES", 100)
+    make, told = workers.batch, []
+
+    def watched(*given, known=()):
+        told.append(len(known))
+        return make(*given, known=known)
+
+    order = sorted(range(1_000), key=lambda n: n * 9 % 1_000)
+    file = tmp_path / "by-call.pcapng"
+    file.write_bytes(segment((seen(request(n), n, sensor="edge-1") for n in order), sensor="edge-1"))
+    options = ImportOptions(workers=workers)
+    assert import_captures(store, config, [file], options)[0].stored == 1_000
+    monkeypatch.setattr(workers, "batch", watched)
+    (again,) = import_captures(store, config, [file], options)
+    assert (again.stored, again.known, told) == (0, 1_000, [100] * 10)
+
+
 def test_a_file_that_is_not_there_is_one_sentence(store, config, tmp_path):
     with pytest.raises(InputError, match=r"gone.pcap: cannot be read \(No such file or directory\)"):
         import_captures(store, config, [tmp_path / "gone.pcap"])

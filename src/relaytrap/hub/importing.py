@@ -7,7 +7,7 @@ segment holds has the identifiers that it has when it is shipped, so it may come
 
 import itertools
 import secrets
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -23,6 +23,7 @@ from relaytrap.errors import InputError
 from relaytrap.hub.arrival import NO_ZERO_NS, NS_PER_DAY, given_ns
 from relaytrap.hub.batch import Batch, make_batch
 from relaytrap.hub.capture_files import opened_capture, read_options
+from relaytrap.hub.columns import message_id
 from relaytrap.hub.ledger import Ledger
 from relaytrap.hub.rows import RowSetting
 from relaytrap.hub.workers import Workers
@@ -300,14 +301,16 @@ class _Lanes:
         sql = "SELECT 1 FROM messages WHERE sensor = {sensor:String} AND capture = {capture:String} LIMIT 1"
         return bool(self._store.rows(sql, {"sensor": sensor, "capture": capture}))
 
-    def _known_ids(self, observations: Iterable[Observation]) -> list[int]:
-        """Identifiers that the store had of these sensors and captures in the batch's span of time."""
+    def _known_ids(self, observations: Sequence[Observation]) -> list[int]:
+        """Identifiers of the batch's messages that the store had before."""
         known = [pair for pair, is_known in self._known.items() if is_known]
         if not known:
             return []
         times = list(map(given_ns, observations))
         first, last = min(times), max(times)
-        return [each for pair in known for each in known_ids(self._store, first, last, *pair)]
+        # Not all that lie between: of a capture in no order each batch reaches over the whole of it.
+        ids = list(map(message_id, observations))
+        return [each for pair in known for each in known_ids(self._store, first, last, *pair, among=ids)]
 
 
 def _reach_few_days(batches: Sequence[Batch]) -> bool:
@@ -317,12 +320,16 @@ def _reach_few_days(batches: Sequence[Batch]) -> bool:
     return last_ns // NS_PER_DAY - first_ns // NS_PER_DAY < INSERT_DAYS
 
 
-def known_ids(store: Store, first_ns: int, last_ns: int, sensor: str, capture: str) -> list[int]:
+def known_ids(
+    store: Store, first_ns: int, last_ns: int, sensor: str, capture: str, *, among: Sequence[int] | None = None
+) -> list[int]:
     """Identifiers of the messages that the store has of a sensor and capture, and that came with times within a span.
 
-    first_ns, last_ns: as arrival.given_ns gives them.
+    first_ns, last_ns: as arrival.given_ns gives them. among: only those; None for all.
     """
     source = "sensor = {sensor:String} AND capture = {capture:String}"
+    if among is not None:
+        source += " AND id IN {among:Array(UInt64)}"
     sql = (
         f"SELECT id FROM messages WHERE {source} "
         "AND received_at >= fromUnixTimestamp64Nano({first:Int64}, 'UTC') "
@@ -335,5 +342,7 @@ def known_ids(store: Store, first_ns: int, last_ns: int, sensor: str, capture: s
             "AND own_at <= fromUnixTimestamp64Nano({last:Int64}, 'UTC')"
         )
     # One nanosecond before: of a packet of 1970, `received_at` is 0, and given_ns is not.
-    params = {"sensor": sensor, "capture": capture, "first": first_ns - NO_ZERO_NS, "last": last_ns}
+    params: dict[str, Any] = {"sensor": sensor, "capture": capture, "first": first_ns - NO_ZERO_NS, "last": last_ns}
+    if among is not None:
+        params["among"] = list(among)
     return [row["id"] for row in store.rows(sql, params)]
