@@ -5,7 +5,7 @@ import select
 import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from types import FrameType
 from typing import Final
@@ -70,16 +70,16 @@ class Live:
             door = HepDoor(
                 replace(self._config, hub=replace(self._config.hub, hep_listen=tuple(hep))), self._take_batch
             )
-            stack.callback(door.close)
             for number in (signal.SIGINT, signal.SIGTERM):
                 stack.callback(signal.signal, number, signal.signal(number, self._stop))
-            door.start()
-            places = [f"HEP at {place.listening}" for place in door.status().places]
-            ready(", ".join([*places, *([what_is_read(interface, ports)] if interface else [])]))
-            self._loop(sniffer)
-            door.close()
+            with closing(door):  # which hands over what it still holds
+                door.start()
+                places = [f"HEP at {place.listening}" for place in door.status().places]
+                ready(", ".join([*places, *([what_is_read(interface, ports)] if interface else [])]))
+                self._loop(sniffer)
             for place in door.status().places:
                 self._guard.note_unread(place.refused)
+        self._take(self._dissector.finish())
         self._guard.note_unread(self._report.unread)
 
     def _loop(self, sniffer: Sniffer | None) -> None:
