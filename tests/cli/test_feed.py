@@ -1,13 +1,9 @@
 """`relaytrap feed`: over a store, into a file, with sentences for what is wrong."""
 
 import json
-import os
-import stat
-from pathlib import Path
 
 import pytest
 
-from relaytrap.cli.feed import put_in_place
 from relaytrap.feeds import FORMATS
 
 
@@ -59,24 +55,3 @@ def test_a_place_that_cannot_be_written_is_one_sentence(run, data, tmp_path):
     shown = run("--data", data, "feed", "--output", tmp_path / "missing" / "list")
     assert shown.status == 10
     assert "missing" in shown.err
-
-
-def test_a_new_file_can_be_read_by_a_firewall_and_an_old_one_keeps_its_mode(tmp_path):
-    file = tmp_path / "list"
-    put_in_place(file, b"1")
-    assert stat.S_IMODE(file.stat().st_mode) == 0o644
-    file.chmod(0o600)
-    put_in_place(file, b"2")
-    assert (stat.S_IMODE(file.stat().st_mode), file.read_bytes()) == (0o600, b"2")
-
-
-def test_a_link_stays_a_link(tmp_path):
-    (tmp_path / "real").write_bytes(b"old")
-    (tmp_path / "link").symlink_to("real")
-    put_in_place(tmp_path / "link", b"new")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "real").read_bytes() == b"new"
-
-
-def test_what_is_no_file_is_written_to(tmp_path):
-    assert put_in_place(Path(os.devnull), b"data")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from relaytrap.config import Config, FeedsConfig, HubConfig, NetworkConfig, SensorConfig
+from relaytrap.config import Config, FeedsConfig, GuardConfig, HubConfig, NetworkConfig, SensorConfig
 from relaytrap.errors import ConfigError, InputError
 from relaytrap.feeds import FORMATS, TITLES
 from relaytrap.hub.database import HubDatabase
@@ -75,6 +75,7 @@ def test_an_operator_may_name_the_honeypots(store, installation):
     [
         ({"feeds": FeedsConfig(allow=("100.20.0.0/16",))}, "feeds.allow"),
         ({"network": NetworkConfig(known_proxies=(BAD,))}, "network.known_proxies"),
+        ({"guard": GuardConfig(trunks=(BAD,))}, "guard.trunks"),
         ({"network": NetworkConfig(own_networks=("100.20.30.0/24",))}, "network.own_networks"),
         ({"sensor": SensorConfig(listen=(f"udp:{BAD}:5060",))}, "sensor"),
         ({"hub": HubConfig(uplink_url=f"https://{BAD}:8443")}, "sensor"),

@@ -1,22 +1,17 @@
 """`relaytrap feed`: block lists and exchange formats."""
 
-import contextlib
-import os
-import stat
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import click
 
-from relaytrap.cli.main import Settings
-from relaytrap.cli.output import TEXT
+from relaytrap.cli.main import PLACE, Settings
+from relaytrap.cli.output import TEXT, for_terminal
 from relaytrap.cli.session import HubSession, open_session
+from relaytrap.cli.writing import STANDARD_OUTPUT, write_whole
 from relaytrap.clock import now_ns
 from relaytrap.config import Config
-from relaytrap.errors import DiskError
 from relaytrap.evidence.indicator import EVIDENCE
 from relaytrap.feeds import FORMATS, TITLES
 
@@ -36,11 +31,9 @@ __all__ = ["command"]
 @click.option("--limit", type=click.IntRange(min=0), help="At most this many, the surest; 0: all. Default: 50,000.")
 @click.option("--sample", is_flag=True, help="Also the bundled sample, to see what a feed looks like.")
 @click.option("--json", "as_json", is_flag=True, help="The same as the format jsonl.")
-@click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Into this file, replaced whole or not at all."
-)
+@click.option("--output", type=PLACE, metavar="FILE", default=STANDARD_OUTPUT, help="Replaced whole or not at all.")
 @click.pass_obj
-def command(settings: Settings, /, form: str, as_json: bool, output: Path | None, **given: Any) -> None:
+def command(settings: Settings, /, form: str, as_json: bool, output: Path, **given: Any) -> None:
     """Whom to block, whom to warn, in the form that a firewall or an exchange takes.
 
     FORMAT is txt (default), csv, jsonl, nft, ipset, kamailio, asterisk, stix or misp. A list has no private or
@@ -48,11 +41,9 @@ def command(settings: Settings, /, form: str, as_json: bool, output: Path | None
     says why it stands there.
     """
     data = _fetch(settings.load(), "jsonl" if as_json else form, given)
-    if output is None:
-        sys.stdout.buffer.write(data)
-        return
-    is_new = put_in_place(output, data)
-    click.echo(f"{output}: {len(data):,} bytes{'' if is_new else ', unchanged'}", err=True)
+    is_new = write_whole(output, data)
+    if output != STANDARD_OUTPUT:
+        click.echo(f"{for_terminal(output)}: {len(data):,} bytes{'' if is_new else ', unchanged'}", err=True)
 
 
 def _fetch(config: Config, form: str, given: dict[str, Any]) -> bytes:
@@ -68,37 +59,3 @@ def _fetch(config: Config, form: str, given: dict[str, Any]) -> bytes:
 
         feed = gather_feed(session.store, config, Wanted.parse(name, told, config, now_ns()))
     return FORMATS[form].write(feed)
-
-
-def put_in_place(path: Path, data: bytes) -> bool:
-    """Write a file so that a reader finds the old content or the new, never a part; False when it is the same.
-
-    What is no regular file, such as a pipe, is written to as it is. A link stays one.
-    """
-    target = path.resolve()
-    try:
-        mode = target.stat().st_mode if target.exists() else 0
-        if mode and not stat.S_ISREG(mode):
-            target.write_bytes(data)
-            return True
-        if mode and target.read_bytes() == data:
-            return False
-        _replace(target, data, stat.S_IMODE(mode) or 0o644)
-    except OSError as error:
-        raise DiskError(f"{path}: cannot be written ({error.strerror}); free space or name another place") from None
-    return True
-
-
-def _replace(path: Path, data: bytes, mode: int) -> None:
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), mode)
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-        raise

@@ -25,13 +25,13 @@ from relaytrap.store import Store
 from relaytrap.store.queries import Filter, Place, parse_conditions
 from relaytrap.store.queries.direct import (
     list_direct_sources,
-    list_own_addresses,
     list_sensors_of_origins,
     list_sensors_of_relays,
 )
 from relaytrap.store.queries.origins import list_origins
 from relaytrap.store.queries.overview import list_leaders
 from relaytrap.store.queries.relays import list_relays
+from relaytrap.store.queries.sensors import list_sensor_addresses
 
 __all__ = ["OPTIONS", "Wanted", "gather_feed"]
 
@@ -125,9 +125,10 @@ class Gathering:
         self.left_out: Counter[str] = Counter()
         self.barrier = Barrier(
             {
-                "sensor": [*list_own_addresses(store), *heard_from, *_listeners(config)],
+                "sensor": [*_received_at(store), *heard_from, *_listeners(config)],
                 "network.own_networks": config.network.own_networks,
                 "network.known_proxies": config.network.known_proxies,
+                "guard.trunks": config.guard.trunks,
                 "feeds.allow": config.feeds.allow,
             },
             sample=wanted.sample,
@@ -213,6 +214,11 @@ class Gathering:
 def _joined(keys: Keys) -> list[str]:
     """Sensors that joined this hub and play a device; one that reads along has no persona."""
     return [sensor.name for sensor in keys.list_sensors() if Fares.of(sensor.status).persona]
+
+
+def _received_at(store: Store) -> list[str]:
+    """Addresses of sensors, as far as the store knows; none for what has no address of an end."""
+    return [row["address"] for row in list_sensor_addresses(store) if _is_address(row["address"])]
 
 
 def _addresses_of_sensors(database: HubDatabase) -> list[str]:

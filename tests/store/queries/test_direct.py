@@ -3,7 +3,7 @@
 import pytest
 
 from relaytrap.store.queries import Filter
-from relaytrap.store.queries.direct import list_direct_sources, list_own_addresses, list_sensors_of_relays
+from relaytrap.store.queries.direct import list_direct_sources, list_sensors_of_relays
 from tests.storing import NOON_NS, SECOND_NS, address, row
 
 IN, OUT = 1, 2
@@ -105,11 +105,6 @@ def test_only_the_named_sensors_count(kept):
 def test_sources_narrow_by_place(kept, given):
     store = kept(asked(0, country=b"FR", asn=1), asked(1, FAR, country=b"DE", asn=2))
     assert [each["address"] for each in list_direct_sources(store, Filter(**given))] == ["192.0.2.1"]
-
-
-def test_own_addresses_are_those_at_which_something_arrived(kept):
-    store = kept(asked(0), asked(1, local=address("198.51.100.2")), asked(2))
-    assert list_own_addresses(store) == ["198.51.100.1", "198.51.100.2"]
 
 
 def test_sensors_of_relays_are_all_that_their_requests_reached(kept):

@@ -1,5 +1,4 @@
-"""Questions for block lists: who attacked from an address of its own, which sensors saw an origin or a relay, and which
-addresses are our own.
+"""Questions for block lists: who attacked from an address of its own, and which sensors saw an origin or a relay.
 
 An address above a UDP datagram is whatever its sender wrote there. Three things prove that it is the sender's: we
 answered it over a connection, which needs a handshake; it returned the To tag of an answer of ours; it answered a
@@ -10,7 +9,6 @@ an echo, so it must have been in an answer before it was in any request.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from relaytrap.store.findings_schema import NONE
 from relaytrap.store.queries.believed import SETTLED_HOURS, SETTLED_PLACES
 from relaytrap.store.queries.filter import Filter, storage_address
 from relaytrap.store.queries.shape import COLUMNS_FIRST, address, moment
@@ -18,7 +16,7 @@ from relaytrap.store.queries.shape import COLUMNS_FIRST, address, moment
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
 
-__all__ = ["list_direct_sources", "list_own_addresses", "list_sensors_of_origins", "list_sensors_of_relays"]
+__all__ = ["list_direct_sources", "list_sensors_of_origins", "list_sensors_of_relays"]
 
 LISTED: Final = 8
 # How long a tag or nonce may be on its way, and how far before the asked time answers are looked at: longer, so that a
@@ -121,12 +119,3 @@ def _by_address(store: "Store", sql: str, addresses: Sequence[str]) -> dict[str,
         return {}
     rows = store.rows(sql, {"wanted": [storage_address(each) for each in addresses]})
     return {row["address"]: set(row["sensors"]) for row in rows}
-
-
-def list_own_addresses(store: "Store") -> list[str]:
-    """Addresses at which our sensors received something."""
-    rows = store.rows(
-        f"SELECT {address('local')} AS address FROM messages WHERE local != {NONE} GROUP BY local ORDER BY local "
-        f"{COLUMNS_FIRST}"
-    )
-    return [row["address"] for row in rows]

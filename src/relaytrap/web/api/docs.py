@@ -8,6 +8,7 @@ from litestar import Response, get
 
 from relaytrap import __version__
 from relaytrap.store.queries import CATALOGUE, FIELDS, Filter, conditions_of, fields_of, options_of
+from relaytrap.web.api import feeds
 from relaytrap.web.site import Ask, TheSite
 
 __all__ = ["HANDLERS"]
@@ -71,6 +72,7 @@ def _document() -> dict[str, Any]:
     """OpenAPI 3.1."""
     paths = {f"/api/{each['name']}": {"get": _operation(each)} for each in describe()}
     paths["/api/live"] = {"get": _live()}
+    paths["/feeds/{file}"] = {"get": feeds.describe()}
     return {
         "openapi": "3.1.0",
         "info": {

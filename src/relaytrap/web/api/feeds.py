@@ -2,28 +2,31 @@
 
 import hashlib
 from email.utils import formatdate, parsedate_to_datetime
+from typing import Any, Final
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from relaytrap.feeds import FORMATS, TITLES
-from relaytrap.hub.feed import Wanted, gather_feed
-from relaytrap.web.site import Ask, Site, TheSite
+from relaytrap.hub.feed import OPTIONS, Wanted, gather_feed
+from relaytrap.web.site import Ask, TheSite
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "describe"]
+
+FILES: Final = [f"{name}.{form}" for name in TITLES for form in FORMATS]
 
 
 @get("/feeds/{file:str}", sync_to_thread=True, include_in_schema=False)
 def feed(request: Ask, site: TheSite, file: FromPath[str]) -> Response[bytes]:
     name, _, ending = file.rpartition(".")
-    if name not in TITLES or ending not in FORMATS:
+    if file not in FILES:
         raise NotFoundException(
             detail=f"There is no such feed; there are {', '.join(TITLES)}, each as .{', .'.join(FORMATS)}."
         )
-    given = dict(request.query_params)
-    wanted = Wanted.parse(name, given, site.config, site.now_ns())
-    body: bytes = site.answers.get(("feed", file, *sorted(given.items())), lambda: _written(site, wanted, ending))
+    wanted = Wanted.parse(name, dict(request.query_params), site.config, site.now_ns())
+    form = FORMATS[ending]
+    body = form.write(gather_feed(site.store, site.config, wanted))
     tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
     changed_s = site.changes.since_s(str(request.url), tag)
     headers = {
@@ -33,14 +36,32 @@ def feed(request: Ask, site: TheSite, file: FromPath[str]) -> Response[bytes]:
         "vary": "accept-encoding",
         "content-disposition": f'inline; filename="relaytrap-{file}"',
     }
-    form = FORMATS[ending]
     if _has_already(request, tag, changed_s):
         return Response(b"", status_code=304, headers=headers, media_type=form.media_type)
     return Response(body, headers=headers, media_type=form.media_type)
 
 
-def _written(site: Site, wanted: Wanted, ending: str) -> bytes:
-    return FORMATS[ending].write(gather_feed(site.store, site.config, wanted))
+def describe() -> dict[str, Any]:
+    """What OpenAPI says of it."""
+    file = {"name": "file", "in": "path", "required": True, "schema": {"type": "string", "enum": FILES}}
+    options = [
+        {"name": name, "in": "query", "required": False, "description": doc, "schema": {"type": "string"}}
+        for name, doc in OPTIONS.items()
+    ]
+    return {
+        "operationId": "feed",
+        "summary": "Block lists and exchange formats: whom to block, whom to warn.",
+        "parameters": [file, *options],
+        "responses": {
+            "200": {
+                "description": "The list; the same bytes as long as nothing changed",
+                "content": {form.media_type: {} for form in FORMATS.values()},
+            },
+            "304": {"description": "The list is what `If-None-Match` or `If-Modified-Since` says"},
+            "400": {"description": "An option is wrong: `error` says which"},
+            "404": {"description": "No such list or format"},
+        },
+    }
 
 
 def _has_already(request: Ask, tag: str, changed_s: int) -> bool:
