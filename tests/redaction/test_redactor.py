@@ -45,6 +45,11 @@ def test_number_with_separators_loses_its_last_digits():
     assert made().text("<tel:+33-155.12(34)56>") == "<tel:+33-155.xx(xx)xx>"
 
 
+def test_host_without_a_user_part_is_no_number():
+    text = "Record-Route: <sip:198.18.38.171;lr> <sip:198.18.38.171:5060> <sip:198.18.38.171>"
+    assert made().text(text) == text
+
+
 def test_extension_is_no_number():
     assert made().text("sip:100200@192.0.2.1") == "sip:100200@192.0.2.1"
 

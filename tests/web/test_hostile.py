@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from relaytrap.web.api.download import safe_name
+from relaytrap.web.file_names import safe_name
 from relaytrap.web.render import environment, script_json, shown
 from tests.web import scene
 from tests.web.conftest import Hub

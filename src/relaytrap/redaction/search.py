@@ -37,7 +37,11 @@ HEX_RUN: Final = re.compile(r"[0-9A-Fa-f]{14,}")
 BASE64_RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{6,}")
 ESCAPED_RUN: Final = re.compile(r"(?:[^%\s\"<>]*%[0-9A-Fa-f]{2})+[^%\s\"<>]*")
 ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
-NUMBER_IN_URI: Final = re.compile(r"(?i)(?:sips?|tel):(?:\+|%2b)?([0-9][0-9().*#-]{5,}[0-9])(?=[@;>:\s\"]|\Z)")
+# Without a user part, digits behind "sip:" are a host.
+NUMBER_IN_URI: Final = re.compile(
+    r"(?i)(?:sips?:(?:\+|%2b)?([0-9][0-9().*#-]{5,}[0-9])(?=(?:[;:][^@>\s]*)?@)|"
+    r"tel:(?:\+|%2b)?([0-9][0-9().*#-]{5,}[0-9]))"
+)
 
 
 class Found(NamedTuple):
@@ -56,7 +60,7 @@ def as_text(octets: bytes) -> str:
 
 def numbers_in(text: str) -> list[str]:
     """User parts of URIs that could be dialled."""
-    return [match[1] for match in NUMBER_IN_URI.finditer(text)]
+    return [match[1] or match[2] for match in NUMBER_IN_URI.finditer(text)]
 
 
 class Searcher:
@@ -201,7 +205,8 @@ class Searcher:
     def _numbers_in_uris(text: str) -> Iterator[Found]:
         """The last digits of every user part that could be dialled; separators between them stay."""
         for match in NUMBER_IN_URI.finditer(text):
-            digits = [match.start(1) + at for at, sign in enumerate(match[1]) if sign.isdigit()]
+            start, end = match.span(match.lastindex or 0)
+            digits = [at for at in range(start, end) if text[at].isdigit()]
             if len(digits) >= NUMBER_MIN:
                 for at in digits[-HIDDEN_DIGITS:]:
                     yield Found(at, at + 1, "", "number")

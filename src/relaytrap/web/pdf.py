@@ -22,6 +22,16 @@ INK, MUTED, LINE, PAPER, RAISED = (21, 32, 43), (90, 103, 120), (226, 230, 236),
 GOOD, BAD, WARN = (29, 122, 79), (179, 38, 30), (138, 90, 0)
 
 
+CELL_CHARS = 4000
+"""Of a row that fills half a page."""
+
+TITLE_SHARE = 0.025
+"""Of as many characters, at the foot of a page."""
+
+TYPOGRAPHY = str.maketrans({"…": "...", "–": "-", "—": "-", "“": '"', "”": '"', "’": "'"})
+"""Signs of ours that Latin-1 lacks."""
+
+
 class Cell(NamedTuple):
     """What stands in a table."""
 
@@ -46,7 +56,9 @@ class Page(FPDF):
         self.set_y(-13)
         self.set_font("Helvetica", size=8)
         self.set_text_color(*MUTED)
-        self.cell(0, 5, f"{self._running_title}. Relaytrap {__version__}, page {self.page_no()}")
+        self.cell(0, 5, _fitting(self._running_title, TITLE_SHARE))
+        self.set_x(self.l_margin)
+        self.cell(0, 5, f"Relaytrap {__version__}, page {self.page_no()}", align="R")
 
     def put_title(self, text: str) -> None:
         self.set_text_color(*INK)
@@ -115,11 +127,11 @@ class Page(FPDF):
             padding=1,
         ) as table:
             if headings:
-                table.row([_latin(each.text) for each in headings])
+                table.row([_fitting(_latin(each.text), 1 / len(headings) / 8) for each in headings])
             for cells in rows:
                 row = table.row()
-                for each in cells:
-                    row.cell(_latin(each.text), style=FontFace(color=each.colour))
+                for each, share in zip(cells, shares, strict=True):
+                    row.cell(_fitting(_latin(each.text), share / sum(shares)), style=FontFace(color=each.colour))
 
     def _paragraph(
         self,
@@ -138,6 +150,12 @@ class Page(FPDF):
         self.multi_cell(0, height, shown, align="L", fill=fill, padding=padding, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
 
+def _fitting(text: str, share: float) -> str:
+    """As much of a text as a page has room for in one cell of this share of the width."""
+    limit = int(CELL_CHARS * share)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
 def _latin(text: str) -> str:
     """Text that shows everything and does nothing, in the characters that the standard fonts have."""
-    return visible(text).replace("…", "...").encode("latin-1", "backslashreplace").decode("latin-1")
+    return visible(text).translate(TYPOGRAPHY).encode("latin-1", "backslashreplace").decode("latin-1")

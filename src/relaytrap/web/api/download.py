@@ -1,7 +1,6 @@
 """GET /messages.pcapng: the messages that a filter finds, byte for byte, for Wireshark and sngrep."""
 
 import io
-import re
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Final
 
@@ -12,10 +11,11 @@ from relaytrap.capture.pcapng import SegmentWriter
 from relaytrap.observation import Observation
 from relaytrap.store.queries import FIELDS, parse_filter
 from relaytrap.store.queries.messages import export_messages
+from relaytrap.web.file_names import safe_name
 from relaytrap.web.site import Ask, TheSite
 from relaytrap.web.streaming import streamed
 
-__all__ = ["HANDLERS", "safe_name"]
+__all__ = ["HANDLERS"]
 
 MESSAGES_MAX: Final = 100_000
 PIECE_BYTES: Final = 1 << 16
@@ -33,11 +33,6 @@ def download(request: Ask, site: TheSite) -> Stream:
         "application/octet-stream",
         {"content-disposition": f'attachment; filename="{name}.pcapng"', "cache-control": "no-store"},
     )
-
-
-def safe_name(text: str) -> str:
-    """A file name of letters, digits, dots and dashes: no path, no quote, no line end, not long, never hidden."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-.")[:80] or "relaytrap"
 
 
 def _observation(row: Mapping[str, Any]) -> Observation:

@@ -20,7 +20,7 @@ from relaytrap.probe.schedule import parse_every
 from relaytrap.probe.target import TRANSPORTS, host_of
 from relaytrap.probe.tricks import STANDARD, TRICKS
 from relaytrap.sip.uri import host_port
-from relaytrap.web.api.download import safe_name
+from relaytrap.web.file_names import safe_name
 from relaytrap.web.probe_report import render_html, shown_result
 from relaytrap.web.probing import Asked, Tests
 from relaytrap.web.site import Ask, Site, TheSite

@@ -19,8 +19,8 @@ TURN: Final = threading.Lock()
 
 @get("/report", sync_to_thread=True, include_in_schema=False)
 def report(request: Ask, site: TheSite) -> Response[bytes]:
-    """what: an identifier or address; without it, everything in the window that `last` names, or from `since` to `until`.
-    format: html, md or pdf. redact: no, to leave everything in."""
+    """what: an identifier or address; without it, everything in the window that `last` names, or from `since` to
+    `until`. format: html, md or pdf. redact: no, to leave everything in."""
     given = request.query_params
     form, redact = given.get("format", "html"), given.get("redact", "yes")
     if form not in FORMATS or redact not in ("yes", "no"):

@@ -10,7 +10,7 @@ from relaytrap.web.report.blocks import Picture
 
 __all__ = ["as_png", "inline_svg"]
 
-FILE_WIDTH: Final = 900
+FILE_WIDTH: Final = 760
 PNG_SCALE: Final = 2.0
 COLOUR: Final = re.compile(r'\b(fill|stroke|stop-color)="((?:#|rgb)[^"]*)"')
 NUMBER: Final = re.compile(r"-?\d+\.\d{2,}")

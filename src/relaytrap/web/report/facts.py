@@ -109,6 +109,8 @@ def ask_subject(ask: Ask, what: str, tell: Tell) -> Facts:
     for kind, row in find_known(ask, what).items():
         tell(f"{kind} {what}")
         facts[kind] = _ASKED[kind](asked, row)
+    if "relay" in facts and "source" in facts:
+        facts["source"]["quoted"] = []  # what it handed on is quoted there already
     return facts
 
 

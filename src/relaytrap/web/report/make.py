@@ -13,7 +13,7 @@ from relaytrap.config import NetworkConfig
 from relaytrap.errors import InputError
 from relaytrap.redaction import Redactor, Secrets
 from relaytrap.store.queries.filter import parse_moment
-from relaytrap.web.api.download import safe_name
+from relaytrap.web.file_names import safe_name
 from relaytrap.web.report.blocks import Document, Picture
 from relaytrap.web.report.document import compose
 from relaytrap.web.report.facts import Ask, Facts, Tell, ask_subject, ask_whole, head_of

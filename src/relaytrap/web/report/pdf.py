@@ -23,7 +23,7 @@ __all__ = ["render_pdf"]
 
 def render_pdf(document: Document) -> bytes:
     """A4 pages."""
-    page = Page(f"{document.title}: {plain_words(document.lead)}")
+    page = Page(document.title)
     page.put_title(document.title)
     page.put_text(plain_words(document.lead), colour=MUTED)
     for section in document.sections:

@@ -381,7 +381,7 @@ def _unknown(facts: Row, window: Window) -> list[Block]:
         ("Way that cannot be told", words(_of(verdicts.get("unknown", 0), whole))),
         ("Came through a server that hides for whom", words(_of(verdicts.get("hidden", 0), whole))),
         ("Campaigns whose origin is hidden", words(len(hidden))),
-        ("No tool among the busiest recognised", words(_of(max(without_tool, 0), whole))),
+        ("No tool recognised, or a rarer one", words(_of(max(without_tool, 0), whole))),
         ("Country unknown", words(_of(unplaced, whole))),
         ("No SIP, or beyond reading", words(facts["unread"]["messages"])),
         ("Relays whose word is not believed", joined([row["address"] for row in lying], 6) if lying else ("none",)),
