@@ -82,7 +82,8 @@ def test_report_without_its_packages_is_refused_before_anything_is_sent(
     status_of: Status, capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "fpdf", None)
-    monkeypatch.delitem(sys.modules, "relaytrap.web.probe_pdf", raising=False)
+    for name in ("relaytrap.web.probe_pdf", "relaytrap.web.pdf"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     assert status_of(*ASK, SERVER, "--report", str(tmp_path / "report.pdf")) == 3
     assert "needs the package fpdf" in capsys.readouterr().err
 

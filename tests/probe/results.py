@@ -42,12 +42,12 @@ def outcomes(
     return found
 
 
-def report_of(found: Sequence[Outcome], target: str = "pbx.example") -> dict[str, Any]:
+def report_of(found: Sequence[Outcome], target: str = "pbx.example", *, reachable: bool = True) -> dict[str, Any]:
     """The report as it comes out of the register: JSON's own types."""
     report = build_report(
         target,
         found,
-        witness_reachable=True,
+        witness_reachable=reachable,
         tested_from="198.51.100.10",
         witness="192.0.2.10:5060",
         started_at="2026-11-22T01:00:00.000000000Z",

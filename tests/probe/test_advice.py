@@ -95,5 +95,7 @@ def test_advice_for_the_servers_own_product_stands_first() -> None:
     assert advice_for("Asterisk PBX 18")[0].product == "Asterisk"
 
 
-def test_unknown_product_gets_all_advice() -> None:
-    assert len(advice_for("")) == len(advice_for("Asterisk"))
+@pytest.mark.parametrize("server", ["", "ExampleSBC/4.6.2"])
+def test_unknown_product_gets_all_advice_and_what_holds_for_any_first(server: str) -> None:
+    assert len(advice_for(server)) == len(advice_for("Asterisk"))
+    assert advice_for(server)[0].product == "Any other server or SBC"

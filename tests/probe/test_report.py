@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from relaytrap.probe.report import FORMAT, build_report, not_run
 from relaytrap.probe.request import METHODS, Probe
 from relaytrap.probe.tricks import STANDARD, TRICKS, Ends
@@ -53,6 +55,42 @@ def test_verdict_comes_first_and_the_form_is_numbered() -> None:
 
 def test_closed_server_gets_no_advice() -> None:
     assert report_of(outcomes())["advice"] == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "reachable", "verdict", "step"),
+    [
+        ((), True, "unanswered", "let 198.51.100.10 pass firewall, flood guard and ban list"),
+        ((Answer(0.1, 403, "No", False),), False, "witness not reachable", "reach the witness at 192.0.2.10:5060"),
+        ((Answer(9.0, 500, "Error", False),), True, "undecided", "Let 198.51.100.10 pass flood guard"),
+    ],
+)
+def test_result_that_says_too_little_says_what_to_do_for_a_clearer_one(
+    answers: tuple[Answer, ...], reachable: bool, verdict: str, step: str
+) -> None:
+    report = report_of([Outcome(each.probe, (), answers) for each in outcomes()], reachable=reachable)
+    assert report["verdict"] == verdict
+    assert step in report["hints"][0]
+
+
+def test_server_that_never_answered_gets_no_advice_of_what_to_change() -> None:
+    assert report_of([Outcome(each.probe, (), ()) for each in outcomes()])["advice"] == []
+
+
+def test_place_that_takes_no_requests_is_told_without_what_else_was_not_tested() -> None:
+    found = build_report(
+        "pbx.example:5099",
+        [],
+        witness_reachable=False,
+        tested_from="198.51.100.10",
+        witness="192.0.2.10:5060",
+        started_at="",
+        seconds=0.1,
+        not_offered=["UDP 203.0.113.5:5099 is closed"],
+        tricks=STANDARD,
+    )
+    assert found.classes[0][1].startswith("Nothing takes requests there: check address, port")
+    assert found.not_tested == ("UDP 203.0.113.5:5099 is closed.",)
 
 
 def test_test_that_was_not_run_has_the_same_fields() -> None:

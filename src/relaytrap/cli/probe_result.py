@@ -8,6 +8,7 @@ import click
 from relaytrap.cli.output import emit, for_terminal
 from relaytrap.probe.request import METHODS
 from relaytrap.probe.tricks import TRICKS
+from relaytrap.probe.verdict import EXIT_OPEN
 
 __all__ = ["print_result"]
 
@@ -31,7 +32,8 @@ def print_result(report: dict[str, Any]) -> None:
     _print_list("Hints", report["hints"])
     if report["advice"]:
         first, *others = report["advice"]
-        _print_list(f"What to change on {first['product']}", first["steps"])
+        change = f"hat to change on {first['product'].replace('Any', 'any')}"
+        _print_list(f"W{change}" if report["exit_status"] == EXIT_OPEN else f"If it is open, w{change}", first["steps"])
         click.echo(f"  (other products: {', '.join(each['product'] for each in others)}; see --report or --json)")
     _print_list("Not tested", report["not_tested"])
 

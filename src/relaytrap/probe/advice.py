@@ -135,8 +135,10 @@ ADVICE: Final[tuple[Advice, ...]] = (
 
 
 def advice_for(server: str) -> tuple[Advice, ...]:
-    """Advice for the product that a Server or User-Agent header names, first; then the rest."""
+    """Advice for the product that a Server or User-Agent header names, first; for any server, where it names none of
+    these; then the rest."""
     said = server.lower()
     words = {"Kamailio": ("kamailio", "openser", "sip router"), "Ingate SIParator / Firewall": ("siparator", "ingate")}
     named = [each for each in ADVICE if any(word in said for word in words.get(each.product, (each.product.lower(),)))]
-    return (*named, *(each for each in ADVICE if each not in named))
+    first = named or [ADVICE[-1]]
+    return (*first, *(each for each in ADVICE if each not in first))

@@ -3,14 +3,14 @@
 Its size is bounded whatever a server sends: a report is stored, and shown as a page.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from relaytrap.probe.advice import advice_for
 from relaytrap.probe.request import METHODS
 from relaytrap.probe.tricks import TRICKS
-from relaytrap.probe.verdict import CLASSES, EXIT_OPEN, Answer, Arrival, Outcome, ServerClass, judge_server
+from relaytrap.probe.verdict import CLASSES, EXIT_CLOSED, EXIT_OPEN, Answer, Arrival, Outcome, ServerClass, judge_server
 from relaytrap.sip.uri import host_port
 
 __all__ = ["FORMAT", "Report", "build_report", "not_run"]
@@ -93,7 +93,7 @@ def build_report(
     classes = judge_server(outcomes, witness_reachable=witness_reachable)
     servers = [answer.server for outcome in outcomes for answer in outcome.answers if not answer.by_witness]
     server = next((each for each in servers if each), "")
-    closed = classes[0][0].exit_status != EXIT_OPEN
+    nothing_to_change = classes[0][0].exit_status == EXIT_CLOSED or classes[0][0].name == "unanswered"
     return Report(
         target=target,
         tested_from=tested_from,
@@ -104,9 +104,9 @@ def build_report(
         classes=tuple((each.name, each.sentence.format(detail=detail)) for each, detail in classes),
         table=_table(outcomes),
         proof=_proof(outcomes),
-        hints=tuple(_hints(outcomes, classes, server)),
-        not_tested=tuple(_not_tested(not_offered, tricks, tested_from)),
-        advice=() if closed and classes[0][0].exit_status == 0 else tuple(asdict(each) for each in advice_for(server)),
+        hints=(*_next_step(classes[0][0].name, tested_from, witness), *_hints(outcomes, classes, server)),
+        not_tested=tuple(_not_tested(not_offered, tricks, tested_from if outcomes else "")),
+        advice=() if nothing_to_change else tuple(asdict(each) for each in advice_for(server)),
         sent=sum(1 for outcome in outcomes if not outcome.error),
         probes=tuple(map(_probe, outcomes)),
     )
@@ -199,6 +199,21 @@ def _cut(text: str, limit: int = TEXT_MAX_CHARS) -> str:
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
+def _next_step(verdict: str, tested_from: str, witness: str) -> Iterator[str]:
+    """What whoever tests can do for a clearer result."""
+    if verdict == "witness not reachable":
+        yield (
+            f"Let the server reach the witness at {witness}: open that port; behind a NAT, say how others reach it "
+            "(--witness-public, probe.witness_public); or let it run where the server reaches it (relaytrap witness)."
+        )
+    elif verdict == "unanswered":
+        yield f"Is that its address? If so, let {tested_from} pass firewall, flood guard and ban list, and test again."
+    elif verdict == "undecided":
+        yield f"Let {tested_from} pass flood guard and ban list, and test again."
+    elif verdict == "probable":
+        yield f"Look in the server's log for what became of the requests that it wanted to send to {witness}."
+
+
 def _hints(outcomes: Sequence[Outcome], classes: Sequence[tuple[ServerClass, str]], server: str) -> list[str]:
     hints = []
     if server:
@@ -216,8 +231,11 @@ def _hints(outcomes: Sequence[Outcome], classes: Sequence[tuple[ServerClass, str
 
 
 def _not_tested(not_offered: Sequence[str], tricks: Sequence[str], tested_from: str) -> list[str]:
-    left_out = [name for name in TRICKS if name not in tricks]
+    """Sentences on what was left out. tested_from: "" when nothing was sent, and nothing else matters."""
     sentences = [f"{each}." for each in not_offered]
+    if not tested_from:
+        return sentences
+    left_out = [name for name in TRICKS if name not in tricks]
     sentences.append(
         f"The test came from {tested_from}: a server that relays for its own networks looks open from inside and closed"
         " from outside."

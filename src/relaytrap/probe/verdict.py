@@ -147,7 +147,11 @@ CLASSES: Final[dict[str, ServerClass]] = {
         ServerClass("refused", EXIT_CLOSED, "This server forwards nothing for strangers."),
         ServerClass("answers itself", EXIT_CLOSED, "This server answers everything itself and forwards nothing."),
         ServerClass("unanswered", EXIT_UNDECIDED, "Nothing answered; the server may be silent, filtered or not there."),
-        ServerClass("not run", EXIT_NOT_RUN, "The test could not be run."),
+        ServerClass(
+            "not run",
+            EXIT_NOT_RUN,
+            "Nothing takes requests there: check address, port and what a firewall lets through.",
+        ),
     )
 }
 
