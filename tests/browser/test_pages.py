@@ -123,6 +123,21 @@ def test_slash_goes_to_the_search_box_and_search_finds_an_address(watched: Watch
     page.wait_for_url(f"**/sources/{scene.FR}")
 
 
+@pytest.mark.parametrize("watched", [{"permissions": ["clipboard-read", "clipboard-write"]}], indirect=True)
+def test_command_and_identifier_can_be_copied(watched: Watched, hub: Hub) -> None:
+    page = watched.open("/messages?method=REGISTER")
+    page.get_by_text("Command", exact=True).click()
+    page.locator("[data-menu] [data-copy]").first.click()
+    pasted = "navigator.clipboard.readText()"
+    assert page.evaluate(pasted) == "relaytrap messages --method=REGISTER --limit=60"
+    page.keyboard.press("Escape")
+    assert not page.locator("[data-menu] code").first.is_visible()
+    row = hub.rows("messages", call_id="dial-1", limit=1)[0]
+    page = watched.open(f"/messages/{row['id']}")
+    page.get_by_role("button", name="Copy the identifier").click()
+    assert page.evaluate(pasted) == row["id"]
+
+
 def test_light_and_dark_follow_the_system_and_then_the_reader(watched: Watched) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     page = watched.open("/sources")

@@ -19,6 +19,7 @@ from relaytrap.store import Store
 from relaytrap.store.queries import Conditions, Filter, run_query
 from relaytrap.web.cache import Answers
 from relaytrap.web.changes import Changes
+from relaytrap.web.commands import commands_for
 from relaytrap.web.doors import Doors
 from relaytrap.web.pictures.bundle import Bundle
 from relaytrap.web.probing import Tests
@@ -95,7 +96,10 @@ class Site:
 
     def page(self, request: Ask, template: str, *, status: int = 200, **context: Any) -> Response[bytes]:
         """A rendered page; a browser that has the same bytes already gets 304."""
-        body = self.templates.get_template(template).render(self._frame(request) | context).encode()
+        shown = self._frame(request) | context
+        if shown["json_twin"]:
+            shown["commands"] = commands_for(shown["json_twin"], str(request.base_url))
+        body = self.templates.get_template(template).render(shown).encode()
         tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
         headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept-encoding"}
         if status == 200 and request.headers.get("if-none-match") == tag:
@@ -135,6 +139,7 @@ class Site:
             "data_date": self.enricher.data_date if self.enricher else "",
             "has_sample": self.has_sample,
             "json_twin": "",
+            "commands": (),
             "window": None,
         }
 

@@ -62,6 +62,26 @@ async function count() {
 }
 count();
 
+// -- copying, and menus that close when the reader goes on --------------------------------------------------------------
+if (navigator.clipboard) {
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+  }
+}
+for (const menu of document.querySelectorAll("[data-menu]")) {
+  addEventListener("click", (event) => { if (!menu.contains(event.target)) menu.open = false; });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    menu.open = false;
+    $("summary", menu).focus();
+  });
+}
+
 // -- a row of messages opens where its time links to -------------------------------------------------------------------
 addEventListener("click", (event) => {
   const row = event.target.closest("table.messages tbody tr");
