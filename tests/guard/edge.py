@@ -41,6 +41,7 @@ class Edge:
         config = Config(data_dir=None, network=network, guard=guard)  # type: ignore[arg-type]
         self.guard = Guard(Policy.of(config))
         self.found: list[Finding] = []
+        self.seen: list[Observation] = []
         self.now_ns = START_NS
 
     def wait(self, seconds: float) -> None:
@@ -51,6 +52,7 @@ class Edge:
         """A message goes by on the wire."""
         self.now_ns += SECOND_NS // 100
         seen = Observation(self.now_ns, "", "in", transport, source, 5060, destination, 5060, raw, "edge.pcap", 1)
+        self.seen.append(seen)
         self.found += self.guard.take(seen)
 
     def arrive(self, message: Message, source: str = STRANGER, edge: str = EDGE, **how: Transport) -> Message:

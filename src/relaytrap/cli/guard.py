@@ -18,10 +18,9 @@ import click
 
 from relaytrap.cli.guard_result import print_finding, print_result, status_line
 from relaytrap.cli.main import Settings
-from relaytrap.cli.monitored import usage_is_not_run
+from relaytrap.cli.monitored import output_keeps_status, usage_is_not_run
 from relaytrap.cli.output import TEXT
 from relaytrap.cli.service import notify_ready, start_log
-from relaytrap.cli.streams import flush_output, is_without_room, tell_without_room
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.errors import InputError, RelaytrapError
 from relaytrap.probe.verdict import EXIT_NOT_RUN
@@ -38,7 +37,7 @@ log = logging.getLogger(__name__)
 EXIT_QUIET, EXIT_ALARM, EXIT_UNDECIDED = 0, 1, 2
 SIP_PORT: Final = 5060
 ANY_SERVER: Final = "any other server or SBC"
-"""Whom the advice is for where the edge does not say what it is."""
+"""Whom the advice is for where the edge does not say what it is, or what nobody wrote advice for."""
 
 
 class GuardCommand(click.Command):
@@ -138,19 +137,13 @@ def _guarded(settings: Settings, asked: Asked, *, strict: bool, as_json: bool, s
             _watch(config, asked, told)
         else:
             _read(config, asked.files, told)
-        told.finish()
+        with output_keeps_status():
+            told.finish()
         return told.status(strict=strict)
     except RelaytrapError as error:
         click.echo(f"relaytrap: {error}", err=True)
     except KeyboardInterrupt:
         click.echo("relaytrap: stopped; nothing was judged", err=True)
-    except (BrokenPipeError, SystemExit):  # the latter is how Rich says it
-        log.debug("the reader left")
-    except OSError as error:
-        if not is_without_room(error):
-            log.exception("the traffic could not be judged")
-        else:
-            tell_without_room(error)
     except Exception:  # the edge of one unit of work: a traceback's status would be an alarm
         log.exception("the traffic could not be judged")
     return EXIT_NOT_RUN
@@ -253,7 +246,6 @@ class Told:
                 self._line(row)
         else:
             print_result(findings, undecided, summary)
-        flush_output()
 
     def status(self, *, strict: bool) -> int:
         """The exit status for what was found."""
@@ -269,7 +261,7 @@ class Told:
             return row
         from relaytrap.probe.advice import advice_for
 
-        return row | {"advice": asdict(advice_for(row["server"] or ANY_SERVER)[0])}
+        return row | {"advice": asdict(advice_for(f"{row['server']} {ANY_SERVER}")[0])}
 
     def _line(self, row: dict[str, Any]) -> None:
         sys.stdout.write(json.dumps(row) + "\n")

@@ -142,4 +142,7 @@ class Live:
 
     def _each(self, found: Iterable[Finding]) -> None:
         for finding in found:
-            self._tell(finding)
+            try:
+                self._tell(finding)
+            except BrokenPipeError:  # the reader left
+                self._stopped.set()

@@ -21,14 +21,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from relaytrap.cli.main import Group, Settings
-from relaytrap.cli.monitored import usage_is_not_run
+from relaytrap.cli.monitored import output_keeps_status, usage_is_not_run
 from relaytrap.cli.output import TEXT, for_terminal
 from relaytrap.cli.probe_log import log_command
 from relaytrap.cli.probe_opt_out import opt_out
 from relaytrap.cli.probe_result import print_result
 from relaytrap.cli.probe_schedule import schedule
 from relaytrap.cli.progress import shown_bars
-from relaytrap.cli.streams import flush_output, is_without_room, tell_without_room
 from relaytrap.clock import now_ns, rfc3339
 from relaytrap.errors import RelaytrapError
 from relaytrap.probe.conduct import Options
@@ -175,20 +174,11 @@ def test(
 
 
 def _print(report: dict[str, Any], *, as_json: bool) -> None:
-    """The result; whatever becomes of the output, a monitor gets the result's exit status."""
-    try:
+    with output_keeps_status():
         if as_json:
             click.echo(json.dumps(report))
         elif report["exit_status"] != EXIT_NOT_RUN:
             print_result(report)
-    except (BrokenPipeError, SystemExit):  # the latter is how Rich says it
-        log.debug("the reader left")
-    except Exception as error:  # the edge of one unit of work: a traceback's status would say that the server is open
-        if isinstance(error, OSError) and is_without_room(error):
-            tell_without_room(error)
-        else:
-            log.exception("the result could not be printed")
-    flush_output()
 
 
 command.add_command(log_command)
