@@ -117,6 +117,18 @@ def test_relays_page_shows_those_of_a_place_and_carries_it_on(hub: Hub, given: s
     assert [row["address"] for row in hub_rows] == [scene.RELAY]
 
 
+@pytest.mark.parametrize("page", ["relays", "origins", "campaigns"])
+def test_findings_of_late_are_asked_for_at_every_door(hub: Hub, page: str) -> None:
+    (row, *_) = hub.rows(page, sort="last_seen") if page != "origins" else hub.rows(page)
+    for since, found in ((row["last_seen"], True), ("2100-01-01", False)):
+        shown = hub.get(f"/{page}", params={"since": since, "sort": "last_seen"}).text
+        assert (f'href="/{page}/{row.get("address") or row["id"]}"' in shown) is found
+        assert (f"No {page[:-1]} fits." in shown) is not found
+        assert f'name="since" value="{since}"' in shown
+        assert bool(hub.rows(page, since=since)) is found
+    assert "since: &#39;soon&#39; is not understood" in hub.get(f"/{page}?since=soon").text
+
+
 @pytest.mark.parametrize("page", ["relays", "origins"])
 def test_place_without_findings_says_which_condition_finds_nothing(hub: Hub, page: str) -> None:
     shown = hub.get(f"/{page}?asn=AS64999&network=203.0.113.0/24").text

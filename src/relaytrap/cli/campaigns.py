@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from relaytrap.cli.filtering import seen_options
 from relaytrap.cli.listing import list_rows, listing_options, sort_option
 from relaytrap.cli.main import Settings
 
@@ -31,12 +32,13 @@ COLUMNS = (
 @click.command(name="campaigns")
 @sort_option("messages", "last_seen", "first_seen", "relays")
 @click.option("--relayed", is_flag=True, help="Only those that came through relays.")
+@seen_options
 @listing_options
 @click.pass_obj
-def command(settings: Settings, /, sort: str, relayed: bool, **output: Any) -> None:
+def command(settings: Settings, /, limit: int | None, as_json: bool, as_csv: bool, **given: Any) -> None:
     """What belongs together although source, Call-ID, User-Agent and sensor differ.
 
     Confidence is in the origin, of 100; none where no relay vouches for one: it came direct, or nobody knows.
     `relaytrap show ID` tells what one is after, when it works and why we say so.
     """
-    list_rows(settings, "campaigns", {"sort": sort, "relayed": relayed}, COLUMNS, **output)
+    list_rows(settings, "campaigns", given, COLUMNS, limit=limit, as_json=as_json, as_csv=as_csv)

@@ -1,13 +1,16 @@
 """The fields of filters and places as options of every command that lists."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from relaytrap.cli.output import TEXT
 
-__all__ = ["filter_options", "place_options"]
+if TYPE_CHECKING:
+    from relaytrap.store.queries.filter import Conditions
+
+__all__ = ["filter_options", "place_options", "seen_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,9 +59,22 @@ def filter_options(*, without: Iterable[str] = ()) -> Callable[[F], F]:
 
 def place_options(command: F) -> F:
     """Adds an option for each field of store.queries.Place, as `filter_options` does for those of a filter."""
-    from relaytrap.store.queries.filter import Place, fields_of
+    from relaytrap.store.queries.filter import Place
 
-    for name, spec in reversed(fields_of(Place).items()):
+    return _with_options(command, Place)
+
+
+def seen_options(command: F) -> F:
+    """Adds an option for each field of store.queries.Seen."""
+    from relaytrap.store.queries.filter import Seen
+
+    return _with_options(command, Seen)
+
+
+def _with_options(command: F, kind: "type[Conditions]") -> F:
+    from relaytrap.store.queries.filter import fields_of
+
+    for name, spec in reversed(fields_of(kind).items()):
         command = _with_option(command, name, spec)
     return command
 

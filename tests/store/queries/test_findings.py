@@ -106,6 +106,23 @@ def test_relays_and_origins_are_those_of_a_place(placed, question, given, expect
     assert {row["address"] for row in run_query(placed, question, given)} == expected
 
 
+@pytest.mark.parametrize("question", ["relays", "origins", "campaigns"])
+def test_findings_since_a_time_are_those_that_were_seen_then_or_later(placed, question):
+    everything = list(run_query(placed, question, {"limit": 0}))
+    times = sorted({row["last_seen"] for row in everything})
+    assert len(times) > 1
+    for since in times:
+        rows = run_query(placed, question, {"since": since})
+        assert sorted(rows, key=repr) == sorted((row for row in everything if row["last_seen"] >= since), key=repr)
+    assert run_query(placed, question, {"since": "2100-01-01"}) == []
+
+
+def test_a_campaign_since_a_time_is_the_one_of_its_identifier_or_none(placed):
+    (row,) = run_query(placed, "campaigns", {"limit": 1})
+    assert run_query(placed, "campaigns", {"id": row["id"], "since": row["last_seen"]}) == [row]
+    assert run_query(placed, "campaigns", {"id": row["id"], "since": "2100-01-01"}) == []
+
+
 def test_a_place_is_cut_into_pages_as_everything_is(placed):
     pages = [run_query(placed, "relays", {"country": "MY", "limit": 2, "offset": offset}) for offset in (0, 2)]
     assert [len(page) for page in pages] == [2, 1]
@@ -119,7 +136,7 @@ def test_a_place_is_cut_into_pages_as_everything_is(placed):
         ({"asn": "' OR 1=1 --"}, "asn: .* is not understood .*such as AS64500"),
         ({"network": "203.0.113.0/33"}, "network: '203.0.113.0/33' is no address or network"),
         ({"network": "fe80::1%eth0"}, "network: 'fe80::1%eth0' is no address or network"),
-        ({"method": "INVITE"}, "no filter 'method'; there are country, asn, network"),
+        ({"method": "INVITE"}, "no filter 'method'; there are since, country, asn, network"),
     ],
 )
 @pytest.mark.parametrize("question", ["relays", "origins"])
@@ -129,5 +146,5 @@ def test_a_place_that_is_none_is_refused_in_the_words_of_every_filter(placed, qu
 
 
 def test_a_condition_that_a_question_does_not_take_is_refused_and_not_passed_over(placed):
-    with pytest.raises(InputError, match="no filter 'country'; none is taken"):
+    with pytest.raises(InputError, match="no filter 'country'; there are since"):
         run_query(placed, "campaigns", {"country": "MY"})

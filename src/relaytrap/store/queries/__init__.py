@@ -23,7 +23,16 @@ from relaytrap.store.queries import (
     sensors,
     sources,
 )
-from relaytrap.store.queries.filter import FIELDS, Conditions, Filter, Place, fields_of, parse_conditions, parse_filter
+from relaytrap.store.queries.filter import (
+    FIELDS,
+    Conditions,
+    Filter,
+    Place,
+    Seen,
+    fields_of,
+    parse_conditions,
+    parse_filter,
+)
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
@@ -34,6 +43,7 @@ __all__ = [
     "Conditions",
     "Filter",
     "Place",
+    "Seen",
     "conditions_of",
     "fields_of",
     "options_of",

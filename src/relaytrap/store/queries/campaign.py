@@ -7,6 +7,7 @@ from relaytrap.clock import parse_rfc3339
 from relaytrap.evidence.campaign import schedule_of
 from relaytrap.store.findings_schema import NONE, REQUESTS
 from relaytrap.store.queries.campaigns import list_campaigns
+from relaytrap.store.queries.filter import Seen
 from relaytrap.store.queries.members import NO_PLACES, Members
 from relaytrap.store.queries.numbers import READING
 from relaytrap.store.queries.shape import COLUMNS_FIRST, address, hex_id, moment
@@ -32,11 +33,11 @@ EDGES: Final = 500
 
 def get_campaign(store: "Store", *, id: str) -> "list[Row]":
     """One campaign as in `campaigns`, with its schedule, numbers, passwords, relays an hour and evidence."""
-    return [row | details_of(store, row) for row in list_campaigns(store, id=id)]
+    return [row | details_of(store, row) for row in list_campaigns(store, Seen(), id=id)]
 
 
 def _campaign(store: "Store", id: str) -> "Row | None":
-    return next(iter(list_campaigns(store, id=id)), None)
+    return next(iter(list_campaigns(store, Seen(), id=id)), None)
 
 
 def _between(row: "Row") -> str:

@@ -1,11 +1,12 @@
 """The question for campaigns: what belongs together, whoever sent it and whichever way it came."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.errors import InputError
 from relaytrap.evidence.campaign import NAMED_MAX, Deeds, Tried, campaign_id, goal_of_campaign, title_of_campaign
 from relaytrap.store.findings_schema import COUNTS, WORDS
 from relaytrap.store.queries.believed import SETTLED_HOURS, SETTLED_PLACES
+from relaytrap.store.queries.filter import Seen
 from relaytrap.store.queries.members import Members, find_campaign
 from relaytrap.store.queries.shape import COLUMNS_FIRST, address, moment
 
@@ -58,7 +59,14 @@ CAMPAIGN_ORDERS: Final = {
 
 
 def list_campaigns(
-    store: "Store", *, limit: int = 50, offset: int = 0, sort: str = "messages", relayed: bool = False, id: str = ""
+    store: "Store",
+    where: Seen,
+    *,
+    limit: int = 50,
+    offset: int = 0,
+    sort: str = "messages",
+    relayed: bool = False,
+    id: str = "",
 ) -> "list[Row]":
     """Campaigns: id, goal, title, origin (null when nobody is vouched for), behind (the relay then), confidence,
     first_seen, last_seen, messages, vouched, associated, direct, relays, sensors, targets, range, coverage, methods,
@@ -70,26 +78,28 @@ def list_campaigns(
     """
     if sort not in CAMPAIGN_ORDERS:
         raise InputError(f"sort: {sort!r} is none of {', '.join(CAMPAIGN_ORDERS)}")
+    params: dict[str, Any] = {}
+    having = f"HAVING {'relays_ > 0' if relayed else '1'}{where.seen(params)}"
     if id:
-        rows = [row for row in _only(store, id) if row["relays"] or not relayed]
-        return rows[offset : offset + limit if limit else None]
-    chosen = f"{'HAVING relays_ > 0' if relayed else ''} ORDER BY {CAMPAIGN_ORDERS[sort]}"
+        return _only(store, id, having, params)[offset : offset + limit if limit else None]
+    chosen = f"{having} ORDER BY {CAMPAIGN_ORDERS[sort]}"
     some = ""
     if limit:
         # First which they are: what else is known of a campaign takes most of the work.
         amounts = f"{AMOUNTS}, {RELAYS}" if relayed or sort == "relays" else AMOUNTS
         page = f"{_sums(amounts, EVERY_PART)} {chosen} LIMIT {int(limit)} OFFSET {int(offset)}"
         some = f"WHERE (base, key) IN (SELECT base, key FROM ({page}))"
-    return _campaigns(store, _sums(DETAILS, EVERY_PART, some), chosen)
+    return _campaigns(store, _sums(DETAILS, EVERY_PART, some), chosen, params)
 
 
-def _only(store: "Store", id: str) -> "list[Row]":
+def _only(store: "Store", id: str, having: str, params: dict[str, Any]) -> "list[Row]":
     """The campaign of an identifier, of which its own rows alone are read."""
     found = find_campaign(store, id)
     if found is None:
         return []
     members = Members.read(store, *found)
-    rows = _campaigns(store, _sums(DETAILS, _parts(members.hours, members.settled_places)), "", members.params)
+    sums = _sums(DETAILS, _parts(members.hours, members.settled_places))
+    rows = _campaigns(store, sums, having, members.params | params)
     for row in rows:
         members.remember(store, row)
     return rows
@@ -99,7 +109,7 @@ def _sums(columns: str, parts: str, some: str = "") -> str:
     return f"SELECT base, key, {columns} FROM ({parts}) {some} GROUP BY base, key"
 
 
-def _campaigns(store: "Store", sums: str, chosen: str, params: "Row | None" = None) -> "list[Row]":
+def _campaigns(store: "Store", sums: str, chosen: str, params: dict[str, Any]) -> "list[Row]":
     having, _, order = chosen.partition("ORDER BY")
     sql = (
         f"SELECT base, {address('key')} AS address, {moment('first_')} AS first_seen, {moment('last_')} AS last_seen, "

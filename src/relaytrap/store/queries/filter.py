@@ -23,6 +23,7 @@ __all__ = [
     "Conditions",
     "Filter",
     "Place",
+    "Seen",
     "Where",
     "fields_of",
     "parse_conditions",
@@ -143,8 +144,23 @@ class Filter(Conditions):
 
 
 @dataclass(frozen=True, slots=True)
-class Place(Conditions):
-    """Which relays or origins, by where they are."""
+class Seen(Conditions):
+    """Which findings, by when they were seen; what is told of them is of all time."""
+
+    since: int | None = condition(
+        "last_ >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')",
+        "Int64",
+        "Seen at this time or later: 2026-01-31 18:30 (UTC), RFC 3339, or 90m, 24h, 7d ago",
+    )
+
+    def seen(self, params: dict[str, Any]) -> str:
+        """The condition on the column `last_` (" AND ..."), or ""; its parameter is put into params."""
+        return "".join(f" AND {each}" for each in Seen(self.since).conditions(params))
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Seen):
+    """Which relays or origins, by where they are as well."""
 
     country: str | None = condition("country = {country:String}", "String", "Country it is in (ISO code)")
     asn: int | None = condition("asn = {asn:UInt32}", "UInt32", "Autonomous system it is in, such as AS64500")
@@ -164,7 +180,7 @@ class Place(Conditions):
         parameters of both: an address is known before anything is summed, the rest afterwards."""
         params: dict[str, Any] = {}
         network = Place(network=self.network).conditions(params, network=column)
-        place = dataclasses.replace(self, network=None).conditions(params)
+        place = dataclasses.replace(self, network=None, since=None).conditions(params)
         return "".join(f"WHERE {each}" for each in network), "".join(f" AND {each}" for each in place), params
 
 

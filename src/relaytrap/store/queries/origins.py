@@ -40,7 +40,7 @@ def list_origins(store: "Store", where: Place, *, limit: int = 50, offset: int =
         "vouched + placed AS messages, relays, networks, countries, contradictions, confidence, country, asn, "
         "as_name, vouched, placed AS "
         f"associated, {campaign_of('origin', 'key')} AS campaign FROM ({both}) AS b "
-        f"LEFT JOIN (SELECT * FROM origin_findings FINAL) AS o ON b.key = o.origin WHERE 1 {place} "
+        f"LEFT JOIN (SELECT * FROM origin_findings FINAL) AS o ON b.key = o.origin WHERE 1{place}{where.seen(params)} "
         f"ORDER BY vouched + placed DESC, key {page} {COLUMNS_FIRST}"
     )
     rows = store.rows(sql, params)

@@ -102,7 +102,7 @@ def list_relays(
     if place:
         place = f" AND if(inner_ = messages_, relay IN {{inner_here:Array(IPv6)}}, 1{place})"
         params["inner_here"] = _inner_here(notes["inner"], where)
-    chosen = f"WHERE {IS_RELAY}{place} ORDER BY {RELAY_ORDERS[sort]}"
+    chosen = f"WHERE {IS_RELAY}{place}{where.seen(params)} ORDER BY {RELAY_ORDERS[sort]}"
     if limit:
         chosen += f" LIMIT {int(limit)} OFFSET {int(offset)}"
         # First who they are: what else is known of a relay takes most of the work.

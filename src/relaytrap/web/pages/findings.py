@@ -13,9 +13,10 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from relaytrap.clock import NS_PER_S
 from relaytrap.errors import InputError
 from relaytrap.evidence.product import KINDS
-from relaytrap.store.queries import Filter, Place, fields_of, parse_conditions
+from relaytrap.store.queries import Conditions, Filter, Place, Seen, fields_of, parse_conditions
 from relaytrap.store.queries.campaign import fan_of, relay_hours_of, sweep_of
 from relaytrap.web.pages.paging import Paging, asked_address
 from relaytrap.web.pictures.fan import draw_fan
@@ -117,13 +118,17 @@ def origin(request: Ask, site: TheSite, address: FromPath[str]) -> Response[byte
 def campaigns(request: Ask, site: TheSite) -> Response[bytes]:
     paging = Paging.of(request, "/campaigns", CAMPAIGN_SORTS)
     relayed = request.query_params.get("relayed", "") == "1"
-    rows = site.ask("campaigns", relayed=relayed, **paging.options)
+    found = _found(request, site, "campaigns", paging, Seen, relayed=relayed)
+    keep = {"relayed": "1" if relayed else ""}
     return site.page(
         request,
         "pages/campaigns.html",
+        status=400 if found.problem else 200,
         sorts=CAMPAIGN_SORTS,
         relayed=relayed,
-        **paging.shown(rows, {"relayed": "1" if relayed else ""}),
+        found=found,
+        keep=keep,
+        **paging.shown(found.rows, keep | found.given),
     )
 
 
@@ -168,10 +173,10 @@ def campaign_picture(request: Ask, site: TheSite, id: FromPath[str], file: FromP
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Relays or origins of a place.
+    """Relays, origins or campaigns, all or some.
 
-    given: the fields of Place that were asked for, as text. problem: what is wrong with them, or "". messages: the same
-    place as a filter's fields. nowhere: where there is nothing, of what was asked for, when there are no rows.
+    given: the conditions that were asked for, as text. problem: what is wrong with them, or "". messages: the place
+    among them as a filter's fields. nowhere: where there is nothing, of what was asked for, when there are no rows.
     """
 
     rows: Rows
@@ -181,19 +186,26 @@ class Found:
     nowhere: tuple[str, ...] = ()
 
 
-def _found(request: Ask, site: Site, question: str, paging: Paging) -> Found:
-    """What a request asks for of a question about places."""
-    asked = {name: request.query_params.get(name, "").strip() for name in fields_of(Place)}
+def _found(
+    request: Ask, site: Site, question: str, paging: Paging, kind: type[Conditions] = Place, **options: bool
+) -> Found:
+    """What a request asks for of a question about findings. kind: the conditions that it takes."""
+    asked = {name: request.query_params.get(name, "").strip() for name in fields_of(kind)}
     given = {name: value for name, value in asked.items() if value}
     try:
-        where = parse_conditions(Place, given)
+        where = parse_conditions(kind, given, _minute(site.now_ns()))
     except InputError as error:
         return Found([], given, str(error))
-    rows = site.ask(question, where, **paging.options)
-    each = {name: getattr(where, name) for name in given}
+    rows = site.ask(question, where, **paging.options, **options)
+    each = {name: getattr(where, name) for name in given if name != "since"}
     nowhere = [n for n, value in each.items() if not rows and not site.ask(question, Place(**{n: value}), limit=1)]
     messages = {"source" if name == "network" else name: value for name, value in each.items()}
     return Found(rows, given, "", messages, tuple(_in_words(name, each[name]) for name in nowhere))
+
+
+def _minute(now_ns: int) -> int:
+    """Its beginning, so that what was seen since some time ago is asked once a minute and not at every look."""
+    return now_ns - now_ns % (60 * NS_PER_S)
 
 
 def _in_words(name: str, value: Any) -> str:
