@@ -55,12 +55,16 @@ def test_kamailio_has_attackers_and_relays_in_groups_of_their_own():
     ]
 
 
-def test_asterisk_denies_these_and_permits_nobody():
+def test_asterisk_permits_everybody_and_then_denies_these():
     assert bare("asterisk", mark=";") == [
         "[relaytrap_attackers]",
+        "permit=0.0.0.0/0",
+        "permit=::/0",
         "deny=198.51.100.7/32",
         "deny=2001:db8::7/128",
         "[relaytrap_relays]",
+        "permit=0.0.0.0/0",
+        "permit=::/0",
         "deny=203.0.113.9/32",
     ]
 

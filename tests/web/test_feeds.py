@@ -71,3 +71,14 @@ def test_a_wrong_option_is_refused(hub: Hub, given: dict[str, str]) -> None:
 def test_an_error_is_told_as_programs_read_it(hub: Hub) -> None:
     answer = hub.get("/feeds/attackers.txt", params={"limit": "x"})
     assert "limit" in answer.json()["error"]
+
+
+def test_the_page_of_the_feeds_counts_lists_and_says_who_was_left_out(hub: Hub) -> None:
+    text = hub.get("/feeds").text
+    assert all(f'href="/feeds/{name}.{form}"' in text for name in TITLES for form in FORMATS)
+    assert "No honeypot of this hub has sent anything" in text
+
+
+@pytest.mark.parametrize("path", ["/sources", "/origins"])
+def test_pages_of_attackers_lead_to_the_lists(hub: Hub, path: str) -> None:
+    assert 'href="/feeds"' in hub.get(path).text

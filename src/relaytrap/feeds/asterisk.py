@@ -1,19 +1,24 @@
-"""`asterisk`: a named ACL for `acl.conf`, that denies each address and lets everybody else pass.
+"""`asterisk`: named ACLs for `acl.conf`, that deny each address and let everybody else pass.
 
-Without a rule that fits Asterisk permits, and the last rule that fits decides; so the list has deny lines alone.
+The last rule that fits decides. So each begins by permitting everybody; without any rule it would not be an ACL, and
+Asterisk denies all where one is missing.
 """
+
+from typing import Final
 
 from relaytrap.feeds.feed import Feed
 from relaytrap.feeds.quoting import comment
 
 __all__ = ["write"]
 
+EVERYBODY: Final = ("permit=0.0.0.0/0", "permit=::/0")
+
 
 def write(feed: Feed) -> bytes:
-    """Section [relaytrap_NAME]; `#include` it in acl.conf."""
+    """A section [relaytrap_NAME] for each set; `#include` them in acl.conf."""
     lines = [f"; {comment(line, 400)}" for line in feed.head]
     for name, indicators in feed.sets.items():
-        lines += [f"[relaytrap_{name}]"]
+        lines += [f"[relaytrap_{name}]", *EVERYBODY]
         for each in indicators:
             length = 128 if ":" in each.address else 32
             lines += [f"; {comment(each.why, 400)}", f"deny={each.address}/{length}"]

@@ -2,6 +2,7 @@
 
 from relaytrap.web.pages import (
     countries,
+    feeds,
     findings,
     message,
     messages,
@@ -25,6 +26,7 @@ HANDLERS = (
     *message.HANDLERS,
     *sources.HANDLERS,
     *findings.HANDLERS,
+    *feeds.HANDLERS,
     *numbers.HANDLERS,
     *sensors.HANDLERS,
     *probe.HANDLERS,
