@@ -4,6 +4,7 @@ import os
 import pickle
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -106,12 +107,14 @@ def test_workers_end_with_their_owner(config):
     assert process.returncode == 0
 
 
-def test_a_worker_whose_owner_was_killed_ends_without_a_word(config):
+@pytest.mark.parametrize("cut", [0, 10], ids=["before the answer", "in the middle of a job"])
+def test_a_worker_whose_owner_was_killed_ends_without_a_word(config, cut):
     ours, theirs = socket.socketpair()
-    owner = Connection(ours.detach())
-    owner.send_bytes(pickle.dumps(config))
-    owner.send_bytes(marshal.dumps(("segment", 1, [], (b"nothing of the kind", "trap", 1))))
-    owner.close()  # the answer has nobody to go to
+    with Connection(ours.detach()) as owner:
+        owner.send_bytes(pickle.dumps(config))
+        job = marshal.dumps(("segment", 1, [], (b"nothing of the kind", "trap", 1)))
+        framed = struct.pack("!i", len(job)) + job
+        os.write(owner.fileno(), framed[: len(framed) - cut])
     command = [sys.executable, "-m", "relaytrap.hub.worker", str(theirs.fileno())]
     with theirs:
         done = subprocess.run(command, pass_fds=[theirs.fileno()], capture_output=True, text=True, check=False)

@@ -40,7 +40,7 @@ def serve(connection: Connection) -> None:
     while True:
         try:
             job = connection.recv_bytes()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):  # the latter when the hub was killed in the middle of a job
             return
         try:
             if setting is None:
