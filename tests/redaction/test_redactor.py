@@ -110,3 +110,8 @@ def test_more_addresses_than_can_be_looked_for_are_refused():
 
 def test_sensors_are_numbered_by_name_whatever_the_order_of_rows():
     assert Secrets.of(PLACES).sensors == Secrets.of(PLACES[::-1]).sensors == {"fra-1": "sensor-1", "syd-1": "sensor-2"}
+
+
+def test_identifier_that_was_asked_for_is_no_way_around():
+    shown = made().rows({"what": "0123456789abcdef", "message": {"row": {"id": "0123456789abcdef"}}})
+    assert shown == {"what": "message-1", "message": {"row": {"id": "message-1"}}}

@@ -15,7 +15,7 @@ __all__ = ["Redactor"]
 SENSOR_KEYS: Final = frozenset({"sensor", "sensors"})
 ADDRESS_KEYS: Final = frozenset({"local"})
 # Identifiers of messages are digests over their octets: whoever guesses what was removed could tell that he is right.
-MESSAGE_KEYS: Final = frozenset({"id", "message"})
+MESSAGE_KEYS: Final = frozenset({"id", "message", "what"})
 MESSAGE_ID: Final = re.compile(r"[0-9a-f]{16}")
 # The same holds for other digests; offsets would point into other octets; files are named by the operator.
 DROPPED: Final[Mapping[str, Any]] = {

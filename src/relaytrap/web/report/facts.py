@@ -74,7 +74,7 @@ def ask_whole(ask: Ask, window: Window, tell: Tell) -> Facts:
         "countries": asked("countries", **where),
         "networks": asked("networks", **where, limit=LISTED),
         "leaders": leaders,
-        "sources": asked("leading_sources", **where, limit=LISTED),
+        "sources": asked("leading_sources", **where, limit=LEADERS),
         "numbers": asked("numbers", **where, limit=LISTED),
         "sensors": asked("sensors", **where),
         "unread": asked("count", **where, kind="unparsed", direction="in")[0],

@@ -206,7 +206,7 @@ def _numbers(facts: Row) -> list[Block]:
             words(row["sources"]),
             joined([prefix or "none" for prefix in row["prefixes"]], 8),
         )
-        for row in rows[:ROWS]
+        for row in _told_apart(rows)[:ROWS]
     )
     leads = facts["leaders"]["dialled_country"]
     said = (
@@ -220,6 +220,17 @@ def _numbers(facts: Row) -> list[Block]:
             *leaders_table("Country", named, sum(row["messages"] for row in leads)),
         ]
     return blocks
+
+
+def _told_apart(rows: Sequence[Row]) -> list[Row]:
+    """Numbers of which only the hidden digits differ, as one; of their sources as many as the most of one has."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        one = found.setdefault((row["dialled"] or row["core"], row["country"]), {**row, "messages": 0, "prefixes": []})
+        one["messages"] += row["messages"]
+        one["sources"] = max(one["sources"], row["sources"])
+        one["prefixes"] = sorted({*one["prefixes"], *row["prefixes"]})
+    return sorted(found.values(), key=lambda row: -int(row["messages"]))
 
 
 def _campaigns(facts: Row) -> list[Block]:
@@ -240,6 +251,8 @@ def _campaigns(facts: Row) -> list[Block]:
             Subheading(f"{told['row']['title']} ({told['row']['id']})"),
             *campaign_blocks(told, f"campaign-{number}"),
         ]
+        if not told["row"]["relays"]:  # what came through relays is quoted where their origins are
+            blocks += quoted_blocks(told["quoted"])
     return blocks
 
 
