@@ -65,6 +65,12 @@ def test_no_policy_is_status_2_and_says_what_it_cannot_tell(guard: Run, open_edg
     assert "ALARM" not in shown.out
 
 
+def test_wrong_networks_are_status_2(guard: Run, open_edge: Path) -> None:
+    shown = guard(open_edge, "--own-network", "10.9.9.0/24", "--own-domain", DOMAIN)
+    assert shown.status == 2
+    assert "is network.own_networks right?" in shown.out
+
+
 def test_attempts_change_the_status_only_when_strict(guard: Run, tmp_path: Path) -> None:
     edge = Edge()
     edge.refuse(ask())

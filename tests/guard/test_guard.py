@@ -130,6 +130,15 @@ def test_stranger_handed_on_to_a_trunk_calls_at_our_expense() -> None:
     assert "00972597654321" in edge.found[0].case.sentence
 
 
+def test_call_that_the_edge_forwards_to_another_number_is_undecided() -> None:
+    edge = Edge()
+    message = edge.arrive(ask(target="02079460000", host=DOMAIN))
+    onward = ask(target="07700900123", host=TRUNK)
+    onward.headers = message.headers
+    edge.leave(onward, TRUNK)
+    assert (edge.end(), edge.undecided) == ([], ["other-number"])
+
+
 def test_junk_credentials_are_undecided_at_first_and_excuse_nobody_after_an_hour() -> None:
     junk = [("Proxy-Authorization", 'Digest username="a", realm="example.com", nonce="made up", response="0"')]
     edge = Edge()
@@ -409,6 +418,19 @@ def test_caller_abroad_who_then_shows_a_password_is_silent() -> None:
     assert edge.end() == []
 
 
+def test_caller_abroad_whose_call_rings_long_after_the_password_is_silent() -> None:
+    edge = Edge()
+    again = edge.log_in(method="INVITE", host=DOMAIN)
+    again.uri = again.uri.replace("alice", "00972597654321")
+    edge.arrive(again)
+    edge.answer(again, EDGE, STRANGER, "180 Ringing")
+    edge.wait(60)
+    edge.found += edge.guard.advance(edge.now_ns)
+    edge.wait(30)
+    edge.answer(again, EDGE, STRANGER, "200 OK")
+    assert (edge.end(), edge.undecided) == ([], [])
+
+
 def test_hops_that_were_made_up_are_told() -> None:
     edge = Edge()
     message = ask(host=DOMAIN)
@@ -490,6 +512,27 @@ def test_flood_of_attempts_hides_no_alarm(monkeypatch: pytest.MonkeyPatch) -> No
     assert edge.rules[0] == "guard.open-relay"
     assert len(edge.rules) == 10
     assert edge.guard.summary().untold.total() == 21
+
+
+def test_agent_whose_clock_is_ahead_takes_no_time_from_others() -> None:
+    edge = Edge()
+    ahead = Edge()
+    ahead.wait(50)
+    edge.guard = ahead.guard
+    ahead.arrive(ask(USER, serial=1), USER)
+    message = edge.arrive(ask(serial=2))
+    edge.found += edge.guard.advance(ahead.now_ns + 1)
+    edge.answer(edge.leave(message, ANOTHER), ANOTHER, EDGE, "200 OK")
+    assert edge.found == []
+    edge.answer(message, EDGE, STRANGER, "200 OK")
+    assert [each.case.rule for each in edge.found] == ["guard.open-relay"]
+
+
+def test_networks_that_are_not_those_of_the_traffic_are_no_quiet() -> None:
+    edge = Edge(NetworkConfig(own_networks=("10.9.9.0/24",)))
+    edge.relay(ask())
+    edge.end()
+    assert edge.guard.summary().ours == 0
 
 
 def test_clock_that_steps_back_gives_nobody_up() -> None:

@@ -252,7 +252,7 @@ class Told:
         summary = self.guard.summary()
         if summary.alarms or (strict and summary.attempts):
             return EXIT_ALARM
-        is_judged = summary.has_policy and summary.messages and not summary.undecided
+        is_judged = summary.has_policy and summary.ours and not summary.undecided
         return EXIT_QUIET if is_judged else EXIT_UNDECIDED
 
     def _advised(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -77,6 +77,8 @@ def _verdict(summary: Row) -> str:
         return "No SIP message was seen"
     if not summary["has_policy"]:
         return "Undecided: without network.own_networks nobody can be told from a stranger"
+    if not summary["ours"]:
+        return "Undecided: no request came to your own networks or from there; is network.own_networks right?"
     if summary["undecided"]:
         return "Undecided: no alarm, but not everything that was handed on could be judged"
     return "No alarm"
@@ -85,7 +87,7 @@ def _verdict(summary: Row) -> str:
 def _colour(summary: Row) -> str:
     if summary["alarms"]:
         return "red"
-    is_judged = summary["has_policy"] and summary["messages"] and not summary["undecided"]
+    is_judged = summary["has_policy"] and summary["ours"] and not summary["undecided"]
     return "green" if is_judged else "yellow"
 
 

@@ -10,7 +10,7 @@ from relaytrap.guard.memory import Recent, key_of
 from relaytrap.guard.transaction import Leg
 from relaytrap.sip import Request, Response
 
-__all__ = ["Acquaintance"]
+__all__ = ["Acquaintance", "ends_alike"]
 
 LONG_ENOUGH_NS: Final = 3_600_000_000_000
 """Nearly every call is shorter than an hour, nearly every registration and nonce is renewed within one."""
@@ -113,7 +113,18 @@ class Acquaintance:
         return now_ns - max(since_ns, self.began_ns) >= LONG_ENOUGH_NS
 
 
+def ends_alike(one: bytes | None, other: bytes | None) -> bool:
+    """Whether two user parts can dial the same number under different prefixes."""
+    first, second = _digits(one), _digits(other)
+    length = min(len(first), len(second), CORE_MIN)
+    return length > 0 and first[-length:] == second[-length:]
+
+
 def _core(user: bytes | None) -> bytes:
     """The digits at the end of a dialled number, which no prefix reaches into; empty for fewer."""
-    digits = bytes(octet for octet in user or b"" if 0x30 <= octet <= 0x39)
+    digits = _digits(user)
     return digits[-CORE_MIN:] if len(digits) >= CORE_MIN else b""
+
+
+def _digits(user: bytes | None) -> bytes:
+    return bytes(octet for octet in user or b"" if 0x30 <= octet <= 0x39)

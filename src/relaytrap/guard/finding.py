@@ -9,11 +9,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
+from msgspec.structs import replace
+
 from relaytrap.evidence.base import Evidence
-from relaytrap.guard.transaction import Answer, Leg
+from relaytrap.guard.transaction import Answer, Leg, way_of
 from relaytrap.sip.text import display
 
-__all__ = ["REASONS", "RULES", "Case", "Finding", "Findings", "Level", "Rule", "Undecided", "evidence_of"]
+__all__ = [
+    "REASONS",
+    "RULES",
+    "SHOWN_MAX",
+    "Case",
+    "Finding",
+    "Findings",
+    "Level",
+    "Rule",
+    "Sighting",
+    "Undecided",
+    "evidence_of",
+]
 
 Level = Literal["alarm", "attempt"]
 
@@ -49,12 +63,37 @@ REASONS: Final = {
     "no-domain": "Handed on from one stranger to another, and the Request-URI names no host.",
     "earlier-dialog": "Within a dialog that may have begun before this traffic.",
     "earlier-challenge": "With credentials for a challenge that may have come before this traffic.",
+    "other-number": "A stranger's call went on to a trunk under another number than was dialled: call forwarding?",
     "number-abroad": "A stranger's call to a number abroad was answered; without guard.own_numbers it may be yours.",
     "secure-registration": "Registered without a password over a connection whose certificate or token is not seen.",
 }
 LISTED: Final = 8
 SHOWN_MAX: Final = 300
 FINDINGS_MAX: Final = 2048
+
+
+class Sighting(NamedTuple):
+    """A message that a case rests on, in short: messages are up to 64 KiB long, and a finding is kept for good.
+
+    source to destination_port: as it went on the wire. line: its first.
+    """
+
+    at_ns: int
+    transport: str
+    source: str
+    source_port: int
+    destination: str
+    destination_port: int
+    line: bytes
+    capture: str
+    frame: int
+
+    @classmethod
+    def of(cls, message: Leg | Answer) -> "Sighting":
+        """Of a message seen between two hosts."""
+        seen = message.observation
+        line = message.line[:SHOWN_MAX]
+        return cls(seen.received_at_ns, seen.transport, *way_of(seen), line, seen.capture, seen.frame)
 
 
 class Case(NamedTuple):
@@ -66,7 +105,7 @@ class Case(NamedTuple):
     confidence: int
     sentence: str
     evidence: tuple[Evidence, ...]
-    sightings: tuple[Leg | Answer, ...]
+    sightings: tuple["Sighting", ...]
     destinations: tuple[str, ...] = ()
     answered: bool = False
 
@@ -74,6 +113,12 @@ class Case(NamedTuple):
 def evidence_of(rule: str, weight: int, quote: bytes, raw: bytes, text: str) -> Evidence:
     """Evidence of a guard's own, with its place in the message."""
     return Evidence(rule, 1, weight, quote, raw.find(quote) if quote else -1, text)
+
+
+def _shortened(case: Case) -> Case:
+    """The same with no quote longer than is ever shown."""
+    evidence = [replace(each, quote=each.quote[:SHOWN_MAX]) for each in case.evidence]
+    return case._replace(evidence=tuple(evidence))
 
 
 @dataclass(slots=True)
@@ -104,7 +149,7 @@ class Finding:
         self.requests += 1
         self.answered += case.answered
         if case.confidence > self.case.confidence:
-            self.case = case
+            self.case = _shortened(case)
         method = display(request.request.method[:32])
         if method in self.methods or len(self.methods) < LISTED:
             self.methods[method] += 1
@@ -154,7 +199,7 @@ class Findings:
                 self.untold[case.rule] += 1
                 return None
             moment = request.observation.received_at_ns
-            finding = self._found[key] = Finding(case, moment, moment)
+            finding = self._found[key] = Finding(_shortened(case), moment, moment)
         finding.add(case, request)
         finding.server = finding.server or server
         return finding if is_new else None

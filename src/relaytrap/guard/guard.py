@@ -34,6 +34,8 @@ HELD_OCTETS_MAX: Final = 96 << 20
 EDGES_MAX: Final = 256
 BANNER_MAX: Final = 100
 CHALLENGES: Final = frozenset({401, 407})
+TAKEN: Final = frozenset({480, 486, 487, 600, 603})
+"""Final answers of whoever was called: the caller's password was good."""
 NO_REQUESTS_OF_THEIR_OWN: Final = frozenset({b"ACK", b"CANCEL"})
 """Sent hop by hop in the name of another request (RFC 3261 sections 9.1 and 17.1.1.3)."""
 
@@ -42,7 +44,8 @@ NO_REQUESTS_OF_THEIR_OWN: Final = frozenset({b"ACK", b"CANCEL"})
 class Summary:
     """Counts of all that was looked at.
 
-    handed_on: requests seen again behind where they had arrived; allowed: of these, by why it was right. alarms,
+    ours: different requests that came to our own networks or from there. handed_on: requests seen again behind where
+    they had arrived; allowed: of these, by why it was right. alarms,
     attempts: findings by level. undecided: requests that could not be judged. untold: cases beyond the number of
     findings kept, by rule. unread: what could not be read, by reason. gaps: what this policy cannot tell; has_policy:
     whether it tells strangers at all.
@@ -50,6 +53,7 @@ class Summary:
 
     messages: int = 0
     requests: int = 0
+    ours: int = 0
     first_ns: int = 0
     last_ns: int = 0
     handed_on: int = 0
@@ -159,7 +163,7 @@ class Guard:
             key = key_of(key, source)
             transaction = self._held(key)
         if transaction is None:
-            transaction = self._waiting[key] = Transaction(seen.received_at_ns)
+            transaction = self._waiting[key] = Transaction(max(seen.received_at_ns, self._now_ns))
         before = transaction.octets
         if not transaction.add_leg(leg):
             return
@@ -192,6 +196,7 @@ class Guard:
         before = transaction.octets
         transaction.add_answer(Answer(seen, response, source, destination))
         self._octets += transaction.octets - before
+        self._note_user(transaction, response, destination)
         if transaction.is_final and response.status_code not in CHALLENGES:
             yield from self._judge(transaction)
 
@@ -218,7 +223,8 @@ class Guard:
             return
         transaction.judged = True
         first = transaction.first
-        self._note_user(transaction, first)
+        if self._policy.knows_own:
+            self._summary.ours += "own" in (self._policy.party(first.source), self._policy.party(first.destination))
         verdict = judge(transaction, self._policy, self._known, self._now_ns)
         was_handed_on = any(leg.source == first.destination for leg in transaction.legs if leg is not first)
         self._summary.handed_on += was_handed_on
@@ -243,14 +249,18 @@ class Guard:
         was_served = bool(verdict.allowed)
         return tuple(self._tallies.take(transaction, self._now_ns, was_handed_on=was_served))
 
-    def _note_user(self, transaction: Transaction, first: Leg) -> None:
+    def _note_user(self, transaction: Transaction, response: Response, destination: str) -> None:
         """Whoever showed a password that was taken is no stranger from now on."""
-        request = first.request
-        if not request.credentials:
+        first = transaction.first
+        if not first.request.credentials or destination != first.source:
             return
-        answer = transaction.answer_to(first)
-        is_taken = answer is not None and 200 <= answer.response.status_code < 300
-        if is_taken and (request.method == b"REGISTER" or self._known.has_answered_challenge(request)):
+        status = response.status_code
+        if first.request.method == b"REGISTER":
+            is_taken = 200 <= status < 300
+        else:
+            is_taken = 180 <= status < 300 or status in TAKEN
+            is_taken = is_taken and self._known.has_answered_challenge(first.request)
+        if is_taken:
             self._known.note_user(first.source, self._now_ns)
 
 

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from relaytrap.evidence.base import Evidence
 from relaytrap.evidence.path import address_text, is_public
-from relaytrap.guard.acquaintance import Acquaintance
-from relaytrap.guard.finding import Case, evidence_of
+from relaytrap.guard.acquaintance import Acquaintance, ends_alike
+from relaytrap.guard.finding import Case, Sighting, evidence_of
 from relaytrap.guard.policy import Policy
 from relaytrap.guard.transaction import Answer, Leg, Transaction
 from relaytrap.sip import Request
@@ -110,6 +110,9 @@ class _Judgement:
         if self.request.to_tag:
             return self._in_dialog((trunks or strangers or outside)[0])
         if trunks and self.request.method in CALLING:
+            uri = trunks[0].request.uri
+            if uri is not None and not ends_alike(self.user, uri.user_text):
+                return Verdict(undecided="other-number")
             return Verdict((self._toll_relay(trunks[0]),))
         if not strangers and not trunks:
             return Verdict(allowed="to a user who showed a password")
@@ -281,7 +284,7 @@ class _Judgement:
             confidence,
             told,
             tuple(evidence),
-            tuple(sightings),
+            tuple(map(Sighting.of, sightings)),
             destinations,
             answered,
         )

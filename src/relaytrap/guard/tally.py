@@ -15,7 +15,7 @@ from relaytrap.evidence.fingerprint import find_tool
 from relaytrap.evidence.relay import judge_path
 from relaytrap.evidence.signatures import HOSTILE_KINDS
 from relaytrap.guard.acquaintance import Acquaintance
-from relaytrap.guard.finding import Case, evidence_of
+from relaytrap.guard.finding import Case, Sighting, evidence_of
 from relaytrap.guard.judge import is_refusal
 from relaytrap.guard.memory import Recent, key_of
 from relaytrap.guard.policy import Policy
@@ -25,11 +25,11 @@ from relaytrap.sip.text import display, visible
 __all__ = ["Tallies"]
 
 HOUR_NS: Final = 3_600_000_000_000
-SOURCES_KEPT: Final = 1 << 14
-TARGETS_MAX: Final = 256
+SOURCES_KEPT: Final = 1 << 13
+TARGETS_MIN: Final = 64
 SERVED_SHARE: Final = 4
 """A scan is refused more than so many times as often as it is served."""
-NUMBERS_MAX: Final = 32
+NUMBERS_MAX: Final = 8
 WAYS_MANY: Final = 2
 DECISIVE: Final = -100
 LEAST_SURE: Final = 50
@@ -42,12 +42,12 @@ ATTACKERS: Final = HOSTILE_KINDS - {"test"}
 
 @dataclass(slots=True)
 class _Tally:
-    """One source within an hour. refused, served: users asked for, as keys. numbers: core → ways it was dialled."""
+    """One source within an hour. refused, served: users asked for; numbers: core → ways it was dialled; all as keys."""
 
     began_ns: int
     refused: set[int] = field(default_factory=set)
     served: set[int] = field(default_factory=set)
-    numbers: dict[str, set[bytes]] = field(default_factory=dict)
+    numbers: dict[str, set[int]] = field(default_factory=dict)
     examples: list[bytes] = field(default_factory=list)
 
 
@@ -59,6 +59,7 @@ class Tallies:
         self._policy = policy
         self._known = known
         self._sources: Recent[_Tally] = Recent(SOURCES_KEPT)
+        self._targets_max = max(TARGETS_MIN, MANY * policy.scan_targets)
 
     def take(self, transaction: Transaction, now_ns: int, *, was_handed_on: bool) -> Iterator[Case]:
         """The attempts that a stranger's request completes or goes on with. was_handed_on: and rightly so."""
@@ -66,16 +67,10 @@ class Tallies:
         answer = transaction.answer_to(leg)
         tally = self._tally(leg.source, now_ns)
         target = _target(leg)
-        if was_handed_on or self._known.is_user(leg.source):
-            tally.served.add(key_of(target))
-            return
-        if not is_refusal(answer):
-            assert answer is not None
-            if (
-                answer.response.status_code < 300
-                and leg.request.method != b"OPTIONS"
-                and len(tally.served) < TARGETS_MAX
-            ):
+        is_served = was_handed_on or self._known.is_user(leg.source)
+        if is_served or not is_refusal(answer):
+            is_success = answer is not None and answer.response.status_code < 300 and leg.request.method != b"OPTIONS"
+            if (is_served or is_success) and len(tally.served) < self._targets_max:
                 tally.served.add(key_of(target))
             return
         if answer is None and not self.answers_seen:
@@ -94,7 +89,7 @@ class Tallies:
     # ---- many users ----------------------------------------------------------------------------------------------
 
     def _scan_cases(self, leg: Leg, tally: _Tally, target: bytes) -> Iterator[Case]:
-        if len(tally.refused) < TARGETS_MAX:
+        if len(tally.refused) < self._targets_max:
             tally.refused.add(key_of(target))
         if len(tally.examples) < 4 and target not in tally.examples:
             tally.examples.append(target[:SHOWN])
@@ -105,7 +100,7 @@ class Tallies:
         if not is_tool and refused <= SERVED_SHARE * len(tally.served):
             return
         users = ", ".join(_shown(each) for each in tally.examples)
-        many = f"{refused}{' or more' if refused >= TARGETS_MAX else ''}"
+        many = f"{refused}{' or more' if refused >= self._targets_max else ''}"
         noun = "user" if refused == 1 else "different users"
         told = f"{leg.source} asked {leg.destination} for {many} {noun} in vain, such as {users}"
         told += f"; the requests are those of {tool.name}." if is_tool else "."
@@ -128,7 +123,7 @@ class Tallies:
         if number.core and (number.core in tally.numbers or len(tally.numbers) < NUMBERS_MAX):
             ways = tally.numbers.setdefault(number.core, set())
             if len(ways) < NUMBERS_MAX:
-                ways.add(user[:SHOWN])
+                ways.add(key_of(user))
         ways_tried = len(tally.numbers.get(number.core, ()))
         told = f"{leg.source}, which never showed a password, dialled {_shown(user)} ({number.e164}, {number.country})"
         told += f" at {leg.destination} in vain"
@@ -161,7 +156,7 @@ class Tallies:
 
 
 def _case(rule: str, leg: Leg, confidence: int, told: str, evidence: Sequence[Evidence]) -> Case:
-    return Case(rule, leg.source, leg.destination, confidence, told, tuple(evidence), (leg,))
+    return Case(rule, leg.source, leg.destination, confidence, told, tuple(evidence), (Sighting.of(leg),))
 
 
 def _target(leg: Leg) -> bytes:

@@ -1,17 +1,14 @@
 """Findings as JSON-ready values: every field stands in docs/reference/guard-findings.md. Text only; doors escape it."""
 
-from typing import Any, Final
+from typing import Any
 
 from relaytrap.clock import rfc3339
 from relaytrap.evidence.base import Evidence
-from relaytrap.guard.finding import REASONS, Finding, Undecided
+from relaytrap.guard.finding import REASONS, Finding, Sighting, Undecided
 from relaytrap.guard.guard import Summary
-from relaytrap.guard.transaction import Answer, Leg, way_of
 from relaytrap.sip.text import display
 
 __all__ = ["finding_dict", "summary_dict", "undecided_dict"]
-
-SHOWN_MAX: Final = 300
 
 
 def finding_dict(finding: Finding) -> dict[str, Any]:
@@ -57,6 +54,7 @@ def summary_dict(summary: Summary) -> dict[str, Any]:
         "kind": "summary",
         "messages": summary.messages,
         "requests": summary.requests,
+        "ours": summary.ours,
         "first_seen": rfc3339(summary.first_ns) if summary.messages else None,
         "last_seen": rfc3339(summary.last_ns) if summary.messages else None,
         "handed_on": summary.handed_on,
@@ -76,24 +74,22 @@ def _evidence(each: Evidence) -> dict[str, Any]:
         "rule": each.rule,
         "version": each.version,
         "weight": each.weight,
-        "quote": display(each.quote[:SHOWN_MAX]),
+        "quote": display(each.quote),
         "offset": each.offset,
         "text": each.text,
     }
 
 
-def _sighting(each: Leg | Answer) -> dict[str, Any]:
+def _sighting(each: Sighting) -> dict[str, Any]:
     """Where and when a message was seen, and its first line."""
-    seen = each.observation
-    source, source_port, destination, destination_port = way_of(seen)
     return {
-        "at": rfc3339(seen.received_at_ns),
-        "transport": seen.transport,
-        "source": source,
-        "source_port": source_port,
-        "destination": destination,
-        "destination_port": destination_port,
-        "line": display(each.line[:SHOWN_MAX]),
-        "capture": seen.capture,
-        "frame": seen.frame,
+        "at": rfc3339(each.at_ns),
+        "transport": each.transport,
+        "source": each.source,
+        "source_port": each.source_port,
+        "destination": each.destination,
+        "destination_port": each.destination_port,
+        "line": display(each.line),
+        "capture": each.capture,
+        "frame": each.frame,
     }
