@@ -1,6 +1,7 @@
 """The command line: help, mistakes, exit statuses."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -156,3 +157,28 @@ def test_text_that_is_no_utf8_is_refused_in_a_sentence(words: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == (3 if words.startswith("probe") else 2)
     assert "caf\\xe9 is no UTF-8; write it in UTF-8" in done.stderr
+
+
+def test_ctrl_c_while_the_program_is_loaded_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "relaytrap", "messages"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+def test_ctrl_c_of_a_program_in_the_background_stays_ignored() -> None:
+    code = "import signal, relaytrap.__main__; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "True\n"
