@@ -76,6 +76,12 @@ def test_campaign_page_says_why_its_messages_belong_together(hub: Hub) -> None:
     assert "took these requests from" in page
 
 
+def test_campaign_page_says_where_its_origin_is_and_how_much_of_it_bears_each_user_agent(hub: Hub) -> None:
+    page = hub.get(f"/campaigns/{campaign_of(hub)}").text
+    assert f"{scene.ORIGIN}</a> (" in page
+    assert re.search(r"friendly-scanner</bdi></a> <span class=\"muted nowrap\">100 %</span>", page)
+
+
 @pytest.mark.parametrize("path", ["/campaigns/0123456789ab", "/campaigns/nonsense", "/relays/x", "/origins/x"])
 def test_finding_that_is_none_is_a_404_page(hub: Hub, path: str) -> None:
     assert hub.get(path).status_code == 404
@@ -93,6 +99,12 @@ def test_country_page_tells_relays_from_origins(hub: Hub) -> None:
     assert "Relays here" in page
     assert "Origins here" in page
     assert f'href="/relays/{scene.RELAY}"' in page
+
+
+def test_country_page_counts_different_sources_over_time(hub: Hub) -> None:
+    page = hub.get("/countries/US?last=24h").text
+    picture = page.partition('aria-label="Different sources over time"')[2].partition("</section>")[0]
+    assert picture.count("different sources 1") > 20
 
 
 def test_country_page_leads_to_all_its_relays_and_origins(hub: Hub) -> None:

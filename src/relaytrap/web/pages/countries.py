@@ -11,10 +11,11 @@ from relaytrap.store.queries import Place
 from relaytrap.web.pages.first import first_place
 from relaytrap.web.pages.world import hours_on_map, map_context
 from relaytrap.web.pictures.theme import THEMES
-from relaytrap.web.pictures.timeline import stack_timeline
+from relaytrap.web.pictures.timeline import Timeline, stack_timeline
 from relaytrap.web.pictures.world import Measure, draw_world, world_spec
 from relaytrap.web.render import url
-from relaytrap.web.site import Ask, TheSite
+from relaytrap.web.site import Ask, Site, TheSite
+from relaytrap.web.window import Window
 
 __all__ = ["HANDLERS"]
 
@@ -55,6 +56,7 @@ def country(request: Ask, site: TheSite, code: FromPath[str]) -> Response[bytes]
         code=code,
         totals=site.totals(window, where),
         timeline=timeline,
+        sources_timeline=_different_sources(site, window, code),
         leaders=site.leaders(where, FACETS, LEADERS),
         networks=site.ask("networks", where, limit=LEADERS),
         sources=site.ask("leading_sources", where, limit=LEADERS),
@@ -93,6 +95,13 @@ def map_picture(request: Ask, site: TheSite) -> Response[bytes]:
         lambda: draw_world(site.ask("countries", window.filter()), measure),
     )
     return Response(picture.encode(), media_type="image/svg+xml", headers={"cache-control": CACHED})
+
+
+def _different_sources(site: Site, window: Window, code: str) -> Timeline:
+    """How many different sources of a country each step of a window saw."""
+    rows = site.ask("countries_by_time", window.filter(country=code), step_s=window.step_s)
+    counts = [{"start": row["start"], "value": "different sources", "messages": row["sources"]} for row in rows]
+    return stack_timeline(counts, window.steps, window.step_s, height=70)
 
 
 HANDLERS = (countries, country, map_spec, map_hours, map_picture)

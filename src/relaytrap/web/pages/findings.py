@@ -13,7 +13,7 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
-from relaytrap.clock import NS_PER_S
+from relaytrap.clock import NS_PER_S, parse_rfc3339
 from relaytrap.errors import InputError
 from relaytrap.evidence.product import KINDS
 from relaytrap.store.queries import Conditions, Filter, Place, Seen, fields_of, parse_conditions
@@ -33,6 +33,7 @@ __all__ = ["HANDLERS"]
 
 POINTS: Final = 4000
 EXAMPLES: Final = 8
+AGENTS: Final = 8
 WITNESSES: Final = 500
 RELAY_SORTS: Final = {
     "messages": "Requests",
@@ -139,6 +140,8 @@ def campaign(request: Ask, site: TheSite, id: FromPath[str]) -> Response[bytes]:
         raise NotFoundException(detail="No campaign has this identifier; its messages may have passed their time.")
     row = found[0]
     by_country, by_relays = stack_relay_hours(_of(site, relay_hours_of, row), row)
+    first, last = (parse_rfc3339(row[name]) for name in ("first_seen", "last_seen"))
+    members = Filter(campaign=id, since=first, until=last + 1)
     return site.page(
         request,
         "pages/campaign.html",
@@ -147,6 +150,8 @@ def campaign(request: Ask, site: TheSite, id: FromPath[str]) -> Response[bytes]:
         fan=draw_fan(_of(site, fan_of, row)) if row["relays"] else None,
         by_country=by_country,
         by_relays=by_relays,
+        agents=site.leaders(members, ("user_agent",), AGENTS)["user_agent"],
+        place=site.ask("origins", Place(network=row["origin"]), limit=1) if row["origin"] and row["relays"] else [],
         newest=site.ask("messages", Filter(campaign=id), limit=EXAMPLES),
         json_twin=url("/api/campaign", id=id),
     )
