@@ -73,12 +73,12 @@ def test_an_operator_may_name_the_honeypots(store, installation):
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"feeds": FeedsConfig(allow=("100.20.0.0/16",))}, "feeds.allow"),
-        ({"network": NetworkConfig(known_proxies=(BAD,))}, "network.known_proxies"),
-        ({"guard": GuardConfig(trunks=(BAD,))}, "guard.trunks"),
-        ({"network": NetworkConfig(own_networks=("100.20.30.0/24",))}, "network.own_networks"),
-        ({"sensor": SensorConfig(listen=(f"udp:{BAD}:5060",))}, "sensor"),
-        ({"hub": HubConfig(uplink_url=f"https://{BAD}:8443")}, "sensor"),
+        ({"feeds": FeedsConfig(allow=("100.20.0.0/16",))}, "addresses of [feeds] allow"),
+        ({"network": NetworkConfig(known_proxies=(BAD,))}, "addresses of [network] known_proxies"),
+        ({"guard": GuardConfig(trunks=(BAD,))}, "addresses of [guard] trunks"),
+        ({"network": NetworkConfig(own_networks=("100.20.30.0/24",))}, "addresses of [network] own_networks"),
+        ({"sensor": SensorConfig(listen=(f"udp:{BAD}:5060",))}, "sensor addresses"),
+        ({"hub": HubConfig(uplink_url=f"https://{BAD}:8443")}, "sensor addresses"),
     ],
 )
 def test_nobody_of_our_own_is_listed_whatever_came_from_there(store, installation, changed, reason):

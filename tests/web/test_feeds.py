@@ -82,3 +82,9 @@ def test_the_page_of_the_feeds_counts_lists_and_says_who_was_left_out(hub: Hub) 
 @pytest.mark.parametrize("path", ["/sources", "/origins"])
 def test_pages_of_attackers_lead_to_the_lists(hub: Hub, path: str) -> None:
     assert 'href="/feeds"' in hub.get(path).text
+
+
+def test_the_page_hands_its_conditions_on_to_the_lists(hub: Hub) -> None:
+    text = hub.get("/feeds", params=SEEN).text
+    assert 'href="/feeds/sources.nft?since=365d&amp;evidence=any&amp;sensor=edge&amp;sample=yes"' in text
+    assert hub.get("/feeds", params={"evidence": "<script>"}).status_code == 400

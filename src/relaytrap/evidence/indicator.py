@@ -26,9 +26,9 @@ ROLES: Final[dict[Role, str]] = {
 }
 # What a source has to show → what that is, the strictest first; each takes what those before it take.
 EVIDENCE: Final = {
-    "proven": "its address is proven: it held a connection, or returned a value that we had sent to that address",
-    "persistent": "or it sent at least 50 requests, in at least 6 different hours",
-    "any": "or it sent anything, whoever wrote that address above it",
+    "proven": "that the address is its own: it held a connection, or returned a value that we had sent there",
+    "persistent": "that, or at least 50 requests in at least 6 different hours",
+    "any": "nothing; UDP has the address that its sender wrote",
 }
 PERSISTENT_REQUESTS: Final = 50
 PERSISTENT_HOURS: Final = 6

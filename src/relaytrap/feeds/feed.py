@@ -73,7 +73,7 @@ def make_feed(
     passed = []
     for each in merged(indicators):
         if reason := barrier.reason(each.address):
-            out[reason] += 1
+            out[_told(reason)] += 1
         else:
             passed.append(each)
     if limit and len(passed) > limit:
@@ -81,6 +81,12 @@ def make_feed(
         surest = sorted(passed, key=lambda each: (-each.confidence, -each.requests))[:limit]
         passed = merged(surest)
     return Feed(name, TITLES[name], tuple(passed), tuple(choice), dict(sorted(out.items())))
+
+
+def _told(reason: str) -> str:
+    """Why the barrier kept an address, in words."""
+    section, dot, key = reason.partition(".")
+    return f"addresses of [{section}] {key}" if dot else f"{reason} addresses"
 
 
 # Name of a feed → what it is.

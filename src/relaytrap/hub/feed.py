@@ -151,9 +151,9 @@ class Gathering:
         wanted = self._wanted
         said = [f"Seen by {_counted(self.honeypots)} since {wanted.since_text}"]
         if wanted.has("sources"):
-            said.append(f"Sources: {EVIDENCE[wanted.evidence]} (evidence: {wanted.evidence})")
+            said.append(f"A source has shown ({wanted.evidence}): {EVIDENCE[wanted.evidence]}")
         if wanted.has("origins") or wanted.has("relays"):
-            said.append(f"Origins and relays: confidence {wanted.confidence} or more")
+            said.append(f"Confidence in an origin or a relay is at least {wanted.confidence}")
         if not self.honeypots:
             said.append("No honeypot of this hub has sent anything; --sensor or [feeds] honeypots name others")
         if not wanted.sample and any(name.startswith(SAMPLE_PREFIX) for name in self._known):
