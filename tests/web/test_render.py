@@ -1,7 +1,10 @@
 """What values look like on a page."""
 
+from typing import get_args
+
 import pytest
 
+from relaytrap.evidence.path import Verdict
 from relaytrap.web import render
 
 NOW = 1_800_000_000_000_000_000
@@ -109,3 +112,7 @@ def test_unknown_name_in_a_template_is_an_error() -> None:
 @pytest.mark.parametrize(("size", "wanted"), [(0, "0 B"), (999, "999 B"), (12_345, "12.3 kB"), (5_000_000, "5.0 MB")])
 def test_sizes(size: int, wanted: str) -> None:
     assert render.bytesize(size) == wanted
+
+
+def test_every_verdict_of_a_path_is_told_in_words() -> None:
+    assert set(render.VERDICTS) == set(get_args(Verdict)) - {""}

@@ -17,10 +17,18 @@ from relaytrap.clock import NS_PER_S, parse_rfc3339
 from relaytrap.sip.text import ACTING, visible
 from relaytrap.web.pictures.shapes import country_name
 
-__all__ = ["ago", "amount", "change", "compact", "environment", "script_json", "shown", "url", "when"]
+__all__ = ["VERDICTS", "ago", "amount", "change", "compact", "environment", "script_json", "shown", "url", "when"]
 
 TEMPLATES_DIR = Path(__file__).resolve().parent / "templates"
 SHOWN_CHARS: Final = 160
+# What the path of a message is called, in words for somebody who sees it for the first time.
+VERDICTS: Final = {
+    "direct": "It came straight from its source, as far as its bytes tell",
+    "relayed": "Its source handed it on and wrote down for whom",
+    "hidden": "Its source handed it on and hides for whom",
+    "forged": "It came straight from its source, which made up hops behind itself",
+    "unknown": "Its bytes do not tell whether its source handed it on",
+}
 
 
 def environment() -> Environment:
@@ -48,7 +56,7 @@ def environment() -> Environment:
         "shown": shown,
         "when": when,
     }
-    made.globals |= {"url": url, "without": without}
+    made.globals |= {"url": url, "without": without, "verdicts": VERDICTS}
     return made
 
 

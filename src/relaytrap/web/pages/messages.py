@@ -10,7 +10,7 @@ from relaytrap.observation import TRANSPORTS
 from relaytrap.store.queries import FIELDS, Filter, parse_filter
 from relaytrap.store.queries.messages import cursor_of
 from relaytrap.web.pages.first import first_place
-from relaytrap.web.render import url
+from relaytrap.web.render import VERDICTS, url
 from relaytrap.web.site import Ask, Site, TheSite
 
 __all__ = ["HANDLERS"]
@@ -33,7 +33,7 @@ CHOICES: Final = {
     "direction": ("in", "out"),
     "kind": ("request", "response", "unparsed"),
     "transport": TRANSPORTS,
-    "verdict": ("direct", "relayed", "hidden", "forged", "unknown"),
+    "verdict": tuple(VERDICTS),
     "faked": ("yes", "no"),
 }
 FROM_DATA: Final = ("method", "tool", "sensor")
