@@ -110,5 +110,5 @@ def test_server_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 5
     assert (
-        done.stderr == "relaytrap: the ClickHouse server of store.url: the store cannot be opened: Connection refused\n"
+        done.stderr == "relaytrap: the ClickHouse server 127.0.0.1:1: the store cannot be opened: Connection refused\n"
     )

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 from tests.clickhouse import running_clickhouse
 
 
@@ -18,7 +21,26 @@ def test_a_move_to_what_is_no_server_is_one_sentence(run, data):
     shown = run("--data", data, "store", "move", "--to", "embeded")
     assert shown.status == 5
     assert shown.err.count("\n") == 1
-    assert "write clickhouse://" in shown.err
+    assert "--to is no address of a ClickHouse server; write clickhouse://" in shown.err
+
+
+def test_a_move_to_a_server_that_is_away_is_one_sentence(data):
+    command = [
+        sys.executable,
+        "-m",
+        "relaytrap",
+        "--data",
+        data,
+        "store",
+        "move",
+        "--to",
+        "clickhouse://u:pw@127.0.0.1:1/x",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 5
+    assert done.stderr == (
+        "relaytrap: the ClickHouse server 127.0.0.1:1: the store cannot be opened: Connection refused\n"
+    )
 
 
 def test_a_move_to_where_the_store_is_already_is_refused(run, data):

@@ -16,7 +16,9 @@ COLUMNS = [
 
 
 @click.command("log")
-@click.option("--limit", default=50, type=click.IntRange(1, 100_000), show_default=True, help="At most so many tests.")
+@click.option(
+    "--limit", default=50, type=click.IntRange(min=0), metavar="N", help="At most this many; 0: all. Default: 50."
+)
 @output_options
 @click.pass_obj
 def log_command(settings: Settings, limit: int, as_json: bool, as_csv: bool) -> None:
@@ -32,6 +34,6 @@ def log_command(settings: Settings, limit: int, as_json: bool, as_csv: bool) -> 
             "sent": entry.report["sent"] if entry.report else None,
             "page": f"/probe/{entry.secret}",
         }
-        for entry in Register(settings.load().data_dir).latest(limit)
+        for entry in Register(settings.load().data_dir).latest(limit or -1)
     ]
     emit(rows, COLUMNS, as_json=as_json, as_csv=as_csv, empty="nothing was tested yet")

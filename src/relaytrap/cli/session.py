@@ -7,7 +7,6 @@ leaves it too, so the lock decides.
 import contextlib
 import http.client
 import json
-import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -56,8 +55,6 @@ class StoreSession:
     def __init__(self, config: Config) -> None:
         from relaytrap.store import Store
 
-        # The driver logs what it raises: without a log of ours it would stand beside our one sentence.
-        logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
         self.store = Store(config.store, config.data_dir)
 
     def query(self, name: str, given: Mapping[str, Any]) -> Iterable[Row]:

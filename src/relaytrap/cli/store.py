@@ -36,10 +36,12 @@ def move(settings: Settings, target: str, cluster: str, merge: bool) -> None:
     it is, until you remove it.
     """
     from relaytrap.store import Store
+    from relaytrap.store.engine import server_of
     from relaytrap.store.moving import Moved, move_messages
 
     config: Config = settings.load()
     to = dataclasses.replace(config.store, url="" if target == EMBEDDED else target, cluster=cluster)
+    server_of(to, given="--to")
     if (to.url, to.cluster) == (config.store.url, config.store.cluster):
         raise InputError(f"the store is at that place already (store.url is {'set to it' if to.url else 'empty'})")
     folder = config.data_dir / "moving"

@@ -162,7 +162,7 @@ class Register:
         return self._entries("schedule = ? ORDER BY started_at_ns DESC LIMIT ?", schedule, limit)
 
     def latest(self, limit: int = 100) -> list[Entry]:
-        """The log itself, newest first: for the operator of this installation alone."""
+        """The log itself, newest first: for the operator of this installation alone. limit: -1 for all."""
         return self._entries("true ORDER BY started_at_ns DESC LIMIT ?", limit)
 
     def _entries(self, condition: str, *values: object) -> list[Entry]:

@@ -16,6 +16,7 @@ import msgspec
 
 from relaytrap.config import StoreConfig
 from relaytrap.errors import DiskError, StoreError
+from relaytrap.sip.uri import host_port
 from relaytrap.store.gate import Gate
 from relaytrap.store.lock import DirectoryLock
 from relaytrap.store.schema import Layout, quoted
@@ -23,6 +24,8 @@ from relaytrap.store.schema import Layout, quoted
 __all__ = ["Store", "server_of"]
 
 log = logging.getLogger(__name__)
+# It logs what it raises: where nobody set up a log, that would stand beside our one sentence.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 Row = dict[str, Any]
 
 DATABASE: Final = "relaytrap"
@@ -192,8 +195,8 @@ class Store:
         return client
 
     def _where(self) -> str:
-        # Never the address: it holds the password.
-        return str(self.data_dir / "store") if self.embedded else "the ClickHouse server of store.url"
+        server = server_of(self.config)  # never the whole address: it holds the password
+        return f"the ClickHouse server {host_port(*server)}" if server else str(self.data_dir / "store")
 
 
 ENCODER: Final = msgspec.json.Encoder()
@@ -234,8 +237,8 @@ CLUSTER_SETTINGS: Final = {
 }
 
 
-def server_of(config: StoreConfig) -> tuple[str, int] | None:
-    """Host and port of the server that keeps the store; None for the embedded engine.
+def server_of(config: StoreConfig, given: str = "store.url") -> tuple[str, int] | None:
+    """Host and port of the server that keeps the store; None for the embedded engine. given: where its address stands.
 
     Raises StoreError for settings that name no server, or a cluster and none.
     """
@@ -252,7 +255,7 @@ def server_of(config: StoreConfig) -> tuple[str, int] | None:
         parts, host, port = urlsplit(""), None, None
     if parts.scheme not in SCHEMES or not host:
         raise StoreError(
-            "store.url is no address of a ClickHouse server; write clickhouse://user:password@host:port/database"
+            f"{given} is no address of a ClickHouse server; write clickhouse://user:password@host:port/database"
         )
     return host, port or (8443 if _is_secure(config) else 8123)
 
