@@ -211,6 +211,15 @@ def test_what_goes_on_in_a_dialog_that_was_seen_is_silent() -> None:
     assert "within a dialog that is known" in edge.guard.summary().allowed
 
 
+def test_end_of_a_call_that_began_long_ago_reaches_a_user_silently() -> None:
+    edge = Edge()
+    edge.register()
+    edge.wait(7200)
+    bye = ask(ANOTHER, host=STRANGER, method="BYE", to_tag="long-ago")
+    edge.relay(bye, STRANGER, source=ANOTHER)
+    assert (edge.end(), edge.undecided) == ([], [])
+
+
 def test_name_of_ours_that_leads_outside_is_undecided() -> None:
     edge = Edge()
     edge.relay(ask(host=DOMAIN))
@@ -360,6 +369,24 @@ def test_many_users_asked_for_in_vain_are_a_scan() -> None:
         edge.refuse(ask(target=str(extension), host=DOMAIN, method="REGISTER"), "404 Not Found")
     assert edge.rules == ["guard.scan"]
     assert "10 different users" in edge.found[0].case.sentence
+
+
+def test_scan_through_a_relay_names_whom_it_hands_on_for() -> None:
+    edge = Edge()
+    for extension in range(100, 110):
+        message = ask("203.0.113.50", target=str(extension), host=DOMAIN)
+        kamailio(message, STRANGER, "203.0.113.50", 5060)
+        edge.refuse(message, "404 Not Found")
+    assert "guard.scan" in edge.end()
+    scan = next(each for each in edge.found if each.case.rule == "guard.scan")
+    assert scan.case.sentence.startswith(f"{STRANGER}, handing on for 203.0.113.50, asked")
+
+
+def test_sentence_of_a_finding_keeps_up_with_its_count() -> None:
+    edge = Edge()
+    for extension in range(100, 120):
+        edge.refuse(ask(target=str(extension), host=DOMAIN, method="REGISTER"), "404 Not Found")
+    assert "20 different users" in edge.found[0].case.sentence
 
 
 def test_scanner_told_by_how_it_writes_needs_one_request() -> None:

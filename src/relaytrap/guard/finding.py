@@ -125,7 +125,8 @@ def _shortened(case: Case) -> Case:
 class Finding:
     """A rule and whom it is about: every case of one source at one edge.
 
-    case: the one that says most. requests: how many there were; answered: those answered 2xx from behind the edge.
+    case: the latest of those that say most. requests: how many there were; answered: those answered 2xx from behind
+    the edge.
     """
 
     case: Case
@@ -148,7 +149,7 @@ class Finding:
         self.first_ns, self.last_ns = min(self.first_ns, moment), max(self.last_ns, moment)
         self.requests += 1
         self.answered += case.answered
-        if case.confidence > self.case.confidence:
+        if case.confidence >= self.case.confidence:
             self.case = _shortened(case)
         method = display(request.request.method[:32])
         if method in self.methods or len(self.methods) < LISTED:

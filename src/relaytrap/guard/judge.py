@@ -90,7 +90,7 @@ class _Judgement:
         if self.request.method == b"REGISTER" and (registered := self._registered()) is not NOTHING:
             return registered
         if legs:
-            return Verdict(allowed="to our own")
+            return Verdict(allowed="to our own or a known proxy")
         return self._stayed()
 
     # ---- it left the edge for somebody outside -------------------------------------------------------------------
@@ -107,15 +107,15 @@ class _Judgement:
             return Verdict(undecided="earlier-challenge")
         trunks = [leg for leg in outside if self.policy.party(leg.destination) == "trunk"]
         strangers = [leg for leg in outside if leg not in trunks and not self.known.is_user(leg.destination)]
+        if not strangers and not trunks:
+            return Verdict(allowed="to a user who showed a password")
         if self.request.to_tag:
-            return self._in_dialog((trunks or strangers or outside)[0])
+            return self._in_dialog((trunks or strangers)[0])
         if trunks and self.request.method in CALLING:
             uri = trunks[0].request.uri
             if uri is not None and not ends_alike(self.user, uri.user_text):
                 return Verdict(undecided="other-number")
             return Verdict((self._toll_relay(trunks[0]),))
-        if not strangers and not trunks:
-            return Verdict(allowed="to a user who showed a password")
         return self._relayed((strangers or trunks)[0])
 
     def _in_dialog(self, leg: Leg) -> Verdict:

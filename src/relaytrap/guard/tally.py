@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from relaytrap.evidence.base import Evidence
 from relaytrap.evidence.fingerprint import find_tool
+from relaytrap.evidence.path import NOT_JUDGED, Path
 from relaytrap.evidence.relay import judge_path
 from relaytrap.evidence.signatures import HOSTILE_KINDS
 from relaytrap.guard.acquaintance import Acquaintance
@@ -33,6 +34,7 @@ NUMBERS_MAX: Final = 8
 WAYS_MANY: Final = 2
 DECISIVE: Final = -100
 LEAST_SURE: Final = 50
+HANDED_ON: Final = ("relayed", "hidden")
 SHOWN: Final = 80
 MANY: Final = 4
 """Times the users of a scan that leave no doubt."""
@@ -75,8 +77,9 @@ class Tallies:
             return
         if answer is None and not self.answers_seen:
             return
-        yield from self._path_cases(leg)
-        yield from self._scan_cases(leg, tally, target)
+        path = self._path(leg) if leg.via_count > 1 else NOT_JUDGED
+        yield from self._path_cases(leg, path)
+        yield from self._scan_cases(leg, tally, target, path)
         yield from self._toll_cases(leg, tally)
 
     def _tally(self, source: str, now_ns: int) -> _Tally:
@@ -88,7 +91,7 @@ class Tallies:
 
     # ---- many users ----------------------------------------------------------------------------------------------
 
-    def _scan_cases(self, leg: Leg, tally: _Tally, target: bytes) -> Iterator[Case]:
+    def _scan_cases(self, leg: Leg, tally: _Tally, target: bytes, path: Path) -> Iterator[Case]:
         if len(tally.refused) < self._targets_max:
             tally.refused.add(key_of(target))
         if len(tally.examples) < 4 and target not in tally.examples:
@@ -102,7 +105,11 @@ class Tallies:
         users = ", ".join(_shown(each) for each in tally.examples)
         many = f"{refused}{' or more' if refused >= self._targets_max else ''}"
         noun = "user" if refused == 1 else "different users"
-        told = f"{leg.source} asked {leg.destination} for {many} {noun} in vain, such as {users}"
+        # A relay is a victim that hands on: whoever asks is behind it.
+        who = leg.source
+        if path.verdict in HANDED_ON:
+            who += f", handing on for {path.origin or 'somebody behind it'},"
+        told = f"{who} asked {leg.destination} for {many} {noun} in vain, such as {users}"
         told += f"; the requests are those of {tool.name}." if is_tool else "."
         confidence = tool.confidence if is_tool else 0
         if refused >= self._policy.scan_targets:
@@ -134,19 +141,19 @@ class Tallies:
 
     # ---- its way to us -------------------------------------------------------------------------------------------
 
-    def _path_cases(self, leg: Leg) -> Iterator[Case]:
-        """What the evidence room's walk over the Vias says of a request that was not served."""
-        if leg.via_count < 2:
-            return
+    def _path(self, leg: Leg) -> Path:
+        """What the evidence room's walk over the Vias says of a request."""
         seen = leg.observation
         if seen.direction != "in" or seen.source != leg.source:
             seen = replace(seen, direction="in", source=leg.source, local=leg.destination)
-        path = judge_path(leg.request, seen, self._policy.paths)
+        return judge_path(leg.request, seen, self._policy.paths)
+
+    def _path_cases(self, leg: Leg, path: Path) -> Iterator[Case]:
         if path.verdict == "forged" and any(each.weight <= DECISIVE for each in path.evidence):
             told = f"{leg.source} sent {leg.destination} {leg.via_count} Vias, of which it made up all but the first."
             yield _case("guard.made-up-hops", leg, path.confidence, told, path.evidence)
         expected = self._policy.expected_hops
-        if expected and leg.via_count > expected and path.verdict in ("relayed", "hidden"):
+        if expected and leg.via_count > expected and path.verdict in HANDED_ON:
             behind = f" for {path.origin}, as it says itself," if path.origin else ""
             told = (
                 f"{leg.source}, which is no known proxy, handed a request on{behind} to {leg.destination}: "
