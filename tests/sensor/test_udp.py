@@ -1,5 +1,6 @@
 """Datagrams over real sockets."""
 
+import re
 import socket
 import time
 from pathlib import Path
@@ -8,8 +9,8 @@ import pytest
 
 from relaytrap.sensor.run import Running
 from relaytrap.sip import parse_message
-from tests.sensor.live import port_of, received, recorded, udp_client, with_sensor
-from tests.sensor.talk import request
+from tests.sensor.live import SensorProcess, port_of, received, recorded, udp_client, with_sensor
+from tests.sensor.talk import invite, request
 
 ANY_V4 = ("udp:0.0.0.0:0",)
 ANY_V6 = ("udp:[::]:0",)
@@ -85,3 +86,22 @@ def test_thousands_in_a_burst_are_all_recorded_and_answered(tmp_path: Path) -> N
     budgets = {"source_bytes_per_s": 10_000_000, "total_bytes_per_s": 10_000_000}
     assert with_sensor(tmp_path, client, **budgets) == count
     assert len(received(tmp_path)) == count
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here to tell the memory of a process")
+def test_messages_that_are_kept_do_not_keep_the_room_of_the_largest_datagram(tmp_path: Path) -> None:
+    large = request(extra=("X: " + "y" * 60_000,))
+
+    def memory(sensor: SensorProcess) -> int:
+        status = Path(f"/proc/{sensor.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) >> 10
+
+    with SensorProcess(tmp_path, "--persona", "cisco", listen=("udp:127.0.0.1:0",)) as sensor:
+        before = memory(sensor)
+        for number in range(1000):
+            with udp_client(f"127.1.{number >> 8}.{number & 255 or 1}") as sock:
+                for data in (invite(branch=f"z9hG4bK-{number}", call_id=f"{number}"), large):
+                    sock.sendto(data, ("127.0.0.1", sensor.ports["udp"]))
+            if number % 10 == 9:
+                time.sleep(0.01)
+        assert memory(sensor) - before < 28  # 17 for the calls that ring; 42 where each holds what a datagram may take

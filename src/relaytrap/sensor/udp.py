@@ -41,6 +41,9 @@ class UdpListener:
         self._is_v6 = listen.family == socket.AF_INET6
         self._is_wildcard = listen.is_wildcard
         self._scopes: dict[str, int] = {}
+        # Of its own, and copied from: `recv` would cut each datagram out of as much room as the largest needs, and what
+        # is kept of them (calls that ring) would keep that room in pieces too small for the next.
+        self._buffer = memoryview(bytearray(LARGEST_DATAGRAM))
 
     def fileno(self) -> int:
         """For the loop's add_reader."""
@@ -76,16 +79,19 @@ class UdpListener:
 
     def _read(self, arrived: list[Arrived]) -> None:
         """Read a turn's share; raises BlockingIOError when there is no more."""
-        read, read_with_place, local, port = self._sock.recvfrom, self._sock.recvmsg, self.listen.address, self.port
+        read, read_with_place, buffer = self._sock.recvfrom_into, self._sock.recvmsg_into, self._buffer
+        local, port = self.listen.address, self.port
         for _ in range(DATAGRAMS_A_TURN):
             if self._is_wildcard:
-                data, ancillary, _flags, where = read_with_place(LARGEST_DATAGRAM, ANCILLARY_BYTES)
+                octets, ancillary, _flags, where = read_with_place((buffer,), ANCILLARY_BYTES)
                 local = next((destination(each) for _, _, each in ancillary), self.listen.address)
             else:
-                data, where = read(LARGEST_DATAGRAM)
+                octets, where = read(buffer)
             now_ns = clock.now_ns()
             source = self._source(where) if self._is_v6 else where[0]
-            arrived.append(Arrived(data, Flow("udp", source, where[1], local, port), now_ns, where))
+            arrived.append(
+                Arrived(buffer[:octets].tobytes(), Flow("udp", source, where[1], local, port), now_ns, where)
+            )
 
     def _source(self, where: Where) -> str:
         source = canonical(where[0])
