@@ -58,5 +58,14 @@ def test_command_asks_the_hub_that_runs_and_finds_the_same(hub: Hub) -> None:
     assert SENSOR not in made.stdout
 
 
+def test_command_takes_a_span_where_a_hub_runs(hub: Hub) -> None:
+    made = subprocess.run(
+        relaytrap("report", "--since", "2d", "--json", data=hub.data_dir), check=True, capture_output=True, text=True
+    )
+    facts = json.loads(made.stdout)
+    (totals,) = hub.rows("totals", since=facts["since"], until=facts["until"])
+    assert facts["totals"]["messages"] == totals["messages"] > 0
+
+
 def test_empty_hub_has_a_report(empty_hub: Hub) -> None:
     assert "there is nothing to report" in empty_hub.get("/report").text

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from markdown_it import MarkdownIt
 
 from relaytrap.web.report.blocks import (
     Banner,
@@ -50,7 +51,7 @@ TEXTUAL = ("span", "bdi")
 
 def document_of(text: str) -> Document:
     """A document that has the text wherever text can be."""
-    run = words(text, Mono(text), Strong(text))
+    run = words(text, " ", Mono(text), " ", Strong(text))
     blocks = (
         Paragraph(run),
         Paragraph(run, muted=True),
@@ -100,10 +101,22 @@ def test_html_has_the_tags_of_a_harmless_report(name):
 def test_markdown_shows_the_text_and_nothing_else(name):
     """Every sign that Markdown or HTML reads stands behind a backslash or as an entity."""
     shown = escaped(PAYLOADS[name])
-    assert not re.search(r"(?<!\\)[`*_{}\[\]|~$@#!]", shown.replace("\\\\", ""))
+    assert not re.search(r"(?<!\\)[`*_{}\[\]|~$^@#]", shown.replace("\\\\", ""))
     assert not re.search("[<>\x00-\x1f\u202e]", shown)
     assert not re.search(r"(?<!\\)://|www\.", shown)
     assert not re.match(r"\s*([-+=>]|\d+[.)]\s)", shown)
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_reader_of_markdown_finds_no_more_than_in_a_harmless_report(name):
+    reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+    def kinds(text: str) -> list[str]:
+        tokens = reader.parse(render_markdown(document_of(text)))
+        inner = [child for token in tokens for child in token.children or ()]
+        return [each.type for each in (*tokens, *inner) if each.type not in ("text", "text_special", "code_inline")]
+
+    assert kinds(cut(PAYLOADS[name])) == kinds("harmless")
 
 
 @pytest.mark.parametrize("name", PAYLOADS)

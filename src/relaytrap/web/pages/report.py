@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from litestar import Response, get
+from litestar.exceptions import TooManyRequestsException
 
 from relaytrap.errors import InputError
 from relaytrap.store.queries import run_query
@@ -13,8 +14,10 @@ from relaytrap.web.site import Ask, TheSite
 
 __all__ = ["HANDLERS"]
 
-# A report asks the store a hundred questions and draws for seconds: one after the other.
+# A report asks the store a hundred questions and draws for seconds: one after the other, and few wait for it, as each
+# takes a thread that pages need as well.
 TURN: Final = threading.Lock()
+WAITING: Final = threading.BoundedSemaphore(4)
 
 
 @get("/report", sync_to_thread=True, include_in_schema=False)
@@ -36,9 +39,14 @@ def report(request: Ask, site: TheSite) -> Response[bytes]:
     def ask(name: str, options: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         return run_query(site.store, name, options, site.now_ns())
 
-    with TURN:
-        made = make_report(ask, wanted, site.config.network, site.now_ns())
-        content = render(made, form)
+    if not WAITING.acquire(blocking=False):
+        raise TooManyRequestsException(detail="Several reports are being made already; try again in a minute.")
+    try:
+        with TURN:
+            made = make_report(ask, wanted, site.config.network, site.now_ns())
+            content = render(made, form)
+    finally:
+        WAITING.release()
     headers = {
         "content-disposition": f'attachment; filename="{name_of(made, form)}"',
         "cache-control": "no-store",

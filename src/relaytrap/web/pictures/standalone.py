@@ -37,10 +37,10 @@ def draw_standalone(kind: str, picture: Any, *, theme: ThemeName = "light", widt
 
 
 def draw_inline(kind: str, picture: Any) -> str:
-    """The same as a part of a page that has the style sheet."""
+    """The same as a part of a page that has the style sheet and no script: without links and what a script reads."""
     template, macro = KINDS[kind]
     made = getattr(_templates().get_template(template).module, macro)(picture)
-    return re.sub(r"</?a\b[^>]*>", "", str(made).strip())
+    return re.sub(r'</?a\b[^>]*>| data-\w+="[^"]*"', "", str(made).strip())
 
 
 def to_png(svg: str, scale: float = 2.0) -> bytes:

@@ -32,12 +32,13 @@ __all__ = ["render_markdown"]
 Place = Callable[[Picture, bytes], str]
 """Puts a picture somewhere and gives its address."""
 
-# CommonMark 2.4: any of these may stand behind a backslash, and then means itself. What HTML reads is an entity,
-# which is safe also where a reader of Markdown is none.
-MEANING: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|~=:$^@/])")
+# CommonMark 2.4: these may stand behind a backslash, and then mean themselves. Then what means something in some places
+# only: a colon, but between digits and before a space (addresses, :names: of pictures), the dot of www., and what
+# begins a list, a rule or a heading. What HTML reads is an entity, which is safe also for a reader that knows no
+# Markdown.
+ALWAYS: Final = re.compile(r"[\\`*_{}\[\]|~$^@#]")
+SOMETIMES: Final = re.compile(r":(?!\s|\Z)(?!(?<=\d:)\d)|(?<=www)\.|\A\s*[-+=]|\A\s*\d+[.)]", re.IGNORECASE)
 ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
-HARMLESS: Final = frozenset(".-:/()")
-"""Between letters and digits these mean nothing, and text is easier to read without backslashes."""
 
 
 def render_markdown(document: Document, place: Place | None = None) -> str:
@@ -53,25 +54,9 @@ def render_markdown(document: Document, place: Place | None = None) -> str:
 def escaped(text: str) -> str:
     """Text that Markdown shows letter by letter, on one line."""
     shown = visible(text.replace("\r\n", " ").replace("\n", " "))
-    pieces = []
-    for at, sign in enumerate(shown):
-        if sign in ENTITIES:
-            pieces.append(ENTITIES[sign])
-        elif MEANING.match(sign) and not _is_harmless(shown, at):
-            pieces.append(f"\\{sign}")
-        else:
-            pieces.append(sign)
-    return "".join(pieces)
-
-
-def _is_harmless(text: str, at: int) -> bool:
-    """Whether a sign stands where it means nothing: 192.0.2.7, 2026-11-22, 10:30; not 1. and -, no www. and ://."""
-    if text[at] not in HARMLESS or text[at] in "/()":
-        return False
-    before, after = text[at - 1 : at], text[at + 1 : at + 2]
-    return before.isdigit() and (
-        after.isdigit() or (text[at] == "." and not after.isspace() and at > 3 and after.isalpha())
-    )
+    behind = {match.start() for match in ALWAYS.finditer(shown)}
+    behind |= {match.end() - 1 for match in SOMETIMES.finditer(shown)}
+    return "".join(f"\\{sign}" if at in behind else ENTITIES.get(sign, sign) for at, sign in enumerate(shown))
 
 
 def _words(given: Words) -> str:
