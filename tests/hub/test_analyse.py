@@ -1,5 +1,6 @@
 """Findings in the store: kept up to date by what changed, whatever the order and the batches."""
 
+import dataclasses
 import random
 import threading
 import time
@@ -17,9 +18,11 @@ from relaytrap.hub.analyse import Analysis, Analyst, split_windows
 from relaytrap.hub.batch import make_batch
 from relaytrap.hub.reanalyse import reanalyse
 from relaytrap.hub.rows import RowSetting
-from relaytrap.store import findings, rebuild, sums
+from relaytrap.store import Store, findings, rebuild, sums
 from relaytrap.store.findings import Bucket, Window
+from relaytrap.store.findings_schema import FINDINGS
 from relaytrap.store.queries import members, run_query
+from relaytrap.store.retention import apply_retention
 from tests.evidence.relays import Scene, b2bua, kamailio, liar, request, stripper
 from tests.evidence.test_association import sweep
 from tests.storing import clear
@@ -222,6 +225,65 @@ def test_an_hour_of_many_tracks_or_messages_is_summed_up_in_parts(store, setting
     assert told(store) == expected
 
 
+def test_an_origin_is_listed_once_something_is_concluded_of_it(store, setting, scene, monkeypatch):
+    put(store, setting, scene.seen)
+    with monkeypatch.context() as patch:
+        patch.setattr(Analysis, "_settle", lambda *_: None)
+        Analysis(store).update()
+    assert run_query(store, "origins", {}) == []
+    Analysis(store).update()
+    assert {row["address"]: row["confidence"] > 0 for row in run_query(store, "origins", {})} == {A: True, B: True}
+
+
+class KilledError(BaseException):
+    """What stands in for the end of the process."""
+
+
+def test_an_update_that_was_killed_before_any_of_its_writes_is_made_good_by_the_next(
+    store, setting, scene, monkeypatch
+):
+    """The second half comes in while it is killed over and over, each time a write later, and with it what was there
+    before is put in windows and sums anew."""
+    writes = iter(())
+
+    def counted(write):
+        def counting(self, statement, *rest, **more):
+            if not isinstance(statement, str) or not statement.startswith("SYSTEM"):
+                next(writes)
+            return write(self, statement, *rest, **more)
+
+        return counting
+
+    monkeypatch.setattr(analyse, "WINDOW_REQUESTS", 100)
+    put(store, setting, scene.seen[::2])
+    Analysis(store).update()
+    put(store, setting, scene.seen[1::2])
+    for name in ("command", "insert_rows"):
+        monkeypatch.setattr(Store, name, counted(getattr(Store, name)))
+    deaths = 0
+    while True:
+        writes = _until_killed(deaths)
+        try:
+            Analysis(store).update()
+        except KilledError:
+            deaths += 1
+        else:
+            break
+    assert deaths > 5
+    monkeypatch.undo()
+    found = told(store)
+    clear(store)
+    put(store, setting, scene.seen)
+    monkeypatch.setattr(analyse, "WINDOW_REQUESTS", 100)
+    Analysis(store).update()
+    assert found == told(store)
+
+
+def _until_killed(writes):
+    yield from range(writes)
+    raise KilledError
+
+
 def test_nothing_new_is_nothing_to_do(store, setting, scene):
     span = put(store, setting, scene.seen)
     analysis = Analysis(store)
@@ -293,6 +355,38 @@ def test_messages_of_two_days_are_two_windows(store, setting, scene):
     windows = findings.read_windows(store, 0, 2**31)
     assert {window.width for window in windows} == {DAY}
     assert len(windows) == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_days_that_come_mixed_up_while_retention_drops_the_oldest_leave_what_is_left(store, setting, scene, seed):
+    from msgspec.structs import replace
+
+    drawn = random.Random(seed)
+    seen = [
+        replace(each, received_at_ns=each.received_at_ns + drawn.randrange(4) * DAY * 10**9)
+        for each in drawn.sample(scene.seen, len(scene.seen))
+    ]
+    analysis, spans, dropped, kept = Analysis(store), [], [], store.config
+    store.config = dataclasses.replace(kept, retention_days=2)
+    try:
+        for begin in range(0, len(seen), 40):
+            spans.append(put(store, setting, seen[begin : begin + 40]))
+            if drawn.random() < 0.4:
+                # Messages of a day that went may follow: they are kept until retention looks again.
+                dropped += apply_retention(store, max(each.received_at_ns for each in seen))
+            if drawn.random() < 0.6:
+                analysis.update(spans)
+                spans.clear()
+    finally:
+        store.config = kept
+    analysis.update()
+    found = told(store)
+    assert dropped
+    assert found["messages"]
+    for table in FINDINGS:
+        store.command(f"TRUNCATE TABLE {table}")
+    Analysis(store).update()
+    assert found == told(store)
 
 
 def test_a_day_that_grows_too_large_is_split_and_counts_once(store, setting, scene, expected, monkeypatch):

@@ -65,7 +65,7 @@ def test_an_interrupted_move_goes_on_and_doubles_nothing(source, elsewhere, tmp_
 
 def test_a_target_that_is_used_needs_merge(source, elsewhere, tmp_path):
     keep(elsewhere, [row(7, id=7_000_000)], tmp_path.name)
-    with pytest.raises(StoreError, match="holds 1 messages already; empty it, name another database, or add"):
+    with pytest.raises(StoreError, match="holds 1 message already; empty it, name another database, or add"):
         list(move_messages(source, elsewhere, tmp_path))
     list(move_messages(source, elsewhere, tmp_path, merge=True))
     assert elsewhere.row("SELECT uniqExact(id) AS ids, count() AS n FROM messages") == {"ids": 51, "n": 51}

@@ -133,6 +133,17 @@ def test_parts_of_hours_that_nothing_came_for_go(store):
     assert told(store) == whole(store)
 
 
+def test_a_day_that_is_dropped_leaves_the_parts_of_other_days(store):
+    put(store, [*range(20), *range(24 * 60, 24 * 60 + 20)])
+    update(store, 1)
+    findings.drop_days(store, ["20260922"])
+    for table in ("track_parts", "relay_parts", "hour_parts"):
+        parts = store.rows(f"SELECT DISTINCT toStartOfHour(part) AS hour FROM {table}")
+        assert [each["hour"] for each in parts] == ["2026-09-23 12:00:00"], table
+    update(store, 2)
+    assert told(store) == whole(store)
+
+
 def test_a_day_that_is_dropped_leaves_no_parts(store):
     put(store, range(20))
     update(store, 1)

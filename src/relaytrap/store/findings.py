@@ -25,6 +25,8 @@ __all__ = [
     "Window",
     "between",
     "drop_days",
+    "drop_hours_of_parts",
+    "hours_of_parts",
     "newest_version",
     "read_buckets",
     "read_tracks",
@@ -114,14 +116,31 @@ def between(column: str, since: int, until: int) -> str:
 
 def drop_days(store: "Store", days: Iterable[str]) -> None:
     """Drop what was found of some days (YYYYMMDD), so that they can be worked out again."""
+    days = list(days)
+    if days:
+        drop_hours_of_parts(store, [hour for hour, day in hours_of_parts(store).items() if day in days])
     # The buckets last: until then a look at them finds that something was lost.
     tables = [name for name, (_, _, partition) in FINDINGS.items() if partition.startswith("toYYYYMMDD")]
-    days = list(days)
-    for name in PARTS if days else ():
-        store.command(f"TRUNCATE TABLE {name}")
     for day in days:
         for name in sorted(tables, key="buckets".__eq__):
             store.command(f"ALTER TABLE {name} DROP PARTITION ID '{int(day)}'")
+
+
+def hours_of_parts(store: "Store") -> dict[int, str]:
+    """Hours of which there are parts (see store.sums), in seconds since the epoch → the day of each, YYYYMMDD."""
+    sql = (
+        "SELECT DISTINCT toUInt32(partition_id) AS hour, toString(toYYYYMMDD(toDateTime(hour, 'UTC'))) AS day "
+        "FROM system.parts WHERE active AND database = currentDatabase() "
+        f"AND table IN ({', '.join(map(repr, PARTS))})"
+    )
+    return {row["hour"]: row["day"] for row in store.rows(sql)}
+
+
+def drop_hours_of_parts(store: "Store", hours: Iterable[int]) -> None:
+    """Drop the parts of some hours; what says that they are there goes first."""
+    for hour in hours:
+        for name in PARTS:
+            store.command(f"ALTER TABLE {name} DROP PARTITION ID '{int(hour)}'")
 
 
 def doubt_day(store: "Store", day: str, version: int) -> None:

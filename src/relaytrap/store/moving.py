@@ -59,7 +59,7 @@ def move_messages(source: "Store", target: "Store", folder: Path, *, merge: bool
     journal = _Journal(folder / JOURNAL, f"{_place(source)} to {_place(target)}")
     if not (merge or journal.resumed) and (held := target.row("SELECT count() AS n FROM messages")["n"]):
         raise StoreError(
-            f"the target holds {held:,} messages already; empty it, name another database, or add to them with --merge"
+            f"the target holds {_messages(held)} already; empty it, name another database, or add to them with --merge"
         )
     days = list_days(source)
     total, done = sum(_content(source, day).messages for day in days), 0
@@ -84,7 +84,7 @@ def _move_day(source: "Store", target: "Store", day: str, journal: "_Journal") -
     found = _content(target, day)
     if found != wanted:
         raise StoreError(
-            f"day {day} does not add up at the target: {found.messages:,} messages instead of {wanted.messages:,}, or "
+            f"day {day} does not add up at the target: {_messages(found.messages)} instead of {wanted.messages:,}, or "
             "other ones; did something else write there? Run the move again"
         )
 
@@ -116,6 +116,10 @@ def _content(store: "Store", day: str) -> Content:
     sql = f"SELECT count() AS n, sum(cityHash64({columns})) AS sum FROM messages WHERE _partition_id = {{day:String}}"
     row = store.row(sql, {"day": day})
     return Content(row["n"], row["sum"])
+
+
+def _messages(number: int) -> str:
+    return f"{number:,} message{'' if number == 1 else 's'}"
 
 
 def _place(store: "Store") -> str:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from relaytrap.clock import NS_PER_S
-from relaytrap.store.findings import BUCKET_S, Bucket, between
-from relaytrap.store.findings_schema import PARTS, RELAYS, REQUESTS, TRACKS
+from relaytrap.store.findings import BUCKET_S, Bucket, between, drop_hours_of_parts, hours_of_parts
+from relaytrap.store.findings_schema import RELAYS, REQUESTS, TRACKS
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Store
@@ -62,16 +62,9 @@ def write_hours(
 
 def drop_parts(store: "Store", version: int) -> None:
     """Drop the parts of hours of which none was made since a version."""
-    kept = store.rows(f"SELECT DISTINCT _partition_id AS id FROM hour_parts WHERE version > {int(version)}")
-    sql = (
-        "SELECT DISTINCT partition_id AS id FROM system.parts WHERE active AND database = currentDatabase() "
-        f"AND table IN ({', '.join(map(repr, PARTS))})"
-    )
-    for row in store.rows(sql):
-        if row not in kept:
-            # What says that they are there goes first.
-            for name in PARTS:
-                store.command(f"ALTER TABLE {name} DROP PARTITION ID '{int(row['id'])}'")
+    sql = f"SELECT DISTINCT _partition_id AS hour FROM hour_parts WHERE version > {int(version)}"
+    kept = {int(row["hour"]) for row in store.rows(sql)}
+    drop_hours_of_parts(store, hours_of_parts(store).keys() - kept)
 
 
 def _begin(bucket: Bucket, width: int) -> int:

@@ -37,10 +37,11 @@ def list_origins(store: "Store", where: Place, *, limit: int = 50, offset: int =
     )
     sql = (
         f"SELECT {_address('key')} AS address, {moment('first_')} AS first_seen, {moment('last_')} AS last_seen, "
-        "vouched + placed AS messages, relays, networks, countries, contradictions, confidence, country, asn, "
-        "as_name, vouched, placed AS "
-        f"associated, {campaign_of('origin', 'key')} AS campaign FROM ({both}) AS b "
-        f"LEFT JOIN (SELECT * FROM origin_findings FINAL) AS o ON b.key = o.origin WHERE 1{place}{where.seen(params)} "
+        "vouched + placed AS messages, relays, networks, countries, contradictions, confidence, country, asn, as_name, "
+        f"vouched, placed AS associated, {campaign_of('origin', 'key')} AS campaign FROM ({both}) AS b "
+        "LEFT JOIN (SELECT * FROM origin_findings FINAL) AS o ON b.key = o.origin "
+        # Of one that was never named before nothing is concluded until the update that found it ends.
+        f"WHERE (confidence > 0 OR vouched = 0){place}{where.seen(params)} "
         f"ORDER BY vouched + placed DESC, key {page} {COLUMNS_FIRST}"
     )
     rows = store.rows(sql, params)
