@@ -22,6 +22,7 @@ from relaytrap.config import Config, HubConfig, SensorConfig, StoreConfig, WebCo
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.keys import Keys
 from relaytrap.sensor.spool_folder import lock_folder
+from relaytrap.store.lock import DirectoryLock
 from tests.web.conftest import start_hub
 
 from .conftest import Run
@@ -48,6 +49,14 @@ def test_taken_port_is_good_while_a_sensor_of_this_data_runs(tmp_path: Path) -> 
         left, _ = check_listen(config)
     assert found == Finding("listen", "good", f"{place} is taken, and sensor one runs here")
     assert left.state == "note"
+
+
+def test_process_that_has_the_data_and_answers_nobody_is_named(tmp_path: Path) -> None:
+    (found,) = check_hub(Config(tmp_path))
+    assert found.text == "no hub runs on this data; relaytrap up starts one"
+    with contextlib.closing(DirectoryLock(tmp_path)):
+        (found,) = check_hub(Config(tmp_path))
+    assert found.text.startswith(f"process {os.getpid()} has this data and answers nobody")
 
 
 @contextlib.contextmanager

@@ -29,7 +29,11 @@ def check_hub(config: Config) -> Iterator[Finding]:
         hub = json.loads(note.read_text(encoding="utf-8"))
         pid, url, token = int(hub["pid"]), str(hub["url"]), str(hub.get("token", ""))
     except FileNotFoundError:
-        yield Finding("hub", "note", "no hub runs on this data; relaytrap up starts one")
+        if owner := _owner(config.data_dir):
+            text = f"process {owner} has this data and answers nobody: a hub that starts, or a command that reads it"
+            yield Finding("hub", "note", text)
+        else:
+            yield Finding("hub", "note", "no hub runs on this data; relaytrap up starts one")
         return
     except (OSError, ValueError, KeyError, TypeError) as error:
         yield Finding("hub", "wrong", f"{note} cannot be read ({error}); stop the hub and delete that file")
@@ -42,6 +46,15 @@ def check_hub(config: Config) -> Iterator[Finding]:
         )
     else:
         yield Finding("hub", "good", f"runs as process {pid} at {url}, and answers")
+
+
+def _owner(data_dir: Path) -> int | None:
+    """The process that has a data directory; None when nobody has it, or where no store is installed."""
+    try:
+        from relaytrap.store.lock import owner_of
+    except ModuleNotFoundError:
+        return None
+    return owner_of(data_dir)
 
 
 def _silence(url: str, token: str) -> str:
