@@ -29,7 +29,7 @@ def test_a_password_in_the_hubs_address_is_not_said(tmp_path: Path) -> None:
         assert sensor.line.endswith(", ships to http://127.0.0.1:9/traps\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_ends_it_with_everything_flushed_and_closed(tmp_path: Path, number: int) -> None:
     with SensorProcess(tmp_path, "--flush", "3600") as sensor:
         assert re.match(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from relaytrap.errors import ConfigError
 from relaytrap.observation import SENSOR_NAME
 from relaytrap.sensor.spool import Spool, SpoolLimits
 
-__all__ = ["every", "loop_factory", "open_spool", "sensor_name"]
+__all__ = ["every", "loop_factory", "open_spool", "sensor_name", "when_told_to_end"]
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,14 @@ async def every(seconds: float, do: Callable[[], None]) -> None:
             do()
         except Exception:
             log.exception("a periodic duty failed")
+
+
+def when_told_to_end(stop: Callable[[], object]) -> None:
+    """Call this at SIGTERM, at Ctrl-C, and when the terminal goes away, unless started under `nohup`."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            loop.add_signal_handler(number, stop)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

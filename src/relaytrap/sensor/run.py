@@ -9,7 +9,6 @@ With more than one worker all that is left of the spool runs in processes of the
 import asyncio
 import os
 import secrets
-import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from relaytrap.sensor.front import Bound, Front, summed
 from relaytrap.sensor.link import parse_hub_url
 from relaytrap.sensor.listen import Listen, parse_listen
 from relaytrap.sensor.personas import load_persona
-from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name
+from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name, when_told_to_end
 from relaytrap.sensor.sharing import bind_shared
 from relaytrap.sensor.uplink import Uplink, finish_shipping
 from relaytrap.sensor.worker import Order, Worker
@@ -116,11 +115,9 @@ class Sensor:
 
     async def serve(self, ready: Callable[[Running], None], *, handle_signals: bool = True) -> None:
         """Listen until a signal, or until cancelled. Raises WorkerError when a worker ends of its own accord."""
-        loop = asyncio.get_running_loop()
         stopped = asyncio.Event()
         if handle_signals:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, stopped.set)
+            when_told_to_end(stopped.set)
         if self._uplink is not None:
             self._uplink.start()
         interval = min(self._config.flush_interval_s or TICK_S, TICK_S)

@@ -8,7 +8,6 @@ decide (a mirror port without either), the first message of a flow does.
 
 import asyncio
 import logging
-import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from relaytrap.garbage import spare_collections
 from relaytrap.observation import Observation
 from relaytrap.sensor.link import parse_hub_url
 from relaytrap.sensor.own_addresses import own_networks
-from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name
+from relaytrap.sensor.process import every, loop_factory, open_spool, sensor_name, when_told_to_end
 from relaytrap.sensor.run import Running
 from relaytrap.sensor.sniff import Sniffer, what_is_read
 from relaytrap.sensor.uplink import Uplink, finish_shipping
@@ -109,8 +108,7 @@ class Watch:
         """Read until stopped."""
         loop = asyncio.get_running_loop()
         stopped = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopped.set)
+        when_told_to_end(stopped.set)
         loop.add_reader(self._sniffer.fileno(), self._drain)
         if self._uplink is not None:
             self._uplink.start()

@@ -31,7 +31,7 @@ from relaytrap.sensor.front import Bound, Front
 from relaytrap.sensor.listen import Listen
 from relaytrap.sensor.open_segment import Pending
 from relaytrap.sensor.personas import load_persona
-from relaytrap.sensor.process import every, loop_factory
+from relaytrap.sensor.process import every, loop_factory, when_told_to_end
 
 __all__ = ["Courier", "Order", "Report", "Worker"]
 
@@ -173,10 +173,9 @@ async def _serve(sock: socket.socket, order: Order) -> None:
     courier = Courier(sock, order.name, lambda: front.counts(), at_once=config.flush_interval_s <= 0)
     front = Front(order.name, config, persona, bound, certificate, courier, workers=order.workers)
     stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, stopped.set)
-    loop.add_reader(sock.fileno(), stopped.set)  # nothing is ever said there: it can only have been closed
+    when_told_to_end(stopped.set)
+    # Nothing is ever said there: it can only have been closed.
+    asyncio.get_running_loop().add_reader(sock.fileno(), stopped.set)
     await front.start()
     courier.hand_over()
     handing = asyncio.create_task(every(min(HAND_OVER_S, config.flush_interval_s or HAND_OVER_S), courier.hand_over))
