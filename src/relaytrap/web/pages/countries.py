@@ -8,7 +8,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from relaytrap.store.queries import Place
-from relaytrap.web.pages.first import first_place
+from relaytrap.web.pages.first import empty_page
 from relaytrap.web.pages.world import hours_on_map, map_context
 from relaytrap.web.pictures.theme import THEMES
 from relaytrap.web.pictures.timeline import Timeline, stack_timeline
@@ -27,9 +27,9 @@ FINDINGS_SHOWN: Final = 8
 
 @get("/countries", sync_to_thread=True, include_in_schema=False)
 def countries(request: Ask, site: TheSite) -> Response[bytes]:
+    if empty := empty_page(request, site, "Countries"):
+        return empty
     window = site.window(request)
-    if site.is_empty():
-        return site.page(request, "pages/empty.html", window=window, title="Countries", first_place=first_place(site))
     rows = site.ask("countries", window.filter())
     return site.page(
         request,

@@ -4,11 +4,13 @@ import ipaddress
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from litestar import Response
+
 from relaytrap.hub.fares import Fares
 from relaytrap.hub.keys import Sensor
-from relaytrap.web.site import Site
+from relaytrap.web.site import Ask, Site
 
-__all__ = ["Destination", "first_place", "udp_place"]
+__all__ = ["Destination", "empty_page", "first_place", "udp_place"]
 
 
 class Destination(NamedTuple):
@@ -19,6 +21,14 @@ class Destination(NamedTuple):
 
 
 USUAL = Destination("127.0.0.1", 5060)
+
+
+def empty_page(request: Ask, site: Site, title: str) -> Response[bytes] | None:
+    """What stands in a page's place until the first message; None when there is one."""
+    if not site.is_empty():
+        return None
+    window = site.window(request)
+    return site.page(request, "pages/empty.html", window=window, title=title, first_place=first_place(site))
 
 
 def first_place(site: Site) -> Destination:

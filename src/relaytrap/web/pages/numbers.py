@@ -1,34 +1,35 @@
 """Numbers that were dialled: the core that recurs, under which prefixes, and where it would have led."""
 
+from typing import Final
+
 from litestar import Response, get
 
-from relaytrap.store.queries import parse_filter
-from relaytrap.web.pages.paging import PAGE_ROWS
-from relaytrap.web.render import url
+from relaytrap.web.pages.first import empty_page
+from relaytrap.web.pages.paging import Asked, Paging
 from relaytrap.web.site import Ask, TheSite
 
 __all__ = ["HANDLERS"]
 
+CONDITIONS: Final = ("dialled", "dialled_country", "dialled_core", "country", "source")
+
 
 @get("/numbers", sync_to_thread=True, include_in_schema=False)
 def numbers(request: Ask, site: TheSite) -> Response[bytes]:
-    window = site.window(request)
-    given = {
-        name: value
-        for name in ("dialled_country", "dialled_core", "country", "source")
-        if (value := request.query_params.get(name, ""))
-    }
-    where = parse_filter({"since": window.filter().since, "until": window.filter().until, **given}, site.now_ns())
-    rows = site.ask("numbers", where, limit=PAGE_ROWS)
-    led = site.ask("leaders", window.filter(), facets="dialled_country", limit=12)
+    if empty := empty_page(request, site, "Numbers"):
+        return empty
+    window, paging = site.window(request), Paging.of(request, "/numbers")
+    asked = Asked.of(request, window, CONDITIONS, site.now_ns())
+    rows = site.ask("numbers", asked.where, **paging.options) if asked.where else []
+    keep = {"last": window.name}
     return site.page(
         request,
         "pages/numbers.html",
+        status=400 if asked.problem else 200,
         window=window,
-        rows=rows,
-        given=given,
-        countries=led,
-        json_twin=url("/api/numbers", limit=PAGE_ROWS, **window.query, **given),
+        asked=asked,
+        keep=keep,
+        countries=site.ask("leaders", window.filter(), facets="dialled_country", limit=12),
+        **paging.shown(rows, keep | asked.given, window.query | asked.given),
     )
 
 

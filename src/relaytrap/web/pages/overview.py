@@ -6,7 +6,7 @@ from litestar import Response, get
 
 from relaytrap.store.queries import Filter, Place
 from relaytrap.web.biggest import LATEST, biggest_campaign
-from relaytrap.web.pages.first import first_place
+from relaytrap.web.pages.first import empty_page
 from relaytrap.web.pages.world import map_context
 from relaytrap.web.pictures.timeline import stack_timeline
 from relaytrap.web.render import url
@@ -22,9 +22,9 @@ CAMPAIGNS: Final = 4
 
 @get("/", sync_to_thread=True, include_in_schema=False)
 def overview(request: Ask, site: TheSite) -> Response[bytes]:
+    if empty := empty_page(request, site, "Overview"):
+        return empty
     window = site.window(request)
-    if site.is_empty():
-        return site.page(request, "pages/empty.html", window=window, title="Overview", first_place=first_place(site))
     where = window.filter()
     timeline = stack_timeline(site.ask("timeline", where, step_s=window.step_s), window.steps, window.step_s)
     countries = site.ask("countries", where)

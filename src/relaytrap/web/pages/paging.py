@@ -1,16 +1,19 @@
-"""A long table, a page at a time: which page and order an address asks for, and the way to the pages beside it."""
+"""A long table by pages: what page, order and conditions an address asks for, and the way to the pages beside it."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from litestar.exceptions import NotFoundException
 
+from relaytrap.errors import InputError
+from relaytrap.store.queries import Filter, parse_filter
 from relaytrap.web.render import url
 from relaytrap.web.site import Ask, Rows
+from relaytrap.web.window import Window
 
-__all__ = ["PAGE_ROWS", "Paging", "asked_address"]
+__all__ = ["PAGE_ROWS", "Asked", "Paging", "asked_address"]
 
 PAGE_ROWS: Final = 100
 PAGES_MAX: Final = 10_000
@@ -57,6 +60,27 @@ class Paging:
             "older": older if len(rows) > PAGE_ROWS else "",
             "json_twin": url(f"/api{self.path}", sort=self.sort, limit=PAGE_ROWS, offset=start or None, **twin),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Conditions on messages that an address names. given: as text. where: they and the window. problem: what is wrong
+    with them, or ""; then `where` is None."""
+
+    given: dict[str, str]
+    where: Filter | None
+    problem: str = ""
+
+    @classmethod
+    def of(cls, request: Ask, window: Window, names: Iterable[str], now_ns: int) -> "Asked":
+        """Those of these names."""
+        asked = {name: request.query_params.get(name, "").strip() for name in names}
+        given = {name: value for name, value in asked.items() if value}
+        span = {"since": window.filter().since, "until": window.filter().until}
+        try:
+            return cls(given, parse_filter(span | given, now_ns))
+        except InputError as error:
+            return cls(given, None, str(error))
 
 
 def asked_address(text: str, under: str) -> str:

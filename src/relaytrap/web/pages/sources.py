@@ -5,8 +5,9 @@ from typing import Final
 from litestar import Response, get
 from litestar.params import FromPath
 
-from relaytrap.store.queries import Filter, Place, parse_filter
-from relaytrap.web.pages.paging import Paging, asked_address
+from relaytrap.store.queries import Filter, Place
+from relaytrap.web.pages.first import empty_page
+from relaytrap.web.pages.paging import Asked, Paging, asked_address
 from relaytrap.web.pictures.timeline import stack_timeline
 from relaytrap.web.render import url
 from relaytrap.web.site import Ask, TheSite
@@ -16,26 +17,28 @@ __all__ = ["HANDLERS"]
 SORTS: Final = {"messages": "Messages", "last_seen": "Last seen", "first_seen": "First seen", "relayed": "For others"}
 FACETS: Final = ("method", "tool", "user_agent", "sensor", "verdict", "dialled_core")
 LEADERS: Final = 8
+CONDITIONS: Final = ("country", "asn", "source", "method", "tool", "sensor")
 
 
 @get("/sources", sync_to_thread=True, include_in_schema=False)
 def sources(request: Ask, site: TheSite) -> Response[bytes]:
+    if empty := empty_page(request, site, "Sources"):
+        return empty
     window = site.window(request)
     paging = Paging.of(request, "/sources", SORTS)
-    narrowed = {name: request.query_params.get(name, "") for name in ("country", "asn", "sensor", "tool", "method")}
-    given = {name: value for name, value in narrowed.items() if value}
-    where = parse_filter({"since": window.filter().since, "until": window.filter().until, **given}, site.now_ns())
-    rows = site.ask("sources", where, **paging.options)
-    keep = {"last": window.name, **given}
+    asked = Asked.of(request, window, CONDITIONS, site.now_ns())
+    rows = site.ask("sources", asked.where, **paging.options) if asked.where else []
+    keep = {"last": window.name}
     return site.page(
         request,
         "pages/sources.html",
+        status=400 if asked.problem else 200,
         window=window,
         top=max((row["messages"] for row in rows), default=0),
         sorts=SORTS,
-        given=given,
+        asked=asked,
         keep=keep,
-        **paging.shown(rows, keep, window.query | given),
+        **paging.shown(rows, keep | asked.given, window.query | asked.given),
     )
 
 
