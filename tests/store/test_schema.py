@@ -16,7 +16,7 @@ from relaytrap.store.schema import (
     views_ddl,
 )
 from tests.store.test_rebuild import rolled, traffic
-from tests.storing import count_messages, keep, row
+from tests.storing import address, count_messages, keep, row
 
 
 def test_a_new_store_has_seen_every_step(store):
@@ -125,6 +125,19 @@ def test_a_source_that_varies_all_it_can_keeps_few_values_an_hour(kept):
     store.command(f"OPTIMIZE TABLE {store.layout.altered('hourly_sources')} FINAL")
     found = store.rows("SELECT length(tools) AS tools, length(user_agents) AS agents FROM hourly_sources")
     assert found == [{"tools": LISTED_VALUES, "agents": LISTED_VALUES}]
+
+
+def test_one_insert_brings_one_row_for_each_key_of_the_rollups(store):
+    """So the engine is told not to look for more of them in each insert (optimize_on_insert)."""
+    rows = [row(number, source=address(f"192.0.2.{number % 7}")) for number in range(3_000)]
+    store.command("SYSTEM STOP MERGES")
+    try:
+        keep(store, rows, "all")
+        for table, key in (("hourly", "facet, hour, country, value"), ("hourly_sources", "hour, source")):
+            counts = store.row(f"SELECT count() AS rows, uniqExact({key}) AS keys FROM {table}")
+            assert counts["rows"] == counts["keys"] > 0
+    finally:
+        store.command("SYSTEM START MERGES")
 
 
 def test_every_column_says_what_it_holds():

@@ -210,6 +210,9 @@ def _session_settings(config: StoreConfig) -> dict[str, Any]:
         "min_insert_block_size_bytes": BLOCK_BYTES,
         "max_partitions_per_insert_block": 0,
         "deduplicate_blocks_in_dependent_materialized_views": 1,
+        # What is inserted into sums is summed up already, one row for each key: going through it again as a merge does
+        # took half of the time that tracks take, and a sixth of that of messages.
+        "optimize_on_insert": 0,
         # A batch is safe, and known by its token, when its insert returns: the server must not collect it first.
         "async_insert": 0,
         # With FINAL as well: only conditions on a table's key are moved then, which all versions of a row share.
