@@ -37,7 +37,8 @@ def test_a_file_is_replaced_whole_and_left_alone_when_nothing_changed(run, data,
 
 
 @pytest.mark.parametrize(
-    ("given", "status"), [(["--since", "yesterday"], 4), (["--confidence", "101"], 2), (["yaml"], 2)]
+    ("given", "status"),
+    [(["--since", "yesterday"], 4), (["--confidence", "101"], 2), (["yaml"], 2), (["nft", "--json"], 2)],
 )
 def test_a_wrong_option_is_one_sentence(run, data, given, status):
     shown = run("--data", data, "feed", *given)

@@ -14,9 +14,8 @@ SOURCE = {
     "sensors": 1,
     "goals": ["password", "toll"],
     "tools": ["svcrack"],
-    "user_agents": [],
-    "first_seen": "2026-09-22T12:00:00Z",
-    "last_seen": "2026-09-22T13:00:00Z",
+    "first_seen": "2026-09-22T12:34:56.123456789Z",
+    "last_seen": "2026-09-22T13:59:59.999999999Z",
     "proof": [],
 }
 
@@ -71,3 +70,12 @@ def test_a_relay_is_told_as_the_victim_that_it_is():
     assert found.why.startswith(
         "victim: an open relay that is abused; forwarded 20 requests of 2 origins; takes the hops"
     )
+
+
+@pytest.mark.parametrize("of", [of_source, of_origin, of_relay])
+def test_an_indicator_tells_the_hour_alone_and_nothing_that_senders_wrote(of):
+    row = SOURCE | {"messages": 1, "relays": 1, "networks": 1, "contradictions": 0, "confidence": 99, "campaign": "c"}
+    found = of(row | {"origins": 1, "kind": "proxy", "product": "", "user_agents": ["sip:100@192.0.2.10"]})
+    assert (found.first_seen, found.last_seen) == ("2026-09-22T12:00:00Z", "2026-09-22T13:00:00Z")
+    assert found.expires == "2026-10-22T13:00:00Z"
+    assert "192.0.2.10" not in repr(found)

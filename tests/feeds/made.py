@@ -29,15 +29,14 @@ def indicator(address: str = "198.51.100.7", role: Any = "source", **given: Any)
         address=address,
         roles=(role,),
         confidence=95,
-        first_seen="2026-09-22T12:00:00.123456789Z",
-        last_seen="2026-09-22T13:00:00.123456789Z",
+        first_seen="2026-09-22T12:00:00Z",
+        last_seen="2026-09-22T13:00:00Z",
         requests=20,
         reasons=("20 requests at 2 honeypots", "held a connection with us"),
         country="FR",
         asn=64500,
         as_name="Exemple",
         tools=("svwar",),
-        agents=("friendly-scanner",),
     )
     return dataclasses.replace(usual, **given)
 
@@ -45,7 +44,7 @@ def indicator(address: str = "198.51.100.7", role: Any = "source", **given: Any)
 def hostile() -> list[Indicator]:
     """One for each payload, which stands wherever the text of others does."""
     return [
-        indicator(f"198.51.100.{number}", as_name=text, tools=(text,), agents=(text,), reasons=(text,))
+        indicator(f"198.51.100.{number}", as_name=text, tools=(text,), reasons=(text,))
         for number, text in enumerate(PAYLOADS, 1)
     ]
 

@@ -38,7 +38,7 @@ def test_the_head_says_what_it_is_how_it_was_chosen_and_what_is_missing():
     assert MIXED.head == [
         "Relaytrap: attackers, and the open relays that they abuse: those are victims, and marked so",
         "Seen by 2 honeypots since 7d",
-        "3 addresses, last seen 2026-09-22T13:00:00.123456789Z",
+        "3 addresses, last seen 2026-09-22T13:00:00Z",
         "Left out: private (2)",
     ]
 

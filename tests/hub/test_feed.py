@@ -129,11 +129,18 @@ def test_every_feed_is_written_in_every_format(store, installation, name, form):
         ({"since": "yesterday"}, "since"),
         ({"network": "somewhere"}, "network"),
         ({"colour": "red"}, "colour"),
+        ({"sample": "perhaps"}, "sample"),
     ],
 )
 def test_a_wrong_option_is_named(installation, given, told):
     with pytest.raises(InputError, match=told):
         Wanted.parse("attackers", given, installation, NOW)
+
+
+def test_a_sensor_that_sent_nothing_is_named(store, installation):
+    attacked(store, BAD)
+    with pytest.raises(InputError, match="'cellar'"):
+        listed(store, installation, sensor="trap,cellar")
 
 
 def test_a_wrong_setting_is_named(store, installation):

@@ -19,7 +19,7 @@ __all__ = ["command"]
 
 
 @click.command(name="feed")
-@click.argument("form", metavar="[FORMAT]", type=click.Choice(list(FORMATS)), default="txt")
+@click.argument("form", metavar="[FORMAT]", type=click.Choice(list(FORMATS)), required=False)
 @click.option("--what", type=click.Choice(list(TITLES)), default="attackers", help="Whom; relays are victims.")
 @click.option("--since", type=TEXT, help="Seen from this time on: a time, or 90m, 24h, 7d ago. Default: 7d.")
 @click.option("--country", type=TEXT, help="In this country (ISO code).")
@@ -33,14 +33,16 @@ __all__ = ["command"]
 @click.option("--json", "as_json", is_flag=True, help="The same as the format jsonl.")
 @click.option("--output", type=PLACE, metavar="FILE", default=STANDARD_OUTPUT, help="Replaced whole or not at all.")
 @click.pass_obj
-def command(settings: Settings, /, form: str, as_json: bool, output: Path, **given: Any) -> None:
+def command(settings: Settings, /, form: str | None, as_json: bool, output: Path, **given: Any) -> None:
     """Whom to block, whom to warn, in the form that a firewall or an exchange takes.
 
     FORMAT is txt (default), csv, jsonl, nft, ipset, kamailio, asterisk, stix or misp. A list has no private or
     reserved address, none of your own, none that you allow, and no relay unless it is asked for. Of each address it
     says why it stands there.
     """
-    data = _fetch(settings.load(), "jsonl" if as_json else form, given)
+    if as_json and form not in (None, "jsonl"):
+        raise click.UsageError(f"--json and {form} exclude each other")
+    data = _fetch(settings.load(), "jsonl" if as_json else form or "txt", given)
     is_new = write_whole(output, data)
     if output != STANDARD_OUTPUT:
         click.echo(f"{for_terminal(output)}: {len(data):,} bytes{'' if is_new else ', unchanged'}", err=True)

@@ -3,10 +3,15 @@
 A finding becomes an indicator only with a reason that a reader can check. What weighs most for a source is whether
 the address is its own: whoever sends UDP writes any address above it, so that a list made of what was merely received
 can be filled with the addresses of a carrier or a customer by anybody. See EVIDENCE for what counts.
+
+An indicator is made to be handed on, so it tells nothing of the sensors: not which they are, no text that senders wrote
+into their messages (scanners repeat there whom they ask), and of times the hour. A sender who knows when each of its
+packets went out would else learn from a published list which of them met a honeypot.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any, Final, Literal
 
@@ -30,6 +35,7 @@ EVIDENCE: Final = {
     "persistent": "that, or at least 50 requests in at least 6 different hours",
     "any": "nothing; UDP has the address that its sender wrote",
 }
+VALID: Final = timedelta(days=30)
 PERSISTENT_REQUESTS: Final = 50
 PERSISTENT_HOURS: Final = 6
 CONFIDENCE: Final = {"proven": 95, "persistent": 60, "any": 30}
@@ -46,8 +52,8 @@ class Indicator:
     """One address to act on.
 
     address: canonical text. roles: what it was seen as. confidence: 0 to 100, that it did what is said here.
-    first_seen, last_seen: RFC 3339. reasons: why it stands here, a clause each. goals: what it was after, keys of
-    GOALS. relays: through how many its traffic came. as_name, tools and agents are the text of others, as hostile as
+    first_seen, last_seen: the hours, RFC 3339. reasons: why it stands here, a clause each. goals: what it was after,
+    keys of GOALS. relays: through how many its traffic came. as_name and tools are the text of others, as hostile as
     ever.
     """
 
@@ -63,7 +69,6 @@ class Indicator:
     as_name: str = ""
     goals: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
-    agents: tuple[str, ...] = ()
     relays: int = 0
     campaigns: tuple[str, ...] = field(default=())
 
@@ -75,6 +80,11 @@ class Indicator:
     def is_victim(self) -> bool:
         """Whether it is a relay: to be warned, not to be fought."""
         return "relay" in self.roles
+
+    @property
+    def expires(self) -> str:
+        """When it should no longer be acted on unless it is seen again: addresses change hands."""
+        return f"{datetime.fromisoformat(self.last_seen) + VALID:%Y-%m-%dT%H:%M:%SZ}"
 
     @property
     def why(self) -> str:
@@ -110,7 +120,6 @@ def of_source(row: Row) -> Indicator:
         ),
         goals=tuple(row["goals"]),
         tools=tuple(row["tools"]),
-        agents=tuple(row["user_agents"]),
         **_common(row),
     )
 
@@ -179,15 +188,14 @@ def _joined(same: Sequence[Indicator]) -> Indicator:
         as_name=best.as_name,
         goals=every("goals"),
         tools=every("tools"),
-        agents=every("agents"),
         relays=max(each.relays for each in same),
         campaigns=every("campaigns"),
     )
 
 
 def _common(row: Row) -> dict[str, Any]:
-    names = ("first_seen", "last_seen", "country", "asn", "as_name")
-    return {name: row[name] for name in names}
+    hours = {name: f"{row[name][:13]}:00:00Z" for name in ("first_seen", "last_seen")}
+    return hours | {name: row[name] for name in ("country", "asn", "as_name")}
 
 
 def _named(goals: Sequence[str]) -> list[str]:

@@ -46,8 +46,8 @@ def _indicator(v21: Any, each: Indicator, author: str) -> Any:
     return v21.Indicator(
         id=_id("indicator", each.address),
         created_by_ref=author,
-        created=_milliseconds(each.first_seen),
-        modified=_milliseconds(each.last_seen),
+        created=each.first_seen,
+        modified=each.last_seen,
         name=f"SIP attacks from {each.address}",
         description=_description(each),
         indicator_types=["malicious-activity"],
@@ -55,7 +55,8 @@ def _indicator(v21: Any, each: Indicator, author: str) -> Any:
         confidence=each.confidence,
         pattern=f"[{kind}:value = '{each.address}']",
         pattern_type="stix",
-        valid_from=_milliseconds(each.first_seen),
+        valid_from=each.first_seen,
+        valid_until=each.expires,
     )
 
 
@@ -64,10 +65,10 @@ def _victim(v21: Any, each: Indicator, author: str) -> list[Any]:
     seen = v21.ObservedData(
         id=_id("observed-data", each.address),
         created_by_ref=author,
-        created=_milliseconds(each.first_seen),
-        modified=_milliseconds(each.last_seen),
-        first_observed=_milliseconds(each.first_seen),
-        last_observed=_milliseconds(each.last_seen),
+        created=each.first_seen,
+        modified=each.last_seen,
+        first_observed=each.first_seen,
+        last_observed=each.last_seen,
         number_observed=max(1, min(each.requests, 999_999_999)),
         object_refs=[address.id],
         labels=[LABELS[role] for role in each.roles],
@@ -76,8 +77,8 @@ def _victim(v21: Any, each: Indicator, author: str) -> list[Any]:
     note = v21.Note(
         id=_id("note", each.address),
         created_by_ref=author,
-        created=_milliseconds(each.first_seen),
-        modified=_milliseconds(each.last_seen),
+        created=each.first_seen,
+        modified=each.last_seen,
         content=_description(each),
         object_refs=[seen.id],
     )
@@ -92,9 +93,3 @@ def _description(each: Indicator) -> str:
 
 def _id(kind: str, what: str) -> str:
     return f"{kind}--{uuid.uuid5(NAMESPACE, f'{kind} {what}')}"
-
-
-def _milliseconds(moment: str) -> str:
-    """A moment as STIX has it, to the millisecond."""
-    whole, _, fraction = moment.rstrip("Z").partition(".")
-    return f"{whole}.{fraction[:3]:0<3}Z"

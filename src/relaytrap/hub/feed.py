@@ -38,6 +38,8 @@ __all__ = ["OPTIONS", "Wanted", "gather_feed"]
 SINCE: Final = "7d"
 LIMIT: Final = 50_000
 SENSORS_MAX: Final = 10_000
+YES: Final = ("yes", "1", "true")
+NO: Final = ("no", "0", "false")
 # Option → its meaning; `since` and the places are those of every question.
 OPTIONS: Final = {
     "since": f"Seen from this time on: 2026-01-31 18:30 (UTC), RFC 3339, or 90m, 24h, 7d ago; default {SINCE}",
@@ -90,7 +92,7 @@ class Wanted:
             _number(told, "confidence", config.feeds.confidence, 100),
             tuple(part for part in told.get("sensor", "").split(",") if part),
             _number(told, "limit", LIMIT, 1 << 31),
-            told.get("sample", "").lower() in ("1", "yes", "true"),
+            _yes(told, "sample"),
         )
 
     def has(self, role: str) -> bool:
@@ -121,6 +123,10 @@ class Gathering:
         with contextlib.closing(HubDatabase(config.data_dir)) as database:
             joined, heard_from = _joined(Keys(database)), _addresses_of_sensors(database)
         self._known = self._sensors_with_messages()
+        if unknown := [name for name in wanted.sensors if name not in self._known]:
+            raise InputError(
+                f"sensor: no message of {unknown[0]!r} is stored; relaytrap sensor list, or /sensors, names them"
+            )
         self.honeypots = frozenset(self._chosen(joined))
         self.left_out: Counter[str] = Counter()
         self.barrier = Barrier(
@@ -247,6 +253,13 @@ def _is_address(text: str) -> bool:
         return not ipaddress.ip_address(text).is_unspecified
     except ValueError:
         return False
+
+
+def _yes(given: Mapping[str, str], name: str) -> bool:
+    text = given.get(name, "no").lower()
+    if text not in (*YES, *NO):
+        raise InputError(f"{name}: {text!r} is no yes or no")
+    return text in YES
 
 
 def _number(given: Mapping[str, str], name: str, default: int, most: int) -> int:

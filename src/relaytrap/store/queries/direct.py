@@ -33,8 +33,8 @@ NONCE: Final = (
 
 def list_direct_sources(store: "Store", where: Filter, *, sensors: str = "", limit: int = 0) -> "list[Row]":
     """Sources of requests that nobody handed on for another, those with most requests first: address, country, asn,
-    as_name, requests, hours (different ones), sensors (how many), goals, tools, user_agents (up to eight of each),
-    first_seen, last_seen, proof.
+    as_name, requests, hours (different ones), sensors (how many), goals, tools (up to eight of each), first_seen,
+    last_seen, proof.
 
     proof: what shows that the address is the sender's: connection, tag, challenge; empty when nothing does. sensors:
     only what these saw, their names joined by commas; empty: all. limit: 0 for all.
@@ -48,7 +48,7 @@ def list_direct_sources(store: "Store", where: Filter, *, sensors: str = "", lim
     proofs = ", ".join(f"(source IN ({sql})) AS {name}" for name, sql in _proofs(around, bool(sensors), params).items())
     listed = ", ".join(
         f"arraySort(groupUniqArrayIf({LISTED})({column}, {column} != '')) AS {name}"
-        for name, column in (("goals", "goal"), ("tools", "tool"), ("user_agents", "user_agent"))
+        for name, column in (("goals", "goal"), ("tools", "tool"))
     )
     sums = (
         "SELECT source, any(country) AS country_, any(asn) AS asn_, any(as_name) AS as_name_, count() AS requests, "
@@ -59,7 +59,7 @@ def list_direct_sources(store: "Store", where: Filter, *, sensors: str = "", lim
     page = f"LIMIT {int(limit)}" if limit else ""
     rows = store.rows(
         f"SELECT {address('source')} AS address, country_ AS country, asn_ AS asn, as_name_ AS as_name, requests, "
-        f"hours, sensors_ AS sensors, goals, tools, user_agents, {moment('first_')} AS first_seen, "
+        f"hours, sensors_ AS sensors, goals, tools, {moment('first_')} AS first_seen, "
         f"{moment('last_')} AS last_seen, {proofs} FROM ({sums}) ORDER BY requests DESC, source {page} {COLUMNS_FIRST}",
         params,
     )
