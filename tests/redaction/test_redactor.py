@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from relaytrap.errors import InputError
+from relaytrap.evidence.topology_hiding import BUILT_IN
 from relaytrap.redaction import Redactor, Secrets
 from relaytrap.redaction.secrets import ADDRESSES_MAX
 
@@ -64,6 +65,29 @@ def test_digests_over_what_was_removed_go_as_well():
     assert redactor.removed["digest"] == 2
 
 
+def masked(plain: bytes) -> bytes:
+    """As topoh writes it with its built-in key."""
+    symbols = {value: symbol for symbol, value in BUILT_IN.items()}
+    bits = int.from_bytes(plain, "big") << (-len(plain) * 8 % 6)
+    count = -(-len(plain) * 8 // 6)
+    return bytes(symbols[bits >> 6 * (count - 1 - at) & 63] for at in range(count))
+
+
+def test_address_under_topology_hiding_is_removed_with_its_mask():
+    ours, theirs = masked(b"sip:100@203.0.113.7"), masked(b"sip:100@192.0.2.5")
+    redactor = made()
+    shown = redactor.octets(b"Contact: <sip:127.0.0.8;line=sr-%s*>\r\nm: <sip:127.0.0.8;line=sr-%s>" % (ours, theirs))
+    assert ours not in shown
+    assert b"line=sr-[sensor-1 in topoh of dotted]" in shown
+    assert theirs in shown
+
+
+def test_what_is_masked_under_a_secret_key_goes_whole():
+    redactor = made()
+    assert redactor.text("branch=z9hG4bKsr-AAAAAAAAAAAAAAAAAAAA;x") == "branch=z9hG4bKsr-xxxxxxxxxxxxxxxxxxxx;x"
+    assert redactor.removed["masked value"] == 1
+
+
 def test_rows_lose_sensors_addresses_and_whatever_confirms_a_guess():
     row = {
         "id": "0123456789abcdef",
@@ -110,6 +134,11 @@ def test_more_addresses_than_can_be_looked_for_are_refused():
 
 def test_sensors_are_numbered_by_name_whatever_the_order_of_rows():
     assert Secrets.of(PLACES).sensors == Secrets.of(PLACES[::-1]).sensors == {"fra-1": "sensor-1", "syd-1": "sensor-2"}
+
+
+def test_address_that_the_store_cut_in_two_leaves_no_half():
+    shown = made().rows([{"quote": "x" * 502 + "203.0.113.", "text": "short 203.0.11"}])
+    assert "203.0.11" not in shown[0]["quote"]
 
 
 def test_identifier_that_was_asked_for_is_no_way_around():

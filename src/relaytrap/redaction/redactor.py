@@ -39,6 +39,8 @@ PLAIN: Final = frozenset({"dotted", "text", "name"})
 """Encodings in whose place a pseudonym stands by itself: a reader expects a host there."""
 
 KEPT_MAX: Final = 50_000
+# Where the store cuts what is long, and more than any form of an address takes.
+QUOTE_CUT, TEXT_CUT, LONGEST_FORM = 512, 4096, 160
 
 
 class Redactor:
@@ -131,6 +133,8 @@ class Redactor:
             return self._messages.setdefault(value, f"message-{len(self._messages) + 1}")
         if key == "raw":
             return base64.b64encode(self.octets(base64.b64decode(value))).decode("ascii")
+        if len(value) >= (QUOTE_CUT if key == "quote" else TEXT_CUT):
+            value = value[:-LONGEST_FORM]  # the store cut it, perhaps within an address
         return self.text(value)
 
     def _sensor(self, name: str) -> str:
@@ -147,6 +151,8 @@ class Redactor:
             pieces.append(_instead(place, is_glued=is_glued))
             if place.whose:
                 removed["own name" if place.how == "name" else "sensor address"] += 1
+            elif place.how == "mask":
+                removed["masked value"] += 1
             else:
                 removed["digit"] += place.end - place.start
             at = place.end

@@ -2,7 +2,9 @@
 
 A text is searched as it is, and again below each layer that can be peeled off: runs of hex, base64 and percent escapes
 are decoded and searched in turn, as scanners pack one encoding into another (SIPVicious writes the hex of the hex of
-the address it aims at). Places found below are carried back to the outermost text.
+the address it aims at). Places found below are carried back to the outermost text. What a relay masked by topology
+hiding is unmasked where its key is the built-in one; under any other key it counts as a secret: one alphabet serves all
+messages of a relay, and enough of them give it away.
 """
 
 import ipaddress
@@ -12,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from relaytrap.evidence.address_forms import find_address_forms
+from relaytrap.evidence.topology_hiding import unmask
 from relaytrap.redaction.secrets import OWN, Secrets
 
 __all__ = ["NUMBER_MIN", "Found", "Searcher", "as_text", "numbers_in"]
@@ -36,6 +39,8 @@ NIBBLES: Final = re.compile(r"(?i)(?:[0-9a-f]\.){31}[0-9a-f]")
 HEX_RUN: Final = re.compile(r"[0-9A-Fa-f]{14,}")
 BASE64_RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{6,}")
 ESCAPED_RUN: Final = re.compile(r"(?:[^%\s\"<>]*%[0-9A-Fa-f]{2})+[^%\s\"<>]*")
+# Branches, parameters and Call-IDs that Kamailio's topoh masked.
+MASKED: Final = re.compile(r"(z9hG4bKsr-|(?:(?<=[=\s])|\A)sr-|!!:)([A-Za-z0-9.-]{12,}\**)")
 ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 # Without a user part, digits behind "sip:" are a host.
 NUMBER_IN_URI: Final = re.compile(
@@ -45,7 +50,8 @@ NUMBER_IN_URI: Final = re.compile(
 
 
 class Found(NamedTuple):
-    """A place in a text. whose: a pseudonym, or "" for digits of a number. how: the encoding, as people read it."""
+    """A place in a text. whose: a pseudonym, or "" for digits of a number and what is masked. how: the encoding, as
+    people read it."""
 
     start: int
     end: int
@@ -124,6 +130,8 @@ class Searcher:
             yield from self._below_base64(text, depth - 1)
             if "%" in text:
                 yield from self._below_escapes(text, depth - 1)
+            if "sr-" in text or "!!:" in text:
+                yield from self._below_masks(text, depth - 1)
 
     def _forms(self, text: str) -> Iterator[Found]:
         lower = text.lower()
@@ -255,6 +263,16 @@ class Searcher:
             for place in self._find("".join(inner), depth):
                 start, end = run.start() + starts[place.start], run.start() + starts[place.end]
                 yield place._replace(start=start, end=end, how=_beneath("escaped", place.how))
+
+    def _below_masks(self, text: str, depth: int) -> Iterator[Found]:
+        for match in MASKED.finditer(text):
+            plain = unmask(match[0].encode("latin-1", "replace"))
+            if plain is None:
+                yield Found(*match.span(2), "", "mask")
+                continue
+            places = list(self._find(as_text(plain), depth))
+            if places:
+                yield Found(*match.span(2), places[0].whose, _beneath("topoh", places[0].how))
 
 
 def _beneath(layer: str, how: str) -> str:

@@ -117,7 +117,7 @@ def _removed(redaction: Facts | None) -> Section:
                 words("Numbers keep their first digits; the last six stand as x."),
                 words(
                     "Digests over what was removed, identifiers of messages, names of capture files: they would "
-                    "confirm a guess."
+                    "confirm a guess. What a relay masked under a key of its own: enough of it gives the key away."
                 ),
                 words("Sources, relays, origins and what they wrote besides are as they came."),
             )
