@@ -173,6 +173,17 @@ def test_mistake_of_ours_is_not_run(guard: Run, open_edge: Path, monkeypatch: py
     assert guard(open_edge, *POLICY).status == 3
 
 
+def test_installation_without_the_packages_is_not_run_in_one_sentence(
+    guard: Run, open_edge: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "relaytrap.enrich", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    shown = guard(str(open_edge))
+    assert shown.status == 3
+    assert shown.err.startswith("relaytrap: this command needs the package relaytrap.enrich")
+    assert shown.err.count("\n") == 1
+
+
 def test_reader_that_leaves_early_keeps_the_status(open_edge: Path, tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)

@@ -117,7 +117,6 @@ CHECKS: tuple[Check, ...] = (
     check_secrets,
     check_clock,
     check_units,
-    check_hub,
     check_persona,
     check_listen,
     check_tls,
@@ -126,6 +125,7 @@ CHECKS: tuple[Check, ...] = (
     check_hep,
 )
 HUB_CHECKS: tuple[Check, ...] = (
+    check_hub,
     check_page,
     check_uplink,
     check_store,

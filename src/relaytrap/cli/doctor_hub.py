@@ -49,11 +49,9 @@ def check_hub(config: Config) -> Iterator[Finding]:
 
 
 def _owner(data_dir: Path) -> int | None:
-    """The process that has a data directory; None when nobody has it, or where no store is installed."""
-    try:
-        from relaytrap.store.lock import owner_of
-    except ModuleNotFoundError:
-        return None
+    """The process that has a data directory; None when nobody has it."""
+    from relaytrap.store.lock import owner_of
+
     return owner_of(data_dir)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from relaytrap.cli.guard_result import print_finding, print_result, status_line
-from relaytrap.cli.main import Settings
+from relaytrap.cli.main import Settings, explain_missing
 from relaytrap.cli.monitored import output_keeps_status, usage_is_not_run
 from relaytrap.cli.output import TEXT
 from relaytrap.cli.service import notify_ready, start_log
@@ -142,6 +142,8 @@ def _guarded(settings: Settings, asked: Asked, *, strict: bool, as_json: bool, s
         return told.status(strict=strict)
     except RelaytrapError as error:
         click.echo(f"relaytrap: {error}", err=True)
+    except ModuleNotFoundError as error:
+        click.echo(f"relaytrap: {explain_missing(error)}", err=True)
     except KeyboardInterrupt:
         click.echo("relaytrap: stopped; nothing was judged", err=True)
     except Exception:  # the edge of one unit of work: a traceback's status would be an alarm

@@ -19,7 +19,7 @@ from relaytrap import __version__
 from relaytrap.cli.streams import flush_output, is_without_room, prepare_streams, tell_without_room
 from relaytrap.errors import MissingExtra, RelaytrapError
 
-__all__ = ["COMMANDS", "PURPOSES", "Group", "Settings", "main", "relaytrap"]
+__all__ = ["COMMANDS", "PURPOSES", "Group", "Settings", "explain_missing", "main", "relaytrap"]
 
 # Name → module that holds a click command called `command`, and the help line.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -174,14 +174,7 @@ def _run(argv: Sequence[str] | None) -> int | str | None:
         click.echo(f"relaytrap: {error}", err=True)
         return error.exit_status
     except ModuleNotFoundError as error:
-        missing = error.name or ""
-        if missing.startswith("relaytrap.") and importlib.util.find_spec("relaytrap.hub"):
-            raise
-        click.echo(
-            f"relaytrap: this command needs the package {missing}, which a sensor's installation leaves out; "
-            "install relaytrap[hub]",
-            err=True,
-        )
+        click.echo(f"relaytrap: {explain_missing(error)}", err=True)
         return MissingExtra.exit_status
     except click.ClickException as error:
         error.show()
@@ -193,6 +186,16 @@ def _run(argv: Sequence[str] | None) -> int | str | None:
         if not is_without_room(error):
             raise
         return tell_without_room(error)
+
+
+def explain_missing(error: ModuleNotFoundError) -> MissingExtra:
+    """What to tell of a package that is not installed; raises the error again where it is a mistake of ours."""
+    missing = error.name or ""
+    if missing.startswith("relaytrap.") and importlib.util.find_spec("relaytrap.hub"):
+        raise error
+    return MissingExtra(
+        f"this command needs the package {missing}, which a sensor's installation leaves out; install relaytrap[hub]"
+    )
 
 
 if __name__ == "__main__":
