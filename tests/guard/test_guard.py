@@ -517,6 +517,7 @@ def test_long_messages_hold_no_more_octets_than_their_bound(monkeypatch: pytest.
         message.body = "x" * 20_000
         edge.arrive(message)
     assert edge.guard._octets <= 130_000
+    assert len(edge.guard._waiting) <= 5
 
 
 def test_what_is_held_is_counted_down_to_nothing() -> None:

@@ -138,10 +138,9 @@ class Guard:
                 if not is_over and len(kept) <= HELD_MAX and self._octets <= HELD_OCTETS_MAX:
                     break
                 del kept[key]
-                if kept is self._waiting and is_over and _rings(transaction):
+                if kept is self._waiting and is_over and not transaction.judged and _rings(transaction):
                     self._ringing[key] = transaction
                     continue
-                self._octets -= transaction.octets
                 yield from self._judge(transaction)
 
     def finish(self) -> Iterator[Finding]:
@@ -149,7 +148,6 @@ class Guard:
         for kept in (self._ringing, self._waiting):
             while kept:
                 _, transaction = kept.popitem(last=False)
-                self._octets -= transaction.octets
                 yield from self._judge(transaction)
 
     def _take_request(self, seen: Observation, request: Request) -> None:
@@ -183,7 +181,7 @@ class Guard:
         if key is None:
             return
         transaction = self._held(key_of(key, destination)) or self._find(key, response)
-        if transaction is None or not transaction.first.request.to_tag:
+        if transaction is None or not transaction.is_within:
             # A request that says it is within a dialog does not begin one, whatever it is answered.
             self._known.note_dialog(response, seen.received_at_ns)
         if transaction is None or transaction.judged:
@@ -219,9 +217,8 @@ class Guard:
     # ---- judging -------------------------------------------------------------------------------------------------
 
     def _judge(self, transaction: Transaction) -> Iterator[Finding]:
-        if transaction.judged or not transaction.legs:
+        if transaction.judged:
             return
-        transaction.judged = True
         first = transaction.first
         if self._policy.knows_own:
             self._summary.ours += "own" in (self._policy.party(first.source), self._policy.party(first.destination))
@@ -236,6 +233,8 @@ class Guard:
             finding = self._findings.add(case, first, self._banners.get(case.edge, ""))
             if finding is not None:
                 yield finding
+        self._octets -= transaction.octets
+        transaction.close()
 
     def _attempts(self, transaction: Transaction, verdict: Verdict) -> Sequence[Case]:
         """What somebody tried in vain; what an alarm is about was not in vain."""

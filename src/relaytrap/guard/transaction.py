@@ -14,6 +14,8 @@ from relaytrap.sip import Request, Response
 __all__ = ["Answer", "Leg", "Transaction", "key_of_message", "way_of"]
 
 LEGS_MAX: Final = 8
+OVERHEAD: Final = 3_000
+"""What a message weighs besides its octets once it is taken apart (measured: 2.5 to 4 kB)."""
 ANSWERS_MAX: Final = 16
 
 
@@ -65,7 +67,8 @@ def key_of_message(message: Request | Response) -> int | None:
 class Transaction:
     """The sightings of one request, in the order in which they came.
 
-    octets: of the messages that are held. judged: whether findings were drawn already.
+    octets: about what the messages that are held weigh. judged: whether findings were drawn already; no message is held
+    any more then, and what remains tells repetitions and later answers. is_within: it says it is within a dialog.
     """
 
     began_ns: int
@@ -73,14 +76,26 @@ class Transaction:
     answers: list[Answer] = field(default_factory=list)
     octets: int = 0
     judged: bool = False
+    is_within: bool = False
+    _ends: tuple[str, str, int] = ("", "", 0)
 
     @property
     def first(self) -> Leg:
         """Where the request began, as far as it was seen."""
         return min(self.legs, key=lambda leg: leg.via_count)
 
+    def close(self) -> None:
+        """It is judged: let go of its messages."""
+        self.judged = True
+        self._ends = _ends_of(self.first)
+        self.legs.clear()
+        self.answers.clear()
+        self.octets = 0
+
     def add_leg(self, leg: Leg) -> bool:
-        """Another sighting; False for a repetition."""
+        """Another sighting; False for a repetition, or when there is nothing more to learn."""
+        if self.judged:
+            return False
         branch = _branch(leg.request)
         for known in self.legs:
             if (known.source, known.destination) == (leg.source, leg.destination) and _branch(known.request) == branch:
@@ -88,13 +103,14 @@ class Transaction:
         if len(self.legs) >= LEGS_MAX:
             return False
         self.legs.append(leg)
-        self.octets += len(leg.request.raw)
+        self.is_within |= bool(leg.request.to_tag)
+        self.octets += len(leg.request.raw) + OVERHEAD
         return True
 
     def is_anothers(self, leg: Leg) -> bool:
         """Whether somebody else began under the same Call-ID and CSeq: tools write constants into both."""
-        first = self.first
-        return leg.destination == first.destination and leg.source != first.source and leg.via_count <= first.via_count
+        source, destination, via_count = self._ends if self.judged else _ends_of(self.first)
+        return leg.destination == destination and leg.source != source and leg.via_count <= via_count
 
     def add_answer(self, answer: Answer) -> None:
         """A response; of provisional ones the last between two hosts counts."""
@@ -106,7 +122,7 @@ class Transaction:
                 return
         if len(self.answers) < ANSWERS_MAX:
             self.answers.append(answer)
-            self.octets += len(answer.response.raw)
+            self.octets += len(answer.response.raw) + OVERHEAD
 
     def answer_to(self, leg: Leg) -> Answer | None:
         """What came back on the way that a sighting of the request went."""
@@ -120,6 +136,10 @@ class Transaction:
         """Whether whoever began has a final answer."""
         answer = self.answer_to(self.first) if self.legs else None
         return answer is not None and answer.response.status_code >= 200
+
+
+def _ends_of(leg: Leg) -> tuple[str, str, int]:
+    return leg.source, leg.destination, leg.via_count
 
 
 def _first_line(raw: bytes) -> bytes:
