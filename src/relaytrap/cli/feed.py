@@ -27,8 +27,12 @@ __all__ = ["command"]
 @click.option("--network", type=TEXT, help="An address, or a network that it is in.")
 @click.option("--sensor", type=TEXT, multiple=True, help="Seen by this sensor; repeatable. Default: the honeypots.")
 @click.option("--evidence", type=click.Choice(list(EVIDENCE)), help="What a source must have shown.")
-@click.option("--confidence", type=click.IntRange(0, 100), help="Least confidence in an origin or a relay.")
-@click.option("--limit", type=click.IntRange(min=0), help="At most this many, the surest; 0: all. Default: 50,000.")
+@click.option(
+    "--confidence", type=click.IntRange(0, 100), metavar="N", help="Least confidence in an origin or a relay."
+)
+@click.option(
+    "--limit", type=click.IntRange(min=0), metavar="N", help="At most this many, the surest; 0: all. Default: 50,000."
+)
 @click.option("--sample", is_flag=True, help="Also the bundled sample, to see what a feed looks like.")
 @click.option("--json", "as_json", is_flag=True, help="The same as the format jsonl.")
 @click.option("--output", type=PLACE, metavar="FILE", default=STANDARD_OUTPUT, help="Replaced whole or not at all.")

@@ -63,14 +63,26 @@ class GuardCommand(click.Command):
     help="Take in HEP there: udp:, tcp: or tls:address:port.",
 )
 @click.option("--interface", default="", type=TEXT, metavar="IFACE", help="Read SIP off an interface; sends nothing.")
-@click.option("--port", "ports", multiple=True, type=click.IntRange(1, 65535), help="SIP's ports there; default 5060.")
+@click.option(
+    "--port",
+    "ports",
+    multiple=True,
+    type=click.IntRange(1, 65535),
+    metavar="NUMBER",
+    help="SIP's ports there; default 5060.",
+)
 @click.option("--own-network", "own_networks", multiple=True, type=TEXT, help="Addresses of your edge and your users.")
 @click.option("--own-domain", "own_domains", multiple=True, type=TEXT, help="A domain that is yours.")
 @click.option(
     "--known-proxy", "known_proxies", multiple=True, type=TEXT, help="Address or network of who forwards to you."
 )
 @click.option("--trunk", "trunks", multiple=True, type=TEXT, help="Address or network of a carrier.")
-@click.option("--expected-hops", type=click.IntRange(0, 255), help="Vias that a stranger's request may have; 0: any.")
+@click.option(
+    "--expected-hops",
+    type=click.IntRange(0, 255),
+    metavar="NUMBER",
+    help="Vias that a stranger's request may have; 0: any.",
+)
 @click.option("--suggest", is_flag=True, help="Propose a policy from captures of honest traffic; judge nothing.")
 @click.option(
     "--every", "every_s", type=click.FloatRange(0), default=60.0, show_default=True, metavar="SECONDS",
