@@ -34,6 +34,7 @@ COUNTS = {
     "networks": {"messages", "relayed"},
     "numbers": {"messages"},
     "relays_by_time": {"messages"},
+    "sensor_addresses": {"messages"},
     "sensors": {"messages"},
     "source": {"messages", "relayed"},
     "sources": {"messages", "relayed"},
