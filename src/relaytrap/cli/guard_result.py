@@ -24,7 +24,7 @@ def print_finding(row: Row, *, brief: bool = False) -> None:
     if brief:
         return
     methods = ", ".join(f"{method} {number:,}" for method, number in row["methods"].items())
-    answered = f", {row['answered']:,} answered from behind" if row["answered"] else ""
+    answered = f", {row['answered']:,} answered 2xx" if row["answered"] else ""
     times = f"{moment(row['first_seen'])} to {moment(row['last_seen'])} UTC"
     click.echo(f"  {count(row['requests'], 'request')}{answered}: {for_terminal(methods)}; {times}")
     if row["destinations"]:

@@ -135,7 +135,9 @@ class _Judgement:
             f"{self._who()}, and it was handed on to the trunk {leg.destination} without a password: a stranger calls "
             "at your expense."
         )
-        user = self._evidence("guard.number", 20, self.user or b"", f"What it dials: {self._shown(self.user or b'')}.")
+        number = self.policy.number_abroad(self.user, self.first.destination)
+        reading = f"{number.best.reason}." if number is not None and number.best is not None else "What it dials."
+        user = self._evidence("guard.number", 20, self.user or b"", reading)
         return self._relay_case("guard.toll-relay", confidence, told, leg, (user,))
 
     def _relayed(self, leg: Leg) -> Verdict:
@@ -294,7 +296,7 @@ class _Judgement:
 
     def _who(self) -> str:
         uri = self._shown(self.request.request_uri)
-        return f"{self.first.source} sent {self._shown(self.request.method)} for {uri} to {self.first.destination}"
+        return f"{self.first.source} asked {self.first.destination} ({self._shown(self.request.method)}) for {uri}"
 
     def _whose_host(self) -> str:
         if not self.host:
