@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from markupsafe import escape
+
 from relaytrap.web.pictures.standalone import draw_inline, draw_standalone, to_png
 from relaytrap.web.pictures.theme import DARK
 from relaytrap.web.pictures.world import draw_world
@@ -43,4 +45,4 @@ def _world(picture: Picture) -> str:
     if len(COLOUR.findall(light)) == len(dark):
         light = COLOUR.sub(both, light)
     size = re.search(r'width="(\d+)" height="(\d+)"', light)
-    return light.replace(size[0], f'width="100%" role="img" aria-label="{picture.alt}"', 1) if size else light
+    return light.replace(size[0], f'width="100%" role="img" aria-label="{escape(picture.alt)}"', 1) if size else light
