@@ -41,9 +41,15 @@ def test_page_shows_what_changed_the_history_and_why_it_did_not_run(empty_hub: H
     text = read(empty_hub.get(f"/probe/schedule/{schedule}").text).text
     assert "changed from refused to open" in text
     assert "did not run" in text
-    assert "open changed" in text
+    assert "Open open changed" in text
+    assert "Closed refused" in text
     assert text.index("Anybody can send any request") < text.index("History")
     assert text.rindex("open") < text.rindex("refused")  # newest first
+
+
+def test_page_gives_its_own_address_to_keep(empty_hub: Hub, schedule: str) -> None:
+    path = f"/probe/schedule/{schedule}"
+    assert f'data-copy="{empty_hub.url}{path}"' in empty_hub.get(path).text
 
 
 def test_hostile_text_is_shown_and_does_nothing(empty_hub: Hub, schedule: str) -> None:

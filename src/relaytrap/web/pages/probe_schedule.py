@@ -28,6 +28,7 @@ def show(request: Ask, site: TheSite, secret: FromPath[str]) -> Response[bytes]:
         "pages/probe_schedule.html",
         schedule=schedule,
         stated=STATED,
+        address=str(request.url),
         json_twin=f"/api/probe/schedule/{secret}",
         **_shown(site, schedule),
     )
@@ -74,9 +75,11 @@ def _notice(notice: Notice) -> Shown:
 
 def _result(entry: Entry) -> Shown:
     sentence = entry.report["sentence"] if entry.report else ""
+    judged = CLASSES.get(entry.verdict or "")
     return {
         "at": rfc3339(entry.started_at_ns),
         "verdict": entry.verdict,
+        "exit_status": judged.exit_status if judged else None,
         "sentence": sentence,
         "secret": entry.secret,
     }
