@@ -296,8 +296,10 @@ def test_what_is_gone_is_forgotten(store, setting, scene):
     put(store, setting, scene.seen)
     analysis = Analysis(store)
     analysis.update()
+    (campaign, *_) = run_query(store, "campaigns", {})
     store.command("TRUNCATE TABLE messages")
     analysis.update()
+    assert run_query(store, "campaign", {"id": campaign["id"]}) == []
     assert run_query(store, "relays", {"limit": 0}) == []
     assert run_query(store, "origins", {"limit": 0}) == []
     assert run_query(store, "campaigns", {"limit": 0}) == []

@@ -9,7 +9,7 @@ from relaytrap.hub.analyse import Analysis
 from relaytrap.hub.batch import make_batch
 from relaytrap.hub.rows import RowSetting
 from relaytrap.store import Store
-from relaytrap.store.queries import run_query
+from relaytrap.store.queries import members, run_query
 from relaytrap.store.queries.campaign import details_of, fan_of, relay_hours_of, sweep_of
 from tests.evidence.relays import Scene, request
 from tests.storing import opened_store
@@ -49,6 +49,16 @@ def test_pictures_of_a_campaign_need_no_second_search_for_it(store, asked):
     assert len(asked) == 3
     assert len(drawn[0]) == 5
     assert drawn == [list(run_query(store, name, {"id": campaign["id"]})) for name in ("sweep", "fan", "relay_hours")]
+
+
+def test_a_campaign_is_found_by_its_identifier_whether_a_list_told_it_or_not(store, asked, monkeypatch):
+    campaign = next(iter(run_query(store, "campaigns", {})))
+    asked.clear()
+    told = run_query(store, "campaign", {"id": campaign["id"]})
+    searches = len(asked)
+    monkeypatch.setattr(members, "_OWNERS", {})
+    assert run_query(store, "campaign", {"id": campaign["id"]}) == told
+    assert len(asked) == 2 * searches + 1
 
 
 def test_campaign_without_associations_goes_through_no_placements(store, asked):

@@ -7,7 +7,7 @@ from relaytrap.evidence.campaign import NAMED_MAX, Deeds, Tried, campaign_id, go
 from relaytrap.store.findings_schema import COUNTS, WORDS
 from relaytrap.store.queries.believed import SETTLED_HOURS, SETTLED_PLACES
 from relaytrap.store.queries.filter import Seen
-from relaytrap.store.queries.members import Members, find_campaign
+from relaytrap.store.queries.members import Members, find_campaign, remember_owner
 from relaytrap.store.queries.shape import COLUMNS_FIRST, address, moment
 
 if TYPE_CHECKING:
@@ -118,7 +118,10 @@ def _campaigns(store: "Store", sums: str, chosen: str, params: dict[str, Any]) -
         f"seconds_ FROM ({sums} {having}) AS c LEFT JOIN (SELECT * FROM origin_findings FINAL) AS o "
         f"ON c.key = o.origin {'ORDER BY ' + order if order else ''} {COLUMNS_FIRST}"
     )
-    return [_campaign_row(row) for row in store.rows(sql, params)]
+    rows = [_campaign_row(row) for row in store.rows(sql, params)]
+    for row in rows:
+        remember_owner(row)
+    return rows
 
 
 def _campaign_row(row: "Row") -> "Row":

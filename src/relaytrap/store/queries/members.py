@@ -15,7 +15,7 @@ from relaytrap.store.queries.filter import storage_address
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
 
-__all__ = ["NO_PLACES", "Members", "find_campaign"]
+__all__ = ["NO_PLACES", "Members", "find_campaign", "remember_owner"]
 
 LISTED_MAX: Final = 10_000
 """Tracks, and placements, that are looked up once; more are looked up by each question."""
@@ -37,12 +37,30 @@ NO_PLACES: Final = "SELECT * FROM placements WHERE 0"
 
 def find_campaign(store: "Store", id: str) -> tuple[str, str] | None:
     """Whose campaign has an identifier: base and address as stored; None for nobody's."""
+    if known := _OWNERS.get(id):
+        return known
     sql = (
         f"SELECT base, toString(key) AS key FROM (SELECT base, key FROM ({SETTLED_HOURS}) WHERE openers > 0 GROUP BY "
         f"base, key UNION DISTINCT SELECT base, key FROM ({SETTLED_PLACES}) GROUP BY base, key) "
         f"WHERE {CAMPAIGN} = {{id:String}} LIMIT 1 SETTINGS prefer_column_name_to_alias = 1"
     )
     return next(((row["base"], row["key"]) for row in store.rows(sql, {"id": id})), None)
+
+
+# Identifiers of campaigns that were told → whose they are, which never changes.
+_OWNERS: dict[str, tuple[str, str]] = {}
+OWNERS_MAX: Final = 1 << 14
+
+
+def remember_owner(row: "Row") -> None:
+    """Spare the next question about the campaign of a row of list_campaigns the search for its identifier."""
+    if len(_OWNERS) >= OWNERS_MAX:
+        _OWNERS.clear()
+    _OWNERS[row["id"]] = _owner(row)
+
+
+def _owner(row: "Row") -> tuple[str, str]:
+    return "origin" if row["origin"] else "behind", storage_address(row["origin"] or row["behind"])
 
 
 class Members(NamedTuple):
@@ -57,10 +75,10 @@ class Members(NamedTuple):
         """Those of a row of list_campaigns."""
         found = _RECENT.get(store, {}).get(_known_by(row))
         if found is None:
-            base = "origin" if row["origin"] else "behind"
+            base, key = _owner(row)
             # The engine goes through all placements to find a campaign's, which is spared where there are none.
             is_placed = base == "behind" or row["associated"] > 0
-            found = cls.read(store, base, storage_address(row["origin"] or row["behind"]), is_placed=is_placed)
+            found = cls.read(store, base, key, is_placed=is_placed)
             found.remember(store, row)
         return found
 
