@@ -4,8 +4,10 @@
     python bench/make_rows.py --data /tmp/pages --rows 10000000
 
 Sessions are drawn first (one source, tool, sensor and goal each; a few send most), messages from sessions: sources
-belong to one country and network, tools to a mix of methods. Times run over --days before now. Deterministic but for
-the end of the time span; deliberately not through the parser, because only the store is under test.
+belong to one country and network, tools to a mix of methods. One session in eight comes through a relay that names one
+of some hundred origins, one through a relay that names nobody. Times run over --days before now. Deterministic but for
+the end of the time span; deliberately not through the parser, because only the store is under test. Last, relays,
+origins and campaigns are found, unless --no-findings.
 """
 
 import argparse
@@ -14,10 +16,12 @@ import time
 from pathlib import Path
 
 from relaytrap.config import StoreConfig
+from relaytrap.hub.analyse import Analysis
 from relaytrap.store import Store
 from relaytrap.store.schema import NAMES
 
 SOURCES = 48_000
+ORIGINS = 400
 SESSIONS_AN_HOUR = 900
 COUNTRIES = (
     "US DE FR NL RU CN GB BG UA PL RO LT VN IN BR HK SG IT ES CA TR SE CZ JP KR ID TH MX AR ZA IR IL EG PK BD MY PH TW "
@@ -87,11 +91,19 @@ def expressions() -> dict[str, str]:
         "target": "if(method_ = 'REGISTER', user_, '')",
         "decoded": "'[]'",
         "path_verdict": "verdict_",
-        "relay": "if(verdict_ = 'relayed', toIPv6(address_), toIPv6('::'))",
-        "origin": "if(verdict_ = 'relayed', toIPv6('203.0.113.9'), toIPv6('::'))",
+        "relay": "if(verdict_ IN ('relayed', 'hidden'), toIPv6(address_), toIPv6('::'))",
+        "origin": "if(verdict_ = 'relayed', toIPv6(origin_), toIPv6('::'))",
+        "origin_port": "if(verdict_ = 'relayed', 5060, 0)",
+        "origin_confidence": "if(verdict_ = 'relayed', 60, 0)",
+        "path_kind": "if(verdict_ = 'relayed', 'stateless', '')",
         "hops": "'[]'",
         "evidence": "'[]'",
-        "track": "cityHash64(session_)",
+        "opener": "method_ NOT IN ('ACK', 'CANCEL')",
+        "goal": "multiIf(method_ = 'OPTIONS', 'host', method_ = 'REGISTER', 'extension', 'toll')",
+        "target_key": "toUInt64(if(method_ = 'INVITE', core_, extension_))",
+        "shape": "cityHash64(tool_)",
+        "stack": "cityHash64(tool_, if(verdict_ = 'hidden', address_, ''))",
+        "track": "cityHash64(verdict_, if(verdict_ = 'relayed', origin_, address_), tool_)",
         "rules_version": "1",
         "raw": "raw_",
     }
@@ -109,7 +121,8 @@ FROM (SELECT *,
   multiIf(goal_ = 0, 'OPTIONS', goal_ = 1, 'REGISTER', ['INVITE', 'INVITE', 'ACK', 'CANCEL'][1 + h2 % 4]) AS method_,
   concat('44203', leftPad(toString(toUInt32(40000 * pow(h2 / exp2(64), 2))), 7, '0')) AS core_,
   ['00', '011', '900', '9011', '+'][1 + h1 % 5] AS prefix_,
-  multiIf(method_ = 'OPTIONS', '100', method_ = 'REGISTER', toString(100 + h2 % 9000), concat(prefix_, core_)) AS user_,
+  if(method_ = 'REGISTER', toString(100 + h2 % 9000), '100') AS extension_,
+  if(method_ IN ('OPTIONS', 'REGISTER'), extension_, concat(prefix_, core_)) AS user_,
   concat('sip:', user_, '@198.51.100.', toString(sensor_)) AS uri_,
   concat(lower(hex(h1)), '@', address_) AS call_id_
 FROM (SELECT *,
@@ -118,6 +131,8 @@ FROM (SELECT *,
   toUInt32(floor({sources} * pow(cityHash64(session_) / exp2(64), 2.2))) AS rank_,
   concat(toString(11 + cityHash64(rank_) % 200), '.', toString(cityHash64(rank_, 1) % 256), '.',
          toString(cityHash64(rank_, 2) % 256), '.', toString(1 + cityHash64(rank_, 3) % 254)) AS address_,
+  toUInt32(floor({origins} * pow(cityHash64(session_, 8) / exp2(64), 2))) AS origin_number_,
+  concat('203.0.', toString(origin_number_ % 200), '.', toString(1 + intDiv(origin_number_, 200))) AS origin_,
   toUInt32(200 + floor(2500 * pow(cityHash64(rank_, 4) / exp2(64), 3))) AS asn_,
   {countries}[1 + toUInt32(floor(length({countries}) * pow(cityHash64(asn_) / exp2(64), 2)))] AS country_,
   {tools}[1 + toUInt32(floor(length({tools}) * pow(cityHash64(session_, 5) / exp2(64), 1.5)))] AS tool_,
@@ -137,7 +152,7 @@ def drawn(first: int, rows: int, start_s: int, step_ns: float) -> str:
     lists = {"countries": COUNTRIES.split(), "tools": TOOLS, "agents": AGENTS, "verdicts": VERDICTS}
     quoted = {name: "[" + ", ".join(f"'{value}'" for value in values) + "]" for name, values in lists.items()}
     numbers = {"first": first, "rows": rows, "start_s": start_s, "step_ns": f"{step_ns:.3f}"}
-    return DRAWN.format(sources=SOURCES, sessions=SESSIONS_AN_HOUR, **quoted, **numbers)
+    return DRAWN.format(sources=SOURCES, origins=ORIGINS, sessions=SESSIONS_AN_HOUR, **quoted, **numbers)
 
 
 def main() -> None:
@@ -146,6 +161,7 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=10_000_000)
     options.add_argument("--days", type=float, default=7)
     options.add_argument("--part", type=int, default=500_000, help="rows of one insert")
+    options.add_argument("--findings", action=argparse.BooleanOptionalAction, default=True)
     given = options.parse_args()
     span_s = given.days * 86400
     start_s = int(time.time() - span_s)
@@ -165,6 +181,11 @@ def main() -> None:
                 file=sys.stderr,
             )
         print(file=sys.stderr)
+        if given.findings:
+            began, worked = time.monotonic(), time.process_time()
+            Analysis(store).update()
+            taken, worked = time.monotonic() - began, time.process_time() - worked
+            print(f"findings in {taken:.0f} s, {worked:.0f} s of CPU time", file=sys.stderr)
         print(
             store.rows(
                 "SELECT table, sum(rows) AS rows, formatReadableSize(sum(bytes_on_disk)) AS size FROM "
