@@ -43,7 +43,7 @@ def test_nftables_has_a_set_for_each_family_and_role_emptied_before_it_is_filled
 def test_ipset_swaps_a_whole_list_with_the_one_in_use():
     lines = bare("ipset", feed(indicator()))
     assert lines[0] == "create relaytrap_attackers4 hash:ip family inet maxelem 1048576 comment"
-    assert lines[3].startswith('add relaytrap_attackers4_next 198.51.100.7 comment "attacked from this address, 20 ')
+    assert lines[3].startswith('add relaytrap_attackers4_next 198.51.100.7 comment "attacker, 20 ')
     assert lines[4:6] == ["swap relaytrap_attackers4_next relaytrap_attackers4", "destroy relaytrap_attackers4_next"]
 
 

@@ -1,11 +1,12 @@
 """GET /feeds/NAME.FORMAT: the lists of a running hub, for programs that come again and again."""
 
 import gzip
+import subprocess
 
 import pytest
 
 from relaytrap.feeds import FORMATS, TITLES
-from tests.web.conftest import Hub
+from tests.web.conftest import Hub, relaytrap
 from tests.web.scene import HOSTILE
 
 SEEN = {"sensor": "edge", "evidence": "any", "sample": "yes", "since": "365d"}
@@ -85,3 +86,13 @@ def test_the_page_hands_its_conditions_on_to_the_lists(hub: Hub) -> None:
     text = hub.get("/feeds", params=SEEN).text
     assert 'href="/feeds/sources.nft?since=365d&amp;evidence=any&amp;sensor=edge&amp;sample=yes"' in text
     assert hub.get("/feeds", params={"evidence": "<script>"}).status_code == 400
+
+
+def test_the_command_asks_the_hub_and_gets_the_same_list(hub: Hub) -> None:
+    given = [part for name, value in SEEN.items() for part in (f"--{name}", value) if name != "sample"]
+    command = relaytrap("feed", "nft", "--what", "sources", "--sample", *given, data=hub.data_dir)
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert done.stdout == hub.get("/feeds/sources.nft", params=SEEN).content
+    wrong = subprocess.run(relaytrap("feed", "--sensor", "nobody", data=hub.data_dir), capture_output=True, check=False)
+    assert wrong.returncode == 4
+    assert wrong.stderr.startswith(b"relaytrap: sensor: no message of 'nobody' is stored")

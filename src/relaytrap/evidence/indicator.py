@@ -18,26 +18,38 @@ from typing import Any, Final, Literal
 from relaytrap.evidence.campaign import GOALS
 from relaytrap.evidence.product import KINDS
 
-__all__ = ["EVIDENCE", "ROLES", "Indicator", "Role", "is_shown", "merged", "of_origin", "of_relay", "of_source"]
+__all__ = [
+    "EVIDENCE",
+    "PERSISTENT_HOURS",
+    "PERSISTENT_REQUESTS",
+    "PROOFS",
+    "ROLES",
+    "Indicator",
+    "Role",
+    "merged",
+    "of_origin",
+    "of_relay",
+    "of_source",
+]
 
 Role = Literal["source", "origin", "relay"]
 Row = Mapping[str, Any]
 
 # Role → what it means of an address.
 ROLES: Final[dict[Role, str]] = {
-    "source": "attacked from this address",
-    "origin": "attacked through open relays",
+    "source": "attacker",
+    "origin": "attacker behind open relays",
     "relay": "victim: an open relay that is abused",
 }
+PERSISTENT_REQUESTS: Final = 50
+PERSISTENT_HOURS: Final = 6
 # What a source has to show → what that is, the strictest first; each takes what those before it take.
 EVIDENCE: Final = {
     "proven": "that the address is its own: it held a connection, or returned a value that we had sent there",
-    "persistent": "that, or at least 50 requests in at least 6 different hours",
-    "any": "nothing; UDP has the address that its sender wrote",
+    "persistent": f"that, or at least {PERSISTENT_REQUESTS} requests in at least {PERSISTENT_HOURS} different hours",
+    "any": "nothing, though UDP has whatever address its sender wrote",
 }
 VALID: Final = timedelta(days=30)
-PERSISTENT_REQUESTS: Final = 50
-PERSISTENT_HOURS: Final = 6
 CONFIDENCE: Final = {"proven": 95, "persistent": 60, "any": 30}
 # Way in which an address was proven → how it reads.
 PROOFS: Final = {
@@ -92,26 +104,13 @@ class Indicator:
         return "; ".join((*(ROLES[role] for role in self.roles), *self.reasons))
 
 
-def is_shown(row: Row, wanted: str) -> bool:
-    """Whether a row of `direct_sources` shows as much as a key of EVIDENCE asks for."""
-    levels = list(EVIDENCE)
-    return levels.index(_shown_by(row)) <= levels.index(wanted)
-
-
-def _shown_by(row: Row) -> str:
-    if row["proof"]:
-        return "proven"
-    persistent = row["requests"] >= PERSISTENT_REQUESTS and row["hours"] >= PERSISTENT_HOURS
-    return "persistent" if persistent else "any"
-
-
 def of_source(row: Row) -> Indicator:
     """The indicator of a row of `direct_sources`."""
     proofs = [PROOFS[each] for each in row["proof"]] or ["UDP only, so the address may be made up"]
     return Indicator(
         address=row["address"],
         roles=("source",),
-        confidence=CONFIDENCE[_shown_by(row)],
+        confidence=CONFIDENCE[row["shown"]],
         requests=row["requests"],
         reasons=(
             f"{_counted(row['requests'], 'request')} at {_counted(row['sensors'], 'honeypot')}",
@@ -132,7 +131,7 @@ def of_origin(row: Row) -> Indicator:
         confidence=row["confidence"],
         requests=row["messages"],
         reasons=(
-            f"{_counted(row['messages'], 'request')} through open relays",
+            _counted(row["messages"], "request"),
             f"{_counted(row['relays'], 'relay')} in {_counted(row['networks'], 'network')} vouch for it",
             *([f"{_counted(row['contradictions'], 'relay')} against it"] if row["contradictions"] else []),
         ),

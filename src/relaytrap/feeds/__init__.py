@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 
 from relaytrap.feeds import asterisk, ipset, kamailio, lines, misp, nftables, plain, sheet, stix
 from relaytrap.feeds.barrier import Barrier
-from relaytrap.feeds.feed import TITLES, Feed, make_feed
+from relaytrap.feeds.feed import BEYOND, TITLES, Feed, make_feed
 
-__all__ = ["FORMATS", "TITLES", "Barrier", "Feed", "Format", "make_feed"]
+__all__ = ["BEYOND", "FORMATS", "TITLES", "Barrier", "Feed", "Format", "make_feed"]
 
 
 class Format(NamedTuple):

@@ -8,7 +8,10 @@ from typing import Final
 from relaytrap.evidence.indicator import Indicator, merged
 from relaytrap.feeds.barrier import Barrier
 
-__all__ = ["TITLES", "Feed", "make_feed", "of_version"]
+__all__ = ["BEYOND", "TITLES", "Feed", "make_feed", "of_version"]
+
+
+BEYOND: Final = "beyond the limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Feed:
     @property
     def head(self) -> list[str]:
         """What a reader should know before the first address, a line each; our own words and the operator's."""
-        out = [f"{why} ({count:,})" for why, count in self.left_out.items() if count]
+        out = [f"{why} ({count:,})" for why, count in self.left_out.items()]
         return [
             f"Relaytrap: {self.title}",
             *self.choice,
@@ -77,10 +80,10 @@ def make_feed(
         else:
             passed.append(each)
     if limit and len(passed) > limit:
-        out["beyond the limit"] += len(passed) - limit
+        out[BEYOND] += len(passed) - limit
         surest = sorted(passed, key=lambda each: (-each.confidence, -each.requests))[:limit]
         passed = merged(surest)
-    return Feed(name, TITLES[name], tuple(passed), tuple(choice), dict(sorted(out.items())))
+    return Feed(name, TITLES[name], tuple(passed), tuple(choice), {why: out[why] for why in sorted(out) if out[why]})
 
 
 def _told(reason: str) -> str:

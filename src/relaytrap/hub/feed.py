@@ -15,8 +15,8 @@ from typing import Any, Final
 from relaytrap.clock import parse_rfc3339
 from relaytrap.config import Config
 from relaytrap.errors import InputError
-from relaytrap.evidence.indicator import EVIDENCE, Indicator, is_shown, of_origin, of_relay, of_source
-from relaytrap.feeds import TITLES, Barrier, Feed, make_feed
+from relaytrap.evidence.indicator import EVIDENCE, Indicator, of_origin, of_relay, of_source
+from relaytrap.feeds import BEYOND, TITLES, Barrier, Feed, make_feed
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.fares import Fares
 from relaytrap.hub.keys import Keys
@@ -24,6 +24,7 @@ from relaytrap.sample.networks import SENSOR_PREFIX as SAMPLE_PREFIX
 from relaytrap.store import Store
 from relaytrap.store.queries import Filter, Place, parse_conditions
 from relaytrap.store.queries.direct import (
+    count_direct_sources,
     list_direct_sources,
     list_sensors_of_origins,
     list_sensors_of_relays,
@@ -38,6 +39,7 @@ __all__ = ["OPTIONS", "Wanted", "gather_feed"]
 SINCE: Final = "7d"
 LIMIT: Final = 50_000
 SENSORS_MAX: Final = 10_000
+SPARE: Final = 10_000
 YES: Final = ("yes", "1", "true")
 NO: Final = ("no", "0", "false")
 # Option → its meaning; `since` and the places are those of every question.
@@ -169,11 +171,18 @@ class Gathering:
     def _sources(self, relays: Mapping[str, Any]) -> Iterator[Indicator]:
         place = self._wanted.place
         where = Filter(since=self._wanted.since, country=place.country, asn=place.asn, source=place.network)
-        for row in list_direct_sources(self._store, where, sensors=",".join(sorted(self.honeypots))):
+        sensors = ",".join(sorted(self.honeypots))
+        # Some of them are relays or stay at the barrier; a flood of made-up sources must not be read whole for that.
+        most = self._wanted.limit + len(relays) + SPARE if self._wanted.limit else 0
+        rows = list_direct_sources(self._store, where, sensors=sensors, evidence=self._wanted.evidence, limit=most)
+        enough = rows[0]["of"] if rows else 0
+        self.left_out["sources that did not show that the address is theirs"] += (
+            count_direct_sources(self._store, where, sensors=sensors) - enough
+        )
+        self.left_out[BEYOND] += enough - len(rows)
+        for row in rows:
             if row["address"] in relays:
                 self.left_out["relays, which are victims"] += 1
-            elif not is_shown(row, self._wanted.evidence):
-                self.left_out["sources that did not show that the address is theirs"] += 1
             else:
                 yield of_source(row)
 

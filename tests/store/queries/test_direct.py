@@ -3,7 +3,7 @@
 import pytest
 
 from relaytrap.store.queries import Filter
-from relaytrap.store.queries.direct import list_direct_sources, list_sensors_of_relays
+from relaytrap.store.queries.direct import count_direct_sources, list_direct_sources, list_sensors_of_relays
 from tests.storing import NOON_NS, SECOND_NS, address, row
 
 IN, OUT = 1, 2
@@ -93,6 +93,23 @@ def test_a_nonce_of_ours_that_comes_back_proves_an_address(kept):
 def test_a_made_up_nonce_proves_nothing(kept):
     store = kept(challenged(0, b"n1", call_id=b"c"), asked(1, call_id=b"c", credentials=digest(b"n2")))
     assert proofs(store) == {"192.0.2.1": []}
+
+
+@pytest.mark.parametrize(("evidence", "found"), [("proven", [1]), ("persistent", [1, 2]), ("any", [1, 2, 4, 3])])
+def test_sources_showed_as_much_as_is_asked_for(kept, evidence, found):
+    def many(host, count, hours):
+        source = address(f"192.0.2.{host}")
+        return [asked(3600 * (n % hours) + n, source, id=1000 * host + n) for n in range(count)]
+
+    store = kept(
+        *(asked(0, transport=b"tcp"), answered(1, transport=b"tcp")),
+        *(*many(2, 50, 6), *many(3, 49, 6), *many(4, 50, 5)),
+    )
+    rows = list_direct_sources(store, Filter(), evidence=evidence)
+    assert [int(row["address"].rpartition(".")[2]) for row in rows] == found
+    assert {row["of"] for row in rows} == {len(found)}
+    assert {row["of"] for row in list_direct_sources(store, Filter(), evidence=evidence, limit=1)} == {len(found)}
+    assert count_direct_sources(store, Filter()) == 4
 
 
 def test_only_the_named_sensors_count(kept):

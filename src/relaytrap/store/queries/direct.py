@@ -9,6 +9,7 @@ an echo, so it must have been in an answer before it was in any request.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from relaytrap.evidence.indicator import EVIDENCE, PERSISTENT_HOURS, PERSISTENT_REQUESTS, PROOFS
 from relaytrap.store.queries.believed import SETTLED_HOURS, SETTLED_PLACES
 from relaytrap.store.queries.filter import Filter, storage_address
 from relaytrap.store.queries.shape import COLUMNS_FIRST, address, moment
@@ -16,7 +17,7 @@ from relaytrap.store.queries.shape import COLUMNS_FIRST, address, moment
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
 
-__all__ = ["list_direct_sources", "list_sensors_of_origins", "list_sensors_of_relays"]
+__all__ = ["count_direct_sources", "list_direct_sources", "list_sensors_of_origins", "list_sensors_of_relays"]
 
 LISTED: Final = 8
 # How long a tag or nonce may be on its way, and how far before the asked time answers are looked at: longer, so that a
@@ -24,6 +25,10 @@ LISTED: Final = 8
 RETURNED_WITHIN_S: Final = 600
 BEFORE_NS: Final = 3_600_000_000_000
 
+SHOWN: Final = (
+    f"multiIf(connection OR tag OR challenge, 'proven', requests >= {PERSISTENT_REQUESTS} AND hours >= "
+    f"{PERSISTENT_HOURS}, 'persistent', 'any')"
+)
 REQUEST: Final = "direction = 'in' AND kind = 'request'"
 ANSWER: Final = "direction = 'out' AND kind = 'response'"
 NONCE: Final = (
@@ -31,21 +36,20 @@ NONCE: Final = (
 )
 
 
-def list_direct_sources(store: "Store", where: Filter, *, sensors: str = "", limit: int = 0) -> "list[Row]":
-    """Sources of requests that nobody handed on for another, those with most requests first: address, country, asn,
-    as_name, requests, hours (different ones), sensors (how many), goals, tools (up to eight of each), first_seen,
-    last_seen, proof.
+def list_direct_sources(
+    store: "Store", where: Filter, *, sensors: str = "", evidence: str = "any", limit: int = 0
+) -> "list[Row]":
+    """Sources of requests that nobody handed on for another, first those that showed most, then by requests: address,
+    country, asn, as_name, requests, hours (different ones), sensors (how many), goals, tools (up to eight of each),
+    first_seen, last_seen, proof, shown, of.
 
-    proof: what shows that the address is the sender's: connection, tag, challenge; empty when nothing does. sensors:
-    only what these saw, their names joined by commas; empty: all. limit: 0 for all.
+    proof: what shows that the address is the sender's: connection, tag, challenge; empty when nothing does. shown: the
+    strictest key of evidence.indicator.EVIDENCE that it meets; evidence: only those that meet this one. of: how many
+    there are without the limit. sensors: only what these saw, their names joined by commas; empty: all. limit: 0 for
+    all.
     """
-    params: dict[str, Any] = {}
-    conditions = [REQUEST, "path_verdict IN ('direct', 'forged')", *where.conditions(params)]
-    around = Filter(since=where.since, until=where.until)
-    if sensors:
-        params["sensors"] = sensors.split(",")
-        conditions.append("sensor IN {sensors:Array(String)}")
-    proofs = ", ".join(f"(source IN ({sql})) AS {name}" for name, sql in _proofs(around, bool(sensors), params).items())
+    clause, params = _requests(where, sensors)
+    proofs = ", ".join(f"(source IN ({sql})) AS {name}" for name, sql in _proofs(where, sensors, params).items())
     listed = ", ".join(
         f"arraySort(groupUniqArrayIf({LISTED})({column}, {column} != '')) AS {name}"
         for name, column in (("goals", "goal"), ("tools", "tool"))
@@ -53,23 +57,42 @@ def list_direct_sources(store: "Store", where: Filter, *, sensors: str = "", lim
     sums = (
         "SELECT source, any(country) AS country_, any(asn) AS asn_, any(as_name) AS as_name_, count() AS requests, "
         f"uniqExact(toStartOfHour(received_at)) AS hours, uniqExact(sensor) AS sensors_, {listed}, "
-        "min(received_at) AS first_, max(received_at) AS last_ "
-        f"FROM messages WHERE {' AND '.join(conditions)} GROUP BY source"
+        f"min(received_at) AS first_, max(received_at) AS last_ FROM messages WHERE {clause} GROUP BY source"
     )
+    params["levels"] = list(EVIDENCE)[: list(EVIDENCE).index(evidence) + 1]
     page = f"LIMIT {int(limit)}" if limit else ""
     rows = store.rows(
         f"SELECT {address('source')} AS address, country_ AS country, asn_ AS asn, as_name_ AS as_name, requests, "
-        f"hours, sensors_ AS sensors, goals, tools, {moment('first_')} AS first_seen, "
-        f"{moment('last_')} AS last_seen, {proofs} FROM ({sums}) ORDER BY requests DESC, source {page} {COLUMNS_FIRST}",
+        f"hours, sensors_ AS sensors, goals, tools, {moment('first_')} AS first_seen, {moment('last_')} AS last_seen, "
+        f"connection, tag, challenge, shown, count() OVER () AS of FROM (SELECT *, {proofs}, {SHOWN} AS shown "
+        f"FROM ({sums})) WHERE shown IN {{levels:Array(String)}} "
+        f"ORDER BY indexOf({{levels:Array(String)}}, shown), requests DESC, source {page} {COLUMNS_FIRST}",
         params,
     )
-    return [row | {"proof": [name for name in ("connection", "tag", "challenge") if row.pop(name)]} for row in rows]
+    return [row | {"proof": [name for name in PROOFS if row.pop(name)]} for row in rows]
 
 
-def _proofs(where: Filter, named: bool, params: dict[str, Any]) -> dict[str, str]:
-    """Way to prove an address → SELECT of the addresses that are proven so."""
-    at = " AND ".join(["1", *where.conditions(params), *(["sensor IN {sensors:Array(String)}"] if named else [])])
-    around = at
+def count_direct_sources(store: "Store", where: Filter, *, sensors: str = "") -> int:
+    """How many sources `list_direct_sources` knows, whatever they showed."""
+    clause, params = _requests(where, sensors)
+    return int(store.row(f"SELECT uniqExact(source) AS n FROM messages WHERE {clause}", params)["n"])
+
+
+def _requests(where: Filter, sensors: str) -> tuple[str, dict[str, Any]]:
+    """Conditions of the requests that count, and their parameters."""
+    params: dict[str, Any] = {}
+    conditions = [REQUEST, "path_verdict IN ('direct', 'forged')", *where.conditions(params)]
+    if sensors:
+        params["sensors"] = sensors.split(",")
+        conditions.append("sensor IN {sensors:Array(String)}")
+    return " AND ".join(conditions), params
+
+
+def _proofs(where: Filter, sensors: str, params: dict[str, Any]) -> dict[str, str]:
+    """Way to prove an address → SELECT of the addresses that are proven so. Its parameters are put into params."""
+    span = Filter(since=where.since, until=where.until)
+    conditions = ["1", *span.conditions(params), *(["sensor IN {sensors:Array(String)}"] if sensors else [])]
+    at = around = " AND ".join(conditions)
     if where.since is not None:
         params["since_before"] = where.since - BEFORE_NS
         around = at.replace("{since:Int64}", "{since_before:Int64}")
