@@ -29,6 +29,8 @@ FIELDS = (
     "sip.Method sip.Status-Code sip.r-uri sip.Via sip.From sip.To sip.Contact sip.Call-ID sip.CSeq sip.User-Agent "
     "sip.Content-Length"
 )
+WITH_BYTECODE = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""What is installed has its bytecode; where none may be written, each process of an import compiles the package anew."""
 
 
 def main() -> None:
@@ -96,7 +98,8 @@ def timed(command: list[str], *, keep: bool = True) -> tuple[dict[str, float], b
     """Seconds by the clock, CPU seconds and peak megabytes of a command and its children, and what it printed."""
     began = time.perf_counter()
     output = subprocess.PIPE if keep else subprocess.DEVNULL
-    with subprocess.Popen(command, stdout=output, stderr=None if keep else subprocess.DEVNULL) as process:
+    errors = None if keep else subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=output, stderr=errors, env=WITH_BYTECODE) as process:
         memory = Memory(process.pid)
         printed = process.stdout.read() if process.stdout else b""
         _, status, used = os.wait4(process.pid, 0)
