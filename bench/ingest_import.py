@@ -30,7 +30,7 @@ FIELDS = (
     "sip.Content-Length"
 )
 WITH_BYTECODE = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-"""What is installed has its bytecode; where none may be written, each process of an import compiles the package anew."""
+"""What is installed has its bytecode; where none may be written, each process of an import compiles it anew."""
 
 
 def main() -> None:
