@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from relaytrap.cli.main import COMMANDS, PURPOSES, main, relaytrap
+from relaytrap.cli.main import COMMANDS, PURPOSES, Settings, main, relaytrap
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -62,6 +62,12 @@ def test_help_imports_neither_store_nor_page() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_command_that_is_shown_is_for_the_same_settings_and_data() -> None:
+    assert Settings(None, None).command("sample remove") == "relaytrap sample remove"
+    shown = Settings(Path("r.toml"), Path("my data\x1b[31m")).command("doctor")
+    assert shown == r"relaytrap --config r.toml --data 'my data\x1b[31m' doctor"
 
 
 def test_misspelt_command_gets_the_nearest_one() -> None:

@@ -7,6 +7,7 @@ imports the store.
 import importlib
 import importlib.util
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import click
 from relaytrap import __version__
 from relaytrap.cli.streams import flush_output, is_without_room, prepare_streams, tell_without_room
 from relaytrap.errors import MissingExtra, RelaytrapError
+from relaytrap.sip.text import visible
 
 __all__ = ["COMMANDS", "PURPOSES", "Group", "Settings", "explain_missing", "main", "relaytrap"]
 
@@ -68,6 +70,12 @@ class Settings:
 
     config_path: Path | None
     data_dir: Path | None
+
+    def command(self, words: str) -> str:
+        """A command line for the same settings and data, to be shown."""
+        given = (("--config", self.config_path), ("--data", self.data_dir))
+        options = [f"{name} {shlex.quote(visible(str(path)))}" for name, path in given if path]
+        return " ".join(("relaytrap", *options, words))
 
     def load(self, **flags: Any) -> Any:
         """The effective Config; flags are `section__key=value`, None meaning not given."""

@@ -47,7 +47,7 @@ def load(settings: Settings, again: bool) -> None:
         for summary in _import(session, config, write_captures(Path(folder), now_ns())):
             stored += summary["stored"]
         find_anew(session, config)
-        click.echo(f"{stored:,} messages loaded; remove them with: relaytrap sample remove")
+        click.echo(f"{stored:,} messages loaded; remove them with: {settings.command('sample remove')}")
 
 
 @command.command()

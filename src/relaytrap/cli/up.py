@@ -60,7 +60,7 @@ def command(settings: Settings, sample: bool, listen: tuple[str, ...], page: str
     def ready(site: "Site", url: str) -> None:
         tell(site, url, places)
         if sample:
-            load_sample(site)
+            load_sample(site, settings.command("sample remove"))
 
     refuse_second_hub(config)
     finish_restore(config.data_dir)  # before its sensor's token makes a database there
@@ -194,8 +194,8 @@ def first_request(where: str) -> str:
     return f'{shlex.quote(sys.executable)} -c "{code}"'
 
 
-def load_sample(site: "Site") -> None:
-    """Load the sample scene; the page is there already."""
+def load_sample(site: "Site", remove: str) -> None:
+    """Load the sample scene; the page is there already. remove: the command that takes it out again."""
     from relaytrap.sample.loader import load_scene
 
     started = monotonic()
@@ -205,4 +205,4 @@ def load_sample(site: "Site") -> None:
         click.echo(f"relaytrap: the sample could not be loaded: {error}", err=True)
         return
     seconds = monotonic() - started
-    click.echo(f"  Sample    {count:,} messages in {seconds:.1f} s; remove them with: relaytrap sample remove")
+    click.echo(f"  Sample    {count:,} messages in {seconds:.1f} s; remove them with: {remove}")
