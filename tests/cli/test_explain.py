@@ -2,7 +2,7 @@
 
 import pytest
 
-from relaytrap.cli.explain import count, finding_lines
+from relaytrap.cli.explain import finding_lines
 
 HOSTILE = "\x1b[2Jgone\r\n\u202eevil"
 MOMENT = "2026-01-02T03:04:05.000000001Z"
@@ -45,9 +45,3 @@ def test_no_value_moves_the_cursor_breaks_a_line_or_turns_the_text(kind, row):
 
 def test_long_lists_say_what_they_leave_out():
     assert any("and 8 more" in line for line in finding_lines("relay", RELAY))
-
-
-@pytest.mark.parametrize(("number", "noun", "text"), [(1, "relay", "1 relay"), (2, "relay", "2 relays"),
-                                                      (2, "country", "2 countries")])  # fmt: skip
-def test_nouns_agree_with_their_number(number, noun, text):
-    assert count(number, noun) == text

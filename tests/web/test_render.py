@@ -18,19 +18,6 @@ def test_compact_numbers(value: int | None, wanted: str) -> None:
     assert render.compact(value) == wanted
 
 
-@pytest.mark.parametrize(
-    ("number", "noun", "wanted"),
-    [
-        (0, "relay", "0 relays"),
-        (1, "relay", "1 relay"),
-        (1, "country", "1 country"),
-        (1234, "country", "1,234 countries"),
-    ],
-)
-def test_numbers_stand_with_their_noun(number: int, noun: str, wanted: str) -> None:
-    assert render.counted(number, noun) == wanted
-
-
 @pytest.mark.parametrize(("value", "wanted"), [(1_234_567, "1,234,567"), (None, "–"), (0.25, "0.2")])
 def test_amounts_are_grouped(value: float | None, wanted: str) -> None:
     assert render.amount(value) == wanted

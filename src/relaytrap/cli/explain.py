@@ -8,8 +8,9 @@ import click
 
 from relaytrap.cli.output import for_terminal, moment
 from relaytrap.evidence.product import KINDS
+from relaytrap.wording import counted
 
-__all__ = ["count", "finding_lines", "place_of"]
+__all__ = ["finding_lines", "place_of"]
 
 Row = dict[str, Any]
 LISTED: Final = 12
@@ -45,7 +46,7 @@ def relay_lines(row: Row) -> Iterator[str]:
     if row["contradicts"]:
         named = ", ".join(map(for_terminal, row["contradicts"]))
         yield field("Unreliable", f"it alone names {named}, against what others vouch for")
-    yield field("Forwarded", f"for {count(row['origins'], 'origin')} in {count(row['campaigns'], 'campaign')}")
+    yield field("Forwarded", f"for {counted(row['origins'], 'origin')} in {counted(row['campaigns'], 'campaign')}")
     for each in row["for_origins"][:LISTED]:
         yield f"  {each['requests']:8,}  {for_terminal(each['origin'])}  {each['how']}, campaign {each['campaign']}"
     yield from more(row["for_origins"])
@@ -57,8 +58,8 @@ def origin_lines(row: Row) -> Iterator[str]:
     yield from place_lines(row)
     yield field("Requests", f"{row['messages']:,}, {span(row)}")
     yield field("", ways(row) + ("" if row["direct"] else ", none straight from it"))
-    witnesses = f"{count(row['relays'], 'relay')} in {count(row['networks'], 'network')}"
-    yield field("Vouched by", witnesses + (f", {count(row['countries'], 'country')}" if row["countries"] else ""))
+    witnesses = f"{counted(row['relays'], 'relay')} in {counted(row['networks'], 'network')}"
+    yield field("Vouched by", witnesses + (f", {counted(row['countries'], 'country')}" if row["countries"] else ""))
     for relay in row["contradicted_by"][:LISTED]:
         yield field("Against it", f"{for_terminal(relay)} names somebody else")
     yield field("Campaign", row["campaign"])
@@ -77,9 +78,9 @@ def campaign_lines(row: Row) -> Iterator[str]:
     )
     yield field("", ways(row))
     relays = (
-        f"{count(row['relays'], 'relay')}, {row['relays_per_hour']} in the busiest hour, to " if row["relays"] else ""
+        f"{counted(row['relays'], 'relay')}, {row['relays_per_hour']} in the busiest hour, to " if row["relays"] else ""
     )
-    yield field("Through", f"{relays}{count(len(row['sensors']), 'sensor')}: {for_terminal(row['sensors'])}")
+    yield field("Through", f"{relays}{counted(len(row['sensors']), 'sensor')}: {for_terminal(row['sensors'])}")
     yield field("Tried", tried(row))
     yield from listed("Methods", tally(row["methods"]))
     yield from listed("Tools", tally(row["tools"]))
@@ -136,7 +137,7 @@ def ways(row: Row) -> str:
 
 def tried(row: Row) -> str:
     """How much of which range."""
-    targets = count(row["targets"], "different target")
+    targets = counted(row["targets"], "different target")
     if row["range"] is None:
         return targets
     return f"{targets}; {row['coverage'] or 0:.0%} of {row['range'][0]} to {row['range'][1]}"
@@ -166,10 +167,3 @@ def more(rows: list[Row]) -> Iterator[str]:
 def tally(counts: Mapping[str, int]) -> list[str]:
     """Names with how often, the most frequent first."""
     return [f"{name} {number:,}" for name, number in sorted(counts.items(), key=lambda each: (-each[1], each[0]))]
-
-
-def count(number: int, noun: str) -> str:
-    """A number with its noun."""
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number:,} {noun[:-1]}ies" if noun.endswith("ry") else f"{number:,} {noun}s"

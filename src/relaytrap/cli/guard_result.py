@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import click
 
-from relaytrap.cli.explain import count
 from relaytrap.cli.output import for_terminal, moment
+from relaytrap.wording import counted
 
 __all__ = ["print_finding", "print_result", "status_line"]
 
@@ -26,7 +26,7 @@ def print_finding(row: Row, *, brief: bool = False) -> None:
     methods = ", ".join(f"{method} {number:,}" for method, number in row["methods"].items())
     answered = f", {row['answered']:,} answered 2xx" if row["answered"] else ""
     times = f"{moment(row['first_seen'])} to {moment(row['last_seen'])} UTC"
-    click.echo(f"  {count(row['requests'], 'request')}{answered}: {for_terminal(methods)}; {times}")
+    click.echo(f"  {counted(row['requests'], 'request')}{answered}: {for_terminal(methods)}; {times}")
     if row["destinations"]:
         click.echo(f"  handed on to {for_terminal(row['destinations'])}")
     for each in row["evidence"]:
@@ -46,7 +46,7 @@ def print_result(findings: Sequence[Row], undecided: Sequence[Row], summary: Row
     if undecided:
         click.secho("Undecided", bold=True, fg="yellow")
         for row in undecided:
-            click.echo(f"  {count(row['requests'], 'request')}: {for_terminal(row['sentence'], SENTENCE_MAX)}")
+            click.echo(f"  {counted(row['requests'], 'request')}: {for_terminal(row['sentence'], SENTENCE_MAX)}")
             for way in row["ways"]:
                 click.echo(f"    {for_terminal(way)}")
         click.echo()
@@ -64,15 +64,15 @@ def print_result(findings: Sequence[Row], undecided: Sequence[Row], summary: Row
 def status_line(summary: Row) -> str:
     """The counts of this moment on one line."""
     return (
-        f"{count(summary['messages'], 'message')}, {summary['handed_on']:,} handed on; "
-        f"{count(summary['alarms'], 'alarm')}, {count(summary['attempts'], 'attempt')}, "
+        f"{counted(summary['messages'], 'message')}, {summary['handed_on']:,} handed on; "
+        f"{counted(summary['alarms'], 'alarm')}, {counted(summary['attempts'], 'attempt')}, "
         f"{summary['undecided']:,} undecided"
     )
 
 
 def _verdict(summary: Row) -> str:
     if summary["alarms"]:
-        return f"{count(summary['alarms'], 'alarm')}: this edge does what it should not"
+        return f"{counted(summary['alarms'], 'alarm')}: this edge does what it should not"
     if not summary["messages"]:
         return "No SIP message was seen"
     if not summary["has_policy"]:
@@ -92,13 +92,13 @@ def _colour(summary: Row) -> str:
 
 
 def _summary_lines(summary: Row) -> Iterable[str]:
-    yield f"{count(summary['messages'], 'message')}, of them {count(summary['requests'], 'request')}"
+    yield f"{counted(summary['messages'], 'message')}, of them {counted(summary['requests'], 'request')}"
     if summary["messages"]:
         yield f"{moment(summary['first_seen'])} to {moment(summary['last_seen'])} UTC"
     reasons = "; ".join(f"{number:,} {reason}" for reason, number in summary["allowed"].items())
     yield f"{summary['handed_on']:,} handed on" + (f", rightly: {reasons}" if reasons else "")
     if summary["attempts"]:
-        yield f"{count(summary['attempts'], 'attempt')} by others, in vain"
+        yield f"{counted(summary['attempts'], 'attempt')} by others, in vain"
     for rule, number in summary["untold"].items():
         yield f"{number:,} more cases of {rule}, of sources beyond those that are kept apart"
     for reason, number in summary["unread"].items():

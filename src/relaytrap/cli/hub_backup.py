@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from relaytrap.cli.explain import count
 from relaytrap.cli.main import Settings
 from relaytrap.cli.progress import byte_bars
 from relaytrap.cli.session import HubSession, open_session
 from relaytrap.config import Config
 from relaytrap.errors import DiskError, InputError
+from relaytrap.wording import counted
 
 __all__ = ["backup", "restore"]
 
@@ -94,7 +94,7 @@ def _write(path: Path, pieces: Iterable[bytes], advance: Advance) -> None:
 
 def _content(manifest: dict[str, Any]) -> str:
     if manifest.get("embedded"):
-        return count(manifest.get("messages", 0), "message")
+        return counted(manifest.get("messages", 0), "message")
     return "sensors and settings without messages, which a ClickHouse server keeps: back that up with its own BACKUP"
 
 

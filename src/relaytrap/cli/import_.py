@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from relaytrap.cli.explain import count
 from relaytrap.cli.main import Settings
 from relaytrap.cli.output import TEXT, for_terminal
 from relaytrap.cli.progress import byte_bars, find_anew
@@ -17,6 +16,7 @@ from relaytrap.cli.session import HubSession, open_session
 from relaytrap.config import Config
 from relaytrap.errors import InputError, RelaytrapError
 from relaytrap.garbage import spare_collections
+from relaytrap.wording import counted
 
 __all__ = ["command"]
 
@@ -144,7 +144,7 @@ def _tell(summary: Summary, as_json: bool) -> None:
 
 def _sentences(summary: Summary) -> Iterator[str]:
     """What was read, what was not and why."""
-    read = f"{count(summary['messages'], 'SIP message')} in {count(summary['packets'], 'packet')}"
+    read = f"{counted(summary['messages'], 'SIP message')} in {counted(summary['packets'], 'packet')}"
     if "stored" in summary:
         read += f"; {summary['stored']:,} stored"
         if known := summary["known"]:
@@ -154,6 +154,6 @@ def _sentences(summary: Summary) -> Iterator[str]:
         if counts := summary.get(label):
             yield f"  {label}: " + ", ".join(f"{for_terminal(name, 40)} {number:,}" for name, number in counts.items())
     if summary.get("incomplete"):
-        yield f"  incomplete: {count(summary['incomplete'], 'message')} with octets missing"
+        yield f"  incomplete: {counted(summary['incomplete'], 'message')} with octets missing"
     for reason, number in summary["unread"].items():
         yield f"  not read: {number:,} × {for_terminal(reason)}"

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from relaytrap.cli.explain import count
 from relaytrap.cli.main import Settings
 from relaytrap.cli.progress import find_anew, message_bar
 from relaytrap.cli.session import HubSession, StoreSession, open_session
 from relaytrap.config import Config
 from relaytrap.garbage import spare_collections
+from relaytrap.wording import counted
 
 if TYPE_CHECKING:
     from relaytrap.store import Store
@@ -36,7 +36,7 @@ def command(settings: Settings, /, outdated: bool) -> None:
         for last in steps:
             advance(last["messages"], last["of"])
         find_anew(session, config)
-    click.echo(f"{count(last['messages'], 'message')} analysed again")
+    click.echo(f"{counted(last['messages'], 'message')} analysed again")
 
 
 def _asked(session: HubSession, outdated: bool) -> Iterator[dict[str, Any]]:

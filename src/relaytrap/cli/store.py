@@ -5,12 +5,12 @@ from contextlib import ExitStack
 
 import click
 
-from relaytrap.cli.explain import count
 from relaytrap.cli.main import Group, Settings
 from relaytrap.cli.output import TEXT
 from relaytrap.cli.progress import message_bar
 from relaytrap.config import Config, StoreConfig
 from relaytrap.errors import InputError
+from relaytrap.wording import counted
 
 __all__ = ["command"]
 
@@ -53,7 +53,7 @@ def move(settings: Settings, target: str, cluster: str, merge: bool) -> None:
         advance = stack.enter_context(message_bar())
         for last in move_messages(source, goal, folder, merge=merge):
             advance(last.messages, last.of)
-    click.echo(f"{count(last.of, 'message')} moved; counts and checksums of every day agree")
+    click.echo(f"{counted(last.of, 'message')} moved; counts and checksums of every day agree")
     click.echo(f"now set in the configuration: {_setting(to)}")
 
 

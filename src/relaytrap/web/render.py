@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from relaytrap.clock import NS_PER_S, parse_rfc3339
 from relaytrap.sip.text import ACTING, visible
 from relaytrap.web.pictures.shapes import country_name
+from relaytrap.wording import counted
 
 __all__ = ["VERDICTS", "ago", "amount", "change", "compact", "environment", "script_json", "shown", "url", "when"]
 
@@ -86,15 +87,6 @@ def amount(value: int | float | None) -> str:
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
-
-
-def counted(number: int, noun: str) -> str:
-    """1 relay; 12 relays; 3 countries."""
-    if number == 1:
-        return f"1 {noun}"
-    if noun.endswith("y") and noun[-2] not in "aeiou":
-        return f"{number:,} {noun[:-1]}ies"
-    return f"{number:,} {noun}s"
 
 
 def compact(value: int | float | None) -> str:

@@ -10,7 +10,7 @@ from relaytrap.web.pictures.relay_hours import stack_relay_hours
 from relaytrap.web.pictures.shapes import country_name
 from relaytrap.web.pictures.sweep import draw_sweep
 from relaytrap.web.pictures.timeline import Timeline
-from relaytrap.web.render import counted, percent
+from relaytrap.web.render import percent
 from relaytrap.web.report.blocks import (
     QUOTE_CHARS,
     Block,
@@ -29,6 +29,7 @@ from relaytrap.web.report.blocks import (
     cut,
     words,
 )
+from relaytrap.wording import counted
 
 __all__ = [
     "ROWS",

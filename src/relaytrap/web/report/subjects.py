@@ -10,7 +10,6 @@ from relaytrap.sip import ANOMALIES, parse_message
 from relaytrap.web.pictures.fan import draw_fan
 from relaytrap.web.pictures.ladder import draw_ladder
 from relaytrap.web.pictures.timeline import stack_timeline
-from relaytrap.web.render import counted
 from relaytrap.web.report.blocks import (
     Banner,
     Block,
@@ -42,6 +41,7 @@ from relaytrap.web.report.parts import (
     timeline_picture,
     witness_table,
 )
+from relaytrap.wording import counted
 
 __all__ = ["subject_sections"]
 

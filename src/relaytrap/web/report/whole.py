@@ -7,7 +7,7 @@ from relaytrap.evidence.product import KINDS
 from relaytrap.probe.advice import advice_for
 from relaytrap.web.pictures.shapes import country_name
 from relaytrap.web.pictures.timeline import stack_timeline
-from relaytrap.web.render import counted, percent
+from relaytrap.web.render import percent
 from relaytrap.web.report.blocks import (
     Block,
     Bullets,
@@ -43,6 +43,7 @@ from relaytrap.web.report.parts import (
 )
 from relaytrap.web.report.told import tell_what_happened
 from relaytrap.web.window import Window
+from relaytrap.wording import counted
 
 __all__ = ["whole_sections"]
 
