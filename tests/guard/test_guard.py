@@ -1,5 +1,7 @@
 """What a guard says of an edge's traffic, and of what it is silent."""
 
+import copy
+
 import pytest
 
 from relaytrap.config import Config, GuardConfig, NetworkConfig
@@ -73,6 +75,19 @@ def test_relay_through_two_boxes_of_the_edge_is_found() -> None:
     message = edge.arrive(ask())
     onward = edge.leave(message, INSIDE)
     edge.leave(onward, ANOTHER, edge=INSIDE, source=EDGE)
+    assert edge.end() == ["guard.open-relay"]
+
+
+def test_call_id_that_the_edge_masks_hides_nothing() -> None:
+    edge = Edge()
+    message = edge.arrive(ask())
+    masked = copy.deepcopy(message)
+    masked.put("Call-ID", "DLGCH-masked")
+    onward = edge.leave(masked, ANOTHER)
+    edge.leave(masked, ANOTHER)
+    edge.answer(onward, ANOTHER, EDGE, "200 OK")
+    edge.answer(message, EDGE, STRANGER, "200 OK")
+    assert [(each.case.rule, each.requests, each.answered) for each in edge.found] == [("guard.open-relay", 1, 1)]
     assert edge.end() == ["guard.open-relay"]
 
 

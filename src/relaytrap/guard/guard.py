@@ -14,7 +14,7 @@ from relaytrap.evidence.path import address_text
 from relaytrap.guard.acquaintance import Acquaintance
 from relaytrap.guard.finding import RULES, Case, Finding, Findings, Undecided
 from relaytrap.guard.judge import Verdict, judge
-from relaytrap.guard.memory import key_of
+from relaytrap.guard.memory import Recent, key_of
 from relaytrap.guard.policy import Policy
 from relaytrap.guard.tally import Tallies
 from relaytrap.guard.transaction import Answer, Leg, Transaction, key_of_message, way_of
@@ -79,6 +79,9 @@ class Guard:
         # By when they are given up: waiting for a final answer, and ringing.
         self._waiting: OrderedDict[int, Transaction] = OrderedDict()
         self._ringing: OrderedDict[int, Transaction] = OrderedDict()
+        # Tag of From, CSeq → the key under which a request began; the key of what left masked → the same.
+        self._tags: Recent[int] = Recent(HELD_MAX)
+        self._masked: Recent[int] = Recent(HELD_MAX)
         self._octets = 0
         self._now_ns = 0
         self._banners: dict[str, str] = {}
@@ -156,12 +159,14 @@ class Guard:
         if key is None:
             key = key_of(source, seen.raw)
         leg = Leg(seen, request, source, destination, request.via_count)
-        transaction = self._find(key, request)
+        transaction = self._find(key, request) or self._find_masked(key, leg)
         if transaction is not None and transaction.is_anothers(leg):
             key = key_of(key, source)
             transaction = self._held(key)
         if transaction is None:
             transaction = self._waiting[key] = Transaction(max(seen.received_at_ns, self._now_ns))
+            if (tag := _tag_key(request)) is not None:
+                self._tags.put(tag, key, self._now_ns)
         before = transaction.octets
         if not transaction.add_leg(leg):
             return
@@ -204,10 +209,21 @@ class Guard:
             for name in (via.param(b"received"), via.sent_by_host):
                 if name and (found := self._held(key_of(key, address_text(name)))) is not None:
                     return found
-        return self._held(key)
+        return self._held(key) or self._held(self._masked.get(key))
 
-    def _held(self, key: int) -> Transaction | None:
-        return self._waiting.get(key) or self._ringing.get(key)
+    def _find_masked(self, key: int, leg: Leg) -> Transaction | None:
+        """The transaction that our own edge hands on under a Call-ID that it masked: the tag of From stays (topoh)."""
+        tag = _tag_key(leg.request)
+        if tag is None or leg.via_count < 2 or self._policy.party(leg.source) != "own":
+            return None
+        found = self._held(beginning := self._tags.get(tag))
+        if found is None or beginning is None or not found.goes_on_as(leg):
+            return None
+        self._masked.put(key, beginning, self._now_ns)
+        return found
+
+    def _held(self, key: int | None) -> Transaction | None:
+        return None if key is None else self._waiting.get(key) or self._ringing.get(key)
 
     def _note_banner(self, address: str, response: Response) -> None:
         said = response.headers.get(b"server") or response.headers.get(b"user-agent")
@@ -261,6 +277,11 @@ class Guard:
             is_taken = is_taken and self._known.has_answered_challenge(first.request)
         if is_taken:
             self._known.note_user(first.source, self._now_ns)
+
+
+def _tag_key(request: Request) -> int | None:
+    cseq, tag = request.cseq, request.from_tag
+    return key_of(tag, cseq.number, request.method) if cseq is not None and tag else None
 
 
 def _rings(transaction: Transaction) -> bool:

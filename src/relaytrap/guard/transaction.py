@@ -1,7 +1,8 @@
 """One request on its way through the edge: each place where it was seen, and what was answered there.
 
 A request keeps Call-ID and CSeq through every proxy, and through many a B2BUA. Under them its sightings come together:
-arriving, handed on inside, leaving. The one with the fewest Vias is where it began.
+arriving, handed on inside, leaving. The one with the fewest Vias is where it began. (A proxy that masks the Call-ID
+leaves CSeq and the tag of From: see Guard.)
 """
 
 from dataclasses import dataclass, field
@@ -111,6 +112,13 @@ class Transaction:
         """Whether somebody else began under the same Call-ID and CSeq: tools write constants into both."""
         source, destination, via_count = self._ends if self.judged else _ends_of(self.first)
         return leg.destination == destination and leg.source != source and leg.via_count <= via_count
+
+    def goes_on_as(self, leg: Leg) -> bool:
+        """Whether a sighting can be this request handed on by the host where it arrived."""
+        if self.judged:
+            return False
+        first = self.first
+        return leg.source == first.destination and leg.via_count > first.via_count
 
     def add_answer(self, answer: Answer) -> None:
         """A response; of provisional ones the last between two hosts counts."""
