@@ -75,6 +75,11 @@ def test_nothing_is_overwritten_unasked(run, data, here):
     assert Path(first).read_text() == "edited"
 
 
+def test_span_in_which_nothing_came_says_when_that_was(run, data, here):
+    run("--data", data, "report", "--since", "2001-01-01", "--until", "2001-02-01", "--output", "old.html")
+    assert "Nothing arrived, 2001-01-01 00:00 to 2001-02-01 00:00 UTC." in Path("old.html").read_text()
+
+
 def test_empty_store_gives_a_report_that_says_so(run, tmp_path, here):
     assert run("--data", tmp_path / "none", "report", "--output", "e.html").status == 0
     assert "there is nothing to report" in Path("e.html").read_text()
@@ -86,6 +91,7 @@ def test_empty_store_gives_a_report_that_says_so(run, tmp_path, here):
         (["nonsense"], 4, "nothing is known of 'nonsense'"),
         (["--output", "report.doc"], 2, "end its name in .html"),
         (["--output", "nowhere/report.html"], 4, "there is no such directory"),
+        (["--also", "a"], 4, "too short"),
         (["--since", "soon"], 4, "since: 'soon' is not understood"),
         (["--since", "2030-01-02", "--until", "2030-01-01"], 4, "is not before"),
         (["192.0.2.1", "--since", "7d"], 2, "is of all its time"),

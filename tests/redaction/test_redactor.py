@@ -141,6 +141,11 @@ def test_address_that_the_store_cut_in_two_leaves_no_half():
     assert "203.0.11" not in shown[0]["quote"]
 
 
+def test_names_of_fields_stay_whatever_is_ours():
+    shown = made(names=["totals", "message"]).rows({"totals": {"messages": 3}, "methods": {"totals": 1}})
+    assert shown == {"totals": {"messages": 3}, "methods": {"our-server": 1}}
+
+
 def test_identifier_that_was_asked_for_is_no_way_around():
     shown = made().rows({"what": "0123456789abcdef", "message": {"row": {"id": "0123456789abcdef"}}})
     assert shown == {"what": "message-1", "message": {"row": {"id": "message-1"}}}

@@ -17,7 +17,7 @@ WINDOW = choose_window("24h", NOW, None, None)
 
 
 def campaign(messages: int, age_ns: int) -> dict[str, Any]:
-    return {"messages": messages, "last_seen": rfc3339(NOW - age_ns)}
+    return {"messages": messages, "first_seen": rfc3339(NOW - age_ns - HOUR), "last_seen": rfc3339(NOW - age_ns)}
 
 
 def biggest(*campaigns: dict[str, Any]) -> dict[str, Any] | None:
@@ -30,6 +30,10 @@ def biggest(*campaigns: dict[str, Any]) -> dict[str, Any] | None:
 def test_biggest_campaign_is_one_that_was_seen_in_the_window() -> None:
     assert biggest(campaign(9, 48 * HOUR), campaign(2, HOUR), campaign(3, 2 * HOUR)) == campaign(3, 2 * HOUR)
     assert biggest(campaign(9, 48 * HOUR)) is None
+
+
+def test_biggest_campaign_is_none_that_began_after_the_window() -> None:
+    assert biggest(campaign(9, -3 * HOUR), campaign(2, HOUR)) == campaign(2, HOUR)
 
 
 def test_campaigns_of_one_request_each_do_not_hide_the_biggest() -> None:

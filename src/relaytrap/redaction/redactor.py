@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Set
 from typing import Any, Final
 
-from relaytrap.redaction.search import NUMBER_MIN, Found, Searcher, as_text, numbers_in
+from relaytrap.redaction.search import Found, Searcher, as_text, numbers_in
 from relaytrap.redaction.secrets import Secrets
 
 __all__ = ["Redactor"]
@@ -14,6 +14,8 @@ __all__ = ["Redactor"]
 # Fields of rows that hold a sensor's name, or its address, and nothing else.
 SENSOR_KEYS: Final = frozenset({"sensor", "sensors"})
 ADDRESS_KEYS: Final = frozenset({"local"})
+# Fields that hold how often each name occurs: somebody else wrote the names.
+COUNTED_KEYS: Final = frozenset({"methods", "tools", "goals"})
 # Identifiers of messages are digests over their octets: whoever guesses what was removed could tell that he is right.
 MESSAGE_KEYS: Final = frozenset({"id", "message", "what"})
 MESSAGE_ID: Final = re.compile(r"[0-9a-f]{16}")
@@ -112,9 +114,11 @@ class Redactor:
 
     def _row(self, value: Any, key: str = "") -> Any:
         if isinstance(value, Mapping):
+            if key in COUNTED_KEYS:
+                return {self.text(name): each for name, each in value.items()}
             is_sensor = value.get("facet") == "sensor"
             return {
-                self.text(name): self._row(each, "sensor" if is_sensor and name == "value" else name)
+                name: self._row(each, "sensor" if is_sensor and name == "value" else name)
                 for name, each in value.items()
             }
         if isinstance(value, (list, tuple)):
@@ -145,7 +149,7 @@ class Redactor:
 
     def _redacted(self, text: str) -> tuple[str, Counter[str]]:
         pieces, at, removed = [], 0, Counter[str]()
-        for place in self._searcher.find(text) if len(text) >= NUMBER_MIN else ():
+        for place in self._searcher.find(text):
             pieces.append(text[at : place.start])
             is_glued = text[place.end : place.end + 1].isalnum() or text[place.start - 1 : place.start].isalnum()
             pieces.append(_instead(place, is_glued=is_glued))

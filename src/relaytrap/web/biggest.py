@@ -1,12 +1,12 @@
 """The biggest campaign of a stretch of time: what overview and report tell of first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from relaytrap.clock import parse_rfc3339
 from relaytrap.web.window import Window
 
-__all__ = ["LATEST", "biggest_campaign"]
+__all__ = ["LATEST", "biggest_campaign", "was_seen"]
 
 LATEST: Final = 500
 """Campaigns that one question gives, to look for the biggest among them."""
@@ -26,4 +26,10 @@ def biggest_campaign(ask: Callable[..., Rows], window: Window, *, relayed: bool)
         seen = [row for row in rows if parse_rfc3339(row["last_seen"]) >= (window.since or 0)]
         if len(seen) < LATEST:
             break
-    return max(seen, key=lambda row: int(row["messages"]), default=None)
+    return max((row for row in seen if was_seen(row, window)), key=lambda row: int(row["messages"]), default=None)
+
+
+def was_seen(row: Mapping[str, Any], window: Window) -> bool:
+    """Whether a relay, origin or campaign was at work in a window."""
+    first, last = parse_rfc3339(row["first_seen"]), parse_rfc3339(row["last_seen"])
+    return last >= (window.since or 0) and (window.until is None or first < window.until)

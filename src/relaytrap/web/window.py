@@ -96,8 +96,12 @@ def window_between(since: int | None, until: int | None, now: int, first_hour: s
     end = -(-(now if until is None else until) // hour) * hour
     begin = since if since is not None else parse_rfc3339(first_hour) if first_hour else end - hour
     begin = min(begin // hour * hour, end - hour)
-    label = f"{rfc3339(begin)[:16]} to {rfc3339(end)[:16]} UTC".replace("T", " ")
+    label = f"{_minute(begin)} to {_minute(end)} UTC"
     return Window("between", label, begin, end, step_for((end - begin) // NS_PER_S))
+
+
+def _minute(moment_ns: int) -> str:
+    return rfc3339(moment_ns)[:16].replace("T", " ")
 
 
 def steps_over(first_seen: str, last_seen: str, shortest_s: int = HOUR_S) -> tuple[list[int], int]:

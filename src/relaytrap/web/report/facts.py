@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from relaytrap import __version__
-from relaytrap.clock import parse_rfc3339, rfc3339
+from relaytrap.clock import rfc3339
 from relaytrap.hub.rows import RULES_VERSION
 from relaytrap.store.queries.subject import find_known
-from relaytrap.web.biggest import biggest_campaign
+from relaytrap.web.biggest import biggest_campaign, was_seen
 from relaytrap.web.window import Window, steps_over
 
 __all__ = ["FORMAT", "Ask", "Facts", "Tell", "ask_subject", "ask_whole", "head_of"]
@@ -29,7 +29,7 @@ FACETS: Final = ("tool", "method", "network", "user_agent", "sensor", "dialled_c
 SOURCE_FACETS: Final = ("method", "tool", "user_agent", "sensor", "verdict", "dialled_core")
 LEADERS: Final = 12
 LISTED: Final = 25
-FINDINGS: Final = 500
+FINDINGS: Final = 2000
 """Of relays, origins and campaigns the latest; what was seen in the span is chosen among them."""
 
 CAMPAIGNS_TOLD: Final = 3
@@ -116,13 +116,7 @@ def ask_subject(ask: Ask, what: str, tell: Tell) -> Facts:
 
 def _seen(rows: list[Row], window: Window) -> list[Row]:
     """Findings that were seen in a window, the busiest first."""
-    kept = [
-        row
-        for row in rows
-        if (window.since is None or parse_rfc3339(row["last_seen"]) >= window.since)
-        and (window.until is None or parse_rfc3339(row["first_seen"]) < window.until)
-    ]
-    return sorted(kept, key=lambda row: -int(row["messages"]))
+    return sorted((row for row in rows if was_seen(row, window)), key=lambda row: -int(row["messages"]))
 
 
 def _moment(moment_ns: int | None) -> str | None:

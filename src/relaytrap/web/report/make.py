@@ -24,6 +24,9 @@ __all__ = ["FORMATS", "Made", "Wanted", "make_report", "name_of", "render"]
 FORMATS: Final = {"html": "text/html; charset=utf-8", "md": "text/markdown; charset=utf-8", "pdf": "application/pdf"}
 
 
+NAME_MIN: Final = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a report is asked for.
@@ -82,8 +85,13 @@ def secrets_of(own: Iterable[Mapping[str, Any]], network: NetworkConfig, also: t
 
     own: rows of the question `sensor_addresses`.
     """
+    also = tuple(text.strip() for text in also)
     networks, names = list(network.own_networks), list(network.own_domains)
     for text in also:
+        if len(text) < NAME_MIN:
+            raise InputError(
+                f"{text!r} is too short to be left out wherever it stands; write {NAME_MIN} letters or more"
+            )
         (networks if _is_network(text) else names).append(text)
     return Secrets.of(own, networks=networks, names=names)
 
