@@ -95,7 +95,8 @@ def read_testimony(store: "Store", groups: Sequence[GroupFit], standing: dict[st
     lone = {standing.only for standing in testimony.standing.values() if standing.only}
     lone |= {group.key.source for group in groups if group.key.origin}
     testimony.shared = _shared(store, sorted(lone))
-    testimony.pairs = _pairs(store, {(group.key.source, group.host) for group in groups if group.key.origin})
+    asked_pairs = {(group.key.source, group.host) for group in groups if group.key.origin and group.host}
+    testimony.pairs = _pairs(store, asked_pairs)
     testimony.chained = _vouches(store, f"inner != {NONE}")
     testimony.deeper = _vouches(store, f"inner = {NONE} AND deeper != {NONE}")
     asked = {hop for vouch in testimony.chained for hop in vouch.hops} | {vouch.origin for vouch in testimony.deeper}
