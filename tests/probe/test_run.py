@@ -8,9 +8,10 @@ from typing import cast
 import pytest
 
 from relaytrap.probe.place import Place
-from relaytrap.probe.plan import Plan, Timing
+from relaytrap.probe.plan import Plan, Progress, Timing
 from relaytrap.probe.run import Run
 from relaytrap.probe.target import Endpoint, Target
+from relaytrap.probe.tricks import STANDARD
 from relaytrap.probe.witness import LocalWatch
 
 from .answering import reply
@@ -79,6 +80,22 @@ def run(
         return one, server
 
     return asyncio.run(test())
+
+
+def test_time_that_is_left_only_shrinks_and_what_is_done_is_said_in_order() -> None:
+    told: list[Progress] = []
+
+    async def listen(one: Run, server: Server, running: Awaitable[None]) -> None:
+        one._on_progress = told.append
+        await running
+
+    run(lambda request, before: reply(request, "403 No"), "OPTIONS", tricks=STANDARD[:3], during=listen)
+    told = [each for each in told if each.doing in ("probing", "waiting for what comes late")]
+    left = [each.seconds_left for each in told]
+    assert left == sorted(left, reverse=True)
+    doing = [each.doing for each in told]
+    assert doing == sorted(doing)
+    assert set(doing) == {"probing", "waiting for what comes late"}
 
 
 def test_registration_that_a_server_took_is_taken_back() -> None:

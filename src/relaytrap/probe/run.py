@@ -228,14 +228,15 @@ class Run:
         for running in probes:
             tasks.append(asyncio.create_task(self._probe(running)))
             await asyncio.sleep(self.plan.timing.pace)
-            self._say("probing", self._time_left())
+            self._say_how_far()
         await asyncio.gather(*tasks)
 
-    def _time_left(self) -> float:
+    def _say_how_far(self) -> None:
         timing = self.plan.timing
-        unsent = Counter(each.probe.ends.server for each in self._running.values() if not each.sent_at)
-        to_send = max(unsent.values(), default=0) * timing.pace
-        return to_send + timing.resend[-1] + timing.settle + timing.cancelled
+        unsent = [each for each in self._running.values() if not each.sent_at and not each.probed]
+        to_send = max(Counter(each.probe.ends.server for each in unsent).values(), default=0) * timing.pace
+        left = to_send + timing.resend[-1] + timing.settle + timing.cancelled
+        self._say("probing" if unsent else "waiting for what comes late", left)
 
     async def _try_registrar(self, endpoint: Endpoint) -> None:
         """Register a random user whose contact is the witness, call it, and take the registration back."""
@@ -261,7 +262,7 @@ class Run:
         finally:
             running.probed = True
             self._settled += 1
-            self._say("waiting for what comes late", self.plan.timing.settle)
+            self._say_how_far()
 
     async def _probe_udp(self, running: Running) -> None:
         ends = running.probe.ends
