@@ -91,6 +91,32 @@ def test_call_id_that_the_edge_masks_hides_nothing() -> None:
     assert edge.end() == ["guard.open-relay"]
 
 
+def test_server_that_asks_anew_for_a_stranger_is_joined_by_whom_it_asks_for() -> None:
+    edge = Edge()
+    message = edge.arrive(ask(target="x7f3q"))
+    anew = ask(EDGE, target="x7f3q", serial=77)
+    edge.see(EDGE, ANOTHER, anew.wire())
+    edge.answer(anew, ANOTHER, EDGE, "486 Busy Here")
+    edge.answer(message, EDGE, STRANGER, "486 Busy Here")
+    assert [(each.case.rule, each.case.confidence) for each in edge.found] == [("guard.open-relay", 70)]
+
+
+def test_own_call_to_the_same_user_is_no_relaying() -> None:
+    edge = Edge()
+    edge.arrive(ask(target="bob", serial=1))
+    edge.relay(ask(USER, target="bob", serial=2), source=USER)
+    edge.answer(ask(target="bob", serial=1), EDGE, STRANGER, "403 Forbidden")
+    assert edge.end() == ["guard.relay-attempt"]
+
+
+def test_what_the_edge_asks_for_much_later_is_no_relaying() -> None:
+    edge = Edge()
+    edge.refuse(ask(target="bob", serial=1))
+    edge.wait(11)
+    edge.see(EDGE, ANOTHER, ask(EDGE, target="bob", serial=2).wire())
+    assert edge.end() == ["guard.relay-attempt"]
+
+
 def test_order_in_which_agents_report_does_not_matter() -> None:
     edge = Edge()
     message = ask()

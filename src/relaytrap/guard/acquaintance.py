@@ -33,7 +33,9 @@ class Acquaintance:
         self._users: Recent[None] = Recent()
         self._nonces: Recent[None] = Recent()
         self._dialogs: Recent[tuple[int, ...]] = Recent()
+        # What left our edge, by the number that it calls and by whom it asks for.
         self._calls: Recent[Leg] = Recent(CALLS_KEPT)
+        self._asked: Recent[Leg] = Recent(CALLS_KEPT)
 
     # ---- learning ------------------------------------------------------------------------------------------------
 
@@ -59,11 +61,14 @@ class Acquaintance:
             fresh = {key_of(response.to_tag), key_of(response.from_tag)} - set(known)
             self._dialogs.put(key, (known + tuple(fresh))[:TAGS_MAX], now_ns)
 
-    def note_call(self, leg: Leg) -> None:
-        """Our own edge calls somebody outside."""
-        uri = leg.request.uri
-        if uri is not None and (core := _core(uri.user_text)):
-            self._calls.put(core, leg, leg.observation.received_at_ns)
+    def note_asked(self, leg: Leg) -> None:
+        """Our own edge asks somebody outside, and nobody was seen asking it to."""
+        uri, moment = leg.request.uri, leg.observation.received_at_ns
+        if uri is None:
+            return
+        self._asked.put(_target_key(leg), leg, moment)
+        if leg.request.method == b"INVITE" and (core := _core(uri.user_text)):
+            self._calls.put(core, leg, moment)
 
     # ---- asking --------------------------------------------------------------------------------------------------
 
@@ -91,11 +96,11 @@ class Acquaintance:
     def call_for(self, leg: Leg) -> Leg | None:
         """The call that left our edge for the same number within seconds, under whatever Call-ID."""
         uri = leg.request.uri
-        call = self._calls.get(_core(uri.user_text)) if uri is not None else None
-        if call is None or call.source != leg.destination:
-            return None
-        after_ns = call.observation.received_at_ns - leg.observation.received_at_ns
-        return call if 0 <= after_ns <= CALL_NS else None
+        return _soon_after(leg, self._calls.get(_core(uri.user_text))) if uri is not None else None
+
+    def asked_for(self, leg: Leg) -> Leg | None:
+        """The request of our edge's own for the same user at the same host within seconds."""
+        return _soon_after(leg, self._asked.get(_target_key(leg)))
 
     def remembers_dialogs(self, now_ns: int) -> bool:
         """Whether a dialog that is not known was most likely never begun."""
@@ -118,6 +123,18 @@ def ends_alike(one: bytes | None, other: bytes | None) -> bool:
     first, second = _digits(one), _digits(other)
     length = min(len(first), len(second), CORE_MIN)
     return length > 0 and first[-length:] == second[-length:]
+
+
+def _soon_after(leg: Leg, onward: Leg | None) -> Leg | None:
+    if onward is None or onward.source != leg.destination:
+        return None
+    after_ns = onward.observation.received_at_ns - leg.observation.received_at_ns
+    return onward if 0 <= after_ns <= CALL_NS else None
+
+
+def _target_key(leg: Leg) -> int:
+    uri = leg.request.uri
+    return key_of(leg.request.method, uri.user_text, uri.host.lower()) if uri is not None else 0
 
 
 def _core(user: bytes | None) -> bytes:

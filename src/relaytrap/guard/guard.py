@@ -174,8 +174,8 @@ class Guard:
         if self._policy.party(source) == "own":
             if request.vias:
                 self._policy.learn_name(request.vias[0].sent_by_host)
-            if request.method == b"INVITE" and self._policy.party(destination) != "own":
-                self._known.note_call(leg)
+            if self._policy.party(destination) != "own" and transaction.first is leg:
+                self._known.note_asked(leg)
 
     def _take_response(self, seen: Observation, response: Response) -> Iterator[Finding]:
         source, _, destination, _ = way_of(seen)

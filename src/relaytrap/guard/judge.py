@@ -214,8 +214,16 @@ class _Judgement:
         if self.known.is_user(self.first.source) or self.known.is_known_dialog(self.request, self.now_ns):
             return NOTHING
         if self.request.method == b"INVITE" and not self.request.to_tag and self._is_served():
-            return self._called()
-        if not self.policy.knows_domains or not _is_named(self.host) or self.policy.is_ours(self.host):
+            called = self._called()
+            if called is not NOTHING:
+                return called
+        if not self.policy.knows_domains or self.policy.is_ours(self.host):
+            return NOTHING
+        if self.user and not self.known.has_answered_challenge(self.request):
+            onward = self.known.asked_for(self.first)
+            if onward is not None and self.policy.party(onward.destination) == "stranger":
+                return Verdict((self._asked_anew(onward),))
+        if not _is_named(self.host):
             return NOTHING
         answer = self.answer
         if answer is not None and answer.response.status_code in TRIED:
@@ -236,6 +244,25 @@ class _Judgement:
             sightings.append(answer)
         told = f"{self._who()}, which is not ours, {end}: a test for an open relay, or gone astray."
         return Verdict((self._case("guard.relay-attempt", 60, told, evidence, sightings),))
+
+    def _asked_anew(self, onward: Leg) -> Case:
+        """A server that makes each request anew (a B2BUA): the same user and host, within seconds, by association."""
+        told = f"{self._who()}, which is not ours, and within seconds the edge asked {onward.destination} for the same."
+        text = "The same user and host left under another Call-ID."
+        uri = onward.request.request_uri
+        evidence = [
+            self._evidence("guard.request-uri", 20, self.request.request_uri, self._whose_host()),
+            evidence_of("guard.asked-anew", 30, uri, onward.request.raw, text),
+        ]
+        sightings: list[Leg | Answer] = [self.first, onward]
+        if self.answer is not None:
+            evidence.append(
+                evidence_of("guard.answered", 5, self.answer.line, self.answer.response.raw, "What it was told.")
+            )
+            sightings.append(self.answer)
+        return self._case(
+            "guard.open-relay", 70, told, evidence, sightings, (onward.destination,), answered=self._is_served()
+        )
 
     def _is_served(self) -> bool:
         return self.answer is not None and 200 <= self.answer.response.status_code < 300
