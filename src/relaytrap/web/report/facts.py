@@ -4,6 +4,8 @@ Whoever makes a report says how questions are asked, so that it can be made wher
 API is. Facts are plain JSON.
 """
 
+import base64
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -129,7 +131,12 @@ Asked = Callable[..., list[Row]]
 def _quoted(asked: Asked, limit: int, **where: Any) -> list[Row]:
     """The newest requests with their octets; those that open something before ACK, CANCEL and repetitions."""
     rows = asked("messages", **where, kind="request", limit=limit * LOOKED_AT, with_raw=True)
-    return sorted(rows, key=lambda row: not row["opener"])[:limit]
+    return [_sealed(row) for row in sorted(rows, key=lambda row: not row["opener"])[:limit]]
+
+
+def _sealed(row: Row) -> Row:
+    """A message with the digest by which whoever is given the capture recognises it."""
+    return row | {"sha256": hashlib.sha256(base64.b64decode(row["raw"])).hexdigest()}
 
 
 def _campaign(asked: Asked, id: str) -> Facts:
@@ -189,7 +196,7 @@ def _source_of(asked: Asked, row: Row) -> Facts:
 
 
 def _message_of(asked: Asked, row: Row) -> Facts:
-    return {"row": row, "conversation": asked("conversation", id=row["id"], limit=CONVERSATION)}
+    return {"row": _sealed(row), "conversation": asked("conversation", id=row["id"], limit=CONVERSATION)}
 
 
 _ASKED: Final[Mapping[str, Callable[[Asked, Row], Facts]]] = {

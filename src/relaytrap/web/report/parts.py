@@ -318,8 +318,10 @@ def message_blocks(row: Row) -> list[Block]:
         " from ",
         Mono(f"{row['source']} port {row['source_port']}"),
         f" to {row['sensor']} over {row['transport'].upper()}, {row['received_at'].replace('T', ' ').rstrip('Z')} UTC",
-        ", message " if row["id"] else None,
-        Mono(row["id"]) if row["id"] else None,
+        ", message ",
+        Mono(row["id"]),
+        ", SHA-256 " if row["sha256"] else None,
+        Mono(row["sha256"]) if row["sha256"] else None,
     )
     text = display(base64.b64decode(row["raw"]))
     blocks: list[Block] = [Verbatim(cut(text, QUOTE_CHARS), note)]
