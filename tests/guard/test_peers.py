@@ -52,6 +52,11 @@ loadmodule "usrloc.so"
 loadmodule "registrar.so"
 loadmodule "dialog.so"
 loadmodule "auth.so"
+#!ifdef MASKED
+loadmodule "topoh.so"
+modparam("topoh", "mask_key", "guarded")
+modparam("topoh", "mask_callid", 1)
+#!endif
 loadmodule "siptrace.so"
 modparam("siptrace", "trace_on", 1)
 modparam("siptrace", "trace_to_database", 0)
@@ -93,9 +98,11 @@ request_route {{
 
 
 @contextmanager
-def edge(peer: Callable[[str], str], folder: Path, *, is_open: bool, hep: int = 9) -> Iterator[None]:
-    """A Kamailio at EDGE."""
-    define = "#!define OPEN" if is_open else ""
+def edge(
+    peer: Callable[[str], str], folder: Path, *, is_open: bool, hep: int = 9, masks: bool = False
+) -> Iterator[None]:
+    """A Kamailio at EDGE. masks: it hides its inside, the Call-ID included."""
+    define = "#!define OPEN\n" * is_open + "#!define MASKED\n" * masks
     text = CONFIGURATION.format(define=define, edge=EDGE, trunk=TRUNK, hub=HUB, hep=hep)
     with running_kamailio(peer("kamailio"), folder, text):
         yield
@@ -212,6 +219,25 @@ def test_capture_of_an_open_edge_tells_every_way_in(peer: Callable[[str], str], 
     assert found["guard.toll-relay"]["destinations"] == [TRUNK]
     assert "kamailio" in found["guard.open-relay"]["server"].lower()
     assert found["guard.open-relay"]["advice"]["product"] == "Kamailio"
+
+
+def test_open_edge_that_masks_the_call_id_hides_nothing(peer: Callable[[str], str], tmp_path: Path) -> None:
+    file = tmp_path / "edge.pcap"
+    with edge(peer, tmp_path, is_open=True, masks=True), captured(peer, file):
+        hostile()
+    status, rows = guard(tmp_path, file)
+    found = {row["rule"]: row for row in rows if row["kind"] == "finding"}
+    assert status == 1
+    assert found["guard.open-relay"]["methods"] == {"OPTIONS": 1, "INVITE": 1, "REGISTER": 1}
+    assert found["guard.toll-relay"]["destinations"] == [TRUNK]
+
+
+def test_honest_edge_that_masks_the_call_id_is_silent(peer: Callable[[str], str], tmp_path: Path) -> None:
+    file = tmp_path / "edge.pcap"
+    with edge(peer, tmp_path, is_open=False, masks=True), captured(peer, file):
+        honest()
+    status, rows = guard(tmp_path, file)
+    assert (status, [row["kind"] for row in rows]) == (0, ["summary"]), rows
 
 
 def test_open_edge_without_a_policy_is_undecided(peer: Callable[[str], str], tmp_path: Path) -> None:
