@@ -4,6 +4,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +94,28 @@ CASES = {
     "comma in a name": request(extra=LONG).replace(b'From: "100"', b"From: a, b"),
     "blanks in brackets": request(extra=LONG).replace(b'To: "100" <sip', b"To: < sip"),
 }
+WEB = """
+listen=tcp:127.0.0.1:{port}
+tcp_accept_no_cl=yes
+tcp_children=1
+loadmodule "sl.so"
+loadmodule "tm.so"
+loadmodule "pv.so"
+loadmodule "textops.so"
+loadmodule "xhttp.so"
+loadmodule "websocket.so"
+request_route {{ exit; }}
+event_route[xhttp:request] {{
+    if ($hdr(Upgrade)=~"websocket" && $hdr(Connection)=~"Upgrade") {{ ws_handle_handshake(); exit; }}
+    xhttp_reply("404", "Not Found", "", "");
+}}
+"""
+WEB_CASES = {
+    "WebSocket": b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Protocol: sip\r\n\r\n",
+    "page": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+}
 SILENT = {
     "cancel of nothing", "ack", "junk", "Request-URI with blanks", "Content-Length below zero", "two Call-IDs",
     "quote without an end", "Via that is none", "line without a colon", "header name with a blank",
@@ -119,6 +142,19 @@ def kamailio(peer: Callable[[str], str], tmp_path_factory: pytest.TempPathFactor
         yield port
 
 
+def web_answer(port: int, data: bytes) -> bytes:
+    """The same over TCP, with the port that we ask from masked; waits until somebody listens."""
+    for _ in range(100):
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+                sock.sendall(data)
+                said = sock.recv(65535).replace(b":%d" % sock.getsockname()[1], b":*")
+                return MADE_ANEW.sub(b"*", said)
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+    raise AssertionError("nobody listens")
+
+
 def answer(port: int, data: bytes) -> bytes:
     """What comes back within a moment; b"" for silence."""
     with udp_client() as sock:
@@ -141,3 +177,15 @@ def test_persona_answers_as_the_real_one_does(kamailio: int, persona: int, case:
     real = answer(kamailio, CASES[case])
     assert answer(persona, CASES[case]) == real
     assert (real == b"") is (case in SILENT)
+
+
+def test_persona_speaks_http_as_the_real_one_does(peer: Callable[[str], str], tmp_path: Path) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    sensor = SensorProcess(tmp_path / "persona", "--persona", "kamailio", listen=("ws:127.0.0.1:0",))
+    with running_kamailio(peer("kamailio"), tmp_path, WEB.format(port=port)), sensor:
+        shown = re.search(r"ws:127\.0\.0\.1:(\d+)", sensor.line)
+        assert shown
+        for name, data in WEB_CASES.items():
+            assert web_answer(int(shown[1]), data) == web_answer(port, data), name

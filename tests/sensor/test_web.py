@@ -25,7 +25,7 @@ HANDSHAKE = (
 
 
 def layer(persona: Http = PAGE, *, has_page: bool = True, answers_ping: bool = False) -> HttpLayer:
-    return HttpLayer("tcp", persona, lambda: b"today", has_page=has_page, answers_ping=answers_ping)
+    return HttpLayer("tcp", persona, b"192.0.2.7:4000", lambda: b"today", has_page=has_page, answers_ping=answers_ping)
 
 
 class Client:
@@ -49,6 +49,25 @@ class Client:
         if data:
             self.wire.receive_data(data)
         return list(self.wire.events())
+
+
+def test_websocket_is_opened_in_the_personas_words() -> None:
+    upgraded = {"Sia": "SIP/2.0/{transport} {peer}", "Sec-WebSocket-Accept": "{accept}"}
+    server = layer(Http(upgraded=upgraded))
+    server.receive(HANDSHAKE)
+    assert server.take_out() == (
+        b"HTTP/1.1 101 Switching Protocols\r\nSia: SIP/2.0/TCP 192.0.2.7:4000\r\n"
+        b"Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [(b"/ws", b"101"), (b"/ws?x=1", b"101"), (b"/", b"404"), (b"/wss", b"404")]
+)
+def test_websocket_is_opened_only_where_the_persona_has_it(path: bytes, status: bytes) -> None:
+    server = layer(Http(path="/ws"))
+    server.receive(HANDSHAKE.replace(b"/ws", path, 1))
+    assert server.take_out().split()[1] == status
 
 
 def test_browser_gets_the_personas_page_and_is_recorded() -> None:

@@ -37,6 +37,12 @@ FORMAT: Final = 1
 LONGEST_USER: Final = 64
 """No account has a longer name. What was worked out for a name is kept, and strangers choose the names."""
 COPIED: Final = ("Via", "From", "To", "Call-ID", "CSeq", "Record-Route")
+UPGRADED: Final = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Accept": "{accept}",
+    "Sec-WebSocket-Protocol": "sip",
+}
 Seconds = tuple[float, float]
 
 
@@ -140,12 +146,18 @@ class Accounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Http(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`[http]`: what it says to who speaks HTTP. websocket: whether SIP is spoken inside (RFC 7118)."""
+    """`[http]`: what it says to who speaks HTTP.
+
+    websocket: whether SIP is spoken inside (RFC 7118). path: where; empty: anywhere. upgraded: headers of the answer
+    that opens it.
+    """
 
     status: Annotated[str, msgspec.Meta(pattern="^[2-5][0-9][0-9] [^\\x00-\\x1f]*$")] = "404 Not Found"
     headers: dict[str, str] = {}
     body: str = ""
     websocket: bool = True
+    path: str = ""
+    upgraded: dict[str, str] = msgspec.field(default_factory=UPGRADED.copy)
 
 
 class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

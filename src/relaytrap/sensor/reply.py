@@ -19,7 +19,7 @@ from relaytrap.sensor.pattern import FIELD
 from relaytrap.sensor.persona import COPIED, Answer, Persona, Wire
 from relaytrap.sip import Request
 
-__all__ = ["Form", "Slots", "compile_form", "date_text", "stamp_via", "user_of_address"]
+__all__ = ["Form", "Slots", "compile_form", "date_text", "in_uri", "stamp_via", "user_of_address"]
 
 MANDATORY: Final = frozenset({b"via", b"from", b"to", b"call-id", b"cseq"})
 COPIED_SLOTS: Final = MANDATORY | {b"to_bare"}

@@ -15,7 +15,7 @@ from relaytrap.sensor.carrier import Layer, Opening, Piece, SipLayer
 from relaytrap.sensor.flow import Flow
 from relaytrap.sensor.listen import canonical
 from relaytrap.sensor.outlet import Answer
-from relaytrap.sensor.reply import date_text
+from relaytrap.sensor.reply import date_text, in_uri
 from relaytrap.sensor.station import Station
 from relaytrap.sensor.tls import TlsLayer, TlsTerms
 from relaytrap.sensor.web import HttpLayer
@@ -115,17 +115,18 @@ class Connections:
         if self._open.get(connection.flow[1:]) is connection:
             del self._open[connection.flow[1:]]
 
-    def layers(self, port: int) -> Layer:
-        """What a new connection to that port of ours is read with."""
+    def layers(self, flow: Flow) -> Layer:
+        """What a new connection is read with."""
         tls = self._tls
-        return self._opening("tcp", port, (lambda: TlsLayer(tls, lambda: self._opening("tls", port))) if tls else None)
+        return self._opening("tcp", flow, (lambda: TlsLayer(tls, lambda: self._opening("tls", flow))) if tls else None)
 
-    def _opening(self, transport: Literal["tcp", "tls"], port: int, tls: Callable[[], Layer] | None = None) -> Layer:
+    def _opening(self, transport: Literal["tcp", "tls"], flow: Flow, tls: Callable[[], Layer] | None = None) -> Layer:
         persona = self.station.engine.persona
-        pings, has_page = persona.wire.tcp_keepalive, port in self._web_ports
+        pings, has_page = persona.wire.tcp_keepalive, flow.local_port in self._web_ports
 
         def http() -> Layer:
-            return HttpLayer(transport, persona.http, _date, has_page=has_page, answers_ping=pings)
+            peer = b"%b:%d" % (in_uri(flow.source), flow.source_port)
+            return HttpLayer(transport, persona.http, peer, _date, has_page=has_page, answers_ping=pings)
 
         return Opening(transport, lambda: SipLayer(transport, answers_ping=pings), http, tls)
 
@@ -136,10 +137,10 @@ class TcpConnection(asyncio.Protocol):
     def __init__(self, table: Connections) -> None:
         self._table = table
         self._station = table.station
-        self._layers = table.layers(0)
         self._transport: asyncio.Transport | None = None
         self._is_over = False
         self.flow = Flow("tcp", "", 0, "", 0)
+        self._layers = table.layers(self.flow)
         self.pending = 0
         self.heard_at = self.began_at = clock.monotonic()
 
@@ -163,7 +164,7 @@ class TcpConnection(asyncio.Protocol):
             return
         self._transport = transport
         self.flow = Flow("tcp", canonical(peer[0]), peer[1], canonical(own[0]), own[1])
-        self._layers = self._table.layers(own[1])
+        self._layers = self._table.layers(self.flow)
         self._station.counts["connections"] += 1
         self._table.opened(self)
 

@@ -33,16 +33,24 @@ ACCEPT_SALT: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 class HttpLayer:
     """One HTTP request, and the WebSocket that it may open.
 
-    has_page: whether a request for anything else is answered. date: gives the Date header's value. answers_ping: as in
-    carrier.SipLayer.
+    peer: address and port of who asks. has_page: whether a request for anything else is answered. date: gives the Date
+    header's value. answers_ping: as in carrier.SipLayer.
     """
 
     def __init__(
-        self, transport: Transport, persona: Http, date: Callable[[], bytes], *, has_page: bool, answers_ping: bool
+        self,
+        transport: Transport,
+        persona: Http,
+        peer: bytes,
+        date: Callable[[], bytes],
+        *,
+        has_page: bool,
+        answers_ping: bool,
     ) -> None:
         self.is_over = False
         self._transport = transport
         self._persona = persona
+        self._peer = peer
         self._has_page = has_page
         self._date = date
         self._answers_ping = answers_ping
@@ -102,7 +110,7 @@ class HttpLayer:
         if key is None:
             pieces = self._answer(self._persona.status, "HTTP request")
             return [*pieces, *self.receive(rest)] if rest else pieces
-        pieces = [Piece(self._raw, self._transport, "other", ("WebSocket handshake",)), self._say(_upgraded(key))]
+        pieces = [Piece(self._raw, self._transport, "other", ("WebSocket handshake",)), self._upgrade(key)]
         self._raw = b""
         self._websocket = WebSocketLayer(WEBSOCKET[self._transport], answers_ping=self._answers_ping)
         return pieces + (self._inside(self._websocket.receive(rest)) if rest else [])
@@ -116,6 +124,8 @@ class HttpLayer:
     def _websocket_key(self) -> bytes | None:
         """The key of a handshake for SIP in a WebSocket (RFC 7118 section 4.1); None when that is not asked for."""
         if self._request is None or not self._persona.websocket:
+            return None
+        if self._persona.path and self._request.target.partition(b"?")[0] != self._persona.path.encode():
             return None
         values = dict(self._request.headers)
         protocols = [each.strip().lower() for each in values.get(b"sec-websocket-protocol", b"").split(b",")]
@@ -131,23 +141,28 @@ class HttpLayer:
         if not self._has_page:
             return [taken]
         body = self._persona.body.encode() if status == self._persona.status else b""
-        lines = [f"HTTP/1.1 {status}".encode()]
-        for name, value in self._persona.headers.items():
-            lines.append(f"{name}: ".encode() + value.encode().replace(b"{date}", self._date()))
-        lines += [b"Content-Length: %d" % len(body), b"", body]
-        return [taken, self._say(b"\r\n".join(lines))]
+        headers = [*self._headers(self._persona.headers), b"Content-Length: %d" % len(body)]
+        return [taken, self._say(b"\r\n".join((f"HTTP/1.1 {status}".encode(), *headers, b"", body)))]
+
+    def _upgrade(self, key: bytes) -> Piece:
+        accept = base64.b64encode(hashlib.sha1(key + ACCEPT_SALT, usedforsecurity=False).digest())
+        headers = self._headers(self._persona.upgraded, accept)
+        return self._say(b"\r\n".join((b"HTTP/1.1 101 Switching Protocols", *headers, b"", b"")))
+
+    def _headers(self, headers: dict[str, str], accept: bytes = b"") -> list[bytes]:
+        """Header lines with their fields filled."""
+        fields = {b"date": self._date(), b"transport": self._transport.upper().encode(), b"peer": self._peer}
+        lines = []
+        for name, value in headers.items():
+            line = f"{name}: {value}".encode()
+            for field, filling in (*fields.items(), (b"accept", accept)):
+                line = line.replace(b"{%b}" % field, filling)
+            lines.append(line)
+        return lines
 
     def _say(self, data: bytes) -> Piece:
         self._out += data
         return Piece(data, self._transport, "said")
-
-
-def _upgraded(key: bytes) -> bytes:
-    accept = base64.b64encode(hashlib.sha1(key + ACCEPT_SALT, usedforsecurity=False).digest())
-    return (
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n"
-        b"Sec-WebSocket-Protocol: sip\r\n\r\n" % accept
-    )
 
 
 class WebSocketLayer:
