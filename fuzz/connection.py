@@ -36,7 +36,7 @@ def opening(has_page: bool) -> Layer:
     persona = persona_of("asterisk", "fuzz")
 
     def http() -> Layer:
-        return HttpLayer("tcp", persona.http, lambda: b"now", has_page=has_page, answers_ping=True)
+        return HttpLayer("tcp", persona.http, b"192.0.2.7:4000", lambda: b"now", has_page=has_page, answers_ping=True)
 
     def tls() -> Layer:
         terms().refill()
