@@ -78,6 +78,28 @@ def test_relay_through_two_boxes_of_the_edge_is_found() -> None:
     assert edge.end() == ["guard.open-relay"]
 
 
+def test_edge_that_takes_the_vias_away_hides_no_beginning() -> None:
+    edge = Edge()
+    message = ask()
+    message.vias += ["SIP/2.0/UDP 8.8.8.8:5060;branch=z9hG4bK-1", "SIP/2.0/UDP 8.8.4.4:5060;branch=z9hG4bK-2"]
+    edge.arrive(message)
+    onward = copy.deepcopy(message)
+    onward.vias = [f"SIP/2.0/UDP {EDGE};branch=z9hG4bKanew"]
+    edge.see(EDGE, ANOTHER, onward.wire())
+    assert edge.end() == ["guard.open-relay"]
+
+
+def test_request_that_comes_back_to_the_edge_still_began_with_our_user() -> None:
+    edge = Edge()
+    message = edge.arrive(ask(USER), USER)
+    onward = edge.leave(message, ANOTHER, source=USER)
+    back = copy.deepcopy(onward)
+    kamailio(back, ANOTHER, EDGE, 5060)
+    edge.see(ANOTHER, EDGE, back.wire())
+    edge.leave(back, STRANGER, source=ANOTHER)
+    assert (edge.end(), edge.undecided) == ([], [])
+
+
 def test_call_id_that_the_edge_masks_hides_nothing() -> None:
     edge = Edge()
     message = edge.arrive(ask())

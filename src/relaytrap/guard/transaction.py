@@ -1,7 +1,7 @@
 """One request on its way through the edge: each place where it was seen, and what was answered there.
 
 A request keeps Call-ID and CSeq through every proxy, and through many a B2BUA. Under them its sightings come together:
-arriving, handed on inside, leaving. The one with the fewest Vias is where it began. (A proxy that masks the Call-ID
+arriving, handed on inside, leaving. (A proxy that masks the Call-ID
 leaves CSeq and the tag of From: see Guard.)
 """
 
@@ -82,8 +82,16 @@ class Transaction:
 
     @property
     def first(self) -> Leg:
-        """Where the request began, as far as it was seen."""
-        return min(self.legs, key=lambda leg: leg.via_count)
+        """Where the request began, as far as it was seen: with a host to which nobody handed it.
+
+        In a loop, and where several are like that, the one with the fewest Vias. Vias alone do not tell: a sender can
+        add some, and an edge may take them away.
+        """
+        legs = self.legs
+        if len(legs) == 1:
+            return legs[0]
+        reached = {leg.destination for leg in legs}
+        return min(legs, key=lambda leg: (leg.source in reached, leg.via_count))
 
     def close(self) -> None:
         """It is judged: let go of its messages."""
