@@ -111,7 +111,7 @@ def test_a_command_explains_one(run, attacked):
     assert "Tried, from 100 (below) to 239 (above)" in shown
     shown = run("--data", attacked, "show", "203.0.113.31").out
     assert "Relay 203.0.113.31" in shown
-    assert f"20  {ORIGIN}  association, campaign {campaign['id']}" in shown
+    assert f"20  {ORIGIN}  by association, campaign {campaign['id']}" in shown
     assert "Vouched by   6 relays in" in run("--data", attacked, "show", ORIGIN).out
 
 

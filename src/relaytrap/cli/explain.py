@@ -48,7 +48,7 @@ def relay_lines(row: Row) -> Iterator[str]:
         yield field("Unreliable", f"it alone names {named}, against what others vouch for")
     yield field("Forwarded", f"for {counted(row['origins'], 'origin')} in {counted(row['campaigns'], 'campaign')}")
     for each in row["for_origins"][:LISTED]:
-        yield f"  {each['requests']:8,}  {for_terminal(each['origin'])}  {each['how']}, campaign {each['campaign']}"
+        yield f"  {each['requests']:8,}  {for_terminal(each['origin'])}  {HOW[each['how']]}, campaign {each['campaign']}"
     yield from more(row["for_origins"])
 
 
@@ -63,8 +63,9 @@ def origin_lines(row: Row) -> Iterator[str]:
     for relay in row["contradicted_by"][:LISTED]:
         yield field("Against it", f"{for_terminal(relay)} names somebody else")
     yield field("Campaign", row["campaign"])
+    yield "  Requests by relay, and how that is known"
     for each in row["by_relays"][:LISTED]:
-        yield f"  {each['requests']:8,}  {for_terminal(each['relay'])}  {each['how']}"
+        yield f"  {each['requests']:8,}  {for_terminal(each['relay'])}  {HOW[each['how']]}"
     yield from more(row["by_relays"])
 
 
@@ -97,6 +98,13 @@ def campaign_lines(row: Row) -> Iterator[str]:
         association = "by association: " if each["association"] else ""
         yield f"  {each['requests']:8,}  {association}{for_terminal(each['why'], 400)}"
 
+
+HOW: Final = {
+    "vouched": "it wrote so",
+    "through": "a relay before it wrote so",
+    "association": "by association",
+}
+"""How it is known that a relay's requests came from an origin; as on the page."""
 
 LINES: Final = {"source": source_lines, "relay": relay_lines, "origin": origin_lines, "campaign": campaign_lines}
 
