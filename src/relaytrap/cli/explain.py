@@ -48,7 +48,8 @@ def relay_lines(row: Row) -> Iterator[str]:
         yield field("Unreliable", f"it alone names {named}, against what others vouch for")
     yield field("Forwarded", f"for {counted(row['origins'], 'origin')} in {counted(row['campaigns'], 'campaign')}")
     for each in row["for_origins"][:LISTED]:
-        yield f"  {each['requests']:8,}  {for_terminal(each['origin'])}  {HOW[each['how']]}, campaign {each['campaign']}"
+        known = f"{HOW[each['how']]}, campaign {each['campaign']}"
+        yield f"  {each['requests']:8,}  {for_terminal(each['origin'])}  {known}"
     yield from more(row["for_origins"])
 
 
