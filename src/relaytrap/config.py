@@ -199,7 +199,7 @@ class FeedsConfig:
     honeypots: tuple[str, ...] = setting(
         (), "Sensors to which nobody honest sends anything; none: those that joined this hub and answer"
     )
-    evidence: str = setting("proven", "What a source must have shown of its address: proven, persistent or any")
+    evidence: str = setting("proven", "What a source, or who vouches for an origin, showed: proven, persistent, any")
     confidence: int = setting(80, "Least confidence in an origin or a relay, 0 to 100")
 
 

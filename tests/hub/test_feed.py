@@ -37,8 +37,8 @@ def attacked(store, *sources, token="t", sensor=b"trap", **given):
     rows = []
     for number, source in enumerate(sources):
         seen = {"source": address(source), "sensor": sensor, **given}
-        rows += [row(2 * number, **TCP, **seen)]
-        rows += [row(2 * number + 1, **{**TCP, "direction": 2, "kind": 2, "path_verdict": b""}, **seen)]
+        rows += [row(2 * number, **{**TCP, **seen})]
+        rows += [row(2 * number + 1, **{**TCP, **seen, "direction": 2, "kind": 2, "path_verdict": b""})]
     keep(store, rows, token)
 
 
@@ -62,6 +62,71 @@ def test_who_is_seen_by_a_production_server_is_no_attacker(store, installation):
     attacked(store, BAD, sensor=b"monday", capture=b"monday.pcap", token="3")
     assert listed(store, installation)[0] == []
     assert listed(store, installation, sensor="hep-sydney,edge")[0] == [BAD]
+
+
+RELAYS = tuple(f"100.30.{number}.1" for number in range(5))
+
+
+def vouched(store, origin, relays=RELAYS):
+    """Each of these relays, in a network of its own, wrote down that it took a request from an origin."""
+    at = "2026-09-22 12:00:00"
+    sums = {"hour": at, "first": at, "last": at, "messages": 1, "openers": 1, "version": 1, "verdict": "relayed"}
+    vouches = [
+        {
+            **sums,
+            "relay": f"::ffff:{relay}",
+            "track": number,
+            "origin": f"::ffff:{origin}",
+            "confidence": 60,
+            "asn": number,
+        }
+        for number, relay in enumerate(relays, 1)
+    ]
+    store.insert_rows("relay_hours", vouches)
+    tracks = [
+        {**sums, "track": number, "source": f"::ffff:{relay}", "origin": f"::ffff:{origin}", "sensors": ["trap"]}
+        for number, relay in enumerate(relays, 1)
+    ]
+    store.insert_rows("track_hours", tracks)
+    finding = {"origin": f"::ffff:{origin}", "confidence": 95, "relays": len(relays), "networks": 5, "version": 1}
+    store.insert_rows("origin_findings", [finding])
+
+
+def test_an_origin_is_listed_on_the_word_of_relays_that_proved_their_addresses(store, installation):
+    vouched(store, BAD)
+    attacked(store, *RELAYS[:3], path_verdict=b"relayed")
+    found, feed = listed(store, installation, "origins")
+    assert found == [BAD]
+    assert feed.indicators[0].reasons[-1] == "3 relays in 3 networks vouch for it"
+
+
+def test_made_up_relays_accuse_nobody(store, installation):
+    vouched(store, BAD)
+    keep(
+        store,
+        [row(n, source=address(each), direction=1, kind=1, path_verdict=b"relayed") for n, each in enumerate(RELAYS)],
+        "t",
+    )
+    found, feed = listed(store, installation, "origins")
+    assert (found, feed.left_out) == ([], {"origins and relays of less confidence": 1})
+    assert listed(store, installation, "origins", evidence="any")[0] == [BAD]
+
+
+def test_an_origin_that_no_honeypot_saw_is_not_listed(store, installation):
+    vouched(store, BAD)
+    attacked(store, *RELAYS, token="1", path_verdict=b"relayed")
+    attacked(store, "100.40.1.1", token="2", sensor=b"cellar")
+    found, feed = listed(store, installation, "origins", sensor="cellar")
+    assert (found, feed.left_out) == ([], {"origins and relays that no honeypot saw": 1})
+
+
+def test_a_relay_is_listed_as_a_victim_and_never_as_an_attacker(store, installation):
+    vouched(store, BAD)
+    attacked(store, *RELAYS)
+    assert listed(store, installation, "sources")[0] == []
+    found, feed = listed(store, installation, "everything", confidence="50")
+    assert found == [BAD, *RELAYS]
+    assert [each.address for each in feed.indicators if each.is_victim] == list(RELAYS)
 
 
 def test_an_operator_may_name_the_honeypots(store, installation):

@@ -26,7 +26,7 @@ __all__ = ["command"]
 @click.option("--asn", type=TEXT, help="In this autonomous system, such as AS64500.")
 @click.option("--network", type=TEXT, help="An address, or a network that it is in.")
 @click.option("--sensor", type=TEXT, multiple=True, help="Seen by this sensor; repeatable. Default: the honeypots.")
-@click.option("--evidence", type=click.Choice(list(EVIDENCE)), help="What a source must have shown.")
+@click.option("--evidence", type=click.Choice(list(EVIDENCE)), help="What a source has shown.")
 @click.option(
     "--confidence", type=click.IntRange(0, 100), metavar="N", help="Least confidence in an origin or a relay."
 )

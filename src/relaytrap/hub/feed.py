@@ -16,6 +16,8 @@ from relaytrap.clock import parse_rfc3339
 from relaytrap.config import Config
 from relaytrap.errors import InputError
 from relaytrap.evidence.indicator import EVIDENCE, Indicator, of_origin, of_relay, of_source
+from relaytrap.evidence.origin import confidence
+from relaytrap.evidence.testimony import Standing
 from relaytrap.feeds import BEYOND, TITLES, Barrier, Feed, make_feed
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.fares import Fares
@@ -28,6 +30,7 @@ from relaytrap.store.queries.direct import (
     list_direct_sources,
     list_sensors_of_origins,
     list_sensors_of_relays,
+    read_proven_standing,
 )
 from relaytrap.store.queries.origins import list_origins
 from relaytrap.store.queries.overview import list_leaders
@@ -40,6 +43,7 @@ SINCE: Final = "7d"
 LIMIT: Final = 50_000
 SENSORS_MAX: Final = 10_000
 SPARE: Final = 10_000
+NOBODY: Final = Standing(0, 0, 0, 0, "")
 YES: Final = ("yes", "1", "true")
 NO: Final = ("no", "0", "false")
 # Option → its meaning; `since` and the places are those of every question.
@@ -48,8 +52,8 @@ OPTIONS: Final = {
     "country": "Country it is in (ISO code)",
     "asn": "Autonomous system it is in, such as AS64500",
     "network": "Its address, or a network that it is in",
-    "evidence": f"What a source must have shown: {', '.join(EVIDENCE)}; default as set in [feeds]",
-    "confidence": "Least confidence in an origin or relay, 0 to 100; default as set in [feeds]",
+    "evidence": f"What a source, or who vouches for an origin, showed: {', '.join(EVIDENCE)}; default: see [feeds]",
+    "confidence": "Least confidence in an origin or relay, 0 to 100; default: see [feeds]",
     "sensor": "Only what these sensors saw, joined by commas; default: the honeypots",
     "limit": f"At most this many addresses, the surest; 0: all; default {LIMIT}",
     "sample": "yes: also the bundled sample, whose addresses are documentation addresses",
@@ -162,6 +166,8 @@ class Gathering:
             said.append(f"A source has shown ({wanted.evidence}): {EVIDENCE[wanted.evidence]}")
         if wanted.has("origins") or wanted.has("relays"):
             said.append(f"Confidence in an origin or a relay is at least {wanted.confidence}")
+        if wanted.has("origins") and wanted.evidence == "proven":
+            said.append("An origin is vouched for by relays whose own address is proven")
         if not self.honeypots:
             said.append("No honeypot of this hub has sent anything; --sensor or [feeds] honeypots name others")
         if not wanted.sample and any(name.startswith(SAMPLE_PREFIX) for name in self._known):
@@ -189,11 +195,24 @@ class Gathering:
     def _origins(self, relays: Mapping[str, Any]) -> Iterator[Indicator]:
         rows = self._recent(list_origins(self._store, self._wanted.place, limit=0))
         seen_by = list_sensors_of_origins(self._store, [row["address"] for row in rows])
-        for row in self._sure(row for row in rows if self._is_seen(seen_by.get(row["address"]))):
+        rows = [row for row in rows if self._is_seen(seen_by.get(row["address"]))]
+        for row in self._sure(self._witnessed(rows) if self._wanted.evidence == "proven" else rows):
             if row["address"] in relays:
                 self.left_out["relays, which are victims"] += 1
             else:
                 yield of_origin(row)
+
+    def _witnessed(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Origins by what relays say of them that proved their own addresses. Others may be made up: whoever wants to
+        accuse somebody needs no answers, and can send for a thousand of them."""
+        where = Filter(since=self._wanted.since)
+        standing = read_proven_standing(self._store, where, [row["address"] for row in rows])
+        weighed = []
+        for row in rows:
+            by = standing.get(row["address"], NOBODY)
+            sure = min(confidence(by), row["confidence"] or 0) if by.relays else 0
+            weighed.append(row | {"confidence": sure, "relays": by.relays, "networks": by.networks})
+        return weighed
 
     def _relays(self) -> Iterator[Indicator]:
         rows = self._recent(list_relays(self._store, self._wanted.place, limit=0))

@@ -22,6 +22,7 @@ __all__ = [
     "read_origins",
     "read_standing",
     "read_testimony",
+    "standing_among",
     "write_conclusions",
     "write_origins",
 ]
@@ -112,17 +113,22 @@ def read_standing(store: "Store", hours: Sequence[int] | None = None) -> dict[st
             f"AND origin IN (SELECT origin FROM relay_hours WHERE {VOUCHING} AND toUnixTimestamp(hour) IN "
             f"({', '.join(map(str, map(int, hours))) or '0'}))"
         )
+    return standing_among(store, some)
+
+
+def standing_among(store: "Store", condition: str, params: Mapping[str, Any] | None = None) -> dict[str, Standing]:
+    """The same among the vouches that a further condition leaves ("AND ..."): of the origins that they name."""
     sql = (
         f"SELECT {address('origin')} AS origin, uniqExact(relay) AS relays, uniqExact({NETWORK}) AS networks, "
         f"uniqExactIf(country, country != '') AS countries, max(confidence) AS best, {address('any(relay)')} AS only "
-        f"FROM relay_hours WHERE {VOUCHING} AND inner = {NONE} {some} GROUP BY origin "
+        f"FROM relay_hours WHERE {VOUCHING} AND inner = {NONE} {condition} GROUP BY origin "
         "SETTINGS prefer_column_name_to_alias = 1"
     )
     return {
         row["origin"]: Standing(
             row["relays"], row["networks"], row["countries"], row["best"], row["only"] if row["relays"] == 1 else ""
         )
-        for row in store.rows(sql)
+        for row in store.rows(sql, params)
     }
 
 

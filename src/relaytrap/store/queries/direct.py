@@ -10,14 +10,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from relaytrap.evidence.indicator import EVIDENCE, PERSISTENT_HOURS, PERSISTENT_REQUESTS, PROOFS
+from relaytrap.evidence.testimony import Standing
 from relaytrap.store.queries.believed import SETTLED_HOURS, SETTLED_PLACES
 from relaytrap.store.queries.filter import Filter, storage_address
 from relaytrap.store.queries.shape import COLUMNS_FIRST, address, moment
+from relaytrap.store.testimony import standing_among
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
 
-__all__ = ["count_direct_sources", "list_direct_sources", "list_sensors_of_origins", "list_sensors_of_relays"]
+__all__ = [
+    "count_direct_sources",
+    "list_direct_sources",
+    "list_sensors_of_origins",
+    "list_sensors_of_relays",
+    "read_proven_standing",
+]
 
 LISTED: Final = 8
 # How long a tag or nonce may be on its way, and how far before the asked time answers are looked at: longer, so that a
@@ -115,6 +123,18 @@ def _proofs(where: Filter, sensors: str, params: dict[str, Any]) -> dict[str, st
             f"(SELECT source, call_id, {NONCE} FROM messages WHERE {answered})"
         ),
     }
+
+
+def read_proven_standing(store: "Store", where: Filter, origins: Sequence[str]) -> dict[str, Standing]:
+    """How many relays that proved their own address saw each of these origins themselves; without those that none did.
+
+    A relay whose address is made up can say anything, and so can a thousand of them that agree.
+    """
+    if not origins:
+        return {}
+    params: dict[str, Any] = {"wanted": [storage_address(each) for each in origins]}
+    proven = " UNION ALL ".join(_proofs(where, "", params).values())
+    return standing_among(store, f"AND origin IN {{wanted:Array(IPv6)}} AND relay IN ({proven})", params)
 
 
 def list_sensors_of_origins(store: "Store", addresses: Sequence[str]) -> dict[str, set[str]]:
