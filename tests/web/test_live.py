@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -87,6 +88,23 @@ def test_message_reaches_the_page_as_an_escaped_row(taker: Hub) -> None:
     html = received(taker, "/live?direction=in", "rows", 2)
     assert html.lstrip().startswith("<tr")
     assert "&lt;b&gt;" in html
+
+
+def test_page_hears_what_came_in_while_it_was_made(taker: Hub) -> None:
+    received(taker, "/live?method=SUBSCRIBE", "rows", 4, "SUBSCRIBE")
+    html = first_event(taker, "/live?method=SUBSCRIBE", "rows", threading.Event())
+    assert html.count("<tr") == 1
+
+
+def test_flood_reaches_the_page_as_its_newest_rows_which_are_not_all(taker: Hub) -> None:
+    with contextlib.closing(HubDatabase(taker.data_dir)) as database:
+        token = Keys(database).add("live-flood")
+    now_ns = time.time_ns()
+    raws = [request("PRACK", b"sip:1@198.51.100.7", "192.0.2.9", call_id=b"flood-%d" % each) for each in range(70)]
+    send(taker, token, 1, segment(*(seen(raw, "192.0.2.9", now_ns + each) for each, raw in enumerate(raws))))
+    html = first_event(taker, "/live?method=PRACK", "only", threading.Event())
+    shown = [row["id"] for row in taker.rows("messages", method="PRACK", limit=60)]
+    assert re.findall(r'<td class="nowrap when"><a href="/messages/(\w+)"', html) == shown
 
 
 def test_wrong_filter_is_refused(taker: Hub) -> None:
