@@ -60,6 +60,7 @@ class Live:
             self._report, "", "", Directions(parse_networks(config.network.own_networks)), max_held=HELD_MAX_BYTES
         )
         self._last_count = clock.monotonic()
+        self._is_away = False
 
     def run(self, hep: Sequence[str], interface: str, ports: Sequence[int], ready: Callable[[str], None]) -> None:
         """Until SIGINT or SIGTERM. Raises ConfigError or ListenError before anything is read."""
@@ -85,7 +86,7 @@ class Live:
     def _loop(self, sniffer: Sniffer | None) -> None:
         said = clock.monotonic()
         while not self._stopped.is_set():
-            if sniffer is None:
+            if sniffer is None or self._is_away:
                 self._stopped.wait(TURN_S)
             elif select.select([sniffer], [], [], TURN_S)[0]:
                 self._drain(sniffer, 1)
@@ -97,10 +98,10 @@ class Live:
                     self._say()
             if sniffer is not None and now - self._last_count >= COUNT_S:
                 self._last_count = now
-                self._count(sniffer)
-        if sniffer is not None:
+                self._sweep(sniffer)
+        if sniffer is not None and not self._is_away:
             self._drain(sniffer, LAST_TURNS)
-            self._count(sniffer)
+            self._sweep(sniffer)
 
     def _drain(self, sniffer: Sniffer, turns: int) -> None:
         try:
@@ -108,14 +109,17 @@ class Live:
                 turns -= 1
         except OSError as error:
             log.warning("the interface is gone: interface=%s reason=%s", sniffer.interface, error.strerror)
-            self._stopped.wait(COUNT_S)
-            sniffer.reopen()
+            self._is_away = True
 
-    def _count(self, sniffer: Sniffer) -> None:
+    def _sweep(self, sniffer: Sniffer) -> None:
+        """Ask the kernel what it dropped; look whether an interface that went away is back."""
         before = sniffer.dropped
         sniffer.count()
         if lost := sniffer.dropped - before:
             self._report.unread[DROPPED] += lost
+        if self._is_away and sniffer.reopen():
+            self._is_away = False
+            log.info("the interface is back: interface=%s", sniffer.interface)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopped.set()
