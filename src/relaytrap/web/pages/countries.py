@@ -19,7 +19,7 @@ from relaytrap.web.window import Window
 
 __all__ = ["HANDLERS"]
 
-FACETS: Final = ("tool", "method", "user_agent", "sensor", "dialled_country", "dialled_core", "verdict")
+FACETS: Final = ("tool", "user_agent", "sensor", "dialled_country", "dialled_core", "verdict")
 LEADERS: Final = 8
 CACHED: Final = "no-cache"
 FINDINGS_SHOWN: Final = 8

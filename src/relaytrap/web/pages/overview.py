@@ -14,7 +14,7 @@ from relaytrap.web.site import Ask, TheSite
 
 __all__ = ["HANDLERS"]
 
-FACETS: Final = ("network", "tool", "method", "sensor", "dialled_country", "dialled_core", "verdict")
+FACETS: Final = ("network", "tool", "sensor", "dialled_country", "dialled_core")
 LEADERS: Final = 6
 NEWEST: Final = 12
 CAMPAIGNS: Final = 4
