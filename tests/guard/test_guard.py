@@ -389,6 +389,32 @@ def test_call_that_goes_on_under_another_call_id_is_joined_by_its_number() -> No
     assert (edge.found[0].case.confidence, list(edge.found[0].destinations)) == (85, [TRUNK])
 
 
+def test_call_to_a_national_number_that_the_edge_makes_anew_is_an_alarm_too() -> None:
+    edge = Edge()
+    first = edge.arrive(ask(target="09098790000", host=EDGE))
+    onward = ask(EDGE, "+449098790000", TRUNK, serial=3)
+    edge.see(EDGE, TRUNK, onward.wire())
+    edge.answer(first, EDGE, STRANGER, "200 OK")
+    assert edge.rules == ["guard.toll-answered"]
+
+
+def test_call_that_the_edge_makes_anew_to_a_user_elsewhere_is_silent() -> None:
+    edge = Edge(OWN, GuardConfig(trunks=(TRUNK,)))
+    first = edge.arrive(ask(target="02079460000", host=EDGE))
+    edge.see(EDGE, ANOTHER, ask(EDGE, "02079460000", ANOTHER, serial=3).wire())
+    edge.answer(first, EDGE, STRANGER, "200 OK")
+    assert (edge.end(), edge.undecided) == ([], [])
+
+
+def test_call_to_a_number_of_ours_that_the_edge_makes_anew_is_silent() -> None:
+    edge = Edge()
+    first = edge.arrive(ask(target="02079460000", host=EDGE))
+    onward = ask(EDGE, "+442079460000", TRUNK, serial=3)
+    edge.see(EDGE, TRUNK, onward.wire())
+    edge.answer(first, EDGE, STRANGER, "200 OK")
+    assert edge.end() == []
+
+
 @pytest.mark.parametrize("target", ["02079460000", "+442079460000", "100", "alice"])
 def test_call_to_a_number_of_ours_that_is_answered_is_silent(target: str) -> None:
     edge = Edge()

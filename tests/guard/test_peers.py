@@ -18,6 +18,7 @@ import pytest
 
 from tests.guard.actors import Actor
 from tests.loopback import free_port, loopback
+from tests.namespaces import cable
 from tests.peers.kamailio import running_kamailio
 
 pytestmark = pytest.mark.peer
@@ -317,3 +318,30 @@ def test_interface_is_read_along(peer: Callable[[str], str], tmp_path: Path) -> 
         process.kill()
     rows = [json.loads(line) for line in out.splitlines()]
     assert (process.returncode, rules(rows, "alarm")) == (1, OPEN_RULES)
+
+
+def test_interface_that_goes_away_is_read_again_when_it_is_back(peer: Callable[[str], str], tmp_path: Path) -> None:
+    send = (
+        "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'OPTIONS sip:a@192.0.2.1 SIP/2.0\\r\\n"
+        "Via: SIP/2.0/UDP 192.0.2.2\\r\\nCall-ID: 1\\r\\nCSeq: 1 OPTIONS\\r\\n\\r\\n', ('192.0.2.1', 5060))"
+    )
+    (tmp_path / "relaytrap.toml").write_text(POLICY)
+    with cable(peer, "gw") as (here, there):
+        process = subprocess.Popen(
+            here.command(*command(tmp_path, "--interface", "veth")),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            assert process.stderr
+            assert "veth" in process.stderr.readline()
+            here.run("ip", "link", "set", "veth", "down")
+            assert "gone" in process.stderr.readline()
+            here.run("ip", "link", "set", "veth", "up")
+            assert "back" in process.stderr.readline()
+            there.run(sys.executable, "-c", send)
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert json.loads(out.splitlines()[-1])["messages"] == 1

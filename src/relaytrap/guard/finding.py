@@ -45,7 +45,7 @@ RULES: Final = {
     "guard.open-by-route": Rule(1, "alarm", "follows a stranger's Route"),
     "guard.open-in-dialog": Rule(1, "alarm", "open within a dialog that nobody began"),
     "guard.toll-relay": Rule(1, "alarm", "strangers call through a trunk"),
-    "guard.toll-answered": Rule(1, "alarm", "a stranger's call abroad was answered"),
+    "guard.toll-answered": Rule(1, "alarm", "a stranger's call went on, or abroad, and was answered"),
     "guard.open-registrar": Rule(1, "alarm", "registers strangers without a password"),
     "guard.tried-to-route": Rule(1, "alarm", "tried to reach a foreign host for a stranger"),
     "guard.relay-attempt": Rule(1, "attempt", "asked for a foreign domain, in vain"),

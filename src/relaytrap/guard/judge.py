@@ -269,17 +269,21 @@ class _Judgement:
 
     def _called(self) -> Verdict:
         """A call that the edge answered: its own, or one that it went on with as a caller of its own (a B2BUA)."""
-        number = self.policy.number_abroad(self.user, self.first.destination)
-        if number is None or self.answer is None or self.known.has_answered_challenge(self.request):
+        if self.answer is None or self.known.has_answered_challenge(self.request):
             return NOTHING
+        number = self.policy.number_abroad(self.user, self.first.destination)
         onward = self.known.call_for(self.first)
+        if onward is not None and self.policy.party(onward.destination) != "trunk":
+            onward = None  # a user of ours who is elsewhere, as likely as not
+        if number is None and (onward is None or self.policy.is_own_number(self.user, self.first.destination)):
+            return NOTHING
         if self.request.credentials or (onward is None and not self.policy.own_numbers):
             return Verdict(undecided="earlier-challenge" if self.request.credentials else "number-abroad")
-        told = (
-            f"{self._who()}, a number in {number.country or 'another country'}, without a password, and it was answered"
-        )
+        where = f", a number in {number.country or 'another country'}," if number is not None else ""
+        told = f"{self._who()}{where} without a password, and it was answered"
+        reading = f"{number.best.reason}." if number is not None and number.best is not None else "What it dials."
         evidence = [
-            self._evidence("guard.number", 20, self.request.uri.user or b"" if self.request.uri else b"", "Abroad."),
+            self._evidence("guard.number", 20, self.user or b"", reading),
             evidence_of("guard.answered", 30, self.answer.line, self.answer.response.raw, "It was answered."),
         ]
         sightings: list[Leg | Answer] = [self.first, self.answer]

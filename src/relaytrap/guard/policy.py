@@ -89,14 +89,27 @@ class Policy:
         return address is not None and address in self.paths.own
 
     def number_abroad(self, user: bytes | None, edge: str) -> DialledNumber | None:
-        """The number in another country that a user part dials at an edge; None for any other, or when unknown."""
+        """The number in another country that a user part dials at an edge; None for any other, or when unknown.
+
+        Digits without a way out in front are none: extensions and customer numbers look like that.
+        """
         region = self.home_region or self.region_of(edge)
+        number = self._number(user, region)
+        if number is None or not number.international_prefix or number.country == region or self._is_own(number):
+            return None
+        return number
+
+    def is_own_number(self, user: bytes | None, edge: str) -> bool:
+        """Whether a user part dials a number of ours."""
+        number = self._number(user, self.home_region or self.region_of(edge))
+        return number is not None and self._is_own(number)
+
+    def _number(self, user: bytes | None, region: str) -> DialledNumber | None:
         number = read_number(user, region) if user and region else None
-        if number is None or number.best is None or not number.valid:
-            return None
-        if number.country == region or (not number.country and not number.international_prefix):
-            return None
-        return None if number.e164.startswith(self.own_numbers or ("-",)) else number
+        return number if number is not None and number.valid else None
+
+    def _is_own(self, number: DialledNumber) -> bool:
+        return bool(self.own_numbers) and number.e164.startswith(self.own_numbers)
 
     def gaps(self) -> Iterator[str]:
         """What cannot be known under this policy, in sentences that say which setting would tell."""
