@@ -19,6 +19,7 @@ PAGES = (
     "/relays",
     "/origins",
     "/campaigns",
+    "/feeds",
 )
 DARK = {"color_scheme": "dark"}
 

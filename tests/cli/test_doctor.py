@@ -198,6 +198,8 @@ def test_hub_takes_the_doctors_question_for_no_word_of_the_sensor(tmp_path: Path
         ('[store]\ncluster = "traps"', "store.cluster names a cluster and store.url no server"),
         ('[network]\nhome_region = "Australia"', "network.home_region: 'Australia' is no ISO code"),
         ('[enrich]\nasn_mmdb = "/no/such.mmdb"', "/no/such.mmdb"),
+        ('[feeds]\nallow = ["carrier.example"]', "feeds.allow: 'carrier.example' is no address or network"),
+        ('[feeds]\nevidence = "hope"', "feeds.evidence: 'hope' is none of proven, persistent, any"),
         ('[probe]\nwitness = "over there"', "'over there' is no address"),
         ('[probe]\nnotify_command = ["/no/such/program"]', "probe.notify_command: /no/such/program"),
     ],

@@ -10,7 +10,7 @@ from relaytrap.config import Config, FeedsConfig, GuardConfig, HubConfig, Networ
 from relaytrap.errors import ConfigError, InputError
 from relaytrap.feeds import FORMATS, TITLES
 from relaytrap.hub.database import HubDatabase
-from relaytrap.hub.feed import OPTIONS, Wanted, gather_feed
+from relaytrap.hub.feed import OPTIONS, Wanted, check_settings, gather_feed
 from relaytrap.hub.keys import Keys
 from tests.storing import NOON_NS, address, keep, row
 
@@ -212,6 +212,14 @@ def test_a_wrong_setting_is_named(store, installation):
     config = dataclasses.replace(installation, feeds=FeedsConfig(allow=("carrier.example",)))
     with pytest.raises(ConfigError, match=r"feeds\.allow.*carrier\.example"):
         listed(store, config)
+
+
+@pytest.mark.parametrize(
+    ("feeds", "named"), [(FeedsConfig(evidence="hope"), "evidence"), (FeedsConfig(confidence=101), "confidence")]
+)
+def test_a_setting_beyond_its_values_is_named(installation, feeds, named):
+    with pytest.raises(ConfigError, match=rf"feeds\.{named}"):
+        check_settings(dataclasses.replace(installation, feeds=feeds))
 
 
 def test_every_option_is_taken(installation):

@@ -28,6 +28,7 @@ from relaytrap.cli.doctor_machine import (
 )
 from relaytrap.cli.doctor_ports import check_listen, check_page, check_uplink
 from relaytrap.cli.doctor_settings import (
+    check_feeds,
     check_network,
     check_persona,
     check_probe,
@@ -131,6 +132,7 @@ HUB_CHECKS: tuple[Check, ...] = (
     check_store,
     check_sensors,
     check_network,
+    check_feeds,
     check_tables,
     check_probe,
 )

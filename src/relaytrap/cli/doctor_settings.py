@@ -10,7 +10,7 @@ from relaytrap.cli.finding import Finding
 from relaytrap.clock import now_ns, parse_rfc3339
 from relaytrap.config import Config
 
-__all__ = ["check_network", "check_persona", "check_probe", "check_tables", "check_tls"]
+__all__ = ["check_feeds", "check_network", "check_persona", "check_probe", "check_tables", "check_tls"]
 
 OLD_DAYS: Final = 365
 DAY_NS: Final = 86_400_000_000_000
@@ -57,6 +57,14 @@ def check_network(config: Config) -> Iterator[Finding]:
         )
     else:
         yield Finding("network", "good", f"network.known_proxies names {len(config.network.known_proxies)}")
+
+
+def check_feeds(config: Config) -> Iterator[Finding]:
+    """What keeps addresses out of block lists: a wrong network there would keep nobody out."""
+    from relaytrap.hub.feed import check_settings
+
+    check_settings(config)
+    yield Finding("feeds", "good", f"feeds.allow names {len(config.feeds.allow)}")
 
 
 def check_tables(config: Config) -> Iterator[Finding]:

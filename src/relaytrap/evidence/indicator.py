@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from relaytrap.evidence.campaign import GOALS
 from relaytrap.evidence.product import KINDS
+from relaytrap.wording import counted
 
 __all__ = [
     "EVIDENCE",
@@ -113,7 +114,7 @@ def of_source(row: Row) -> Indicator:
         confidence=CONFIDENCE[row["shown"]],
         requests=row["requests"],
         reasons=(
-            f"{_counted(row['requests'], 'request')} at {_counted(row['sensors'], 'honeypot')}",
+            f"{counted(row['requests'], 'request')} at {counted(row['sensors'], 'honeypot')}",
             *_named(row["goals"]),
             *proofs,
         ),
@@ -131,9 +132,9 @@ def of_origin(row: Row) -> Indicator:
         confidence=row["confidence"],
         requests=row["messages"],
         reasons=(
-            _counted(row["messages"], "request"),
-            f"{_counted(row['relays'], 'relay')} in {_counted(row['networks'], 'network')} vouch for it",
-            *([f"{_counted(row['contradictions'], 'relay')} against it"] if row["contradictions"] else []),
+            counted(row["messages"], "request"),
+            f"{counted(row['relays'], 'relay')} in {counted(row['networks'], 'network')} vouch for it",
+            *([f"{counted(row['contradictions'], 'relay')} against it"] if row["contradictions"] else []),
         ),
         relays=row["relays"],
         campaigns=(row["campaign"],),
@@ -149,7 +150,7 @@ def of_relay(row: Row) -> Indicator:
         confidence=row["confidence"],
         requests=row["messages"],
         reasons=(
-            f"forwarded {_counted(row['messages'], 'request')} of {_counted(row['origins'], 'origin')}",
+            f"forwarded {counted(row['messages'], 'request')} of {counted(row['origins'], 'origin')}",
             KINDS[row["kind"]],
         ),
         tools=(row["product"],) if row["product"] else (),
@@ -199,7 +200,3 @@ def _common(row: Row) -> dict[str, Any]:
 
 def _named(goals: Sequence[str]) -> list[str]:
     return [", ".join(GOALS[goal] for goal in goals if goal in GOALS)] if goals else []
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

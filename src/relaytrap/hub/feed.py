@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from relaytrap.clock import parse_rfc3339
 from relaytrap.config import Config
-from relaytrap.errors import InputError
+from relaytrap.errors import ConfigError, InputError
 from relaytrap.evidence.indicator import EVIDENCE, Indicator, of_origin, of_relay, of_source
 from relaytrap.evidence.origin import confidence
 from relaytrap.evidence.testimony import Standing
@@ -36,8 +36,9 @@ from relaytrap.store.queries.origins import list_origins
 from relaytrap.store.queries.overview import list_leaders
 from relaytrap.store.queries.relays import list_relays
 from relaytrap.store.queries.sensors import list_sensor_addresses
+from relaytrap.wording import counted
 
-__all__ = ["OPTIONS", "Wanted", "gather_feed"]
+__all__ = ["OPTIONS", "Wanted", "check_settings", "gather_feed"]
 
 SINCE: Final = "7d"
 LIMIT: Final = 50_000
@@ -77,7 +78,7 @@ class Wanted:
 
     @classmethod
     def parse(cls, name: str, given: Mapping[str, str], config: Config, now: int) -> "Wanted":
-        """From options as text, empty ones counting as not given. Raises InputError that names what is wrong."""
+        """From options as text; empty ones count as not given. Raises InputError or ConfigError for what is wrong."""
         if name not in TITLES:
             raise InputError(f"no feed {name!r}; there are {', '.join(TITLES)}")
         if unknown := [key for key in given if key not in OPTIONS]:
@@ -86,6 +87,7 @@ class Wanted:
         since_text = told.get("since", SINCE)
         since = parse_conditions(Filter, {"since": since_text}, now).since
         place = parse_conditions(Place, {key: told[key] for key in ("country", "asn", "network") if key in told}, now)
+        check_settings(config)
         evidence = told.get("evidence", config.feeds.evidence)
         if evidence not in EVIDENCE:
             raise InputError(f"evidence: {evidence!r} is none of {', '.join(EVIDENCE)}")
@@ -107,8 +109,17 @@ class Wanted:
         return role in both.get(self.name, (self.name,))
 
 
+def check_settings(config: Config) -> None:
+    """Raise ConfigError for what is wrong with the settings of feeds."""
+    if config.feeds.evidence not in EVIDENCE:
+        raise ConfigError(f"feeds.evidence: {config.feeds.evidence!r} is none of {', '.join(EVIDENCE)}")
+    if config.feeds.confidence > 100:
+        raise ConfigError(f"feeds.confidence: {config.feeds.confidence} is more than 100")
+    Barrier({"feeds.allow": config.feeds.allow})
+
+
 def gather_feed(store: Store, config: Config, wanted: Wanted) -> Feed:
-    """The feed, from what the store knows now. Raises ConfigError for a setting that is no network."""
+    """The feed, from what the store knows now."""
     found = Gathering(store, config, wanted)
     indicators = list(found.all())
     return make_feed(
@@ -161,7 +172,7 @@ class Gathering:
     def choice(self) -> list[str]:
         """How it was chosen, for the head of the list."""
         wanted = self._wanted
-        said = [f"Seen by {_counted(self.honeypots)} since {wanted.since_text}"]
+        said = [f"Seen by {counted(len(self.honeypots), 'honeypot')} since {wanted.since_text}"]
         if wanted.has("sources"):
             said.append(f"A source has shown ({wanted.evidence}): {EVIDENCE[wanted.evidence]}")
         if wanted.has("origins") or wanted.has("relays"):
@@ -295,7 +306,3 @@ def _number(given: Mapping[str, str], name: str, default: int, most: int) -> int
     if not text.isascii() or not text.isdigit() or int(text) > most:
         raise InputError(f"{name}: {text!r} is no whole number from 0 to {most}")
     return int(text)
-
-
-def _counted(honeypots: frozenset[str]) -> str:
-    return f"{len(honeypots):,} honeypot{'' if len(honeypots) == 1 else 's'}"
