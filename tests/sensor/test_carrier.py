@@ -85,3 +85,24 @@ def test_every_octet_of_a_sip_stream_comes_out(parts: list[bytes], cut: int, pin
     assert b"".join(piece.raw for piece in pieces if piece.kind != "said") == data
     assert layer.take_out() == b"".join(piece.raw for piece in pieces if piece.kind == "said")
     assert {piece.transport for piece in pieces} <= {"tls"}
+
+
+@pytest.mark.parametrize(
+    "unframed",
+    [
+        b"hello\r\n\r\n",
+        request().replace(b"Content-Length: 0\r\n", b""),
+        request().replace(b"Content-Length: 0", b"Content-Length: x"),
+    ],
+    ids=["no SIP", "no Content-Length", "Content-Length that is no number"],
+)
+def test_strict_product_ends_a_connection_that_it_cannot_frame_and_answers_no_more_of_it(unframed: bytes) -> None:
+    strict, lenient = (SipLayer("tcp", answers_ping=False, is_strict=each) for each in (True, False))
+    data = request(branch="z9hG4bK-1") + unframed + request(branch="z9hG4bK-2")
+    pieces = strict.receive(data)
+    assert strict.is_over
+    assert pieces[0] == Piece(request(branch="z9hG4bK-1"), "tcp", "message")
+    assert {piece.kind for piece in pieces[1:]} == {"other"}
+    assert b"".join(piece.raw for piece in pieces) == data
+    assert lenient.receive(data)[-1].kind == "message"
+    assert not lenient.is_over

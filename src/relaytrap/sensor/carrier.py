@@ -23,6 +23,7 @@ MESSAGE_MAX_BYTES: Final = 1 << 16
 FIRST_LINE_MAX: Final = 8192
 HTTP_LINE: Final = re.compile(rb"[A-Z]{1,20} [^\r\n]* HTTP/1\.[0-9][ \t]*\r?\n")
 PONG: Final = b"\r\n"
+UNFRAMED: Final = frozenset({"no Content-Length", "Content-Length unusable"})
 SILENT: Final = "connection that said nothing"
 
 
@@ -63,13 +64,16 @@ class Layer(Protocol):
 
 
 class SipLayer:
-    """SIP framed by Content-Length. answers_ping: CRLF CRLF gets a CRLF (RFC 5626 section 3.5.1)."""
+    """SIP framed by Content-Length.
 
-    is_over = False
+    answers_ping: CRLF CRLF gets a CRLF (RFC 5626 section 3.5.1). is_strict: what cannot be framed ends the connection.
+    """
 
-    def __init__(self, transport: Transport, *, answers_ping: bool) -> None:
+    def __init__(self, transport: Transport, *, answers_ping: bool, is_strict: bool = False) -> None:
+        self.is_over = False
         self._transport = transport
         self._answers_ping = answers_ping
+        self._is_strict = is_strict
         self._parser = StreamParser(MESSAGE_MAX_BYTES)
         self._out = b""
 
@@ -80,7 +84,9 @@ class SipLayer:
     def receive(self, data: bytes) -> list[Piece]:
         pieces = []
         for frame in self._parser.receive(data):
-            pieces.append(self._piece(frame))
+            self.is_over = self.is_over or (self._is_strict and (frame.kind == "junk" or frame.note in UNFRAMED))
+            piece = self._piece(frame)
+            pieces.append(piece._replace(kind="other") if self.is_over else piece)
             if frame.note == "ping" and self._answers_ping:
                 self._out += PONG
                 pieces.append(Piece(PONG, self._transport, "said"))

@@ -64,6 +64,7 @@ class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     trim: list[str] = []
     delay_s: Seconds = (0.0, 0.0)
     tcp_keepalive: bool = False
+    tcp_strict: bool = False
 
 
 class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -122,13 +122,14 @@ class Connections:
 
     def _opening(self, transport: Literal["tcp", "tls"], flow: Flow, tls: Callable[[], Layer] | None = None) -> Layer:
         persona = self.station.engine.persona
-        pings, has_page = persona.wire.tcp_keepalive, flow.local_port in self._web_ports
+        pings, is_strict = persona.wire.tcp_keepalive, persona.wire.tcp_strict
+        has_page = flow.local_port in self._web_ports
 
         def http() -> Layer:
             peer = b"%b:%d" % (in_uri(flow.source), flow.source_port)
             return HttpLayer(transport, persona.http, peer, _date, has_page=has_page, answers_ping=pings)
 
-        return Opening(transport, lambda: SipLayer(transport, answers_ping=pings), http, tls)
+        return Opening(transport, lambda: SipLayer(transport, answers_ping=pings, is_strict=is_strict), http, tls)
 
 
 class TcpConnection(asyncio.Protocol):
