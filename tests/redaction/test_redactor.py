@@ -149,3 +149,4 @@ def test_names_of_fields_stay_whatever_is_ours():
 def test_identifier_that_was_asked_for_is_no_way_around():
     shown = made().rows({"what": "0123456789abcdef", "message": {"row": {"id": "0123456789abcdef"}}})
     assert shown == {"what": "message-1", "message": {"row": {"id": "message-1"}}}
+    assert made().rows({"what": "0123456789ABCDEF"}) == {"what": "message-1"}

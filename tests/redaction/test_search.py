@@ -103,6 +103,10 @@ def test_addresses_of_others_that_look_alike_stay(secret, text):
     assert redactor(secret).text(text) == text
 
 
+def test_letter_that_has_no_small_one_of_its_size_hides_nothing():
+    assert redactor("203.0.113.7").text("İ CB007107") == "İ [sensor-1 in hex]"
+
+
 @given(st.text(max_size=200))
 def test_text_without_secrets_stays_as_it_is(text):
     assert Redactor(Secrets()).text(text) == text

@@ -18,7 +18,7 @@ ADDRESS_KEYS: Final = frozenset({"local"})
 COUNTED_KEYS: Final = frozenset({"methods", "tools", "goals"})
 # Identifiers of messages are digests over their octets: whoever guesses what was removed could tell that he is right.
 MESSAGE_KEYS: Final = frozenset({"id", "message", "what"})
-MESSAGE_ID: Final = re.compile(r"[0-9a-f]{16}")
+MESSAGE_ID: Final = re.compile(r"[0-9a-fA-F]{16}")
 # The same holds for other digests; offsets would point into other octets; files are named by the operator.
 DROPPED: Final[Mapping[str, Any]] = {
     "capture": "",
@@ -134,7 +134,7 @@ class Redactor:
             self.removed["sensor address"] += 1
             return self.secrets.whose(value) or self.text(value)
         if key in MESSAGE_KEYS and MESSAGE_ID.fullmatch(value):
-            return self._messages.setdefault(value, f"message-{len(self._messages) + 1}")
+            return self._messages.setdefault(value.lower(), f"message-{len(self._messages) + 1}")
         if key == "raw":
             return base64.b64encode(self.octets(base64.b64decode(value))).decode("ascii")
         if len(value) >= (QUOTE_CUT if key == "quote" else TEXT_CUT):

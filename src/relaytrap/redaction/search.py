@@ -25,6 +25,9 @@ DEPTH: Final = 3
 KEY: Final = 6
 """Characters by which a form is looked up; the shortest that mean anything have seven."""
 
+SMALL: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+"""Of ASCII alone: each letter stays one, so places stay where they are."""
+
 NUMBER_MIN: Final = 7
 HIDDEN_DIGITS: Final = 6
 
@@ -134,9 +137,7 @@ class Searcher:
                 yield from self._below_masks(text, depth - 1)
 
     def _forms(self, text: str) -> Iterator[Found]:
-        lower = text.lower()
-        if len(lower) != len(text):  # a letter whose small form is two: nothing that an identifier holds
-            lower = text
+        lower = text.translate(SMALL)
         exact, small = self._exact, self._lower
         for at in range(len(text) - KEY + 1):
             if (some := small.get(lower[at : at + KEY])) is not None:

@@ -81,4 +81,5 @@ class Secrets:
 
 def _canonical(address: str) -> str:
     parsed = ipaddress.ip_address(address)
-    return str((parsed.version == 6 and getattr(parsed, "ipv4_mapped", None)) or parsed)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return str(mapped or parsed)
