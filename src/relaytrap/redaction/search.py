@@ -176,7 +176,8 @@ class Searcher:
                 yield Found(start, end, whose, "dotted" if forward else "dotted reversed")
 
     def _whose(self, octets: Iterable[str]) -> str:
-        return self._secrets.whose(".".join(str(int(each)) for each in octets))
+        address, secrets = ".".join(str(int(each)) for each in octets), self._secrets
+        return secrets.addresses.get(address) or (secrets.whose(address) if secrets.networks else "")
 
     def _ipv6(self, text: str) -> Iterator[Found]:
         for match in IPV6.finditer(text):
