@@ -92,3 +92,11 @@ def test_a_person_is_told_that_there_are_more(run, data, monkeypatch):
     assert run("--data", data, "messages", "--limit", 3).err == ""
     assert run("--data", data, "messages", "--method", "INVITE").err == ""
     assert len(run("--data", data, "messages", "--json").out.splitlines()) == 5 + len(PAYLOADS)
+
+
+def test_stretch_of_time_that_ends_before_it_begins_is_refused(run, data):
+    shown = run("--data", data, "sources", "--since", "1h", "--until", "2h")
+    assert (shown.status, shown.out) == (4, "")
+    assert shown.err == (
+        "relaytrap: until: is not later than since, so that nothing lies between them; change one of them\n"
+    )

@@ -269,6 +269,8 @@ def parse_conditions(kind: type[C], given: Mapping[str, Any], now: int | None = 
             raise InputError(f"no filter {name!r}; " + (f"there are {', '.join(known)}" if known else "none is taken"))
         if value is not None and value != "":
             values[name] = _parsed(name, known[name], value, now_ns() if now is None else now)
+    if "since" in values and "until" in values and values["since"] >= values["until"]:
+        raise InputError("until: is not later than since, so that nothing lies between them; change one of them")
     return kind(**values)
 
 
