@@ -89,6 +89,13 @@ def test_settings_are_the_policy(run: Run, open_edge: Path, tmp_path: Path) -> N
     assert run("--config", settings, "--data", tmp_path, "guard", open_edge).status == 0
 
 
+def test_nothing_is_kept_where_the_region_is_known(run: Run, open_edge: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "relaytrap.toml"
+    settings.write_text('[network]\nhome_region = "GB"\n')
+    run("--config", settings, "--data", tmp_path / "none", "guard", open_edge, *POLICY)
+    assert not (tmp_path / "none").exists()
+
+
 def test_sides_in_two_files_are_read_in_order_of_time(guard: Run, open_edge: Path, tmp_path: Path) -> None:
     edge = Edge()
     edge.relay(ask())
