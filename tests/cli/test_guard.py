@@ -228,6 +228,13 @@ def test_suggestion_is_a_settings_file_that_is_silent_on_what_it_came_from(
     assert (shown.status, "ALARM" in shown.out) == (0, False), shown.out
 
 
+def test_suggestion_names_the_address_outside_a_translation(guard: Run, tmp_path: Path) -> None:
+    edge = Edge()
+    edge.refuse(ask(target="100", host="198.51.100.200"), "200 OK")
+    shown = guard(capture(tmp_path / "x.pcapng", edge.seen), "--suggest")
+    assert '"198.51.100.200",  # asked for at the edge and served' in shown.out
+
+
 def test_suggestion_from_nothing_is_a_settings_file_of_comments(run: Run, guard: Run, tmp_path: Path) -> None:
     edge = Edge()
     edge.arrive(ask())

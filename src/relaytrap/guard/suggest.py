@@ -36,6 +36,9 @@ class Suggestion:
         self._called: Counter[str] = Counter()
         self._hands_on: Counter[str] = Counter()
         self._domains: Counter[bytes] = Counter()
+        # What the edge is asked as and does not have: its address outside a translation.
+        self._translated: Counter[str] = Counter()
+        self._asked_at: dict[str, str] = {}
         self._hops: dict[str, int] = defaultdict(int)
 
     def take(self, seen: Observation) -> None:
@@ -74,7 +77,10 @@ class Suggestion:
         reasons = dict.fromkeys(edges, "answers and hands on: the edge") | dict.fromkeys(
             inside, "registers from inside"
         )
-        yield from _listed("own_networks", reasons, self._serves + self._forwards + self._registers)
+        served = self._serves + self._forwards + self._registers
+        outer = [address for address in _often(self._translated) if self._asked_at[address] in edges]
+        reasons |= dict.fromkeys(outer, "asked for at the edge and served: its address outside a NAT?")
+        yield from _listed("own_networks", reasons, served + self._translated)
         outside = [each for each in users if each not in inside]
         yield from _comments("own_networks", outside, "registers: yours, if it is a fixed address", self._registers)
         named = Counter({name.decode("ascii"): self._domains[name] for name in domains})
@@ -104,8 +110,14 @@ class Suggestion:
         request = first.request
         onward = [leg for leg in transaction.legs if leg.source == first.destination and leg is not first]
         _add(self._forwards if onward else self._serves, first.destination)
-        if request.uri is not None and address_text(request.uri.host) is None and not onward:
-            _add(self._domains, request.uri.host.lower())
+        if request.uri is not None and not onward:
+            address = address_text(request.uri.host)
+            if address is None:
+                _add(self._domains, request.uri.host.lower())
+            elif address != first.destination and not request.to_tag:
+                _add(self._translated, address)
+                if address in self._translated:
+                    self._asked_at[address] = first.destination
         if request.method == b"REGISTER" and request.to_address is not None:
             _add(self._registers, first.source)
             if address_text(request.to_address.uri.host) is None:
