@@ -109,6 +109,21 @@ class Page(FPDF):
     def put_picture(self, png: bytes, alt: str = "") -> None:
         self.image(io.BytesIO(png), w=self.epw, alt_text=_latin(alt) or None)
 
+    def put_legend(self, names: Iterable[tuple[str, str]]) -> None:
+        """What colours stand for, on as many lines as it takes: (colour as #rrggbb, name)."""
+        self.set_font("Helvetica", size=8.5)
+        self.set_text_color(*MUTED)
+        for colour, name in names:
+            text = _fitting(_latin(name), TITLE_SHARE)
+            width = self.get_string_width(text) + 9
+            if self.get_x() + width > self.l_margin + self.epw:
+                self.ln(4.6)
+            self.set_fill_color(colour)
+            self.rect(self.get_x() + 1, self.get_y() + 1.1, 2.4, 2.4, style="F")
+            self.set_x(self.get_x() + 4)
+            self.cell(width - 4, 4.6, text)
+        self.ln(4.6)
+
     def put_table(self, headings: Sequence[Cell], shares: Sequence[int], rows: Iterable[Sequence[Cell]]) -> None:
         """headings: none for facts and their names. shares: of the width, one for each column."""
         self.ln(1)

@@ -38,6 +38,8 @@ Place = Callable[[Picture, bytes], str]
 # Markdown.
 ALWAYS: Final = re.compile(r"[\\`*_{}\[\]|~$^@#]")
 SOMETIMES: Final = re.compile(r":(?!\s|\Z)(?!(?<=\d:)\d)|(?<=www)\.|\A\s*[-+=]|\A\s*\d+[.)]", re.IGNORECASE)
+# Of pictures/theme.py, in words.
+COLOURS: Final = ("blue", "orange", "green", "violet", "ochre", "red", "slate", "light blue")
 ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 
@@ -127,9 +129,10 @@ def _(block: Table, place: Place) -> str:
 
 @_written.register
 def _(block: Picture, place: Place) -> str:
+    named = zip(COLOURS, block.legend, strict=False)
     said = [
         escaped(block.caption),
-        escaped(", ".join(f"{name or 'not SIP'} {total:,}" for name, total in block.legend)),
+        escaped(", ".join(f"{name or 'not SIP'} {total:,} ({colour})" for colour, (name, total) in named)),
     ]
     return f"![{escaped(block.alt)}]({place(block, as_png(block))})\n\n{' '.join(filter(None, said))}".rstrip()
 

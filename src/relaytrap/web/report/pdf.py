@@ -4,6 +4,7 @@ from functools import singledispatch
 from typing import Any
 
 from relaytrap.web.pdf import BAD, MUTED, Cell, Page
+from relaytrap.web.pictures.theme import LIGHT
 from relaytrap.web.report.blocks import (
     Banner,
     Bullets,
@@ -81,9 +82,13 @@ def _(block: Table, page: Page) -> None:
 @_put.register
 def _(block: Picture, page: Page) -> None:
     page.put_picture(as_png(block), block.alt)
-    said = [block.caption, ", ".join(f"{name or 'not SIP'} {total:,}" for name, total in block.legend)]
-    if any(said):
-        page.put_text(" ".join(filter(None, said)), colour=MUTED)
+    if block.legend:
+        page.put_legend(
+            (colour, f"{name or 'not SIP'} {total:,}")
+            for colour, (name, total) in zip(LIGHT.series, block.legend, strict=False)
+        )
+    if block.caption:
+        page.put_text(block.caption, colour=MUTED)
 
 
 @_put.register
