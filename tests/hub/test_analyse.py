@@ -359,6 +359,22 @@ def test_messages_of_two_days_are_two_windows(store, setting, scene):
     assert len(windows) == 2
 
 
+def test_quiet_days_in_a_row_are_worked_on_at_once(store, setting, scene, monkeypatch):
+    """A capture of a quiet year took three minutes day by day."""
+    from msgspec.structs import replace
+
+    days = [*range(40), 50]
+    seen = [replace(scene.seen[day], received_at_ns=scene.seen[day].received_at_ns + day * DAY * 10**9) for day in days]
+    put(store, setting, seen)
+    worked, work = [], Analysis._work_on
+    monkeypatch.setattr(
+        Analysis, "_work_on", lambda self, days, rest: (worked.append(len(days)), work(self, days, rest))
+    )
+    Analysis(store).update()
+    assert worked == [32, 8, 1]
+    assert len(findings.read_windows(store, 0, 2**31)) == 41
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_days_that_come_mixed_up_while_retention_drops_the_oldest_leave_what_is_left(store, setting, scene, seed):
     from msgspec.structs import replace

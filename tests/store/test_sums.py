@@ -89,6 +89,20 @@ def test_only_minutes_that_changed_are_read_again(store, monkeypatch):
     assert told(store) == whole(store)
 
 
+def test_hours_with_nothing_between_them_are_summed_up_at_once(store, monkeypatch):
+    """A capture of a quiet year, some messages a day, took minutes to sum up hour by hour."""
+    monkeypatch.setattr(sums, "MESSAGES_AT_ONCE", 10**6)
+    read = []
+    command = type(store).command
+    monkeypatch.setattr(type(store), "command", lambda self, sql, *rest: (read.append(sql), command(self, sql, *rest)))
+    for version, hours, spans in ((1, (0, 3, 7), 1), (2, (0, 7), 2)):
+        put(store, [60 * hour for hour in hours], token=f"batch {version}")
+        read.clear()
+        update(store, version)
+        assert len([sql for sql in read if "INSERT INTO track_hours" in sql]) == spans
+    assert told(store) == whole(store)
+
+
 def test_an_update_that_ended_anywhere_is_made_good_by_the_next(store, monkeypatch):
     put(store, range(20))
     update(store, 1)

@@ -10,6 +10,7 @@ which it is associated, and of the sums over relays and origins. A window is a d
 seconds, as holds no more than WINDOW_REQUESTS.
 """
 
+import itertools
 import logging
 import math
 import threading
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 WINDOW_REQUESTS: Final = 50_000
 LOAD_REQUESTS: Final = 100_000
+DAYS_AT_ONCE: Final = 32
 WIDTHS: Final = (86_400, 21_600, 3_600, 300, 60, BUCKET_S)
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
@@ -75,8 +77,8 @@ class Analysis:
             if not changed and self._conclusions is not None:
                 return False
             self._version = max(self._version + 1, clock.now_ns())
-            for day, buckets in _by_day(changed).items():
-                self._work_on(day, buckets, rest)
+            for days in _stretches(_by_day(changed)):
+                self._work_on(days, rest)
             sums.drop_parts(self.store, self._version - sums.KEPT_NS)
             self._settle(sorted({bucket.start - bucket.start % HOUR_S for bucket in changed}))
             return bool(changed)
@@ -102,13 +104,19 @@ class Analysis:
             )
         return list(dict.fromkeys(changed))
 
-    def _work_on(self, day: int, changed: list[Bucket], rest: Callable[[], None]) -> None:
-        """One day: its hours' sums, its windows, and last the mark that this was done."""
+    def _work_on(self, days: Mapping[int, list[Bucket]], rest: Callable[[], None]) -> None:
+        """Changed buckets of days in a row: their hours' sums, their windows, and last the mark that this was done."""
+        changed = list(itertools.chain.from_iterable(days.values()))
+        since, until = min(days), max(days) + DAY_S
         starts = {bucket.start for bucket in changed}
-        buckets = findings.stored_buckets(self.store, day, day + DAY_S) | {each.start: each for each in changed}
+        buckets = findings.stored_buckets(self.store, since, until) | {each.start: each for each in changed}
         sums.write_hours(self.store, buckets.values(), changed, self._version, rest)
-        wanted = set(split_windows(day, buckets))
-        standing = findings.read_windows(self.store, day, day + DAY_S)
+        wanted = {
+            window
+            for day, held in _by_day(buckets.values()).items()
+            for window in split_windows(day, {bucket.start: bucket for bucket in held})
+        }
+        standing = findings.read_windows(self.store, since, until)
         findings.write_windows(self.store, standing - wanted, self._version, alive=False)
         touched = sorted(starts)
         todo = [window for window in sorted(wanted) if window not in standing or _within(touched, window)]
@@ -209,6 +217,22 @@ def _by_day(buckets: Iterable[Bucket]) -> dict[int, list[Bucket]]:
     for bucket in sorted(buckets):
         days.setdefault(_day(bucket.start), []).append(bucket)
     return days
+
+
+def _stretches(days: Mapping[int, list[Bucket]]) -> Iterator[dict[int, list[Bucket]]]:
+    """Days in a row that are worked on at once: a quiet year has as many as it has messages, and each question to the
+    store takes as long for one day as for a month."""
+    stretch: dict[int, list[Bucket]] = {}
+    held = 0
+    for day, buckets in sorted(days.items()):
+        size = sum(bucket.messages for bucket in buckets)
+        if stretch and (day - DAY_S not in stretch or len(stretch) == DAYS_AT_ONCE or held + size > LOAD_REQUESTS):
+            yield stretch
+            stretch, held = {}, 0
+        stretch[day] = buckets
+        held += size
+    if stretch:
+        yield stretch
 
 
 def split_windows(day: int, buckets: Mapping[int, Bucket]) -> Iterator[Window]:

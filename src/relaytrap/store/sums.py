@@ -46,13 +46,16 @@ class Content(NamedTuple):
 def write_hours(
     store: "Store", buckets: Iterable[Bucket], changed: Collection[Bucket], version: int, rest: Rest = lambda: None
 ) -> None:
-    """Sum up again the hours of changed buckets. buckets: all that those hours have. rest: called now and then."""
-    hours: dict[int, list[Bucket]] = {_begin(bucket, HOUR_S): [] for bucket in changed}
+    """Sum up again the hours of changed buckets. buckets: all that those hours, and the others of their days, have.
+    rest: called now and then.
+    """
+    hours: dict[int, list[Bucket]] = {}
     for bucket in buckets:
-        hours.get(_begin(bucket, HOUR_S), []).append(bucket)
+        hours.setdefault(_begin(bucket, HOUR_S), []).append(bucket)
     sizes = {hour: sum(bucket.messages for bucket in held) for hour, held in hours.items()}
-    busy = [hour for hour, size in sorted(sizes.items()) if size > MESSAGES_AT_ONCE]
-    for first, last in _spans({hour: size for hour, size in sizes.items() if hour not in busy}, HOUR_S):
+    wanted = {_begin(bucket, HOUR_S) for bucket in changed}
+    busy = sorted(hour for hour in wanted if sizes[hour] > MESSAGES_AT_ONCE)
+    for first, last in _spans(sizes, wanted.difference(busy)):
         where = between("received_at", first, last + HOUR_S)
         _sum_up(store, "hours", "toStartOfHour(received_at)", where, version, rest)
     for hour in busy:
@@ -84,7 +87,7 @@ def _write_parts(store: "Store", hour: int, buckets: Iterable[Bucket], version: 
     there = {row["start"]: Content(row["messages"], row["checksum"]) for row in store.rows(sql)}
     missing = {start: content for start, content in wanted.items() if there.get(start) != content}
     span = f"toStartOfInterval(received_at, INTERVAL {PART_S} SECOND)"
-    for first, last in _spans({start: content.messages for start, content in missing.items()}, PART_S):
+    for first, last in _spans({start: content.messages for start, content in wanted.items()}, missing):
         _sum_up(store, "parts", span, between("received_at", first, last + PART_S), version, rest)
         made = {start: content for start, content in missing.items() if first <= start <= last}
         rows = [{"part": start, **content._asdict(), "version": version} for start, content in made.items()]
@@ -123,14 +126,19 @@ def _portions(store: "Store", table: str, where: str, key: str) -> Iterator[str]
         yield f"track BETWEEN {number * width} AND {min((number + 1) * width, 1 << 64) - 1}" if count > 1 else "1"
 
 
-def _spans(sizes: Mapping[int, int], step: int) -> Iterator[tuple[int, int]]:
-    """Spans without gaps as (first, last); none has more than MESSAGES_AT_ONCE messages unless it is one step."""
+def _spans(sizes: Mapping[int, int], wanted: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Spans of time as (first, last) that hold the wanted hours or parts, and no others that have messages; none has
+    more than MESSAGES_AT_ONCE messages unless it is one of them. sizes: of all that have messages.
+
+    Where nothing was received a span costs nothing: a capture of a quiet year lies in thousands of hours.
+    """
     first = last = held = 0
     for start, messages in sorted(sizes.items()):
-        if held and (start != last + step or held + messages > MESSAGES_AT_ONCE):
+        if held and (start not in wanted or held + messages > MESSAGES_AT_ONCE):
             yield first, last
             held = 0
-        first = first if held else start
-        last, held = start, held + messages
+        if start in wanted:
+            first = first if held else start
+            last, held = start, held + messages
     if held:
         yield first, last
