@@ -8,6 +8,7 @@ from tests.storing import NOON_NS, SECOND_NS, address, row
 
 IN, OUT = 1, 2
 REQUEST, RESPONSE = 1, 2
+OURS, THEIRS = b"as0123abcd", b"as4567ef01"
 NEAR, FAR = address("192.0.2.1"), address("192.0.2.2")
 
 
@@ -56,27 +57,40 @@ def test_an_answer_over_a_connection_proves_an_address(kept):
 
 
 def test_a_tag_of_ours_that_comes_back_proves_an_address(kept):
-    store = kept(asked(0), answered(1, to_tag=b"ours"), asked(2, to_tag=b"ours"), asked(3, FAR, to_tag=b"ours"))
+    store = kept(asked(0), answered(1, to_tag=OURS), asked(2, to_tag=OURS), asked(3, FAR, to_tag=OURS))
     assert proofs(store) == {"192.0.2.1": ["tag"], "192.0.2.2": []}
 
 
+@pytest.mark.parametrize("tag", [OURS, b"01234567-89ab-cdef-0123-456789abcdef"])
+@pytest.mark.parametrize("column", ["branch", "call_id", "from_tag"])
+def test_a_tag_made_of_what_the_sender_wrote_proves_nothing(kept, tag, column):
+    given = {column: b"z9hG4bK" + tag}
+    store = kept(asked(0, **given), answered(1, to_tag=tag, **given), asked(2, to_tag=tag))
+    assert proofs(store) == {"192.0.2.1": []}
+
+
+@pytest.mark.parametrize("tag", [b"7E71BE87-D553", b"1c346914458", b"ff53f99a664bf1ff4ef69301b3702c7e.18016f21", b"1"])
+def test_a_tag_that_can_be_guessed_proves_nothing(kept, tag):
+    assert proofs(kept(asked(0), answered(1, to_tag=tag), asked(2, to_tag=tag))) == {"192.0.2.1": []}
+
+
 def test_a_tag_that_our_answer_only_echoed_proves_nothing(kept):
-    store = kept(asked(0, to_tag=b"theirs"), answered(1, to_tag=b"theirs"), asked(2, to_tag=b"theirs"))
+    store = kept(asked(0, to_tag=THEIRS), answered(1, to_tag=THEIRS), asked(2, to_tag=THEIRS))
     assert proofs(store) == {"192.0.2.1": []}
 
 
 def test_a_tag_that_was_echoed_just_before_the_asked_time_proves_nothing(kept):
-    store = kept(asked(0, to_tag=b"theirs"), answered(1, to_tag=b"theirs"), asked(2, to_tag=b"theirs"))
+    store = kept(asked(0, to_tag=THEIRS), answered(1, to_tag=THEIRS), asked(2, to_tag=THEIRS))
     found = list_direct_sources(store, Filter(since=NOON_NS + SECOND_NS // 2))
     assert [each["proof"] for each in found] == [[]]
 
 
 def test_a_tag_that_comes_back_much_later_proves_nothing(kept):
-    assert proofs(kept(answered(0, to_tag=b"ours"), asked(601, to_tag=b"ours"))) == {"192.0.2.1": []}
+    assert proofs(kept(answered(0, to_tag=OURS), asked(601, to_tag=OURS))) == {"192.0.2.1": []}
 
 
 def test_a_tag_that_was_sent_just_before_the_asked_time_still_proves_an_address(kept):
-    store = kept(answered(0, to_tag=b"ours"), asked(2, to_tag=b"ours"))
+    store = kept(answered(0, to_tag=OURS), asked(2, to_tag=OURS))
     found = list_direct_sources(store, Filter(since=NOON_NS + SECOND_NS))
     assert [each["proof"] for each in found] == [["tag"]]
 
@@ -110,6 +124,11 @@ def test_sources_showed_as_much_as_is_asked_for(kept, evidence, found):
     assert {row["of"] for row in rows} == {len(found)}
     assert {row["of"] for row in list_direct_sources(store, Filter(), evidence=evidence, limit=1)} == {len(found)}
     assert count_direct_sources(store, Filter()) == 4
+
+
+def test_no_nonce_proves_nothing(kept):
+    none = answered(0, status_code=401, raw=b"SIP/2.0 401 Unauthorized\r\n\r\n", call_id=b"c")
+    assert proofs(kept(none, asked(1, call_id=b"c", credentials=digest(b"")))) == {"192.0.2.1": []}
 
 
 def test_only_the_named_sensors_count(kept):

@@ -3,7 +3,8 @@
 An address above a UDP datagram is whatever its sender wrote there. Three things prove that it is the sender's: we
 answered it over a connection, which needs a handshake; it returned the To tag of an answer of ours; it answered a
 challenge of ours. A value proves something only where we made it: of a tag that the sender brings itself our answer is
-an echo, so it must have been in an answer before it was in any request.
+an echo, so it must have been in an answer before it was in any request. And nobody may be able to guess it: PJSIP makes
+tags of the request's branch, Cisco's have four random digits, those of Kamailio follow from the request.
 """
 
 from collections.abc import Sequence
@@ -33,6 +34,9 @@ LISTED: Final = 8
 RETURNED_WITHIN_S: Final = 600
 BEFORE_NS: Final = 3_600_000_000_000
 
+# Tags with 32 random bits and more: Asterisk's chan_sip, and PJSIP within a dialog.
+RANDOM_TAG: Final = "match(to_tag, '^(as[0-9a-f]{8}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$')"
+OF_OURS: Final = " AND ".join(f"position({column}, to_tag) = 0" for column in ("branch", "call_id", "from_tag"))
 SHOWN: Final = (
     f"multiIf(connection OR tag OR challenge, 'proven', requests >= {PERSISTENT_REQUESTS} AND hours >= "
     f"{PERSISTENT_HOURS}, 'persistent', 'any')"
@@ -104,17 +108,18 @@ def _proofs(where: Filter, sensors: str, params: dict[str, Any]) -> dict[str, st
     if where.since is not None:
         params["since_before"] = where.since - BEFORE_NS
         around = at.replace("{since:Int64}", "{since_before:Int64}")
-    tagged = f"{REQUEST} AND transport = 'udp' AND to_tag != '' AND {at}"
-    answered = f"{REQUEST} AND transport = 'udp' AND credentials != '' AND {at}"
+    tagged = f"{REQUEST} AND transport = 'udp' AND {RANDOM_TAG} AND {at}"
+    answered = f"{REQUEST} AND transport = 'udp' AND {NONCE} != '' AND {at}"
     in_time = f"issued < returned AND dateDiff('second', issued, returned) <= {RETURNED_WITHIN_S}"
     return {
         "connection": f"SELECT source FROM messages WHERE {ANSWER} AND transport != 'udp' AND {at}",
         "tag": (
             "SELECT source FROM (SELECT source, minIf(received_at, direction = 'out') AS issued, "
-            "minIf(received_at, direction = 'in') AS returned, countIf(direction = 'out') AS answers "
-            f"FROM messages WHERE transport = 'udp' AND to_tag != '' AND (({REQUEST}) OR ({ANSWER})) AND {around} "
+            "minIf(received_at, direction = 'in') AS returned, countIf(direction = 'out') AS answers, "
+            f"countIf(direction = 'out' AND NOT ({OF_OURS})) AS echoes FROM messages "
+            f"WHERE transport = 'udp' AND {RANDOM_TAG} AND (({REQUEST}) OR ({ANSWER})) AND {around} "
             f"AND (source, to_tag) IN (SELECT source, to_tag FROM messages WHERE {tagged}) "
-            f"GROUP BY source, sensor, to_tag) WHERE answers > 0 AND {in_time}"
+            f"GROUP BY source, sensor, to_tag) WHERE answers > 0 AND echoes = 0 AND {in_time}"
         ),
         "challenge": (
             f"SELECT source FROM messages WHERE {ANSWER} AND transport = 'udp' AND status_code IN (401, 407) AND "
