@@ -15,6 +15,7 @@ __all__ = [
     "ATTACK",
     "COLUMNS",
     "CORES_OF_DAY",
+    "COUNTED_VALUES",
     "FACETS",
     "JSON_LISTS",
     "LISTED_VALUES",
@@ -179,6 +180,8 @@ FACETS: Final = {
     "dialled_country": "toString(dialled_country)",
     "dialled_core": "dialled_core",
 }
+# Rows of facet and value that are counted: of the other facets, what has no value stands under "all" alone.
+COUNTED_VALUES: Final = "(value != '' OR facet IN ('all', 'tool', 'verdict', 'user_agent'))"
 # One more that the rollup has for itself: the cores of whole days (`hour` is a day's first), without country and
 # sources. A core is dialled a few times an hour from many countries, so that hours hardly sum it up: those of a week
 # took half of the overview's time.
@@ -356,7 +359,7 @@ def hourly_select(origin: str = "messages", where: str = ATTACK) -> str:
         f"if({daily}, '', message.country) AS country, value, count() AS messages, "
         f"uniqStateIf(source, NOT {daily}) AS sources "
         f"FROM {origin} AS message ARRAY JOIN [{names}] AS facet, [{values}] AS value "
-        f"WHERE {where} AND (value != '' OR facet IN ('all', 'tool', 'verdict', 'user_agent')) "
+        f"WHERE {where} AND {COUNTED_VALUES} "
         "GROUP BY facet, hour, country, value"
     )
 

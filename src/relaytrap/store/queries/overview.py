@@ -14,7 +14,7 @@ from relaytrap.store.queries.filter import Filter, Where
 from relaytrap.store.queries.hours import core_hours, hour_conditions, rolled_up
 from relaytrap.store.queries.numbers import read_cores
 from relaytrap.store.queries.shape import COLUMNS_FIRST, address
-from relaytrap.store.schema import FACETS
+from relaytrap.store.schema import COUNTED_VALUES, FACETS
 
 if TYPE_CHECKING:
     from relaytrap.store.engine import Row, Store
@@ -170,7 +170,8 @@ def rollup(where: Filter, facets: Sequence[str], *, step_s: int = HOUR_S) -> tup
     counted = (
         f"(SELECT facet, toStartOfInterval(received_at, INTERVAL {min(int(step_s), HOUR_S)} SECOND, 'UTC') AS hour, "
         f"country, value, count() AS messages, uniqState(source) AS sources FROM messages "
-        f"ARRAY JOIN [{named}] AS facet, [{values}] AS value {clause.sql} GROUP BY facet, hour, country, value)"
+        f"ARRAY JOIN [{named}] AS facet, [{values}] AS value {clause.sql} GROUP BY facet, hour, country, value "
+        f"HAVING {COUNTED_VALUES})"
     )
     return counted, clause.params
 
