@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +12,7 @@ from relaytrap.cli.main import PLACE, Settings
 from relaytrap.cli.output import TEXT, for_terminal
 from relaytrap.cli.progress import shown_bars
 from relaytrap.cli.session import open_session
+from relaytrap.cli.writing import STANDARD_OUTPUT, write_whole
 from relaytrap.clock import now_ns
 from relaytrap.errors import DiskError, InputError
 from relaytrap.web.report.blocks import Picture
@@ -22,7 +21,6 @@ from relaytrap.web.report.make import FORMATS, Made, Wanted, make_report, name_o
 __all__ = ["command"]
 
 ENDINGS: Final = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".pdf": "pdf"}
-STANDARD_OUTPUT: Final = Path("-")
 NAMES_MAX: Final = 1000
 
 
@@ -77,7 +75,7 @@ def command(
             path = output or _free(Path(name_of(made, form)))
             tell("drawing")
             content = render(made, form, _beside(path) if form == "md" and path != STANDARD_OUTPUT else None)
-    _write(path, content)
+    write_whole(path, content)
     _tell_of(made, path)
 
 
@@ -100,36 +98,16 @@ def _beside(path: Path) -> Callable[[Picture, bytes], str]:
     folder = path.with_name(f"{path.stem}-pictures")
 
     def place(picture: Picture, png: bytes) -> str:
-        with _sentence(folder):
+        try:
             folder.mkdir(exist_ok=True)
-        _write(folder / f"{picture.name}.png", png)
+        except OSError as error:
+            raise DiskError(
+                f"{for_terminal(folder)}: cannot be made ({error.strerror}); free space or name another place"
+            ) from None
+        write_whole(folder / f"{picture.name}.png", png)
         return f"<{folder.name}/{picture.name}.png>"
 
     return place
-
-
-def _write(path: Path, content: bytes) -> None:
-    if path == STANDARD_OUTPUT:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-        return
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with _sentence(path):
-        try:
-            part.write_bytes(content)
-            part.replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise
-
-
-@contextlib.contextmanager
-def _sentence(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DiskError(f"{for_terminal(path)}: cannot be written ({error.strerror})") from None
 
 
 def _tell_of(made: Made, path: Path) -> None:
