@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 
 import pytest
@@ -67,6 +68,9 @@ def test_who_is_seen_by_a_production_server_is_no_attacker(store, installation):
 RELAYS = tuple(f"100.30.{number}.1" for number in range(5))
 
 
+NAMING = {"origin": address(BAD), "via_count": 2}
+
+
 def vouched(store, origin, relays=RELAYS):
     """Each of these relays, in a network of its own, wrote down that it took a request from an origin."""
     at = "2026-09-22 12:00:00"
@@ -94,7 +98,7 @@ def vouched(store, origin, relays=RELAYS):
 
 def test_an_origin_is_listed_on_the_word_of_relays_that_proved_their_addresses(store, installation):
     vouched(store, BAD)
-    attacked(store, *RELAYS[:3], path_verdict=b"relayed")
+    attacked(store, *RELAYS[:3], path_verdict=b"relayed", **NAMING)
     found, feed = listed(store, installation, "origins")
     assert found == [BAD]
     assert feed.indicators[0].reasons[-1] == "3 relays in 3 networks vouch for it"
@@ -112,6 +116,23 @@ def test_made_up_relays_accuse_nobody(store, installation):
     assert listed(store, installation, "origins", evidence="any")[0] == [BAD]
 
 
+def test_who_sends_in_the_name_of_relays_that_proved_their_addresses_accuses_nobody(store, installation):
+    vouched(store, BAD)
+    attacked(store, *RELAYS, path_verdict=b"relayed", call_id=b"1", **NAMING | {"origin": address(GOOD)})
+    forged = [
+        row(n, source=address(each), direction=1, kind=1, path_verdict=b"relayed", call_id=call, **NAMING)
+        for n, (each, call) in enumerate(itertools.product(RELAYS, (b"1", b"2")))
+    ]
+    keep(store, forged, "forged")
+    assert listed(store, installation, "origins")[0] == []
+
+
+def test_relays_prove_nothing_by_what_an_agent_of_hep_tells(store, installation):
+    vouched(store, BAD)
+    attacked(store, *RELAYS, sensor=b"hep-edge", path_verdict=b"relayed", **NAMING)
+    assert listed(store, installation, "origins")[0] == []
+
+
 def test_an_origin_that_no_honeypot_saw_is_not_listed(store, installation):
     vouched(store, BAD)
     attacked(store, *RELAYS, token="1", path_verdict=b"relayed")
@@ -122,7 +143,8 @@ def test_an_origin_that_no_honeypot_saw_is_not_listed(store, installation):
 
 def test_a_relay_is_listed_as_a_victim_and_never_as_an_attacker(store, installation):
     vouched(store, BAD)
-    attacked(store, *RELAYS)
+    attacked(store, *RELAYS, token="1")
+    attacked(store, *RELAYS, token="2", path_verdict=b"relayed", **NAMING)
     assert listed(store, installation, "sources")[0] == []
     found, feed = listed(store, installation, "everything", confidence="50")
     assert found == [BAD, *RELAYS]

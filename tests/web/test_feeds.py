@@ -32,7 +32,9 @@ def test_what_is_unchanged_is_not_sent_again(hub: Hub) -> None:
         assert hub.get("/feeds/attackers.txt", params=SEEN, headers=condition).status_code == 200
 
 
-@pytest.mark.parametrize("moment", ["yesterday", "", "Thu, 99 Jan 1970 00:00:00 GMT"])
+@pytest.mark.parametrize(
+    "moment", ["yesterday", "", "Thu, 99 Jan 1970 00:00:00 GMT", "Thu, 01 Jan 99999999999 00:00:00 GMT"]
+)
 def test_a_date_that_is_none_is_passed_over(hub: Hub, moment: str) -> None:
     assert hub.get("/feeds/attackers.txt", headers={"if-modified-since": moment}).status_code == 200
 

@@ -214,10 +214,11 @@ class Gathering:
                 yield of_origin(row)
 
     def _witnessed(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Origins by what relays say of them that proved their own addresses. Others may be made up: whoever wants to
-        accuse somebody needs no answers, and can send for a thousand of them."""
+        """Origins by what relays say of them in calls in which they proved their own addresses to a honeypot. Other
+        calls may be made up: whoever wants to accuse somebody needs no answers, and can send in a thousand names."""
         where = Filter(since=self._wanted.since)
-        standing = read_proven_standing(self._store, where, [row["address"] for row in rows])
+        origins, sensors = [row["address"] for row in rows], ",".join(sorted(self.honeypots))
+        standing = read_proven_standing(self._store, where, origins, sensors=sensors)
         weighed = []
         for row in rows:
             by = standing.get(row["address"], NOBODY)

@@ -56,6 +56,12 @@ def test_an_answer_over_a_connection_proves_an_address(kept):
     assert proofs(store) == {"192.0.2.1": ["connection"], "192.0.2.2": []}
 
 
+@pytest.mark.parametrize("transport", [b"ws", b"wss"])
+def test_a_websocket_proves_nothing_since_any_page_lets_a_visitors_browser_open_one(kept, transport):
+    store = kept(asked(0, transport=transport), answered(1, transport=transport))
+    assert proofs(store) == {"192.0.2.1": []}
+
+
 def test_a_tag_of_ours_that_comes_back_proves_an_address(kept):
     store = kept(asked(0), answered(1, to_tag=OURS), asked(2, to_tag=OURS), asked(3, FAR, to_tag=OURS))
     assert proofs(store) == {"192.0.2.1": ["tag"], "192.0.2.2": []}
@@ -102,6 +108,15 @@ def test_a_nonce_of_ours_that_comes_back_proves_an_address(kept):
         asked(2, FAR, call_id=b"c", credentials=digest(b"n1")),
     )
     assert proofs(store) == {"192.0.2.1": ["challenge"], "192.0.2.2": []}
+
+
+def test_an_answer_that_a_proxy_would_hand_on_proves_no_source(kept):
+    """A proxy that gets an answer to what it never sent hands it on to the next Via, where the sender reads it."""
+    store = kept(
+        challenged(0, b"n1", call_id=b"c", to_tag=OURS, via_count=2),
+        asked(1, call_id=b"c", to_tag=OURS, credentials=digest(b"n1")),
+    )
+    assert proofs(store) == {"192.0.2.1": []}
 
 
 def test_a_made_up_nonce_proves_nothing(kept):

@@ -4,7 +4,9 @@ An address above a UDP datagram is whatever its sender wrote there. Three things
 answered it over a connection, which needs a handshake; it returned the To tag of an answer of ours; it answered a
 challenge of ours. A value proves something only where we made it: of a tag that the sender brings itself our answer is
 an echo, so it must have been in an answer before it was in any request. And nobody may be able to guess it: PJSIP makes
-tags of the request's branch, Cisco's have four random digits, those of Kamailio follow from the request.
+tags of the request's branch, Cisco's have four random digits, those of Kamailio follow from the request. An answer with
+several Vias proves nothing of a source: a proxy that never asked hands it on to the next Via, which the sender chose.
+Nor does a WebSocket: browsers open one, and send over it whatever a page that they show wants.
 """
 
 from collections.abc import Sequence
@@ -61,7 +63,10 @@ def list_direct_sources(
     all.
     """
     clause, params = _requests(where, sensors)
-    proofs = ", ".join(f"(source IN ({sql})) AS {name}" for name, sql in _proofs(where, sensors, params).items())
+    proofs = ", ".join(
+        f"(source IN (SELECT source FROM ({sql}))) AS {name}"
+        for name, sql in _proofs(where, sensors, params, f"{ANSWER} AND via_count < 2").items()
+    )
     listed = ", ".join(
         f"arraySort(groupUniqArrayIf({LISTED})({column}, {column} != '')) AS {name}"
         for name, column in (("goals", "goal"), ("tools", "tool"))
@@ -100,11 +105,12 @@ def _requests(where: Filter, sensors: str) -> tuple[str, dict[str, Any]]:
     return " AND ".join(conditions), params
 
 
-def _proofs(where: Filter, sensors: str, params: dict[str, Any]) -> dict[str, str]:
-    """Way to prove an address → SELECT of the addresses that are proven so. Its parameters are put into params."""
-    span = Filter(since=where.since, until=where.until)
-    conditions = ["1", *span.conditions(params), *(["sensor IN {sensors:Array(String)}"] if sensors else [])]
-    at = around = " AND ".join(conditions)
+def _proofs(where: Filter, sensors: str, params: dict[str, Any], answer: str = ANSWER) -> dict[str, str]:
+    """Way to prove an address → SELECT of source and call_id of the calls in which that was done.
+
+    answer: which of ours count. Parameters are put into params.
+    """
+    at = around = _span(where, sensors, params)
     if where.since is not None:
         params["since_before"] = where.since - BEFORE_NS
         around = at.replace("{since:Int64}", "{since_before:Int64}")
@@ -112,34 +118,59 @@ def _proofs(where: Filter, sensors: str, params: dict[str, Any]) -> dict[str, st
     answered = f"{REQUEST} AND transport = 'udp' AND {NONCE} != '' AND {at}"
     in_time = f"issued < returned AND dateDiff('second', issued, returned) <= {RETURNED_WITHIN_S}"
     return {
-        "connection": f"SELECT source FROM messages WHERE {ANSWER} AND transport != 'udp' AND {at}",
+        "connection": f"SELECT source, call_id FROM messages WHERE {ANSWER} AND transport IN ('tcp', 'tls') AND {at}",
         "tag": (
-            "SELECT source FROM (SELECT source, minIf(received_at, direction = 'out') AS issued, "
+            "SELECT source, call_id FROM (SELECT source, call_id, minIf(received_at, direction = 'out') AS issued, "
             "minIf(received_at, direction = 'in') AS returned, countIf(direction = 'out') AS answers, "
-            f"countIf(direction = 'out' AND NOT ({OF_OURS})) AS echoes FROM messages "
+            f"countIf(direction = 'out' AND NOT ({answer} AND {OF_OURS})) AS others FROM messages "
             f"WHERE transport = 'udp' AND {RANDOM_TAG} AND (({REQUEST}) OR ({ANSWER})) AND {around} "
             f"AND (source, to_tag) IN (SELECT source, to_tag FROM messages WHERE {tagged}) "
-            f"GROUP BY source, sensor, to_tag) WHERE answers > 0 AND echoes = 0 AND {in_time}"
+            f"GROUP BY source, sensor, call_id, to_tag) WHERE answers > 0 AND others = 0 AND {in_time}"
         ),
         "challenge": (
-            f"SELECT source FROM messages WHERE {ANSWER} AND transport = 'udp' AND status_code IN (401, 407) AND "
-            f"{around} AND (source, call_id) IN (SELECT source, call_id FROM messages WHERE {answered}) AND "
+            f"SELECT source, call_id FROM messages WHERE {answer} AND transport = 'udp' AND "
+            f"status_code IN (401, 407) AND {around} "
+            f"AND (source, call_id) IN (SELECT source, call_id FROM messages WHERE {answered}) AND "
             '(source, call_id, extract(raw, \'nonce="([^"]+)"\')) IN '
             f"(SELECT source, call_id, {NONCE} FROM messages WHERE {answered})"
         ),
     }
 
 
-def read_proven_standing(store: "Store", where: Filter, origins: Sequence[str]) -> dict[str, Standing]:
-    """How many relays that proved their own address saw each of these origins themselves; without those that none did.
+def _span(where: Filter, sensors: str, params: dict[str, Any]) -> str:
+    """Condition of the time and of the sensors alone."""
+    conditions = ["1", *Filter(since=where.since, until=where.until).conditions(params)]
+    if sensors:
+        params["sensors"] = sensors.split(",")
+        conditions.append("sensor IN {sensors:Array(String)}")
+    return " AND ".join(conditions)
 
-    A relay whose address is made up can say anything, and so can a thousand of them that agree.
+
+def read_proven_standing(
+    store: "Store", where: Filter, origins: Sequence[str], *, sensors: str = ""
+) -> dict[str, Standing]:
+    """How many relays saw each of these origins themselves, and said so in calls in which they proved their own
+    address; without those that none did.
+
+    A relay whose address is made up can say anything, and so can a thousand of them that agree. What a relay proved in
+    one call says nothing of another, which somebody may send in its name; nor does a call in which it seems to name
+    several origins, or none once. sensors: only what these saw, their names joined by commas; empty: all.
     """
     if not origins:
         return {}
     params: dict[str, Any] = {"wanted": [storage_address(each) for each in origins]}
-    proven = " UNION ALL ".join(_proofs(where, "", params).values())
-    return standing_among(store, f"AND origin IN {{wanted:Array(IPv6)}} AND relay IN ({proven})", params)
+    proven = " UNION ALL ".join(_proofs(where, sensors, params).values())
+    at = _span(where, sensors, params)
+    named = "path_verdict = 'relayed' AND empty(chain) AND origin IN {wanted:Array(IPv6)}"
+    vouches = (
+        f"SELECT source, maxIf(origin, {named}) AS origin_ FROM messages WHERE {REQUEST} AND {at} "
+        f"AND (source, call_id) IN (SELECT source, call_id FROM messages WHERE {REQUEST} AND {named} AND {at}) "
+        f"AND (source, call_id) IN ({proven}) GROUP BY source, call_id "
+        "HAVING uniqExactIf(origin, via_count > 1) = 1"
+    )
+    return standing_among(
+        store, f"AND origin IN {{wanted:Array(IPv6)}} AND (relay, origin) IN (SELECT * FROM ({vouches}))", params
+    )
 
 
 def list_sensors_of_origins(store: "Store", addresses: Sequence[str]) -> dict[str, set[str]]:

@@ -70,7 +70,7 @@ def _has_already(request: Ask, tag: str, changed_s: int) -> bool:
         return tag in (each.strip().removeprefix("W/") for each in tags.split(","))
     try:
         return parsedate_to_datetime(request.headers["if-modified-since"]).timestamp() >= changed_s
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return False
 
 
