@@ -150,3 +150,52 @@ def test_identifier_that_was_asked_for_is_no_way_around():
     shown = made().rows({"what": "0123456789abcdef", "message": {"row": {"id": "0123456789abcdef"}}})
     assert shown == {"what": "message-1", "message": {"row": {"id": "message-1"}}}
     assert made().rows({"what": "0123456789ABCDEF"}) == {"what": "message-1"}
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "#0033155123456",
+        "%230033155123456",
+        "00%33%33155123456",
+        "*#0033155123456",
+        "9,0033155123456",
+        "++33155123456",
+        "a0033155123456",
+        "0033_155_123456",
+        "0033155123456%00",
+        "+33.155.123456",
+    ],
+)
+def test_number_behind_whatever_way_out_loses_its_last_digits(user):
+    assert "123456" not in made().octets(f"INVITE sip:{user}@192.0.2.1 SIP/2.0\r\n".encode()).decode()
+    for key in ("target", "to_user", "from_user", "request_user"):
+        assert "123456" not in made().rows({key: user})[key]
+
+
+def test_number_as_name_or_without_a_host_loses_its_last_digits():
+    assert made().text('"+33 155 123456" <sip:x@h>') == '"+33 155 xxxxxx" <sip:x@h>'
+    assert made().text("INVITE sip:0033155123456 SIP/2.0") == "INVITE sip:0033155xxxxxx SIP/2.0"
+
+
+def test_address_as_user_part_is_no_number():
+    text = "sip:198.18.38.171@192.0.2.1"
+    assert made().text(text) == text
+
+
+def test_number_is_hidden_also_where_it_is_an_integer():
+    rows = {
+        "title": "Sweep 33155123000\u201333155123456",
+        "range": [33155123000, 33155123456],
+        "sweep": [{"target": "33155123456", "number": 33155123456}, {"target": "100", "number": 100}],
+    }
+    shown = made().rows(rows)
+    assert shown["range"] is None
+    assert [each["number"] for each in shown["sweep"]] == [None, 100]
+    assert "123" not in shown["title"]
+    assert made().rows({"range": [100, 1000]}) == {"range": [100, 1000]}
+
+
+def test_number_that_an_identifier_gave_away_is_masked():
+    shown = made().rows({"kind": "target", "value": "33155123456", "note": b"33155123456".hex()})
+    assert shown == {"kind": "target", "value": "33155xxxxxx", "note": b"33155".hex() + "x" * 12}

@@ -1,6 +1,7 @@
 """Secrets are found in every form that anything of ours can decode, and alone, not as part of somebody else's."""
 
 import base64
+import time
 from binascii import hexlify
 from collections.abc import Callable
 
@@ -115,3 +116,65 @@ def test_text_without_secrets_stays_as_it_is(text):
 @given(st.binary(max_size=300), IPV4)
 def test_any_octets_are_taken(raw, address):
     redactor(address).octets(raw)
+
+
+ADDRESS = "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cb:00:71:07",
+        "CB-00-71-07",
+        "cb.00.71.07",
+        "0xcb.0x0.0x71.0x7",
+        "203,0,113,7",
+        "%CB%00%71%07",
+        "&#50;&#48;&#51;&#x2e;0.113.7",
+        "203\\u002e0\\x2e113\\.7",
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\n=32=30=33=2E0=\r\n.113.7",
+        "X: 203.0.\r\n 113.7",
+        "YSBib2R5IHRoYXQgaGFzIDIw\r\nMy4wLjExMy43IGluIGl0LCBh\r\nbmQgbW9yZSB0ZXh0",
+        "2002:cb00:7107::1",
+        "64:ff9b::cb00:7107",
+        "[::203.0.113.7]",
+        "::cb00:7107",
+    ],
+)
+def test_address_is_found_however_people_and_programs_write_it(text):
+    found = redactor(ADDRESS)
+    assert "sensor-1" in found.text(text)
+    assert found.removed["sensor address"] >= 1
+
+
+def test_words_before_a_colon_hide_no_ipv6_address():
+    assert redactor("2001:db8::c0de:7").text("candidate:2001:db8::c0de:7 IP6:2001:DB8:0::C0DE:7") == (
+        "candidate:sensor-1 IP6:sensor-1"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "B\u00fccher.example",
+        "B\u00dcCHER.example".encode().decode("latin-1"),
+        "xn--bcher-kva.example",
+        "b%C3%BCcher.example",
+        "b\u00fcch\r\n er.example",
+    ],
+)
+def test_name_beyond_ascii_is_found_in_octets_and_as_the_dns_has_it(text):
+    assert Redactor(Secrets(names=("b\u00fccher.example",))).text(text).count("our-server") == 1
+
+
+def test_name_of_a_sensor_is_left_out_of_texts_unless_it_is_a_common_word():
+    places = [{"sensor": name, "address": ADDRESS} for name in ("fra-pot1", "phone")]
+    shown = Redactor(Secrets.of(places)).text("sip:1@fra-pot1.example.net FRA-POT1 fra-pot12 phone")
+    assert shown == "sip:1@sensor-1.example.net sensor-1 fra-pot12 phone"
+
+
+def test_layers_upon_layers_take_no_long_time():
+    raw = (b"%41=41\r\n &#65;\\x41" * 4000)[:60_000]
+    begun = time.process_time()
+    redactor(ADDRESS).octets(raw)
+    assert time.process_time() - begun < 5

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Set
 from typing import Any, Final
 
-from relaytrap.redaction.search import Found, Searcher, as_text, numbers_in
+from relaytrap.redaction.search import NUMBER_MIN, Found, Searcher, as_text, numbers_in, numbers_of
 from relaytrap.redaction.secrets import Secrets
 
 __all__ = ["Redactor"]
@@ -30,8 +30,9 @@ DROPPED: Final[Mapping[str, Any]] = {
     "track": "",
 }
 NUMBER_KEYS: Final = frozenset({"dialled", "dialled_digits", "dialled_core", "core"})
-TRIED_KEYS: Final = frozenset({"target", "request_uri", "from_user", "to_user"})
-DIGITS_ALONE: Final = re.compile(r"\+?[0-9]{7,}")
+TRIED_KEYS: Final = frozenset({"target", "from_user", "to_user", "request_user"})
+# Fields of integers that may be what was dialled.
+INTEGER_KEYS: Final = frozenset({"number", "range"})
 # Kamailio's Via branch: both fields follow from Call-ID, addresses and numbers of the request.
 KAMAILIO: Final = re.compile(r"(z9hG4bK)([0-9a-fA-F]{1,8}\.[0-9a-fA-F]{32})(?=\.)")
 # What a client answers to a challenge: a digest over the Request-URI among others.
@@ -55,7 +56,7 @@ class Redactor:
         self.secrets = secrets
         self.removed: Counter[str] = Counter()
         self._searcher = Searcher(secrets)
-        self._kept: dict[str, tuple[str, Counter[str]]] = {}
+        self._kept: dict[tuple[str, bool], tuple[str, Counter[str]]] = {}
         self._messages: dict[str, str] = {}
 
     def octets(self, raw: bytes) -> bytes:
@@ -67,13 +68,7 @@ class Redactor:
     def text(self, text: str) -> str:
         """Text with pseudonyms in the place of addresses, and x for the last digits of numbers. Digests over them go as
         well: they would confirm a guess."""
-        kept = self._kept.get(text)
-        if kept is None:
-            kept = self._redacted(text)
-            if len(self._kept) < KEPT_MAX:
-                self._kept[text] = kept
-        self.removed.update(kept[1])
-        return kept[0]
+        return self._taken_out(text)
 
     def learn_number(self, number: str) -> None:
         """A number that is to be masked wherever it stands from now on."""
@@ -88,22 +83,29 @@ class Redactor:
 
     # ---- rows ---------------------------------------------------------------------------------------------------
 
-    def _learn(self, value: Any) -> None:
+    def _learn(self, value: Any, key: str = "") -> None:
         if isinstance(value, Mapping):
             names = NUMBER_KEYS | {"value"} if value.get("facet") == "dialled_core" else NUMBER_KEYS
+            if value.get("kind") in ("number", "target"):
+                names |= {"value"}
             for key, each in value.items():
                 if isinstance(each, str):
                     self._learn_field(key, each, names)
                 else:
-                    self._learn(each)
+                    self._learn(each, key)
         elif isinstance(value, (list, tuple)):
             for each in value:
-                self._learn(each)
+                self._learn(each, key)
+        elif _is_number(key, value):
+            self.learn_number(str(value))
 
     def _learn_field(self, key: str, value: str, numbers: Set[str]) -> None:
-        if key in numbers or (key in TRIED_KEYS and DIGITS_ALONE.fullmatch(value)):
+        if key in numbers:
             self.learn_number(value)
         elif key in TRIED_KEYS:
+            for number in numbers_of(value):
+                self.learn_number(number)
+        elif key == "request_uri":
             self._learn_numbers(value)
         elif key == "raw":
             self._learn_numbers(as_text(base64.b64decode(value)))
@@ -122,9 +124,13 @@ class Redactor:
                 for name, each in value.items()
             }
         if isinstance(value, (list, tuple)):
-            return [self._row(each, key) for each in value]
+            made = [self._row(each, key) for each in value]
+            return None if key in INTEGER_KEYS and None in made else made
         if key in DROPPED and isinstance(value, (str, int)):
             return DROPPED[key]
+        if _is_number(key, value):
+            self.removed["digit"] += len(str(value))
+            return None
         return self._field(key, value) if isinstance(value, str) else value
 
     def _field(self, key: str, value: str) -> str:
@@ -139,7 +145,7 @@ class Redactor:
             return base64.b64encode(self.octets(base64.b64decode(value))).decode("ascii")
         if len(value) >= (QUOTE_CUT if key == "quote" else TEXT_CUT):
             value = value[:-LONGEST_FORM]  # the store cut it, perhaps within an address
-        return self.text(value)
+        return self._taken_out(value, is_number=key in NUMBER_KEYS | TRIED_KEYS)
 
     def _sensor(self, name: str) -> str:
         self.removed["sensor name"] += 1
@@ -147,9 +153,18 @@ class Redactor:
 
     # ---- one text -----------------------------------------------------------------------------------------------
 
-    def _redacted(self, text: str) -> tuple[str, Counter[str]]:
+    def _taken_out(self, text: str, *, is_number: bool = False) -> str:
+        kept = self._kept.get((text, is_number))
+        if kept is None:
+            kept = self._redacted(text, is_number=is_number)
+            if len(self._kept) < KEPT_MAX:
+                self._kept[text, is_number] = kept
+        self.removed.update(kept[1])
+        return kept[0]
+
+    def _redacted(self, text: str, *, is_number: bool) -> tuple[str, Counter[str]]:
         pieces, at, removed = [], 0, Counter[str]()
-        for place in self._searcher.find(text):
+        for place in self._searcher.find(text, is_number=is_number):
             pieces.append(text[at : place.start])
             is_glued = text[place.end : place.end + 1].isalnum() or text[place.start - 1 : place.start].isalnum()
             pieces.append(_instead(place, is_glued=is_glued))
@@ -166,6 +181,11 @@ class Redactor:
             redacted, digests = pattern.subn(lambda match: match[1] + SIGN.sub("x", match[2]), redacted)
             removed["digest"] += digests
         return redacted, +removed
+
+
+def _is_number(key: str, value: Any) -> bool:
+    """Whether an integer is what somebody dialled, and so long that its last digits are hidden: they are all of it."""
+    return key in INTEGER_KEYS and isinstance(value, int) and len(str(value)) >= NUMBER_MIN
 
 
 def _instead(place: Found, *, is_glued: bool) -> str:

@@ -1,23 +1,25 @@
 """Where secrets stand in a text, in whatever form. Text in, places out; what is put there instead is not said here.
 
-A text is searched as it is, and again below each layer that can be peeled off: runs of hex, base64 and percent escapes
-are decoded and searched in turn, as scanners pack one encoding into another (SIPVicious writes the hex of the hex of
-the address it aims at). Places found below are carried back to the outermost text. What a relay masked by topology
+A text is searched as it is, and again below each layer that can be peeled off: runs of hex and base64, escapes, folded
+lines are decoded and searched in turn, as scanners pack one encoding into another (SIPVicious writes the hex of the hex
+of the address it aims at). Places found below are carried back to the outermost text. What a relay masked by topology
 hiding is unmasked where its key is the built-in one; under any other key it counts as a secret: one alphabet serves all
 messages of a relay, and enough of them give it away.
 """
 
+import contextlib
 import ipaddress
 import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 from relaytrap.evidence.address_forms import find_address_forms
 from relaytrap.evidence.topology_hiding import unmask
 from relaytrap.redaction.secrets import OWN, Secrets
 
-__all__ = ["NUMBER_MIN", "Found", "Searcher", "as_text", "numbers_in"]
+__all__ = ["NUMBER_MIN", "Found", "Searcher", "as_text", "numbers_in", "numbers_of"]
 
 DEPTH: Final = 3
 """Layers that are peeled: base64 of hex of hex is the deepest that anything is known to write."""
@@ -33,7 +35,7 @@ HIDDEN_DIGITS: Final = 6
 
 OCTET: Final = r"[0-9]{1,3}"
 # Looked for at every place, as one may begin inside another; digits on either side are judged by `_stands_apart`.
-DOTTED: Final = {sign: re.compile(f"(?=((?:{OCTET}{re.escape(sign)}){{3}}{OCTET}))") for sign in ".-_"}
+DOTTED: Final = {sign: re.compile(f"(?=((?:{OCTET}{re.escape(sign)}){{3}}{OCTET}))") for sign in ".-_,"}
 IPV6: Final = re.compile(r"(?i)(?<![0-9a-f:])(?=[0-9a-f]*:[0-9a-f:.]*:)[0-9a-f:.]{3,45}")
 IPV6_WORDS: Final = re.compile(r"(?i)(?:[0-9a-f]{1,4}(-|%3a)){7}[0-9a-f]{1,4}")
 WORDS_BEFORE: Final = re.compile(r"(?i)[0-9a-f:.]*\Z")
@@ -41,15 +43,28 @@ WORDS_AFTER: Final = re.compile(r"(?i)[0-9a-f:.]{0,40}")
 NIBBLES: Final = re.compile(r"(?i)(?:[0-9a-f]\.){31}[0-9a-f]")
 HEX_RUN: Final = re.compile(r"[0-9A-Fa-f]{14,}")
 BASE64_RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{6,}")
-ESCAPED_RUN: Final = re.compile(r"(?:[^%\s\"<>]*%[0-9A-Fa-f]{2})+[^%\s\"<>]*")
+# How signs are written otherwise: in URIs, in HTML, in JSON; lines that are folded, and base64 that is broken into
+# lines. Each by itself, as what one reads as its sign may be plain in another.
+PERCENT: Final = re.compile(r"%([0-9A-Fa-f]{2})")
+FOLDED: Final = re.compile(
+    r"\r?\n(?:[ \t]+|(?<=[A-Za-z0-9+/]{16}\n|[A-Za-z0-9+/]{15}\r\n)(?=[A-Za-z0-9+/]+={0,2}(?:\r?\n|\Z)))"
+)
+ENTITY: Final = re.compile(r"&#[xX]0*([0-9A-Fa-f]{2});|&#0*([0-9]{2,3});")
+BACKSLASH: Final = re.compile(r"\\(?:u00|x)([0-9A-Fa-f]{2})|\\(?=[!-/:-@])")
+QUOTED_PRINTABLE: Final = re.compile(r"=([0-9A-Fa-f]{2})|=\r?\n")
 # Branches, parameters and Call-IDs that Kamailio's topoh masked.
 MASKED: Final = re.compile(r"(z9hG4bKsr-|(?:(?<=[=\s])|\A)sr-|!!:)([A-Za-z0-9.-]{12,}\**)")
-ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
-# Without a user part, digits behind "sip:" are a host.
-NUMBER_IN_URI: Final = re.compile(
-    r"(?i)(?:sips?:(?:\+|%2b)?([0-9][0-9().*#-]{5,}[0-9])(?=(?:[;:][^@>\s]*)?@)|"
-    r"tel:(?:\+|%2b)?([0-9][0-9().*#-]{5,}[0-9]))"
+# Where a number to be dialled stands: user parts, tel: URIs, a host that is none, names before an address. A user part
+# may hold more than the number: a letter or a sign before it is a way out that somebody guessed.
+NUMBER_PLACE: Final = re.compile(
+    r'(?i)sips?:([^@\s<>";:]{7,256})(?=[^@\s<>"]{0,256}@)|sips?:(\+?[0-9]{7,64})(?![0-9.@])|'
+    r'tel:([^@\s<>";]{7,256})|"(\+?[0-9 ().-]{7,64})"[ \t]*<'
 )
+DIALLED: Final = re.compile(r"[0-9](?:[0-9 ().*#,_~+!/-]*[0-9])?")
+
+
+TELLING: Final = re.compile(r"(?=.*[-._0-9]).{5}")
+"""Names of sensors that are no common word: they are left out of every text, others only where sensors are named."""
 
 
 class Found(NamedTuple):
@@ -68,8 +83,27 @@ def as_text(octets: bytes) -> str:
 
 
 def numbers_in(text: str) -> list[str]:
-    """User parts of URIs that could be dialled."""
-    return [match[1] or match[2] for match in NUMBER_IN_URI.finditer(text)]
+    """Numbers that the URIs of a text dial, escaped or not."""
+    unescaped = unquote(text, "latin-1")
+    return [
+        number
+        for each in dict.fromkeys((text, unescaped))
+        for match in NUMBER_PLACE.finditer(each)
+        for number in numbers_of(match[match.lastindex or 0])
+    ]
+
+
+def numbers_of(text: str) -> list[str]:
+    """The numbers in text that stands where one may be."""
+    return ["".join(text[at] for at in digits) for digits in _dialled(text, 0, len(text))]
+
+
+def _dialled(text: str, start: int, end: int) -> Iterator[list[int]]:
+    """Places of the digits of each number, separators left out; an address is none."""
+    for match in DIALLED.finditer(text, start, end):
+        digits = [at for at in range(*match.span()) if text[at] in "0123456789"]
+        if len(digits) >= NUMBER_MIN and not _is_address(match[0]):
+            yield digits
 
 
 class Searcher:
@@ -81,6 +115,9 @@ class Searcher:
         self._lower: dict[str, list[tuple[str, str, str]]] = {}
         self._packed: dict[str, tuple[str, str]] = {}
         self._numbers: dict[str, set[str]] = {}
+        self._sensors = {name.lower(): whose for name, whose in secrets.sensors.items() if TELLING.search(name)}
+        self._names = [_any_of(secrets.names)] if secrets.names else []
+        self._names += [_alone(self._sensors)] if self._sensors else []
         for address, whose in secrets.addresses.items():
             self._learn_address(address, whose)
 
@@ -90,9 +127,13 @@ class Searcher:
         if len(digits) >= NUMBER_MIN:
             self._numbers.setdefault(digits[:KEY], set()).add(digits)
 
-    def find(self, text: str) -> list[Found]:
-        """Every place, in order; none overlaps another: addresses win over numbers, longer ones over shorter."""
-        found = [*self._find(text, DEPTH), *self._numbers_in_uris(text)]
+    def find(self, text: str, *, is_number: bool = False) -> list[Found]:
+        """Every place, in order; none overlaps another: addresses win over numbers, longer ones over shorter.
+
+        is_number: what is dialled stands there, and nothing around it that would tell so."""
+        found = list(self._find(text, DEPTH))
+        if is_number:
+            found += _hidden(text, 0, len(text))
         found.sort(key=lambda place: (not place.whose, place.start - place.end, place.start))
         kept: list[Found] = []
         taken = bytearray(len(text))
@@ -116,6 +157,8 @@ class Searcher:
                 self._exact.setdefault(text[:KEY], []).append((text, whose, form.encoding))
             else:
                 self._lower.setdefault(text[:KEY].lower(), []).append((text.lower(), whose, form.encoding))
+        for text, how in _spelled_apart(parsed):
+            self._lower.setdefault(text[:KEY], []).append((text, whose, how))
         for packed, how in ((parsed.packed, "as octets"), (parsed.packed[::-1], "as octets, reversed")):
             self._packed[as_text(packed)] = (whose, how)
 
@@ -126,13 +169,15 @@ class Searcher:
         yield from self._dotted(text)
         if text.count(":") > 1 or text.count("-") > 6 or "%3" in text or text.count(".") > 30:
             yield from self._ipv6(text)
-        yield from self._names(text)
+        yield from self._named(text)
         yield from self._known_numbers(text)
+        for match in NUMBER_PLACE.finditer(text):
+            yield from _hidden(text, *match.span(match.lastindex or 0))
         if depth:
             yield from self._below_hex(text, depth - 1)
             yield from self._below_base64(text, depth - 1)
-            if "%" in text:
-                yield from self._below_escapes(text, depth - 1)
+            for layer in _layers_of(text) if depth == DEPTH else [PERCENT] if "%" in text else ():
+                yield from self._below_escapes(text, layer, depth - 1)
             if "sr-" in text or "!!:" in text:
                 yield from self._below_masks(text, depth - 1)
 
@@ -181,9 +226,11 @@ class Searcher:
 
     def _ipv6(self, text: str) -> Iterator[Found]:
         for match in IPV6.finditer(text):
-            for token in (match[0], match[0].rstrip(":."), match[0].rpartition(":")[0]):
+            begin = match.start() + _end_of_word(text, match.start(), match[0])
+            whole = text[begin : match.end()]
+            for token in (whole, whole.rstrip(":."), whole.rpartition(":")[0]):
                 if whose := self._secrets.whose(token):
-                    yield Found(match.start(), match.start() + len(token), whose, "text")
+                    yield Found(begin, begin + len(token), whose, "text")
                     break
         for match in IPV6_WORDS.finditer(text):
             if whose := self._secrets.whose(re.sub(r"(?i)-|%3a", ":", match[0])):
@@ -194,10 +241,10 @@ class Searcher:
                 if whose := self._secrets.whose(str(ipaddress.IPv6Address(int(digits, 16)))):
                     yield Found(match.start(), match.end(), whose, how)
 
-    def _names(self, text: str) -> Iterator[Found]:
-        for name in self._secrets.names:
-            for match in re.finditer(re.escape(name), text, re.IGNORECASE):
-                yield Found(match.start(), match.end(), OWN, "name")
+    def _named(self, text: str) -> Iterator[Found]:
+        for pattern in self._names:
+            for match in pattern.finditer(text):
+                yield Found(match.start(), match.end(), self._sensors.get(match[0].lower(), OWN), "name")
 
     def _known_numbers(self, text: str) -> Iterator[Found]:
         numbers = self._numbers
@@ -211,24 +258,17 @@ class Searcher:
                         end = run.start() + at + len(number)
                         yield Found(end - HIDDEN_DIGITS, end, "", "number")
 
-    @staticmethod
-    def _numbers_in_uris(text: str) -> Iterator[Found]:
-        """The last digits of every user part that could be dialled; separators between them stay."""
-        for match in NUMBER_IN_URI.finditer(text):
-            start, end = match.span(match.lastindex or 0)
-            digits = [at for at in range(start, end) if text[at].isdigit()]
-            if len(digits) >= NUMBER_MIN:
-                for at in digits[-HIDDEN_DIGITS:]:
-                    yield Found(at, at + 1, "", "number")
-
     # ---- below a layer ------------------------------------------------------------------------------------------
 
     def _below(self, octets: bytes, depth: int) -> Iterator[Found]:
         inner = as_text(octets)
         yield from self._find(inner, depth)
+        yield from self._as_octets(inner)
+
+    def _as_octets(self, text: str) -> Iterator[Found]:
         for size in (4, 16):
-            for at in range(len(inner) - size + 1):
-                if (found := self._packed.get(inner[at : at + size])) is not None:
+            for at in range(len(text) - size + 1):
+                if (found := self._packed.get(text[at : at + size])) is not None:
                     yield Found(at, at + size, *found)
 
     def _below_hex(self, text: str, depth: int) -> Iterator[Found]:
@@ -253,17 +293,25 @@ class Searcher:
                     end = min(run.start() + shift + -(-place.end // 3) * 4, run.end())
                     yield place._replace(start=start, end=end, how=_beneath("base64", place.how))
 
-    def _below_escapes(self, text: str, depth: int) -> Iterator[Found]:
-        for run in ESCAPED_RUN.finditer(text):
-            starts, inner, at = [], [], 0
-            while at < len(run[0]):
-                escape = ESCAPE.match(run[0], at)
-                starts.append(at)
-                inner.append(chr(int(escape[1], 16)) if escape else run[0][at])
-                at += 3 if escape else 1
-            starts.append(at)
-            for place in self._find("".join(inner), depth):
-                start, end = run.start() + starts[place.start], run.start() + starts[place.end]
+    def _below_escapes(self, text: str, layer: re.Pattern[str], depth: int) -> Iterator[Found]:
+        pieces: list[str] = []
+        starts: list[int] = []
+        at = 0
+        for escape in layer.finditer(text):
+            pieces.append(text[at : escape.start()])
+            starts += range(at, escape.start())
+            if (sign := _sign(escape)) is not None:
+                pieces.append(sign)
+                starts.append(escape.start())
+            at = escape.end()
+        inner = "".join([*pieces, text[at:]])
+        ends = [*starts, *range(at, len(text))]
+        starts = [*ends, len(text)]
+        for place in (*self._find(inner, depth), *self._as_octets(inner)):
+            start, end = starts[place.start], starts[place.end - 1]
+            escape_at = layer.match(text, end)
+            end = escape_at.end() if escape_at else end + 1
+            if end - start > place.end - place.start:  # otherwise it stands there as it is
                 yield place._replace(start=start, end=end, how=_beneath("escaped", place.how))
 
     def _below_masks(self, text: str, depth: int) -> Iterator[Found]:
@@ -281,10 +329,80 @@ def _beneath(layer: str, how: str) -> str:
     return how if how == "number" else f"{layer} of {how}"
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _layers_of(text: str) -> Iterator[re.Pattern[str]]:
+    if "%" in text:
+        yield PERCENT
+    if "\n" in text and FOLDED.search(text):
+        yield FOLDED
+    if "&#" in text:
+        yield ENTITY
+    if "\\" in text:
+        yield BACKSLASH
+    if "=" in text and "quoted-printable" in text.lower():
+        yield QUOTED_PRINTABLE
+
+
+def _sign(escape: re.Match[str]) -> str | None:
+    """What an escape stands for; None for a sign that only stands between others."""
+    if escape.lastindex is None:
+        return None
+    number = int(escape[escape.lastindex], 10 if escape.lastindex == 2 else 16)
+    return chr(number) if number < 256 else None
+
+
+def _hidden(text: str, start: int, end: int) -> Iterator[Found]:
+    """The last digits of what is dialled there; separators between them stay."""
+    for digits in _dialled(text, start, end):
+        for at in digits[-HIDDEN_DIGITS:]:
+            yield Found(at, at + 1, "", "number")
+
+
+def _any_of(names: Iterable[str]) -> re.Pattern[str]:
+    """Names as people write them, as octets of UTF-8, and as the DNS has them."""
+    spelled = set()
+    for name in names:
+        spelled |= {name, *(as_text(each.encode()) for each in (name, name.upper(), name.title()))}
+        with contextlib.suppress(UnicodeError):
+            spelled.add(name.encode("idna").decode("ascii"))
+    return re.compile("|".join(map(re.escape, sorted(spelled, key=len, reverse=True))), re.IGNORECASE)
+
+
+def _alone(names: Iterable[str]) -> re.Pattern[str]:
+    some = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.compile(f"(?<![0-9A-Za-z])(?:{some})(?![0-9A-Za-z])", re.IGNORECASE)
+
+
+def _spelled_apart(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Iterator[tuple[str, str]]:
+    """Octets one by one, as no identifier is known to have them but people and programs write them."""
+    pairs = [f"{octet:02x}" for octet in address.packed]
+    for sign in ":-. ":
+        yield sign.join(pairs), "hex"
+    if address.version == 4:
+        yield ".".join(f"0x{octet:02x}" for octet in address.packed), "hex"
+        yield ".".join(f"0x{octet:x}" for octet in address.packed), "hex"
+        yield ".".join(f"0{octet:o}" for octet in address.packed), "octal"
+        yield ".".join(f"{octet:04o}" for octet in address.packed), "octal"
+
+
+def _end_of_word(text: str, at: int, token: str) -> int:
+    """How much of what looks like an address is the end of a word: the e: in "candidate:2001:db8::7"."""
+    return token.find(":") + 1 if re.match(r"[g-zG-Z]", text[at - 1 : at]) else 0
+
+
 def _is_longer_address(text: str, start: int, size: int) -> bool:
     """Whether an IPv6 address is part of another one: 2001:db8::7 in 2001:db8::70."""
     before, after = WORDS_BEFORE.search(text[max(start - 40, 0) : start]), WORDS_AFTER.match(text, start + size)
-    whole = f"{before[0] if before else ''}{text[start : start + size]}{after[0] if after else ''}"
+    left = before[0] if before else ""
+    left = left[_end_of_word(text, start - len(left), left) :]
+    whole = f"{left}{text[start : start + size]}{after[0] if after else ''}"
     if len(whole) == size:
         return False
     try:

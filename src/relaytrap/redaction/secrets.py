@@ -15,6 +15,9 @@ ADDRESSES_MAX: Final = 16_384
 OWN: Final = "our-server"
 """The pseudonym of what is ours and belongs to no sensor."""
 
+NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -73,13 +76,28 @@ class Secrets:
         except ValueError:
             return ""
         if isinstance(parsed, ipaddress.IPv6Address):
+            within = _within(parsed)
             parsed = parsed.ipv4_mapped or ipaddress.IPv6Address(int(parsed))
+        else:
+            within = None
         if found := self.addresses.get(str(parsed)):
             return found
-        return OWN if any(parsed.version == each.version and parsed in each for each in self.networks) else ""
+        if any(parsed.version == each.version and parsed in each for each in self.networks):
+            return OWN
+        return self.whose(str(within)) if within else ""
 
 
 def _canonical(address: str) -> str:
     parsed = ipaddress.ip_address(address)
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
     return str(mapped or parsed)
+
+
+def _within(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address is made of: 6to4, Teredo, NAT64, or with nothing before it."""
+    if address.sixtofour:
+        return address.sixtofour
+    if address.teredo:
+        return address.teredo[1]
+    is_made = address in NAT64 or (address in COMPATIBLE and int(address) >> 16)
+    return ipaddress.IPv4Address(address.packed[-4:]) if is_made else None
