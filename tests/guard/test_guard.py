@@ -120,6 +120,7 @@ def test_server_that_asks_anew_for_a_stranger_is_joined_by_whom_it_asks_for() ->
     edge.see(EDGE, ANOTHER, anew.wire())
     edge.answer(anew, ANOTHER, EDGE, "486 Busy Here")
     edge.answer(message, EDGE, STRANGER, "486 Busy Here")
+    edge.end()
     assert [(each.case.rule, each.case.confidence) for each in edge.found] == [("guard.open-relay", 70)]
 
 
@@ -354,6 +355,7 @@ def registered(edge: Edge, source: str = STRANGER, expires: str = "3600") -> Non
 def test_stranger_registered_without_a_password_is_an_open_registrar() -> None:
     edge = Edge()
     registered(edge)
+    edge.end()
     assert edge.rules == ["guard.open-registrar"]
 
 
@@ -374,6 +376,7 @@ def test_registering_over_tls_without_a_password_is_undecided() -> None:
 def test_call_abroad_that_the_edge_answers_a_stranger_is_an_alarm() -> None:
     edge = Edge()
     edge.refuse(ask(target="00972597654321", host=EDGE), "200 OK")
+    edge.end()
     assert edge.rules == ["guard.toll-answered"]
     assert edge.found[0].case.confidence == 50
 
@@ -385,6 +388,7 @@ def test_call_that_goes_on_under_another_call_id_is_joined_by_its_number() -> No
     edge.see(EDGE, TRUNK, onward.wire())
     edge.answer(onward, TRUNK, EDGE, "200 OK")
     edge.answer(first, EDGE, STRANGER, "200 OK")
+    edge.end()
     assert edge.rules == ["guard.toll-answered"]
     assert (edge.found[0].case.confidence, list(edge.found[0].destinations)) == (85, [TRUNK])
 
@@ -395,6 +399,7 @@ def test_call_to_a_national_number_that_the_edge_makes_anew_is_an_alarm_too() ->
     onward = ask(EDGE, "+449098790000", TRUNK, serial=3)
     edge.see(EDGE, TRUNK, onward.wire())
     edge.answer(first, EDGE, STRANGER, "200 OK")
+    edge.end()
     assert edge.rules == ["guard.toll-answered"]
 
 
@@ -431,6 +436,7 @@ def test_without_own_numbers_an_answered_number_abroad_may_be_ours() -> None:
 def test_answer_of_a_proxy_that_tried_to_route_is_an_alarm() -> None:
     edge = Edge()
     edge.refuse(ask(), "478 Unresolvable destination (478/SL)")
+    edge.end()
     assert edge.rules == ["guard.tried-to-route"]
 
 
@@ -456,6 +462,7 @@ def test_many_users_asked_for_in_vain_are_a_scan() -> None:
     edge = Edge()
     for extension in range(100, 110):
         edge.refuse(ask(target=str(extension), host=DOMAIN, method="REGISTER"), "404 Not Found")
+    edge.end()
     assert edge.rules == ["guard.scan"]
     assert "10 different users" in edge.found[0].case.sentence
 
@@ -475,6 +482,7 @@ def test_sentence_of_a_finding_keeps_up_with_its_count() -> None:
     edge = Edge()
     for extension in range(100, 120):
         edge.refuse(ask(target=str(extension), host=DOMAIN, method="REGISTER"), "404 Not Found")
+    edge.end()
     assert "20 different users" in edge.found[0].case.sentence
 
 
@@ -522,8 +530,10 @@ def test_silence_says_nothing_where_only_one_direction_was_captured() -> None:
 def test_number_abroad_refused_is_an_attempt_surer_with_every_spelling() -> None:
     edge = Edge()
     edge.refuse(ask(target="00972597654321", host=EDGE, serial=1), "403 Forbidden")
+    edge.end()
     assert [(each.case.rule, each.case.confidence) for each in edge.guard.findings] == [("guard.toll-attempt", 50)]
     edge.refuse(ask(target="900972597654321", host=EDGE, serial=2), "403 Forbidden")
+    edge.end()
     assert edge.guard.findings[0].case.confidence == 85
 
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 from types import FrameType
 from typing import Final
 
+import msgspec
+
 from relaytrap import clock
 from relaytrap.capture.direction import Directions, parse_networks
 from relaytrap.capture.dissection import Dissector
@@ -141,7 +143,10 @@ class Live:
 
     def _take(self, batch: Iterable[Observation]) -> None:
         with self._lock:
+            now_ns = clock.now_ns()
             for seen in batch:
+                if seen.received_at_ns > now_ns:  # an agent's clock is ahead: the guard would wait for nothing any more
+                    seen = msgspec.structs.replace(seen, received_at_ns=now_ns)
                 self._each(self._guard.take(seen))
 
     def _each(self, found: Iterable[Finding]) -> None:

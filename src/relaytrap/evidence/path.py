@@ -240,5 +240,5 @@ class PathSetting:
         return cls(
             AddressSet(network.known_proxies, "network.known_proxies"),
             AddressSet(network.own_networks, "network.own_networks"),
-            frozenset(domain.strip().lower().encode() for domain in network.own_domains),
+            frozenset(domain.strip().lower().removesuffix(".").encode() for domain in network.own_domains),
         )

@@ -10,12 +10,12 @@ from relaytrap.guard.memory import Recent, key_of
 from relaytrap.guard.transaction import Leg
 from relaytrap.sip import Request, Response
 
-__all__ = ["Acquaintance", "ends_alike"]
+__all__ = ["SOON_NS", "Acquaintance", "ends_alike"]
 
 LONG_ENOUGH_NS: Final = 3_600_000_000_000
 """Nearly every call is shorter than an hour, nearly every registration and nonce is renewed within one."""
 CALLS_KEPT: Final = 1 << 10
-CALL_NS: Final = 10_000_000_000
+SOON_NS: Final = 10_000_000_000
 """A server that calls on for somebody does so within seconds."""
 BEGIN_DIALOGS: Final = frozenset({b"INVITE", b"SUBSCRIBE", b"REFER"})
 TAGS_MAX: Final = 16
@@ -30,7 +30,8 @@ class Acquaintance:
     def __init__(self) -> None:
         self.began_ns = 0
         self.challenges_calls = False
-        self._users: Recent[None] = Recent()
+        # Whether the password was one that we had asked for.
+        self._users: Recent[bool] = Recent()
         self._nonces: Recent[None] = Recent()
         self._dialogs: Recent[tuple[int, ...]] = Recent()
         # What left our edge, by the number that it calls and by whom it asks for.
@@ -39,9 +40,9 @@ class Acquaintance:
 
     # ---- learning ------------------------------------------------------------------------------------------------
 
-    def note_user(self, address: str, now_ns: int) -> None:
-        """Somebody at this address showed a password that was taken."""
-        self._users.put(address, None, now_ns)
+    def note_user(self, address: str, now_ns: int, *, was_asked: bool) -> None:
+        """Somebody at this address showed a password that was taken. was_asked: and that our own edge had asked for."""
+        self._users.put(address, was_asked or self.is_user(address), now_ns)
 
     def note_challenge(self, response: Response, now_ns: int) -> None:
         """Our own edge asked for a password."""
@@ -59,7 +60,7 @@ class Acquaintance:
             key = key_of(call_id)
             known = self._dialogs.get(key) or ()
             fresh = {key_of(response.to_tag), key_of(response.from_tag)} - set(known)
-            self._dialogs.put(key, (known + tuple(fresh))[:TAGS_MAX], now_ns)
+            self._dialogs.put(key, (tuple(fresh) + known)[:TAGS_MAX], now_ns)
 
     def note_asked(self, leg: Leg) -> None:
         """Our own edge asks somebody outside, and nobody was seen asking it to."""
@@ -73,7 +74,11 @@ class Acquaintance:
     # ---- asking --------------------------------------------------------------------------------------------------
 
     def is_user(self, address: str) -> bool:
-        """Whether somebody there showed a password."""
+        """Whether somebody there showed a password that we had asked for."""
+        return self._users.get(address) is True
+
+    def may_be_user(self, address: str) -> bool:
+        """Whether somebody there showed a password, perhaps for a challenge that came before the traffic."""
         return address in self._users
 
     def is_known_dialog(self, request: Request, now_ns: int) -> bool:
@@ -129,7 +134,7 @@ def _soon_after(leg: Leg, onward: Leg | None) -> Leg | None:
     if onward is None or onward.source != leg.destination:
         return None
     after_ns = onward.observation.received_at_ns - leg.observation.received_at_ns
-    return onward if 0 <= after_ns <= CALL_NS else None
+    return onward if 0 <= after_ns <= SOON_NS else None
 
 
 def _target_key(leg: Leg) -> int:

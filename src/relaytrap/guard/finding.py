@@ -65,6 +65,8 @@ REASONS: Final = {
     "earlier-challenge": "With credentials for a challenge that may have come before this traffic.",
     "other-number": "A stranger's call went on to a trunk under another number than was dialled: call forwarding?",
     "number-abroad": "A stranger's call to a number abroad was answered; without guard.own_numbers it may be yours.",
+    "way-unseen": "A stranger's request for a foreign host was served, and nobody saw where it went: over TLS, on "
+    "another interface, or the host is one of yours and belongs into network.own_domains.",
     "secure-registration": "Registered without a password over a connection whose certificate or token is not seen.",
 }
 LISTED: Final = 8

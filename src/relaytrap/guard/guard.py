@@ -5,13 +5,13 @@ and what came of it. Memory is bounded however long this goes on: what is held o
 people, and how many findings there are.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from relaytrap.evidence.path import address_text
-from relaytrap.guard.acquaintance import Acquaintance
+from relaytrap.guard.acquaintance import SOON_NS, Acquaintance
 from relaytrap.guard.finding import RULES, Case, Finding, Findings, Undecided
 from relaytrap.guard.judge import Verdict, judge
 from relaytrap.guard.memory import Recent, key_of
@@ -79,6 +79,8 @@ class Guard:
         # By when they are given up: waiting for a final answer, and ringing.
         self._waiting: OrderedDict[int, Transaction] = OrderedDict()
         self._ringing: OrderedDict[int, Transaction] = OrderedDict()
+        # Answered before they went anywhere, by when they are judged: a server may answer first, then call on.
+        self._answered: deque[tuple[int, Transaction]] = deque()
         # Tag of From, CSeq → the key under which a request began; the key of what left masked → the same.
         self._tags: Recent[int] = Recent(HELD_MAX)
         self._masked: Recent[int] = Recent(HELD_MAX)
@@ -119,9 +121,11 @@ class Guard:
         """One message; what is new by it. Must be drained."""
         summary, moment = self._summary, seen.received_at_ns
         if not summary.messages:
-            summary.first_ns = self._known.began_ns = moment
+            summary.first_ns = moment
+            self._known.began_ns = max(moment, self._now_ns)
         summary.messages += 1
         summary.last_ns = max(summary.last_ns, moment)
+        yield from self.advance(moment)
         message = parse_message(seen.raw)
         if isinstance(message, Request):
             summary.requests += 1
@@ -129,16 +133,17 @@ class Guard:
                 self._take_request(seen, message)
         elif isinstance(message, Response):
             yield from self._take_response(seen, message)
-        yield from self.advance(moment)
 
     def advance(self, now_ns: int) -> Iterator[Finding]:
         """Time has passed: judge what waited long enough. Time never goes back, whatever a clock says."""
         self._now_ns = now_ns = max(self._now_ns, now_ns)
+        while (answered := self._answered) and (answered[0][0] <= now_ns or self._is_full(len(answered))):
+            yield from self._judge(answered.popleft()[1])
         for kept, patience_ns in ((self._waiting, PATIENCE_NS), (self._ringing, RINGING_NS)):
             while kept:
                 key, transaction = next(iter(kept.items()))
                 is_over = transaction.began_ns + patience_ns <= now_ns
-                if not is_over and len(kept) <= HELD_MAX and self._octets <= HELD_OCTETS_MAX:
+                if not is_over and not self._is_full(len(kept)):
                     break
                 del kept[key]
                 if kept is self._waiting and is_over and not transaction.judged and _rings(transaction):
@@ -153,6 +158,9 @@ class Guard:
                 _, transaction = kept.popitem(last=False)
                 yield from self._judge(transaction)
 
+    def _is_full(self, held: int) -> bool:
+        return held > HELD_MAX or self._octets > HELD_OCTETS_MAX
+
     def _take_request(self, seen: Observation, request: Request) -> None:
         source, _, destination, _ = way_of(seen)
         key = key_of_message(request)
@@ -161,8 +169,13 @@ class Guard:
         leg = Leg(seen, request, source, destination, request.via_count)
         transaction = self._find(key, request) or self._find_masked(key, leg)
         if transaction is not None and transaction.is_anothers(leg):
-            key = key_of(key, source)
-            transaction = self._held(key)
+            if not transaction.judged:
+                key = key_of(key, source, leg.branch)
+                transaction = self._held(key)
+            elif self._held(key) is transaction:
+                self._waiting.pop(key, None)
+                self._ringing.pop(key, None)
+                transaction = None
         if transaction is None:
             transaction = self._waiting[key] = Transaction(max(seen.received_at_ns, self._now_ns))
             if (tag := _tag_key(request)) is not None:
@@ -185,9 +198,8 @@ class Guard:
         key = key_of_message(response)
         if key is None:
             return
-        transaction = self._held(key_of(key, destination)) or self._find(key, response)
-        if transaction is None or not transaction.is_within:
-            # A request that says it is within a dialog does not begin one, whatever it is answered.
+        transaction = self._find(key, response, destination)
+        if self._opens_dialog(transaction, source):
             self._known.note_dialog(response, seen.received_at_ns)
         if transaction is None or transaction.judged:
             return
@@ -201,13 +213,33 @@ class Guard:
         self._octets += transaction.octets - before
         self._note_user(transaction, response, destination)
         if transaction.is_final and response.status_code not in CHALLENGES:
-            yield from self._judge(transaction)
+            if transaction.onward or self._policy.party(transaction.first.source) != "stranger":
+                yield from self._judge(transaction)
+            elif not transaction.answered:
+                transaction.answered = True
+                self._answered.append((self._now_ns + SOON_NS, transaction))
 
-    def _find(self, key: int, message: Request | Response) -> Transaction | None:
-        """The transaction of a message: of those under one key, the one whose beginner stands in its Vias."""
-        for via in message.vias[1:]:
+    def _opens_dialog(self, transaction: Transaction | None, source: str) -> bool:
+        """Whether a response can open a dialog: anybody can send one that nobody waits for.
+
+        A request that says it is within a dialog does not begin one, whatever it is answered.
+        """
+        is_own = self._policy.party(source) == "own"
+        if transaction is None:
+            return is_own and not self._known.remembers_dialogs(self._now_ns)
+        return not transaction.is_within and (is_own or transaction.was_handed_to(source))
+
+    def _find(self, key: int, message: Request | Response, asker: str = "") -> Transaction | None:
+        """The transaction of a message: of those under one key, the one whose beginner stands in its Vias.
+
+        asker: to whom a response goes, whatever it says.
+        """
+        vias = message.vias
+        if asker and vias and (found := self._held(key_of(key, asker, vias[0].branch))) is not None:
+            return found
+        for via in vias[1:]:
             for name in (via.param(b"received"), via.sent_by_host):
-                if name and (found := self._held(key_of(key, address_text(name)))) is not None:
+                if name and (found := self._held(key_of(key, address_text(name), via.branch))) is not None:
                     return found
         return self._held(key) or self._held(self._masked.get(key))
 
@@ -239,8 +271,7 @@ class Guard:
         if self._policy.knows_own:
             self._summary.ours += "own" in (self._policy.party(first.source), self._policy.party(first.destination))
         verdict = judge(transaction, self._policy, self._known, self._now_ns)
-        was_handed_on = any(leg.source == first.destination for leg in transaction.legs if leg is not first)
-        self._summary.handed_on += was_handed_on
+        self._summary.handed_on += bool(transaction.onward)
         if verdict.allowed:
             self._summary.allowed[verdict.allowed] += 1
         if verdict.undecided:
@@ -269,14 +300,15 @@ class Guard:
         first = transaction.first
         if not first.request.credentials or destination != first.source:
             return
-        status = response.status_code
+        status, was_asked = response.status_code, self._known.has_answered_challenge(first.request)
         if first.request.method == b"REGISTER":
-            is_taken = 200 <= status < 300
+            # A password that nobody saw us ask for: for a challenge before the traffic, or for somebody else's.
+            went_out = any(self._policy.party(leg.destination) in ("stranger", "trunk") for leg in transaction.onward)
+            is_taken = 200 <= status < 300 and (was_asked or not went_out)
         else:
-            is_taken = 180 <= status < 300 or status in TAKEN
-            is_taken = is_taken and self._known.has_answered_challenge(first.request)
+            is_taken = was_asked and (180 <= status < 300 or status in TAKEN)
         if is_taken:
-            self._known.note_user(first.source, self._now_ns)
+            self._known.note_user(first.source, self._now_ns, was_asked=was_asked)
 
 
 def _tag_key(request: Request) -> int | None:

@@ -53,7 +53,7 @@ def is_refusal(answer: Answer | None) -> bool:
 def judge(transaction: Transaction, policy: Policy, known: Acquaintance, now_ns: int) -> Verdict:
     """The verdict on a request that has its final answer, or was given up."""
     first = transaction.first
-    onward = [leg for leg in transaction.legs if leg.source == first.destination and leg is not first]
+    onward = transaction.onward
     if not policy.knows_own:
         return Verdict(undecided="no-own-networks") if onward else NOTHING
     if (party := policy.party(first.source)) != "stranger":
@@ -82,14 +82,14 @@ class _Judgement:
         self.user = uri.user_text if uri is not None else None
 
     def verdict(self) -> Verdict:
-        legs = [leg for leg in self.transaction.legs if leg is not self.first]
-        exits = [leg for leg in legs if self.policy.party(leg.source) == "own"]
+        legs = self.transaction.legs
+        exits = [leg for leg in legs if leg is not self.first and self.policy.party(leg.source) == "own"]
         outside = [leg for leg in exits if self.policy.party(leg.destination) in ("stranger", "trunk")]
         if outside:
             return self._left(outside)
         if self.request.method == b"REGISTER" and (registered := self._registered()) is not NOTHING:
             return registered
-        if legs:
+        if exits:
             return Verdict(allowed="to our own or a known proxy")
         return self._stayed()
 
@@ -105,8 +105,10 @@ class _Judgement:
             return Verdict(allowed="with a password")
         if unproven and not self.known.remembers_challenges(self.now_ns):
             return Verdict(undecided="earlier-challenge")
+        if self.known.may_be_user(self.first.source) and not self.known.remembers_challenges(self.now_ns):
+            return Verdict(undecided="earlier-challenge")
         trunks = [leg for leg in outside if self.policy.party(leg.destination) == "trunk"]
-        strangers = [leg for leg in outside if leg not in trunks and not self.known.is_user(leg.destination)]
+        strangers = [leg for leg in outside if leg not in trunks and not self.known.may_be_user(leg.destination)]
         if not strangers and not trunks:
             return Verdict(allowed="to a user who showed a password")
         if self.request.to_tag:
@@ -198,6 +200,8 @@ class _Judgement:
             return NOTHING
         if not request.contacts or not answer.response.contacts or _is_taken_back(request):
             return NOTHING
+        if self.known.is_user(self.first.source):
+            return NOTHING  # an SBC answers for its registrar while a registration lasts
         if self.first.observation.transport in SECURE:
             return Verdict(undecided="secure-registration")
         told = f"{self.first.source} registered {self._shown(_to(request))} at {self.first.destination}"
@@ -226,6 +230,8 @@ class _Judgement:
         if not _is_named(self.host):
             return NOTHING
         answer = self.answer
+        if self._is_served_elsewhere():
+            return Verdict(undecided="way-unseen")
         if answer is not None and answer.response.status_code in TRIED:
             told = f"{self._who()}, which is not ours, and the edge tried to reach it."
             evidence = [
@@ -266,6 +272,13 @@ class _Judgement:
 
     def _is_served(self) -> bool:
         return self.answer is not None and 200 <= self.answer.response.status_code < 300
+
+    def _is_served_elsewhere(self) -> bool:
+        """Whether somebody rang or took it, for a host that is not ours: an edge itself answers OPTIONS at most."""
+        if self.answer is None or self.request.method == b"OPTIONS" or self.request.to_tag:
+            return False
+        is_taken = 180 <= self.answer.response.status_code < 300
+        return is_taken and not self.known.has_answered_challenge(self.request)
 
     def _called(self) -> Verdict:
         """A call that the edge answered: its own, or one that it went on with as a caller of its own (a B2BUA)."""

@@ -76,13 +76,14 @@ class Policy:
         return "known" if address in self.paths.known else "stranger"
 
     def learn_name(self, name: bytes) -> None:
-        """A name or address that our own edge goes by."""
-        if len(self.own_names) < NAMES_MAX:
-            self.own_names.add(name.lower())
+        """A name or address that our own edge goes by, unless it says nothing new or is a browser's for one day."""
+        name = name.lower().removesuffix(b".")
+        if len(self.own_names) < NAMES_MAX and not name.endswith(b".invalid") and not self.is_ours(name):
+            self.own_names.add(name)
 
     def is_ours(self, host: bytes) -> bool:
         """Whether a host in a URI is a domain, address or name of ours."""
-        host = host.lower()
+        host = host.lower().removesuffix(b".")
         if host in self.paths.own_domains or host in self.own_names:
             return True
         address = address_text(host)

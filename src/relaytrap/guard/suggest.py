@@ -108,7 +108,7 @@ class Suggestion:
         if answer is None or not 200 <= answer.response.status_code < 300:
             return
         request = first.request
-        onward = [leg for leg in transaction.legs if leg.source == first.destination and leg is not first]
+        onward = transaction.onward
         _add(self._forwards if onward else self._serves, first.destination)
         if request.uri is not None and not onward:
             address = address_text(request.uri.host)

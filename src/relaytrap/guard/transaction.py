@@ -20,6 +20,16 @@ OVERHEAD: Final = 3_000
 ANSWERS_MAX: Final = 16
 
 
+class Beginning(NamedTuple):
+    """What tells one request under a Call-ID and CSeq from another; the rest is kept as a key, since it may be long."""
+
+    source: str
+    destination: str
+    via_count: int
+    branch: bytes | None
+    request_uri: int
+
+
 class Leg(NamedTuple):
     """A request seen between two hosts. observation: as the capture had it; destination may be our end or the peer."""
 
@@ -33,6 +43,17 @@ class Leg(NamedTuple):
     def line(self) -> bytes:
         """Its first line."""
         return _first_line(self.request.raw)
+
+    @property
+    def branch(self) -> bytes | None:
+        """Of its topmost Via."""
+        vias = self.request.vias
+        return vias[0].branch if vias else None
+
+    def beginning(self) -> Beginning:
+        """What it has of its own, if a request began with it."""
+        uri = key_of(self.request.request_uri)
+        return Beginning(self.source, self.destination, self.via_count, self.branch, uri)
 
 
 class Answer(NamedTuple):
@@ -68,17 +89,19 @@ def key_of_message(message: Request | Response) -> int | None:
 class Transaction:
     """The sightings of one request, in the order in which they came.
 
-    octets: about what the messages that are held weigh. judged: whether findings were drawn already; no message is held
-    any more then, and what remains tells repetitions and later answers. is_within: it says it is within a dialog.
+    octets: about what the messages that are held weigh. answered: finally, and judged soon. judged: whether findings
+    were drawn already; no message is held any more then, and what remains tells repetitions and later answers.
+    is_within: it says it is within a dialog.
     """
 
     began_ns: int
     legs: list[Leg] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     octets: int = 0
+    answered: bool = False
     judged: bool = False
     is_within: bool = False
-    _ends: tuple[str, str, int] = ("", "", 0)
+    _beginning: Beginning | None = None
 
     @property
     def first(self) -> Leg:
@@ -93,10 +116,16 @@ class Transaction:
         reached = {leg.destination for leg in legs}
         return min(legs, key=lambda leg: (leg.source in reached, leg.via_count))
 
+    @property
+    def onward(self) -> list[Leg]:
+        """Where it went from the host where it arrived."""
+        first = self.first
+        return [leg for leg in self.legs if leg.source == first.destination and leg is not first]
+
     def close(self) -> None:
         """It is judged: let go of its messages."""
         self.judged = True
-        self._ends = _ends_of(self.first)
+        self._beginning = self.first.beginning()
         self.legs.clear()
         self.answers.clear()
         self.octets = 0
@@ -105,11 +134,13 @@ class Transaction:
         """Another sighting; False for a repetition, or when there is nothing more to learn."""
         if self.judged:
             return False
-        branch = _branch(leg.request)
+        branch = leg.branch
         for known in self.legs:
-            if (known.source, known.destination) == (leg.source, leg.destination) and _branch(known.request) == branch:
+            if (known.source, known.destination, known.branch) == (leg.source, leg.destination, branch):
                 return False
-        if len(self.legs) >= LEGS_MAX:
+        # Each kind has room of its own: who repeats a request under other branches does not crowd out where it went.
+        reached = {known.destination for known in self.legs}
+        if sum((known.source in reached) == (leg.source in reached) for known in self.legs) >= LEGS_MAX:
             return False
         self.legs.append(leg)
         self.is_within |= bool(leg.request.to_tag)
@@ -117,9 +148,19 @@ class Transaction:
         return True
 
     def is_anothers(self, leg: Leg) -> bool:
-        """Whether somebody else began under the same Call-ID and CSeq: tools write constants into both."""
-        source, destination, via_count = self._ends if self.judged else _ends_of(self.first)
-        return leg.destination == destination and leg.source != source and leg.via_count <= via_count
+        """Whether another request begins under the same Call-ID and CSeq: tools write constants into both."""
+        known, new = self._beginning or self.first.beginning(), leg.beginning()
+        if new.destination != known.destination:
+            return False
+        if self.judged or self.answered:  # a repetition, or something new
+            return (new.source, new.branch, new.request_uri) != (known.source, known.branch, known.request_uri)
+        if new.source != known.source:
+            return new.via_count <= known.via_count
+        return new.branch != known.branch and new.request_uri != known.request_uri
+
+    def was_handed_to(self, address: str) -> bool:
+        """Whether it was seen on its way to somebody."""
+        return any(leg.destination == address for leg in self.legs)
 
     def goes_on_as(self, leg: Leg) -> bool:
         """Whether a sighting can be this request handed on by the host where it arrived."""
@@ -136,7 +177,9 @@ class Transaction:
                     self.octets += len(answer.response.raw) - len(known.response.raw)
                     self.answers[index] = answer
                 return
-        if len(self.answers) < ANSWERS_MAX:
+        # Anybody can send responses that nobody waits for; an answer on a way that the request went has room always.
+        is_awaited = any((leg.destination, leg.source) == (answer.source, answer.destination) for leg in self.legs)
+        if is_awaited or len(self.answers) < ANSWERS_MAX:
             self.answers.append(answer)
             self.octets += len(answer.response.raw) + OVERHEAD
 
@@ -154,14 +197,5 @@ class Transaction:
         return answer is not None and answer.response.status_code >= 200
 
 
-def _ends_of(leg: Leg) -> tuple[str, str, int]:
-    return leg.source, leg.destination, leg.via_count
-
-
 def _first_line(raw: bytes) -> bytes:
     return raw.partition(b"\n")[0].rstrip(b"\r")
-
-
-def _branch(request: Request) -> bytes | None:
-    vias = request.vias
-    return vias[0].branch if vias else None
