@@ -107,6 +107,15 @@ def test_markdown_shows_the_text_and_nothing_else(name):
     assert not re.match(r"\s*([-+=>]|\d+[.)]\s)", shown)
 
 
+def test_shares_and_addresses_need_no_backslash():
+    assert [escaped(text) for text in ("3.6 %", "192.0.2.1", "1. one", "1.")] == [
+        "3.6 %",
+        "192.0.2.1",
+        "1\\. one",
+        "1\\.",
+    ]
+
+
 @pytest.mark.parametrize("name", PAYLOADS)
 def test_reader_of_markdown_finds_no_more_than_in_a_harmless_report(name):
     reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from relaytrap.config import NetworkConfig
 from relaytrap.errors import InputError
 from relaytrap.evidence.address_forms import find_address_forms
-from relaytrap.web.report.make import Wanted, make_report, name_of, render
+from relaytrap.web.report.blocks import Document
+from relaytrap.web.report.make import Made, Wanted, make_report, name_of, render
 
 NOW_NS = 1_767_225_600_000_000_000
 ID = "0123456789abcdef"
@@ -133,3 +134,11 @@ def test_guessed_address_of_a_sensor_behind_a_nat_is_left_out_and_told_of():
 def test_nothing_known_is_an_input_error():
     with pytest.raises(InputError, match="nothing is known"):
         make_report(lambda name, given: [], Wanted(what="ffffffffffff"), NetworkConfig(), NOW_NS)
+
+
+def test_report_does_not_end_after_it_was_made():
+    facts = {"what": "", "since": "2026-01-01T00:00:00Z", "until": "2026-01-09T00:00:00.000000000Z"}
+    made = Made(facts | {"made_at": "2026-01-08T23:10:00.000000000Z"}, Document("", (), (), ""))
+    assert name_of(made, "html") == "relaytrap-report-2026-01-01-to-2026-01-08.html"
+    earlier = Made(facts | {"made_at": "2026-02-08T23:10:00.000000000Z"}, Document("", (), (), ""))
+    assert name_of(earlier, "html") == "relaytrap-report-2026-01-01-to-2026-01-09.html"

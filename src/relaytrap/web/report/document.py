@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from relaytrap.web.report.blocks import Bullets, Document, Paragraph, Section, Strong, Words, cut, words
+from relaytrap.web.report.facts import end_of
 from relaytrap.web.report.parts import moment
 from relaytrap.web.report.subjects import subject_sections
 from relaytrap.web.report.whole import whole_sections
@@ -49,7 +50,7 @@ def _title(facts: Facts, window: Window | None) -> tuple[str, Words]:
     )
     if window:
         span = (
-            f"{moment(facts['since'])[:16]} to {moment(facts['until'])[:16]} UTC"
+            f"{moment(facts['since'])[:16]} to {moment(end_of(facts))[:16]} UTC"
             if facts["since"]
             else "no messages yet"
         )

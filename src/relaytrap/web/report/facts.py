@@ -16,7 +16,7 @@ from relaytrap.store.queries.subject import find_known
 from relaytrap.web.biggest import biggest_campaign, was_seen
 from relaytrap.web.window import Window, steps_over
 
-__all__ = ["FORMAT", "Ask", "Facts", "Tell", "ask_subject", "ask_whole", "head_of"]
+__all__ = ["FORMAT", "Ask", "Facts", "Tell", "ask_subject", "ask_whole", "end_of", "head_of"]
 
 FORMAT: Final = 1
 """Counts up when a field of the facts changes its meaning or goes; new fields come without notice."""
@@ -54,6 +54,12 @@ def head_of(about: str, what: str, made_at_ns: int) -> Facts:
         "version": __version__,
         "rules_version": RULES_VERSION,
     }
+
+
+def end_of(facts: Mapping[str, Any]) -> str:
+    """Until when messages can be in a report: a window ends with a full hour, which may not be over."""
+    made_at = str(facts["made_at"])
+    return min(str(facts.get("until") or made_at), made_at)
 
 
 def ask_whole(ask: Ask, window: Window, tell: Tell) -> Facts:

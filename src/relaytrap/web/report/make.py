@@ -16,7 +16,7 @@ from relaytrap.store.queries.filter import parse_moment
 from relaytrap.web.file_names import safe_name
 from relaytrap.web.report.blocks import Document, Picture
 from relaytrap.web.report.document import compose
-from relaytrap.web.report.facts import Ask, Facts, Tell, ask_subject, ask_whole, head_of
+from relaytrap.web.report.facts import Ask, Facts, Tell, ask_subject, ask_whole, end_of, head_of
 from relaytrap.web.window import Window, choose_window, window_between
 
 __all__ = ["FORMATS", "Made", "Wanted", "make_report", "name_of", "render"]
@@ -115,7 +115,7 @@ def render(made: Made, form: str, place: "Callable[[Picture, bytes], str] | None
 def name_of(made: Made, form: str) -> str:
     """A file name that says what is in it."""
     facts = made.facts
-    until = str(facts.get("until") or facts["made_at"])[:10]
+    until = end_of(facts)[:10]
     about = facts["what"] or f"{str(facts.get('since') or until)[:10]}-to"
     return f"{safe_name(f'relaytrap-report-{about}-{until}')}.{form}"
 

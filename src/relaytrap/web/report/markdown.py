@@ -37,7 +37,7 @@ Place = Callable[[Picture, bytes], str]
 # begins a list, a rule or a heading. What HTML reads is an entity, which is safe also for a reader that knows no
 # Markdown.
 ALWAYS: Final = re.compile(r"[\\`*_{}\[\]|~$^@#]")
-SOMETIMES: Final = re.compile(r":(?!\s|\Z)(?!(?<=\d:)\d)|(?<=www)\.|\A\s*[-+=]|\A\s*\d+[.)]", re.IGNORECASE)
+SOMETIMES: Final = re.compile(r":(?!\s|\Z)(?!(?<=\d:)\d)|(?<=www)\.|\A\s*[-+=]|\A\s*\d+[.)](?=\s|\Z)", re.IGNORECASE)
 # Of pictures/theme.py, in words.
 COLOURS: Final = ("blue", "orange", "green", "violet", "ochre", "red", "slate", "light blue")
 ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
