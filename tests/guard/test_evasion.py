@@ -238,3 +238,12 @@ def test_proxy_that_forks_one_call_to_two_numbers_of_ours_is_two_requests() -> N
     edge.relay(message, USER)
     edge.relay(anew(message, "fork", uri=f"sip:101@{DOMAIN}"), USER)
     assert (edge.end(), edge.guard.summary().handed_on) == ([], 2)
+
+
+def test_user_whose_password_comes_under_the_same_cseq_is_no_stranger() -> None:
+    edge = Edge()
+    again = edge.log_in(method="INVITE", host=FOREIGN)
+    again.put("CSeq", "1 INVITE")
+    edge.relay(anew(again, "again"), TRUNK)
+    assert edge.end() == []
+    assert edge.guard.summary().allowed

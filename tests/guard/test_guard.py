@@ -334,6 +334,12 @@ def test_without_domains_no_domain_is_foreign() -> None:
         (NetworkConfig(), GuardConfig(trunks=("nowhere",)), "guard.trunks"),
         (NetworkConfig(), GuardConfig(own_numbers=("020",)), "guard.own_numbers"),
         (NetworkConfig(own_networks=("192.0.2.0/99",)), GuardConfig(), "network.own_networks"),
+        (NetworkConfig(own_networks=("0.0.0.0/0",)), GuardConfig(), "hardly any stranger"),
+        (NetworkConfig(own_networks=("192.0.2.1", "::/0")), GuardConfig(), "hardly any stranger"),
+        (NetworkConfig(own_domains=("sip:example.com",)), GuardConfig(), "is no domain"),
+        (NetworkConfig(own_domains=("*.example.com",)), GuardConfig(), "is no domain"),
+        (NetworkConfig(own_domains=("cafe.de:5060",)), GuardConfig(), "is no domain"),
+        (NetworkConfig(own_domains=("",)), GuardConfig(), "is no domain"),
     ],
 )
 def test_policy_that_cannot_be_used_is_told_by_its_setting(

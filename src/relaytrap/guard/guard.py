@@ -215,8 +215,8 @@ class Guard:
         if transaction.is_final and response.status_code not in CHALLENGES:
             if transaction.onward or self._policy.party(transaction.first.source) != "stranger":
                 yield from self._judge(transaction)
-            elif not transaction.answered:
-                transaction.answered = True
+            elif not transaction.due:
+                transaction.due = True
                 self._answered.append((self._now_ns + SOON_NS, transaction))
 
     def _opens_dialog(self, transaction: Transaction | None, source: str) -> bool:

@@ -4,11 +4,13 @@ Nothing is guessed: without `own_networks` nobody can be told from a stranger, a
 somebody one.
 """
 
+import ipaddress
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from relaytrap.config import Config
+from relaytrap.config import Config, NetworkConfig
 from relaytrap.errors import ConfigError
 from relaytrap.evidence.dialplan import DialledNumber, read_number
 from relaytrap.evidence.path import AddressSet, PathSetting, address_text
@@ -17,6 +19,10 @@ __all__ = ["Party", "Policy"]
 
 Party = Literal["own", "known", "trunk", "stranger"]
 NAMES_MAX: Final = 256
+WIDEST: Final = {4: 8, 6: 7}
+"""The shortest prefix by version that one operator can own: 10.0.0.0/8, fc00::/7."""
+DOMAIN: Final = re.compile(r"[\w.-]+|\[?[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\]?")
+"""A name as a URI has it, by its letters alone, or an address."""
 
 
 def _nowhere(address: str) -> str:
@@ -44,11 +50,13 @@ class Policy:
     @classmethod
     def of(cls, config: Config, region_of: Callable[[str], str] = _nowhere) -> "Policy":
         """Of the settings; raises ConfigError naming an entry that cannot be used."""
+        paths = PathSetting.of(config.network)
+        _check_own(config.network)
         for prefix in config.guard.own_numbers:
             if not prefix.startswith("+") or not prefix[1:].isdigit() or not prefix.isascii():
                 raise ConfigError(f"guard.own_numbers: {prefix!r} is no beginning of a number; write +4420")
         return cls(
-            PathSetting.of(config.network),
+            paths,
             AddressSet(config.guard.trunks, "guard.trunks"),
             config.guard.own_numbers,
             config.network.home_region.upper(),
@@ -122,3 +130,14 @@ class Policy:
             yield "Which ways lead to the telephone network, and who may use them: set guard.trunks."
         if not self.expected_hops:
             yield "Whether a request came through more hops than it should: set guard.expected_hops."
+
+
+def _check_own(network: NetworkConfig) -> None:
+    """Raise ConfigError for what can be read and would keep the guard silent, or make it accuse our own."""
+    for text in network.own_networks:
+        own = ipaddress.ip_network(text.strip().strip("[]"), strict=False)
+        if own.prefixlen < WIDEST[own.version]:
+            raise ConfigError(f"network.own_networks: {text!r} leaves hardly any stranger; name your own networks")
+    for domain in network.own_domains:
+        if not DOMAIN.fullmatch(domain.strip()):
+            raise ConfigError(f"network.own_domains: {domain!r} is no domain; write example.com, each name by itself")

@@ -89,16 +89,16 @@ def key_of_message(message: Request | Response) -> int | None:
 class Transaction:
     """The sightings of one request, in the order in which they came.
 
-    octets: about what the messages that are held weigh. answered: finally, and judged soon. judged: whether findings
-    were drawn already; no message is held any more then, and what remains tells repetitions and later answers.
-    is_within: it says it is within a dialog.
+    octets: about what the messages that are held weigh. due: it has its final answer and will be judged soon. judged:
+    whether findings were drawn already; no message is held any more then, and what remains tells repetitions and later
+    answers. is_within: it says it is within a dialog.
     """
 
     began_ns: int
     legs: list[Leg] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     octets: int = 0
-    answered: bool = False
+    due: bool = False
     judged: bool = False
     is_within: bool = False
     _beginning: Beginning | None = None
@@ -152,7 +152,7 @@ class Transaction:
         known, new = self._beginning or self.first.beginning(), leg.beginning()
         if new.destination != known.destination:
             return False
-        if self.judged or self.answered:  # a repetition, or something new
+        if self.judged or self.is_final:  # a repetition, or something new: with a password, under the same CSeq
             return (new.source, new.branch, new.request_uri) != (known.source, known.branch, known.request_uri)
         if new.source != known.source:
             return new.via_count <= known.via_count
