@@ -7,11 +7,12 @@ import pytest
 from relaytrap.feeds import FORMATS
 
 
-def test_what_captures_brought_in_is_in_no_list_and_the_list_says_why(run, data):
-    shown = run("--data", data, "feed")
-    assert shown.status == 0
-    assert [line for line in shown.out.splitlines() if not line.startswith("#")] == []
-    assert "No honeypot of this hub has sent anything" in shown.out
+def test_where_no_honeypot_sent_anything_is_no_empty_list_that_would_empty_a_firewall(run, data, tmp_path):
+    for place in (data, tmp_path / "new"):
+        shown = run("--data", place, "feed", "nft", "--output", tmp_path / "block.nft")
+        assert shown.status == 4
+        assert "No honeypot of this hub has sent anything" in shown.err
+        assert not (tmp_path / "block.nft").exists()
 
 
 def test_a_capture_is_used_when_it_is_named(run, data):
@@ -24,14 +25,15 @@ def test_a_capture_is_used_when_it_is_named(run, data):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_can_be_printed(run, data, form):
-    assert run("--data", data, "feed", form).status == 0
+    assert run("--data", data, "feed", form, "--sensor", "scan").status == 0
 
 
 def test_a_file_is_replaced_whole_and_left_alone_when_nothing_changed(run, data, tmp_path):
     file = tmp_path / "block.nft"
-    assert "unchanged" not in run("--data", data, "feed", "nft", "--output", file).err
+    given = ("--data", data, "feed", "nft", "--sensor", "scan", "--output", file)
+    assert "unchanged" not in run(*given).err
     before = file.stat()
-    assert "unchanged" in run("--data", data, "feed", "nft", "--output", file).err
+    assert "unchanged" in run(*given).err
     assert file.stat().st_mtime_ns == before.st_mtime_ns
     assert [each.name for each in tmp_path.iterdir()] == ["block.nft"]
 
@@ -53,6 +55,6 @@ def test_a_wrong_setting_is_one_sentence(run, data, tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(run, data, tmp_path):
-    shown = run("--data", data, "feed", "--output", tmp_path / "missing" / "list")
+    shown = run("--data", data, "feed", "--sensor", "scan", "--output", tmp_path / "missing" / "list")
     assert shown.status == 10
     assert "missing" in shown.err

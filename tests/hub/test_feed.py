@@ -11,7 +11,7 @@ from relaytrap.config import Config, FeedsConfig, GuardConfig, HubConfig, Networ
 from relaytrap.errors import ConfigError, InputError
 from relaytrap.feeds import FORMATS, TITLES
 from relaytrap.hub.database import HubDatabase
-from relaytrap.hub.feed import OPTIONS, Wanted, check_settings, gather_feed
+from relaytrap.hub.feed import OPTIONS, Wanted, check_settings, gather_feed, write_feed
 from relaytrap.hub.keys import Keys
 from tests.storing import NOON_NS, address, keep, row
 
@@ -192,6 +192,11 @@ def test_a_hub_without_honeypots_says_so(store, tmp_path):
     found, feed = listed(store, Config(data_dir=tmp_path))
     assert found == []
     assert any("No honeypot" in line for line in feed.head)
+
+
+def test_a_honeypot_that_joined_and_sent_nothing_counts_for_none(store, installation):
+    with pytest.raises(InputError, match="No honeypot"):
+        write_feed(store, installation, Wanted.parse("attackers", {}, installation, NOW), "nft")
 
 
 def test_what_was_seen_before_the_asked_time_is_not_listed(store, installation):

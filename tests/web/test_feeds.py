@@ -36,7 +36,7 @@ def test_what_is_unchanged_is_not_sent_again(hub: Hub) -> None:
     "moment", ["yesterday", "", "Thu, 99 Jan 1970 00:00:00 GMT", "Thu, 01 Jan 99999999999 00:00:00 GMT"]
 )
 def test_a_date_that_is_none_is_passed_over(hub: Hub, moment: str) -> None:
-    assert hub.get("/feeds/attackers.txt", headers={"if-modified-since": moment}).status_code == 200
+    assert hub.get("/feeds/attackers.txt", params=SEEN, headers={"if-modified-since": moment}).status_code == 200
 
 
 def test_a_large_list_is_compressed_for_those_who_can_read_it(hub: Hub) -> None:
@@ -46,8 +46,10 @@ def test_a_large_list_is_compressed_for_those_who_can_read_it(hub: Hub) -> None:
     assert b"table inet relaytrap" in gzip.decompress(data)
 
 
-def test_a_production_servers_peers_are_in_no_list(hub: Hub) -> None:
-    assert [line for line in hub.get("/feeds/attackers.txt").text.splitlines() if not line.startswith("#")] == []
+def test_where_no_honeypot_sent_anything_is_no_list_that_would_empty_a_firewall(hub: Hub) -> None:
+    answer = hub.get("/feeds/attackers.txt")
+    assert answer.status_code == 400
+    assert "No honeypot of this hub has sent anything" in answer.json()["error"]
 
 
 def test_what_attackers_wrote_reaches_no_list_as_it_was(hub: Hub) -> None:

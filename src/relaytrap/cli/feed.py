@@ -61,7 +61,6 @@ def _fetch(config: Config, form: str, given: dict[str, Any]) -> bytes:
         if isinstance(session, HubSession):
             with session.download(f"/feeds/{name}.{form}?{urlencode(told)}", "GET") as (_, pieces):
                 return b"".join(pieces)
-        from relaytrap.hub.feed import Wanted, gather_feed
+        from relaytrap.hub.feed import Wanted, write_feed
 
-        feed = gather_feed(session.store, config, Wanted.parse(name, told, config, now_ns()))
-    return FORMATS[form].write(feed)
+        return write_feed(session.store, config, Wanted.parse(name, told, config, now_ns()), form)

@@ -18,7 +18,7 @@ from relaytrap.errors import ConfigError, InputError
 from relaytrap.evidence.indicator import EVIDENCE, Indicator, of_origin, of_relay, of_source
 from relaytrap.evidence.origin import confidence
 from relaytrap.evidence.testimony import Standing
-from relaytrap.feeds import BEYOND, TITLES, Barrier, Feed, make_feed
+from relaytrap.feeds import BEYOND, FORMATS, TITLES, Barrier, Feed, make_feed
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.fares import Fares
 from relaytrap.hub.keys import Keys
@@ -38,13 +38,14 @@ from relaytrap.store.queries.relays import list_relays
 from relaytrap.store.queries.sensors import list_sensor_addresses
 from relaytrap.wording import counted
 
-__all__ = ["OPTIONS", "Wanted", "check_settings", "gather_feed"]
+__all__ = ["OPTIONS", "Wanted", "check_settings", "gather_feed", "write_feed"]
 
 SINCE: Final = "7d"
 LIMIT: Final = 50_000
 SENSORS_MAX: Final = 10_000
 SPARE: Final = 10_000
 NOBODY: Final = Standing(0, 0, 0, 0, "")
+NO_HONEYPOT: Final = "No honeypot of this hub has sent anything; --sensor or [feeds] honeypots name others"
 YES: Final = ("yes", "1", "true")
 NO: Final = ("no", "0", "false")
 # Option → its meaning; `since` and the places are those of every question.
@@ -120,16 +121,19 @@ def check_settings(config: Config) -> None:
 
 def gather_feed(store: Store, config: Config, wanted: Wanted) -> Feed:
     """The feed, from what the store knows now."""
+    return Gathering(store, config, wanted).feed()
+
+
+def write_feed(store: Store, config: Config, wanted: Wanted, form: str) -> bytes:
+    """The feed in one of FORMATS, for a program. Raises InputError where no honeypot has sent anything.
+
+    An empty list lets a firewall forget everybody. That is right when attackers stayed away, and wrong when this is the
+    data directory of another hub, or a new one.
+    """
     found = Gathering(store, config, wanted)
-    indicators = list(found.all())
-    return make_feed(
-        wanted.name,
-        indicators,
-        found.barrier,
-        choice=found.choice(),
-        left_out=found.left_out,
-        limit=wanted.limit,
-    )
+    if not found.honeypots:
+        raise InputError(NO_HONEYPOT)
+    return FORMATS[form].write(found.feed())
 
 
 class Gathering:
@@ -144,7 +148,7 @@ class Gathering:
             raise InputError(
                 f"sensor: no message of {unknown[0]!r} is stored; relaytrap sensor list, or /sensors, names them"
             )
-        self.honeypots = frozenset(self._chosen(joined))
+        self.honeypots = frozenset(self._chosen(joined)).intersection(self._known)
         self.left_out: Counter[str] = Counter()
         self.barrier = Barrier(
             {
@@ -155,6 +159,17 @@ class Gathering:
                 "feeds.allow": config.feeds.allow,
             },
             sample=wanted.sample,
+        )
+
+    def feed(self) -> Feed:
+        """Whom the barrier lets pass."""
+        return make_feed(
+            self._wanted.name,
+            list(self.all()),
+            self.barrier,
+            choice=self.choice(),
+            left_out=self.left_out,
+            limit=self._wanted.limit,
         )
 
     def all(self) -> Iterator[Indicator]:
@@ -180,7 +195,7 @@ class Gathering:
         if wanted.has("origins") and wanted.evidence == "proven":
             said.append("An origin is vouched for by relays whose own address is proven")
         if not self.honeypots:
-            said.append("No honeypot of this hub has sent anything; --sensor or [feeds] honeypots name others")
+            said.append(NO_HONEYPOT)
         if not wanted.sample and any(name.startswith(SAMPLE_PREFIX) for name in self._known):
             said.append("The bundled sample is left out: its addresses belong to nobody (--sample takes them as well)")
         return said

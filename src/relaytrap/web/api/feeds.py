@@ -9,7 +9,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from relaytrap.feeds import FORMATS, TITLES
-from relaytrap.hub.feed import OPTIONS, Wanted, gather_feed
+from relaytrap.hub.feed import OPTIONS, Wanted, write_feed
 from relaytrap.web.site import Ask, TheSite
 
 __all__ = ["HANDLERS", "describe"]
@@ -26,7 +26,7 @@ def feed(request: Ask, site: TheSite, file: FromPath[str]) -> Response[bytes]:
         )
     wanted = Wanted.parse(name, dict(request.query_params), site.config, site.now_ns())
     form = FORMATS[ending]
-    body = form.write(gather_feed(site.store, site.config, wanted))
+    body = write_feed(site.store, site.config, wanted, ending)
     tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
     changed_s = site.changes.since_s(str(request.url), tag)
     headers = {
@@ -58,7 +58,7 @@ def describe() -> dict[str, Any]:
                 "content": {form.media_type: {} for form in FORMATS.values()},
             },
             "304": {"description": "The list is what `If-None-Match` or `If-Modified-Since` says"},
-            "400": {"description": "An option is wrong: `error` says which"},
+            "400": {"description": "An option is wrong, or no honeypot has sent anything: `error` says what"},
             "404": {"description": "No such list or format"},
         },
     }
