@@ -196,6 +196,11 @@ def test_number_is_hidden_also_where_it_is_an_integer():
     assert made().rows({"range": [100, 1000]}) == {"range": [100, 1000]}
 
 
+def test_numbers_in_a_title_are_masked_also_where_nothing_else_names_them():
+    shown = made().rows([{"title": "Extensions 100, 33155123456 and 33155123457", "range": None}])
+    assert shown[0]["title"] == "Extensions 100, 33155xxxxxx and 33155xxxxxx"
+
+
 def test_number_that_an_identifier_gave_away_is_masked():
     shown = made().rows({"kind": "target", "value": "33155123456", "note": b"33155123456".hex()})
     assert shown == {"kind": "target", "value": "33155xxxxxx", "note": b"33155".hex() + "x" * 12}

@@ -31,6 +31,8 @@ DROPPED: Final[Mapping[str, Any]] = {
 }
 NUMBER_KEYS: Final = frozenset({"dialled", "dialled_digits", "dialled_core", "core"})
 TRIED_KEYS: Final = frozenset({"target", "from_user", "to_user", "request_user"})
+# A title names the ends of what a campaign tried, and may be all that a row says of it.
+LONG_DIGITS: Final = re.compile(f"[0-9]{{{NUMBER_MIN},}}")
 # Fields of integers that may be what was dialled.
 INTEGER_KEYS: Final = frozenset({"number", "range"})
 # Kamailio's Via branch: both fields follow from Call-ID, addresses and numbers of the request.
@@ -104,6 +106,9 @@ class Redactor:
             self.learn_number(value)
         elif key in TRIED_KEYS:
             for number in numbers_of(value):
+                self.learn_number(number)
+        elif key == "title":
+            for number in LONG_DIGITS.findall(value):
                 self.learn_number(number)
         elif key == "request_uri":
             self._learn_numbers(value)

@@ -230,7 +230,7 @@ def _campaign_facts(row: Row) -> tuple[tuple[str, Words], ...]:
         else f"{counted(row['active_hours'], 'hour')} with requests"
     )
     facts: list[tuple[str, Words]] = [
-        ("Behind it", words(behind_of(row)[0], *behind_of(row)[1:])),
+        ("Behind it", behind_of(row)),
         ("Requests", words(f"{row['messages']:,}, {span_of(row)}; {row['per_hour']:,.0f} an hour, {rhythm}")),
         ("Known how", words(ways)),
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from relaytrap.clock import rfc3339
 from relaytrap.evidence.product import KINDS
 from relaytrap.probe.advice import advice_for
 from relaytrap.web.pictures.shapes import country_name
@@ -408,18 +409,12 @@ def _unknown(facts: Row, window: Window) -> list[Block]:
         words("The source of a single UDP datagram can be forged by whoever needs no answer."),
         words("Sensors see what is sent to them: who scans other networks alone is not in this report."),
     ]
-    if window.since is not None and begin is not None and begin[:19] > _start(window):
+    if window.since is not None and begin is not None and begin[:19] > rfc3339(window.since)[:19]:
         items.insert(
             0,
             words(f"Messages before {moment(begin)[:16]} UTC are not stored: of that time this report knows nothing."),
         )
     return [FactList(tuple(facts_list)), Bullets(tuple(items))]
-
-
-def _start(window: Window) -> str:
-    from relaytrap.clock import rfc3339
-
-    return rfc3339(window.since or 0)[:19]
 
 
 def _of(part: int, whole: int) -> str:
