@@ -161,6 +161,15 @@ def test_after_an_hour_only_a_password_that_we_asked_for_makes_a_user() -> None:
     assert edge.end() == ["guard.open-relay"]
 
 
+def test_address_of_a_user_of_yesterday_is_a_strangers() -> None:
+    edge = Edge()
+    edge.register()
+    edge.wait(25 * HOUR_S)
+    edge.register(ANOTHER)
+    edge.relay(ask(serial=1), "203.0.113.50")
+    assert edge.end() == ["guard.open-relay"]
+
+
 def test_response_that_nobody_waits_for_opens_no_dialog() -> None:
     edge = Edge()
     edge.refuse(ask(USER), source=USER)

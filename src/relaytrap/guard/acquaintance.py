@@ -14,6 +14,7 @@ __all__ = ["SOON_NS", "Acquaintance", "ends_alike"]
 
 LONG_ENOUGH_NS: Final = 3_600_000_000_000
 """Nearly every call is shorter than an hour, nearly every registration and nonce is renewed within one."""
+USER_NS: Final = 24 * LONG_ENOUGH_NS
 CALLS_KEPT: Final = 1 << 10
 SOON_NS: Final = 10_000_000_000
 """A server that calls on for somebody does so within seconds."""
@@ -30,8 +31,8 @@ class Acquaintance:
     def __init__(self) -> None:
         self.began_ns = 0
         self.challenges_calls = False
-        # Whether the password was one that we had asked for.
-        self._users: Recent[bool] = Recent()
+        # Whether the password was one that we had asked for. An address is somebody else's sooner or later.
+        self._users: Recent[bool] = Recent(keep_ns=USER_NS)
         self._nonces: Recent[None] = Recent()
         self._dialogs: Recent[tuple[int, ...]] = Recent()
         # What left our edge, by the number that it calls and by whom it asks for.

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from relaytrap.evidence.base import Evidence
+from relaytrap.evidence.dialplan import DialledNumber
 from relaytrap.evidence.path import address_text, is_public
 from relaytrap.guard.acquaintance import Acquaintance, ends_alike
 from relaytrap.guard.finding import Case, Sighting, evidence_of
@@ -138,9 +139,7 @@ class _Judgement:
             "at your expense."
         )
         number = self.policy.number_abroad(self.user, self.first.destination)
-        reading = f"{number.best.reason}." if number is not None and number.best is not None else "What it dials."
-        user = self._evidence("guard.number", 20, self.user or b"", reading)
-        return self._relay_case("guard.toll-relay", confidence, told, leg, (user,))
+        return self._relay_case("guard.toll-relay", confidence, told, leg, (self._dialled(number),))
 
     def _relayed(self, leg: Leg) -> Verdict:
         if (route := self._foreign_route()) is not None:
@@ -294,9 +293,8 @@ class _Judgement:
             return Verdict(undecided="earlier-challenge" if self.request.credentials else "number-abroad")
         where = f", a number in {number.country or 'another country'}," if number is not None else ""
         told = f"{self._who()}{where} without a password, and it was answered"
-        reading = f"{number.best.reason}." if number is not None and number.best is not None else "What it dials."
         evidence = [
-            self._evidence("guard.number", 20, self.user or b"", reading),
+            self._dialled(number),
             evidence_of("guard.answered", 30, self.answer.line, self.answer.response.raw, "It was answered."),
         ]
         sightings: list[Leg | Answer] = [self.first, self.answer]
@@ -337,6 +335,10 @@ class _Judgement:
 
     def _evidence(self, rule: str, weight: int, quote: bytes, text: str) -> Evidence:
         return evidence_of(rule, weight, quote, self.request.raw, text)
+
+    def _dialled(self, number: DialledNumber | None) -> Evidence:
+        reading = f"{number.best.reason}." if number is not None and number.best is not None else "What it dials."
+        return self._evidence("guard.number", 20, self.user or b"", reading)
 
     def _who(self) -> str:
         uri = self._shown(self.request.request_uri)

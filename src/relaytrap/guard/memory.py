@@ -22,11 +22,13 @@ def key_of(*parts: Hashable) -> int:
 class Recent(Generic[V]):
     """Values by key, those touched longest ago forgotten first.
 
+    keep_ns: what nobody touched for so long is forgotten, too, when something else is put; 0: never.
     since_ns: nothing that was touched after this is missing; 0 until something is forgotten.
     """
 
-    def __init__(self, most: int = KEPT) -> None:
+    def __init__(self, most: int = KEPT, *, keep_ns: int = 0) -> None:
         self.since_ns = 0
+        self._keep_ns = keep_ns
         self._most = most
         self._kept: OrderedDict[Hashable, tuple[int, V]] = OrderedDict()
 
@@ -45,14 +47,11 @@ class Recent(Generic[V]):
         """Remember, or touch what is remembered."""
         self._kept[key] = now_ns, value
         self._kept.move_to_end(key)
-        if len(self._kept) > self._most:
+        while len(self._kept) > self._most or self._is_stale(now_ns):
             _, (touched_ns, _) = self._kept.popitem(last=False)
             self.since_ns = max(self.since_ns, touched_ns)
 
-    def drop(self, key: Hashable) -> None:
-        """Forget on purpose."""
-        self._kept.pop(key, None)
-
-    def values(self) -> list[V]:
-        """Everything remembered, the longest untouched first."""
-        return [value for _, value in self._kept.values()]
+    def _is_stale(self, now_ns: int) -> bool:
+        """Whether the one touched longest ago is too old."""
+        touched_ns, _ = next(iter(self._kept.values()))
+        return 0 < self._keep_ns < now_ns - touched_ns
