@@ -256,3 +256,22 @@ def test_user_whose_password_comes_under_the_same_cseq_is_no_stranger() -> None:
     edge.relay(anew(again, "again"), TRUNK)
     assert edge.end() == []
     assert edge.guard.summary().allowed
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("index", range(3))
+def test_user_is_not_accused_where_a_message_before_the_registrars_last_is_lost_or_late(
+    index: int, is_late: bool
+) -> None:
+    whole = Edge()
+    whole.register()
+    whole.wait(1)
+    whole.relay(ask(serial=1))
+    seen = list(whole.seen)
+    moved = seen.pop(index)
+    if is_late:
+        seen.insert(index + 1, moved)
+    edge = Edge()
+    for each in seen:
+        edge.found += edge.guard.take(each)
+    assert edge.end() == []

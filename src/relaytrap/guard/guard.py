@@ -201,7 +201,11 @@ class Guard:
         transaction = self._find(key, response, destination)
         if self._opens_dialog(transaction, source):
             self._known.note_dialog(response, seen.received_at_ns)
-        if transaction is None or transaction.judged:
+        if transaction is None:
+            if party == "own":
+                self._note_unasked(response, destination)
+            return
+        if transaction.judged:
             return
         is_passed_on = any(each.destination == source for each in transaction.answers)
         if party == "own" and not is_passed_on:
@@ -218,6 +222,14 @@ class Guard:
             elif not transaction.due:
                 transaction.due = True
                 self._answered.append((self._now_ns + SOON_NS, transaction))
+
+    def _note_unasked(self, response: Response, destination: str) -> None:
+        """An answer of our own whose request was not seen: lost on its way to us, late, or before the traffic."""
+        if response.status_code in CHALLENGES:
+            self._known.note_challenge(response, self._now_ns)
+        is_registration = response.cseq is not None and response.cseq.method == b"REGISTER" and bool(response.contacts)
+        if is_registration and 200 <= response.status_code < 300:
+            self._known.note_user(destination, self._now_ns, was_asked=False)
 
     def _opens_dialog(self, transaction: Transaction | None, source: str) -> bool:
         """Whether a response can open a dialog: anybody can send one that nobody waits for.
