@@ -164,6 +164,7 @@ def test_identifier_that_was_asked_for_is_no_way_around():
         "a0033155123456",
         "0033_155_123456",
         "0033155123456%00",
+        "0033155123456x",
         "+33.155.123456",
     ],
 )
@@ -176,6 +177,14 @@ def test_number_behind_whatever_way_out_loses_its_last_digits(user):
 def test_number_as_name_or_without_a_host_loses_its_last_digits():
     assert made().text('"+33 155 123456" <sip:x@h>') == '"+33 155 xxxxxx" <sip:x@h>'
     assert made().text("INVITE sip:0033155123456 SIP/2.0") == "INVITE sip:0033155xxxxxx SIP/2.0"
+
+
+@pytest.mark.parametrize(
+    "user", ["706f74732e6578616d706c65", "7f3a9b2c12345678", "3fa85f64-5717-4562-b3fc-2c963f66afa6"]
+)
+def test_token_as_user_part_is_no_number(user):
+    text = f"Contact: <sip:{user}@192.0.2.1>"
+    assert made().text(text) == text
 
 
 def test_address_as_user_part_is_no_number():

@@ -63,6 +63,10 @@ NUMBER_PLACE: Final = re.compile(
 DIALLED: Final = re.compile(r"[0-9](?:[0-9 ().*#,_~+!/-]*[0-9])?")
 
 
+# A letter behind a digit, of what is no escape: a made-up token, of which scanners are known.
+TOKEN: Final = re.compile(r"(?<!%)[0-9][A-Za-z]")
+# So many digits in a row are a number even there.
+LONG: Final = re.compile(r"[0-9]{10}")
 TELLING: Final = re.compile(r"(?=.*[-._0-9]).{5}")
 """Names of sensors that are no common word: they are left out of every text, others only where sensors are named."""
 
@@ -99,9 +103,12 @@ def numbers_of(text: str) -> list[str]:
 
 
 def _dialled(text: str, start: int, end: int) -> Iterator[list[int]]:
-    """Places of the digits of each number, separators left out; an address is none."""
+    """Places of the digits of each number, separators left out; an address is none, nor is a part of a token."""
+    is_token = TOKEN.search(text, start, end) is not None
     for match in DIALLED.finditer(text, start, end):
         digits = [at for at in range(*match.span()) if text[at] in "0123456789"]
+        if is_token and not LONG.search(match[0]):
+            continue
         if len(digits) >= NUMBER_MIN and not _is_address(match[0]):
             yield digits
 

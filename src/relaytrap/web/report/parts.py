@@ -229,9 +229,10 @@ def _campaign_facts(row: Row) -> tuple[tuple[str, Words], ...]:
         if schedule["daily"]
         else f"{counted(row['active_hours'], 'hour')} with requests"
     )
+    often = f"{row['per_hour']:,.0f} an hour" if row["per_hour"] >= 1 else "less than one an hour"
     facts: list[tuple[str, Words]] = [
         ("Behind it", behind_of(row)),
-        ("Requests", words(f"{row['messages']:,}, {span_of(row)}; {row['per_hour']:,.0f} an hour, {rhythm}")),
+        ("Requests", words(f"{row['messages']:,}, {span_of(row)}; {often}, {rhythm}")),
         ("Known how", words(ways)),
     ]
     if row["relays"]:
