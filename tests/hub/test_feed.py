@@ -133,6 +133,14 @@ def test_relays_prove_nothing_by_what_an_agent_of_hep_tells(store, installation)
     assert listed(store, installation, "origins")[0] == []
 
 
+def test_an_agent_of_hep_cannot_pass_for_a_honeypot(store, installation):
+    with contextlib.closing(HubDatabase(installation.data_dir)) as database:
+        Keys(database).add("hep-trap")
+        Keys(database).note_heartbeat("hep-trap", {"persona": "asterisk"}, None)
+    attacked(store, BAD, sensor=b"hep-trap")
+    assert listed(store, installation)[0] == []
+
+
 def test_an_origin_that_no_honeypot_saw_is_not_listed(store, installation):
     vouched(store, BAD)
     attacked(store, *RELAYS, token="1", path_verdict=b"relayed")
@@ -218,6 +226,7 @@ def test_every_feed_is_written_in_every_format(store, installation, name, form):
         ({"evidence": "hope"}, "evidence"),
         ({"confidence": "101"}, "confidence"),
         ({"limit": "-1"}, "limit"),
+        ({"limit": "9" * 5000}, "limit"),
         ({"since": "yesterday"}, "since"),
         ({"network": "somewhere"}, "network"),
         ({"colour": "red"}, "colour"),

@@ -21,6 +21,7 @@ from relaytrap.evidence.testimony import Standing
 from relaytrap.feeds import BEYOND, FORMATS, TITLES, Barrier, Feed, make_feed
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.fares import Fares
+from relaytrap.hub.hep.reception import PREFIX as HEP_PREFIX
 from relaytrap.hub.keys import Keys
 from relaytrap.sample.networks import SENSOR_PREFIX as SAMPLE_PREFIX
 from relaytrap.store import Store
@@ -44,6 +45,7 @@ SINCE: Final = "7d"
 LIMIT: Final = 50_000
 SENSORS_MAX: Final = 10_000
 SPARE: Final = 10_000
+DIGITS_MAX: Final = 18
 NOBODY: Final = Standing(0, 0, 0, 0, "")
 NO_HONEYPOT: Final = "No honeypot of this hub has sent anything; --sensor or [feeds] honeypots name others"
 YES: Final = ("yes", "1", "true")
@@ -273,8 +275,10 @@ class Gathering:
 
 
 def _joined(keys: Keys) -> list[str]:
-    """Sensors that joined this hub and play a device; one that reads along has no persona."""
-    return [sensor.name for sensor in keys.list_sensors() if Fares.of(sensor.status).persona]
+    """Sensors that joined this hub and play a device; one that reads along has no persona. A name that HEP agents may
+    take, too, is none, since anybody may be able to send as they do."""
+    named = [sensor.name for sensor in keys.list_sensors() if Fares.of(sensor.status).persona]
+    return [name for name in named if not name.startswith(HEP_PREFIX)]
 
 
 def _received_at(store: Store) -> list[str]:
@@ -319,6 +323,6 @@ def _yes(given: Mapping[str, str], name: str) -> bool:
 
 def _number(given: Mapping[str, str], name: str, default: int, most: int) -> int:
     text = given.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or int(text) > most:
+    if not (text.isascii() and text.isdigit()) or len(text) > DIGITS_MAX or int(text) > most:
         raise InputError(f"{name}: {text!r} is no whole number from 0 to {most}")
     return int(text)

@@ -161,16 +161,12 @@ def read_proven_standing(
     params: dict[str, Any] = {"wanted": [storage_address(each) for each in origins]}
     proven = " UNION ALL ".join(_proofs(where, sensors, params).values())
     at = _span(where, sensors, params)
-    named = "path_verdict = 'relayed' AND empty(chain) AND origin IN {wanted:Array(IPv6)}"
     vouches = (
-        f"SELECT source, maxIf(origin, {named}) AS origin_ FROM messages WHERE {REQUEST} AND {at} "
-        f"AND (source, call_id) IN (SELECT source, call_id FROM messages WHERE {REQUEST} AND {named} AND {at}) "
+        f"SELECT source, any(origin) FROM messages WHERE {REQUEST} AND via_count > 1 AND {at} "
         f"AND (source, call_id) IN ({proven}) GROUP BY source, call_id "
-        "HAVING uniqExactIf(origin, via_count > 1) = 1"
+        "HAVING min(origin) = max(origin) AND min(path_verdict = 'relayed' AND empty(chain))"
     )
-    return standing_among(
-        store, f"AND origin IN {{wanted:Array(IPv6)}} AND (relay, origin) IN (SELECT * FROM ({vouches}))", params
-    )
+    return standing_among(store, f"AND origin IN {{wanted:Array(IPv6)}} AND (relay, origin) IN ({vouches})", params)
 
 
 def list_sensors_of_origins(store: "Store", addresses: Sequence[str]) -> dict[str, set[str]]:
