@@ -167,19 +167,7 @@ class Guard:
         if key is None:
             key = key_of(source, seen.raw)
         leg = Leg(seen, request, source, destination, request.via_count)
-        transaction = self._find(key, request) or self._find_masked(key, leg)
-        if transaction is not None and transaction.is_anothers(leg):
-            if not transaction.judged:
-                key = key_of(key, source, leg.branch)
-                transaction = self._held(key)
-            elif self._held(key) is transaction:
-                self._waiting.pop(key, None)
-                self._ringing.pop(key, None)
-                transaction = None
-        if transaction is None:
-            transaction = self._waiting[key] = Transaction(max(seen.received_at_ns, self._now_ns))
-            if (tag := _tag_key(request)) is not None:
-                self._tags.put(tag, key, self._now_ns)
+        transaction = self._transaction_of(key, leg)
         before = transaction.octets
         if not transaction.add_leg(leg):
             return
@@ -189,6 +177,23 @@ class Guard:
                 self._policy.learn_name(request.vias[0].sent_by_host)
             if self._policy.party(destination) != "own" and transaction.first is leg:
                 self._known.note_asked(leg)
+
+    def _transaction_of(self, key: int, leg: Leg) -> Transaction:
+        """The transaction that a sighting belongs to, begun where it is the first of one."""
+        found = self._find(key, leg.request) or self._find_masked(key, leg)
+        if found is not None and found.is_anothers(leg):
+            if found.judged and self._held(key) is found:
+                self._waiting.pop(key, None)
+                self._ringing.pop(key, None)
+                found = None
+            else:
+                key = key_of(key, leg.source, leg.branch)
+                found = self._held(key)
+        if found is None:
+            found = self._waiting[key] = Transaction(max(leg.observation.received_at_ns, self._now_ns))
+            if (tag := _tag_key(leg.request)) is not None:
+                self._tags.put(tag, key, self._now_ns)
+        return found
 
     def _take_response(self, seen: Observation, response: Response) -> Iterator[Finding]:
         source, _, destination, _ = way_of(seen)
