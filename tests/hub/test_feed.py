@@ -135,7 +135,8 @@ def test_relays_prove_nothing_by_what_an_agent_of_hep_tells(store, installation)
 
 def test_an_agent_of_hep_cannot_pass_for_a_honeypot(store, installation):
     with contextlib.closing(HubDatabase(installation.data_dir)) as database:
-        Keys(database).add("hep-trap")
+        with database.transaction() as connection:  # as a hub took it before such names were refused
+            connection.execute("INSERT INTO sensors (name, token_hash, created_at_ns) VALUES ('hep-trap', x'00', 1)")
         Keys(database).note_heartbeat("hep-trap", {"persona": "asterisk"}, None)
     attacked(store, BAD, sensor=b"hep-trap")
     assert listed(store, installation)[0] == []

@@ -47,7 +47,7 @@ def test_a_name_is_given_once(keys):
         keys.add("one")
 
 
-@pytest.mark.parametrize("name", ["", "-x", "a b", "a/b", "x" * 64, "é", "a\n"])
+@pytest.mark.parametrize("name", ["", "-x", "a b", "a/b", "x" * 64, "é", "a\n", "hep-edge", "sample-edge"])
 def test_names_that_could_mislead_are_refused(keys, name):
     with pytest.raises(InputError, match="cannot name a sensor"):
         keys.add(name)

@@ -21,8 +21,7 @@ from relaytrap.evidence.testimony import Standing
 from relaytrap.feeds import BEYOND, FORMATS, TITLES, Barrier, Feed, make_feed
 from relaytrap.hub.database import HubDatabase
 from relaytrap.hub.fares import Fares
-from relaytrap.hub.hep.reception import PREFIX as HEP_PREFIX
-from relaytrap.hub.keys import Keys
+from relaytrap.hub.keys import HEP_PREFIX, Keys
 from relaytrap.sample.networks import SENSOR_PREFIX as SAMPLE_PREFIX
 from relaytrap.store import Store
 from relaytrap.store.queries import Filter, Place, parse_conditions

@@ -17,10 +17,13 @@ from relaytrap.clock import now_ns
 from relaytrap.errors import InputError
 from relaytrap.hub.database import NAME, HubDatabase
 from relaytrap.observation import SENSOR_NAME
+from relaytrap.sample.networks import SENSOR_PREFIX as SAMPLE_PREFIX
 
-__all__ = ["Keys", "Sensor", "read_sensors"]
+__all__ = ["HEP_PREFIX", "Keys", "Sensor", "read_sensors"]
 
 STATUS_MAX: Final = 16_384
+HEP_PREFIX: Final = "hep-"
+"""Before the name of every agent that speaks HEP, so that none can pass for a sensor that has a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ class Keys:
         """
         if not SENSOR_NAME.fullmatch(name):
             raise InputError(f"{name!r} cannot name a sensor; use letters, digits, dots and dashes, at most 63")
+        if name.startswith((HEP_PREFIX, SAMPLE_PREFIX)):
+            whose = "agents that speak HEP" if name.startswith(HEP_PREFIX) else "the bundled sample, and go with it"
+            raise InputError(f"{name!r} cannot name a sensor: such names are those of {whose}; choose another name")
         token = secrets.token_urlsafe(32)
         with self._database.transaction() as connection:
             if connection.execute("SELECT 1 FROM sensors WHERE name = ?", (name,)).fetchone():

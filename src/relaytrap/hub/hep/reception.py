@@ -14,6 +14,7 @@ from relaytrap.capture.hep import HepMessage, read_hep
 from relaytrap.capture.report import CaptureReport
 from relaytrap.hub.arrival import NS_PER_DAY, dated
 from relaytrap.hub.hep.rate import Rate
+from relaytrap.hub.keys import HEP_PREFIX
 from relaytrap.observation import Observation
 
 __all__ = ["BAD_PASSWORD", "NOT_HEP", "NOT_SIP", "Agent", "Reception"]
@@ -22,10 +23,8 @@ NOT_HEP: Final = "no HEP packet"
 BAD_PASSWORD: Final = "wrong password, or none"
 NOT_SIP: Final = "HEP without a SIP message"
 
-PREFIX: Final = "hep-"
-"""Before every agent's name, so that none can pass for a sensor that has a token."""
 NODE: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,57}")
-OTHERS: Final = PREFIX + "others"
+OTHERS: Final = HEP_PREFIX + "others"
 AGENTS_MAX: Final = 256
 """Agents that are kept apart; a stranger who invents names fills no more memory than that."""
 MAX_HELD: Final = 1 << 16
@@ -90,7 +89,7 @@ class Reception:
 def sensor_name(message: HepMessage) -> str:
     """The agent's own name when it sends one that can be a sensor's, otherwise its number."""
     node = message.node.strip(b"\0 ")
-    return PREFIX + (node.decode("ascii") if NODE.fullmatch(node) else str(message.capture_id))
+    return HEP_PREFIX + (node.decode("ascii") if NODE.fullmatch(node) else str(message.capture_id))
 
 
 def _timed(seen: Observation, agent: Agent, now_ns: int) -> Observation:

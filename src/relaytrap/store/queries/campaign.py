@@ -189,8 +189,8 @@ def _reasons(store: "Store", members: Members, row: "Row") -> "list[Row]":
         return reasons
     sql = (
         "SELECT replaceOne(replaceRegexpOne(why, ' of which [0-9]+% is vouched for', ''), ' at its end', '') AS "
-        "reason, "
-        f"count() AS requests FROM ({members.places}) WHERE why != '' GROUP BY reason ORDER BY requests DESC LIMIT 20"
+        f"reason, count() AS requests FROM ({members.places}) WHERE why != '' "
+        "GROUP BY reason ORDER BY requests DESC, reason LIMIT 20"
     )
     placed = store.rows(sql, members.params)
     return reasons + [{"why": each["reason"], "requests": each["requests"], "association": True} for each in placed]

@@ -53,7 +53,7 @@ def list_countries_by_time(store: "Store", where: Filter, *, step_s: int = HOUR_
     return store.rows(
         f"SELECT formatDateTime(toStartOfInterval(hour, INTERVAL {int(step_s)} SECOND, 'UTC'), '%FT%TZ') AS start, "
         f"country, sum(messages) AS messages, uniqMerge(sources) AS sources FROM {relation} "
-        "GROUP BY start, country ORDER BY start, messages DESC",
+        "GROUP BY start, country ORDER BY start, messages DESC, country",
         bound,
     )
 
@@ -69,7 +69,7 @@ def list_relays_by_time(store: "Store", where: Filter, *, step_s: int = HOUR_S) 
     return store.rows(
         f"SELECT formatDateTime(toStartOfInterval({moment}, INTERVAL {int(step_s)} SECOND, 'UTC'), '%FT%TZ') AS start, "
         f"country, uniqExact(source) AS relays, {count} AS messages FROM {table} {clause.sql} "
-        "GROUP BY start, country ORDER BY start, relays DESC",
+        "GROUP BY start, country ORDER BY start, relays DESC, country",
         clause.params,
     )
 

@@ -59,7 +59,7 @@ def query_timeline(
     return store.rows(
         f"SELECT formatDateTime(toStartOfInterval(hour, INTERVAL {int(step_s)} SECOND, 'UTC'), '%FT%TZ') AS start, "
         f"value, sum(messages) AS messages{sources} FROM {relation} "
-        "GROUP BY start, value ORDER BY start, messages DESC",
+        "GROUP BY start, value ORDER BY start, messages DESC, value",
         bound,
     )
 

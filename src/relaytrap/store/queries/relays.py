@@ -207,7 +207,7 @@ def get_relay(store: "Store", *, address: str) -> "list[Row]":
         sql = (
             f"SELECT {_address('key')} AS origin, {campaign_of('origin', 'key')} AS campaign, n AS requests, "
             f"{moment('f')} AS first_seen, {moment('l')} AS last_seen, how FROM ({own} UNION ALL {placed}) "
-            f"WHERE key != {NONE} AND n > 0 ORDER BY n DESC LIMIT 200 {COLUMNS_FIRST}"
+            f"WHERE key != {NONE} AND n > 0 ORDER BY n DESC, key LIMIT 200 {COLUMNS_FIRST}"
         )
         row["for_origins"] = store.rows(sql, params)
     return rows

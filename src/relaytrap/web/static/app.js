@@ -146,7 +146,11 @@ function place(rows, only) {
 if (light && window.EventSource) {
   let stream = null, retry = 0, missed = false, paused = false, waiting = [], only = false, figuresAt = Date.now(), changed = false;
   const say = (word) => { light.textContent = word; light.classList.toggle("on", word.startsWith("live")); };
-  const live = () => say(waiting.length ? `live, ${waiting.length} wait` : "live");
+  const live = () => {
+    const there = new Set([...(table()?.tBodies[0].rows ?? [])].map(hrefOf));
+    const fresh = waiting.filter((row) => !there.has(hrefOf(row))).length;
+    say(fresh ? `live, ${fresh} wait` : "live");
+  };
   // Rows stay where they are while somebody points at one.
   const held = () => matchMedia("(hover: hover)").matches && table()?.tBodies[0].matches(":hover");
   const flush = () => {
