@@ -1,11 +1,11 @@
 """Debian's Kamailio, started with a configuration of a test's own."""
 
-import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.groups import end_groups
 
 PREAMBLE = """#!KAMAILIO
 debug=0
@@ -29,5 +29,4 @@ def running_kamailio(program: str, folder: Path, configuration: str) -> Iterator
     try:
         yield
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(10)
+        end_groups(process)

@@ -5,8 +5,6 @@ One Kamailio process plays most of them, a listening address each, told apart by
 hiding and Debian's own configuration have a process of their own.
 """
 
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..groups import end_groups
 from ..loopback import free_port, loopback
 
 MODULES = "/usr/lib/x86_64-linux-gnu/kamailio/modules/"
@@ -193,15 +192,7 @@ def running(commands: list[list[str]], folder: Path, *answering: str) -> Iterato
             wait_for(address, started, folder)
         yield
     finally:
-        for process in started:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-        for process in started:
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        end_groups(*started)
 
 
 def wait_for(address: str, started: list[subprocess.Popen[bytes]], folder: Path, seconds: float = 30.0) -> None:
