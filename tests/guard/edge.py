@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 
 from relaytrap.config import Config, GuardConfig, NetworkConfig
 from relaytrap.guard import Finding, Guard, Policy
@@ -38,7 +39,7 @@ class Edge:
     """A guard and the traffic that it is shown. found: everything that came up as new, in order."""
 
     def __init__(self, network: NetworkConfig = OWN, guard: GuardConfig = GUARDED) -> None:
-        config = Config(data_dir=None, network=network, guard=guard)  # type: ignore[arg-type]
+        config = Config(data_dir=Path("nowhere"), network=network, guard=guard)
         self.guard = Guard(Policy.of(config))
         self.found: list[Finding] = []
         self.seen: list[Observation] = []

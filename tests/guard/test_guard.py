@@ -1,6 +1,7 @@
 """What a guard says of an edge's traffic, and of what it is silent."""
 
 import copy
+from pathlib import Path
 
 import pytest
 
@@ -346,7 +347,7 @@ def test_policy_that_cannot_be_used_is_told_by_its_setting(
     network: NetworkConfig, guard: GuardConfig, named: str
 ) -> None:
     with pytest.raises(ConfigError, match=named):
-        Policy.of(Config(data_dir=None, network=network, guard=guard))  # type: ignore[arg-type]
+        Policy.of(Config(data_dir=Path("nowhere"), network=network, guard=guard))
 
 
 # ---- the edge as a registrar, a caller, a resolver ---------------------------------------------------------------
@@ -686,4 +687,4 @@ def test_what_a_finding_tells_can_be_printed_as_json() -> None:
 
 
 def test_policy_of_all_settings_names_no_gap() -> None:
-    assert not list(Policy.of(Config(data_dir=None, network=OWN, guard=GUARDED)).gaps())  # type: ignore[arg-type]
+    assert not list(Policy.of(Config(data_dir=Path("nowhere"), network=OWN, guard=GUARDED)).gaps())

@@ -1,5 +1,7 @@
 """Whose an address, a host or a number is under a policy."""
 
+from pathlib import Path
+
 import pytest
 
 from relaytrap.config import Config, GuardConfig, NetworkConfig
@@ -8,7 +10,7 @@ from tests.guard.edge import CARRIER, EDGE, GUARDED, OWN, STRANGER, TRUNK
 
 
 def policy(network: NetworkConfig = OWN, guard: GuardConfig = GUARDED, **more: object) -> Policy:
-    return Policy.of(Config(data_dir=None, network=network, guard=guard), **more)  # type: ignore[arg-type]
+    return Policy.of(Config(data_dir=Path("nowhere"), network=network, guard=guard), **more)
 
 
 @pytest.mark.parametrize(
