@@ -7,7 +7,7 @@ proposes nothing; one who is served would, and that is why somebody must read it
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from relaytrap.evidence.path import address_text, is_public
 from relaytrap.guard.transaction import Answer, Leg, Transaction, key_of_message, way_of
@@ -18,6 +18,7 @@ __all__ = ["Suggestion"]
 
 HELD_MAX: Final = 1 << 16
 COUNTED_MAX: Final = 4096
+Text = TypeVar("Text", str, bytes)
 LISTED: Final = 64
 DOMAIN: Final = re.compile(rb"(?i)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
@@ -132,9 +133,9 @@ class Suggestion:
             self._hops[first.source] = max(self._hops[first.source], first.via_count)
 
 
-def _add(counter: "Counter[str] | Counter[bytes]", value: str | bytes) -> None:
+def _add(counter: Counter[Text], value: Text) -> None:
     if value in counter or len(counter) < COUNTED_MAX:
-        counter[value] += 1  # type: ignore[index]
+        counter[value] += 1
 
 
 def _often(counter: Counter[str]) -> list[str]:
